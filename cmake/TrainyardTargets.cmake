@@ -1,0 +1,111 @@
+# Two helpers make every target, so that flags live here alone:
+#
+#   trainyard_library(pruning SRCS selection.cc DEPS absl::statusor PRIVATE_DEPS trainyard::base)
+#   trainyard_test(selection_test SRCS selection_test.cc DEPS trainyard::pruning)
+#
+# and trainyard_binary(NAME ...) for programs. trainyard_check_arrows() fails the configuration when
+# a room uses one that lies above it, or when a runtime is linked by a room that must not know it.
+
+# The rooms below services, lowest first. A library may use those before it only.
+set(TRAINYARD_LIBRARIES
+  base tensor graph spec data detection models sealing pruning quantization worker training engine
+  report service)
+
+set(TRAINYARD_SANITIZE "" CACHE STRING "sanitizers, comma separated")
+
+add_library(trainyard_flags INTERFACE)
+target_compile_options(trainyard_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers)
+target_include_directories(trainyard_flags INTERFACE ${CMAKE_SOURCE_DIR})
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  target_compile_options(trainyard_flags INTERFACE -O2)
+endif()
+if(TRAINYARD_SANITIZE)
+  target_compile_options(trainyard_flags INTERFACE
+    -fsanitize=${TRAINYARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  target_link_options(trainyard_flags INTERFACE -fsanitize=${TRAINYARD_SANITIZE})
+endif()
+
+# A room that is not there yet is skipped, so that the house can be built floor by floor.
+function(trainyard_add_room folder)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/${folder}/CMakeLists.txt)
+    add_subdirectory(${folder})
+  endif()
+endfunction()
+
+function(trainyard_library name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS;PRIVATE_DEPS" ${ARGN})
+  if(NOT ARG_SRCS)
+    message(FATAL_ERROR "trainyard_library(${name}) has no SRCS")
+  endif()
+  add_library(trainyard_${name} STATIC ${ARG_SRCS})
+  add_library(trainyard::${name} ALIAS trainyard_${name})
+  target_link_libraries(trainyard_${name}
+    PUBLIC ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS} $<BUILD_INTERFACE:trainyard_flags>)
+  set_property(GLOBAL APPEND PROPERTY trainyard_rooms ${name})
+  set_property(GLOBAL PROPERTY trainyard_uses_${name} ${ARG_DEPS} ${ARG_PRIVATE_DEPS})
+endfunction()
+
+function(trainyard_binary name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} trainyard_flags)
+  set_property(GLOBAL APPEND PROPERTY trainyard_programs ${name})
+  set_property(GLOBAL PROPERTY trainyard_uses_${name} ${ARG_DEPS})
+endfunction()
+
+# One program per test file; DATA tests find the sources by TRAINYARD_SOURCE_DIR.
+function(trainyard_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main trainyard_flags)
+  target_compile_definitions(${name} PRIVATE TRAINYARD_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+    TRAINYARD_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()
+
+# The rooms that may link a runtime themselves; everybody else runs networks through a worker.
+set(TRAINYARD_RUNTIME_torch::cpu training)
+set(TRAINYARD_RUNTIME_openvino::runtime engine)
+set(TRAINYARD_RUNNERS training engine)
+set(TRAINYARD_WORKERS trainyard-train-worker trainyard-engine-worker)
+
+function(trainyard_check_arrows)
+  get_property(rooms GLOBAL PROPERTY trainyard_rooms)
+  get_property(programs GLOBAL PROPERTY trainyard_programs)
+  set(errors "")
+  foreach(user IN LISTS rooms programs)
+    get_property(uses GLOBAL PROPERTY trainyard_uses_${user})
+    list(FIND TRAINYARD_LIBRARIES ${user} user_rank)
+    foreach(use IN LISTS uses)
+      if(use STREQUAL "trainyard::protos")
+        continue()
+      endif()
+      if(use MATCHES "^trainyard::(.*)$")
+        set(used ${CMAKE_MATCH_1})
+        list(FIND TRAINYARD_LIBRARIES ${used} used_rank)
+        if(user_rank GREATER -1 AND (used_rank EQUAL -1 OR used_rank GREATER_EQUAL user_rank))
+          string(APPEND errors "\n  ${user} uses ${used}, which lies above it")
+        endif()
+        if(used IN_LIST TRAINYARD_RUNNERS AND user_rank EQUAL -1
+           AND NOT user IN_LIST TRAINYARD_WORKERS)
+          string(APPEND errors "\n  ${user} uses ${used}; only workers run networks")
+        endif()
+        if(used IN_LIST TRAINYARD_RUNNERS AND user STREQUAL "service")
+          string(APPEND errors "\n  service uses ${used}; only workers run networks")
+        endif()
+      elseif(DEFINED TRAINYARD_RUNTIME_${use} AND NOT user IN_LIST TRAINYARD_RUNTIME_${use})
+        string(APPEND errors "\n  ${user} links ${use}; only ${TRAINYARD_RUNTIME_${use}} may")
+      elseif(use MATCHES "^(gRPC::|trainyard_stubs)" AND user_rank GREATER -1 AND NOT user STREQUAL "service")
+        string(APPEND errors "\n  ${user} links ${use}; only service knows gRPC")
+      endif()
+    endforeach()
+  endforeach()
+  if(errors)
+    message(FATAL_ERROR "arrows that the house does not allow (docs/architecture.md):${errors}")
+  endif()
+endfunction()

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace trainyard {
+
+/// Incremental SHA-256 (OpenSSL). Not thread-safe.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  void Update(absl::string_view bytes);
+  /// Lower-case hex, 64 letters. Call once.
+  std::string HexDigest();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Lower-case hex SHA-256 of `bytes`.
+std::string Sha256Hex(absl::string_view bytes);
+
+/// Digest of a file's content, read in pieces. Cached per process by (device, inode, size, mtime).
+absl::StatusOr<std::string> FileDigest(const std::string& path);
+
+/// Digest of a file, or of a folder: the hash over its sorted (relative path, size, digest) rows.
+/// Names that begin with ".tmp-" are work in progress and left out. decisions.md B18.
+absl::StatusOr<std::string> PathDigest(const std::string& path);
+
+/// CRC-32C (Castagnoli) of `bytes`, and TFRecord's masked form of it.
+uint32_t Crc32c(absl::string_view bytes);
+uint32_t MaskedCrc32c(absl::string_view bytes);
+
+}  // namespace trainyard

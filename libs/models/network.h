@@ -1,0 +1,145 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "libs/data/box.h"
+#include "libs/data/sample.h"
+#include "libs/graph/graph.h"
+#include "libs/tensor/tensor.h"
+#include "trainyard/model/v1/model_record.pb.h"
+
+namespace trainyard {
+
+using model::v1::ModelRecord;
+
+/// A network: its graph with weights, and all that is said beside it (decisions.md B20-B22).
+struct Model {
+  Graph graph;
+  ModelRecord record;
+};
+
+/// Soft-start annealing (TAO `soft_start_annealing_schedule`): exponential ramps, reference ssd 4.5.
+struct LearningRateSchedule {
+  double min_rate = 0, max_rate = 0;
+  /// Fractions of the training, 0 < soft_start < annealing < 1.
+  double soft_start = 0, annealing = 0;
+};
+
+enum class Regularizer { kNone, kL1, kL2 };
+
+/// Where labelled images come from. Exactly one of the two forms is set.
+struct DataSource {
+  std::string image_dir, label_dir;
+  /// Prefix, file, folder or glob of TFRecord shards (decisions.md A7).
+  std::string tfrecords;
+};
+
+/// SSD's augmentation chain (TAO `augmentation_config`), defaults applied (decisions.md A1).
+struct AugmentationOptions {
+  double crop_min_scale = 0.3, crop_max_scale = 1.0;
+  double crop_min_ar = 0.5, crop_max_ar = 2.0;
+  double zoom_out_min_scale = 1.0, zoom_out_max_scale = 4.0;
+  double brightness = 32, contrast = 0.5, saturation = 0.5, hue = 18;
+  double random_flip = 0.5;
+};
+
+/// What a training does, whatever the network.
+struct TrainingPlan {
+  uint64_t seed = 42;
+  int batch_size = 1;
+  int epochs = 1;
+  LearningRateSchedule learning_rate;
+  double momentum = 0.9;
+  Regularizer regularizer = Regularizer::kNone;
+  double regularizer_weight = 0;
+  /// A checkpoint after every k-th epoch, and after the last.
+  int checkpoint_interval = 1;
+  /// Loader threads; 0 = choose from the budget. Prefetched batches.
+  int workers = 0;
+  int max_queue_size = 20;
+  /// Label class -> training class, both lower-cased.
+  std::vector<std::pair<std::string, std::string>> class_mapping;
+  std::vector<DataSource> data_sources;
+  std::vector<DataSource> validation_sources;
+  /// The fold of a converted set that is validation data; -1 = none (decisions.md A6).
+  int validation_fold = -1;
+  bool include_difficult = true;
+  AugmentationOptions augmentation;
+  int validation_period = 10;
+  struct EarlyStopping {
+    bool on_validation_loss = false;
+    double min_delta = 0;
+    int patience = 0;
+  };
+  std::optional<EarlyStopping> early_stopping;
+  bool visualize = false;
+  int visualize_images = 0;
+};
+
+enum class ApMode { kSample, kIntegrate };
+enum class Matching { kTao, kVoc, kCoco };
+
+/// How a model is judged.
+struct EvaluationPlan {
+  ApMode ap_mode = ApMode::kSample;
+  Matching matching = Matching::kTao;
+  double iou_threshold = 0.5;
+  int batch_size = 1;
+  bool pr_curve = false;
+};
+
+/// One network family: what the stages need to know of it, behind one interface, so that adding one
+/// touches no service (decisions.md B7). Free of LibTorch; its loss is registered under the same
+/// name in libs/training/losses (docs/decisions). Thread-safe after creation.
+class Network {
+ public:
+  virtual ~Network() = default;
+  virtual absl::string_view name() const = 0;
+
+  /// A fresh model for the spec, weights drawn from Philox(seed, kInitialization). kInvalidArgument
+  /// for what the spec cannot mean, kUnimplemented (by name) for architectures that are not offered.
+  virtual absl::StatusOr<Model> Build() const = 0;
+
+  virtual TrainingPlan training_plan() const = 0;
+  virtual EvaluationPlan evaluation_plan() const = 0;
+  /// Sorted, lower-cased, without background.
+  virtual std::vector<std::string> classes() const = 0;
+
+  /// Puts the spec's inference settings (NMS thresholds, top_k) into a record that was loaded.
+  virtual void ApplyInferenceSettings(ModelRecord& record) const = 0;
+
+  /// Training targets of one sample whose boxes are in pixels of the network input, for the record's
+  /// head. SSD: {i32 [A] class per anchor, -1 = neutral; f32 [A, 4] offsets}. Called from loader
+  /// threads. `encoder` state that is costly (anchors) is made once by MakeTargetEncoder.
+  using TargetEncoder =
+      std::function<absl::StatusOr<std::vector<Tensor>>(absl::Span<const LabelledBox> boxes)>;
+  virtual absl::StatusOr<TargetEncoder> MakeTargetEncoder(const ModelRecord& record) const = 0;
+};
+
+/// Makes the network `name` from a canonical spec text (libs/spec). kNotFound with the known names;
+/// kInvalidArgument / kUnimplemented as ParseExperiment says.
+absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,
+                                                       absl::string_view spec_text,
+                                                       absl::string_view spec_name);
+std::vector<std::string> NetworkNames();
+
+/// Turns raw outputs of a batch into detections per image: softmax, anchor decoding, NMS. Boxes are in
+/// units of the network input's width and height, i.e. normalised to [0, 1] but not clipped. Needs
+/// the record alone, so that an engine needs no spec. Thread-safe.
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+  /// `outputs` in the order of output_names().
+  virtual absl::StatusOr<std::vector<std::vector<Detection>>> Decode(
+      absl::Span<const Tensor> outputs) const = 0;
+  virtual std::vector<std::string> output_names() const = 0;
+};
+absl::StatusOr<std::unique_ptr<Decoder>> CreateDecoder(const ModelRecord& record);
+
+}  // namespace trainyard

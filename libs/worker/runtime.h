@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/worker/journal.h"
+
+namespace trainyard::worker {
+
+/// What a task may use while it works.
+struct Context {
+  const WorkerJob& job;
+  Journal& journal;
+  /// The model key, "" when there is none.
+  const std::string& key;
+  /// Requested by SIGTERM and by the closing of the control pipe: write a checkpoint and return
+  /// kCancelled soon. Look at it between batches.
+  std::stop_token stop;
+
+  /// Reports progress; at most four a second reach the journal, and always the first and the last.
+  void Progress(double done, double total, absl::string_view unit, absl::string_view message);
+  void Warn(const absl::Status& status);
+};
+
+/// Runs a task and returns what it made. The status becomes Finished.status.
+using Task = std::function<absl::StatusOr<Finished>(Context&)>;
+
+/// The main function of every worker program:
+///
+///     worker --job JOB_DIR [--control-fd N]
+///
+/// Reads JOB_DIR/job.pb, takes the lock, starts the watcher of the control pipe and of SIGTERM, runs
+/// the task that `choose` returns for the job, appends Finished, and returns the exit code of
+/// conventions.md section 17 (0, 1, 2, 75, 143). Log lines go to stderr.
+int RunWorker(int argc, char** argv,
+              const std::function<absl::StatusOr<Task>(const WorkerJob&)>& choose);
+
+}  // namespace trainyard::worker
