@@ -10,6 +10,8 @@
 #include "absl/types/span.h"
 #include "libs/data/box.h"
 #include "libs/data/sample.h"
+#include "libs/detection/decoder.h"
+#include "libs/detection/evaluation_plan.h"
 #include "libs/graph/graph.h"
 #include "libs/tensor/tensor.h"
 #include "trainyard/model/v1/model_record.pb.h"
@@ -82,18 +84,6 @@ struct TrainingPlan {
   int visualize_images = 0;
 };
 
-enum class ApMode { kSample, kIntegrate };
-enum class Matching { kTao, kVoc, kCoco };
-
-/// How a model is judged.
-struct EvaluationPlan {
-  ApMode ap_mode = ApMode::kSample;
-  Matching matching = Matching::kTao;
-  double iou_threshold = 0.5;
-  int batch_size = 1;
-  bool pr_curve = false;
-};
-
 /// One network family: what the stages need to know of it, behind one interface, so that adding one
 /// touches no service (decisions.md B7). Free of LibTorch; its loss is registered under the same
 /// name in libs/training/losses (docs/decisions). Thread-safe after creation.
@@ -129,17 +119,7 @@ absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,
                                                        absl::string_view spec_name);
 std::vector<std::string> NetworkNames();
 
-/// Turns raw outputs of a batch into detections per image: softmax, anchor decoding, NMS. Boxes are in
-/// units of the network input's width and height, i.e. normalised to [0, 1] but not clipped. Needs
-/// the record alone, so that an engine needs no spec. Thread-safe.
-class Decoder {
- public:
-  virtual ~Decoder() = default;
-  /// `outputs` in the order of output_names().
-  virtual absl::StatusOr<std::vector<std::vector<Detection>>> Decode(
-      absl::Span<const Tensor> outputs) const = 0;
-  virtual std::vector<std::string> output_names() const = 0;
-};
+/// The decoder of the record's head. kUnimplemented when its network has none that is known.
 absl::StatusOr<std::unique_ptr<Decoder>> CreateDecoder(const ModelRecord& record);
 
 }  // namespace trainyard

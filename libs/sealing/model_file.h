@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace trainyard {
 
@@ -27,6 +28,19 @@ absl::Status SaveSealed(const std::string& path, SealedKind kind, const Sections
 /// * kDataLoss: damaged or cut short, with the place. Sizes are checked before allocation.
 /// Messages never hold the key.
 absl::StatusOr<Sections> LoadSealed(const std::string& path, SealedKind kind, absl::string_view key);
+
+/// What OpenSealed found.
+struct SealedFile {
+  SealedKind kind = SealedKind::kCheckpoint;
+  Sections sections;
+};
+
+/// Like LoadSealed, for callers that take several kinds; an empty list takes every kind.
+absl::StatusOr<SealedFile> OpenSealed(const std::string& path,
+                                      absl::Span<const SealedKind> accepted, absl::string_view key);
+
+/// "checkpoint (.tlt)", "export (.etlt)", "engine (.engine)": for messages.
+absl::string_view NameOf(SealedKind kind);
 
 /// The kind without the key, from the header alone.
 absl::StatusOr<SealedKind> PeekSealed(const std::string& path);

@@ -1,0 +1,132 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "libs/data/box.h"
+#include "libs/data/sample.h"
+#include "libs/detection/average_precision.h"
+#include "libs/detection/decoder.h"
+#include "libs/detection/evaluation_plan.h"
+#include "libs/graph/runner.h"
+#include "libs/tensor/tensor.h"
+#include "trainyard/model/v1/model_record.pb.h"
+#include "trainyard/v1/artifact.pb.h"
+
+namespace trainyard {
+
+/// Where a run stands: called from the calling thread, after each batch.
+using ProgressFunction = std::function<void(int64_t done, int64_t total)>;
+
+/// One batch as the network saw it, for a validation loss. The spans live as long as the call.
+struct RawBatch {
+  /// In the order of the decoder's output_names().
+  absl::Span<const Tensor> outputs;
+  /// Per image, the objects in pixels of the network input (scaled, rounded, clipped, thin ones left out:
+  /// the boxes that are matched in kTao).
+  absl::Span<const std::vector<LabelledBox>> objects;
+};
+
+/// One judged image, for pictures and reports.
+struct JudgedImage {
+  int64_t index = 0;
+  const std::string& id;
+  /// The decoded image, u8 RGB at its own size.
+  const Tensor& image;
+  /// Pixels of that image.
+  absl::Span<const LabelledBox> objects;
+  absl::Span<const Detection> detections;
+};
+
+struct EvaluationOptions {
+  /// Threads that decode and preprocess while the network works. >= 1.
+  int loader_threads = 1;
+  /// Looked at before every batch.
+  std::stop_token stop;
+  ProgressFunction progress;
+  /// Called before a batch is decoded; a failure ends the evaluation.
+  std::function<absl::Status(const RawBatch&)> raw_outputs;
+  /// Called for every image, in order.
+  std::function<absl::Status(const JudgedImage&)> judged;
+  /// Called for an image that cannot be read. Set: the image is left out (decisions.md A22). Not set:
+  /// the evaluation fails.
+  std::function<void(const absl::Status&)> skipped;
+};
+
+struct EvaluationResult {
+  ApResult ap;
+  Matching matching = Matching::kTao;
+  ApMode ap_mode = ApMode::kSample;
+  /// Images judged and left out; objects (difficult ones too) and detections in them.
+  int64_t images = 0, images_skipped = 0, objects = 0, detections = 0;
+  /// The network alone: median over batches of the time of a batch divided by its images.
+  double network_ms_per_image = 0;
+  /// All of it, decoding of images included: wall time over images.
+  double total_ms_per_image = 0;
+
+  /// ap.Metrics, then `ms_per_image` (the network) and `images_per_second` (all of it).
+  std::vector<v1::Metric> Metrics() const;
+};
+
+/// Judges a network on labelled images. Boxes are compared in pixels of the network input for kTao
+/// (detections rounded half to even and clipped to [0, W] x [0, H], objects as RawBatch tells), and in
+/// pixels of the original image, as they are, for kVoc and kCoco.
+///
+/// Images are read and preprocessed by `loader_threads` threads, at most a few batches ahead, while
+/// the runner works; batches and results do not depend on the number of threads. `runner` is used
+/// from the calling thread only.
+///
+/// Fails with kCancelled on request; kInvalidArgument when the record has no preprocessing, the plan
+/// breaks its ranges, or the runner lacks an output that the decoder needs; kFailedPrecondition when
+/// there is no image to judge; otherwise as the source, the runner, the decoder or a callback do.
+absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner,
+                                          const model::v1::ModelRecord& record,
+                                          const Decoder& decoder, const SampleSource& source,
+                                          const EvaluationPlan& plan,
+                                          const EvaluationOptions& options);
+
+struct InferenceOptions {
+  /// Detections below this are left out. (0, 1).
+  double threshold = 0.3;
+  int batch_size = 1;
+  int loader_threads = 1;
+  /// Folders for annotated images and label files, made when absent; "" = none.
+  std::string annotated_dir, labels_dir;
+  std::stop_token stop;
+  ProgressFunction progress;
+  /// As in EvaluationOptions.
+  std::function<void(const absl::Status&)> skipped;
+};
+
+struct InferenceResult {
+  int64_t images = 0, images_skipped = 0, detections = 0;
+  double network_ms_per_image = 0, total_ms_per_image = 0;
+  std::vector<v1::Metric> Metrics() const;
+};
+
+/// Finds objects in image files. For each it writes `<labels_dir>/<base>.txt` (one line a detection,
+/// LabelLine; empty when nothing was found) and `<annotated_dir>/<base><ext>` at the original size, in
+/// the original's format. Two images with one base name are kInvalidArgument, before anything is
+/// written. Otherwise fails as Evaluate does.
+absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const model::v1::ModelRecord& record,
+                                      const Decoder& decoder,
+                                      absl::Span<const std::string> image_paths,
+                                      const InferenceOptions& options);
+
+/// The images of a folder (.jpg .jpeg .png in any case, sorted by name, not below it), or the one image
+/// itself. kNotFound when there is nothing there, kFailedPrecondition when the folder has no images,
+/// kInvalidArgument for a file with another extension.
+absl::StatusOr<std::vector<std::string>> ListImages(const std::string& path);
+
+/// TAO's line of a label file, without the line break:
+/// `<class> 0 0 0 <x1> <y1> <x2> <y2> 0 0 0 0 0 0 0 <score>`, numbers in their shortest float32 form.
+std::string LabelLine(absl::string_view class_name, const Detection& detection);
+
+}  // namespace trainyard
