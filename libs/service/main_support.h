@@ -1,0 +1,39 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "libs/base/config.h"
+#include "libs/service/server.h"
+
+namespace trainyard::service {
+
+/// What tells one service program from another.
+struct ServiceProgram {
+  /// `train`.
+  std::string service;
+  /// One line for --help.
+  std::string description;
+  /// The port of --listen when none is given.
+  int default_port = 0;
+  v1::GetCapabilitiesResponse capabilities;
+  /// Binds settings of its own; may be empty.
+  std::function<void(Settings&)> bind;
+  ServiceFactory factory;
+};
+
+/// The main function of every service:
+///
+///     trainyard-train [--config FILE] [--listen HOST:PORT] [--port-file FILE] [--workspace DIR]
+///                     [--state-dir DIR] [--replica NAME] [--max-running N] [--max-queue N]
+///                     [--log-format text|json] [--log-file FILE] ...
+///     trainyard-train healthcheck [--addr HOST:PORT] [--service NAME] [--connect-timeout 1s]
+///                                 [--rpc-timeout 1s]
+///
+/// --port-file is written, whole, once the server serves. Settings: flags, then TRAINYARD_* variables, then the YAML file. Serves until SIGTERM or SIGINT,
+/// drains, returns 0; a second signal ends at once with 128 + n. Bad settings: 2. A server that cannot
+/// start: 1. `healthcheck` has the exit codes of grpc_health_probe (0 serving, 1 arguments, 2 cannot
+/// connect, 3 the call failed, 4 not serving).
+int RunServiceMain(int argc, char** argv, const ServiceProgram& program);
+
+}  // namespace trainyard::service

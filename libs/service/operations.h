@@ -1,0 +1,194 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "google/longrunning/operations.pb.h"
+#include "google/protobuf/message.h"
+#include "trainyard/v1/operation.pb.h"
+
+namespace trainyard::service {
+
+using google::longrunning::Operation;
+
+class OperationStore;
+class OperationRecord;
+
+/// What the work of one operation may use. Its methods are thread-safe.
+class OperationContext {
+ public:
+  /// `operations/<service>/<replica>/<id>`.
+  const std::string& name() const { return name_; }
+  /// The last part of the name: for `.tmp-<operation>-<epoch>`.
+  const std::string& id() const { return id_; }
+  /// 1 for the first try.
+  int attempt() const;
+  /// Requested by a cancel and by a drain: stop soon and return kCancelled. Look at it between
+  /// batches, so that a cancel is honoured within 2 s.
+  const std::stop_token& stop() const { return stop_; }
+  /// kCancelled once stop is requested: `TY_RETURN_IF_ERROR(context.CheckStop())`.
+  absl::Status CheckStop() const;
+  /// The model key, resolved; "" = none. Never log it.
+  const std::string& key() const { return key_; }
+  /// Threads that this operation may use in all. >= 1.
+  int threads() const { return threads_; }
+  /// A folder of its own below the service's state folder; made on the first call.
+  absl::StatusOr<std::string> ScratchDir();
+
+  /// How far it is; cheap enough for every image. Rate and time to go are worked out here.
+  void Progress(double done, double total, absl::string_view unit, absl::string_view message = "");
+  /// As Progress, with rate and eta as the worker has them.
+  void Report(const v1::Progress& progress);
+  /// Replaces the metrics of the same (name, class).
+  void ReportMetrics(absl::Span<const v1::Metric> metrics);
+  /// Something went wrong that does not end the work. At most 50 are kept.
+  void Warn(const absl::Status& status);
+  /// For people: "train-worker:4711".
+  void SetWorker(absl::string_view worker);
+  void SetLogUri(absl::string_view uri);
+  void SetTensorboardUri(absl::string_view uri);
+  /// The checkpoint to go on from, should this operation be interrupted.
+  void SetResumeUri(absl::string_view uri);
+
+  /// The fencing epoch of this operation's newest worker in `job_dir`; 0 when there is none. Both are
+  /// on the disk when SetJob returns (libs/service/worker_job.h uses them).
+  int64_t epoch() const;
+  std::string job_dir() const;
+  absl::Status SetJob(const std::string& job_dir, int64_t epoch);
+  /// One more try of the same operation, after a crash of its worker.
+  void NextAttempt();
+
+ private:
+  friend class OperationManager;
+  OperationContext(std::shared_ptr<OperationRecord> record, std::stop_token stop, std::string key,
+                   int threads, std::string scratch_dir);
+  std::shared_ptr<OperationRecord> record_;
+  std::string name_, id_;
+  std::stop_token stop_;
+  std::string key_;
+  int threads_;
+  std::string scratch_dir_;
+};
+
+/// The work of an operation. Runs on a thread of its own. The status becomes operation.error; the
+/// code kCancelled after a requested stop makes the state CANCELLED.
+using StageRun = std::function<absl::StatusOr<v1::StageResult>(OperationContext&)>;
+
+/// A kind of operation that a service offers.
+struct Stage {
+  /// `train`; the metadata's `stage`.
+  std::string name;
+  /// The request message, with the fields `stage`, `request_id` and `validate_only` of all stages.
+  const google::protobuf::Message* prototype = nullptr;
+  /// Checks a request, all of it, and gives the work. Called when the operation is started, and again
+  /// with the stored request when a restarted service takes the operation up. Its status is the
+  /// call's. The key is not in the request it gets.
+  std::function<absl::StatusOr<StageRun>(const google::protobuf::Message& request)> prepare;
+  /// Whether the work may be begun again (or goes on from its checkpoint) after the service died in
+  /// the middle of it. Else the operation ends as interrupted.
+  bool resumable = true;
+  /// Operations of one lane share the running capacity; lanes do not wait for each other
+  /// (decisions.md B6: evaluation beside training).
+  std::string lane = "default";
+};
+
+/// Makes a Stage from a function on the typed request.
+template <typename Request, typename Prepare>
+Stage StageOf(std::string name, Prepare prepare) {
+  return {.name = std::move(name),
+          .prototype = &Request::default_instance(),
+          .prepare = [prepare = std::move(prepare)](const google::protobuf::Message& message)
+              -> absl::StatusOr<StageRun> {
+            return prepare(static_cast<const Request&>(message));
+          }};
+}
+
+/// Runs operations: checks, stores, queues, runs, cancels, and takes them up again after a restart.
+/// Names are `operations/<service>/<replica>/<id>` (decisions.md B5). Thread-safe, but for AddStage.
+///
+///     PENDING -> RUNNING -> SUCCEEDED | FAILED | CANCELLED
+///     PENDING -> CANCELLED, RUNNING -> CANCELLING -> CANCELLED | SUCCEEDED | FAILED
+///     RUNNING -> PENDING when a restarted service takes it up again; CANCELLING -> CANCELLED then
+class OperationManager {
+ public:
+  struct Options {
+    std::string service;
+    std::string replica = "r1";
+    /// The service's own folder: database, lock, scratch folders. Never in a shared workspace.
+    std::string state_dir;
+    /// Operations of one lane that work at one time, and that wait in all.
+    int max_running = 1;
+    int max_queue = 64;
+    /// Threads shared by the operations of a lane. 0 = ThreadBudget().
+    int threads = 0;
+    /// Finished operations are forgotten after this.
+    absl::Duration retention = absl::Hours(24 * 30);
+    /// Replica -> host:port, to send a caller to the owner of an operation.
+    std::map<std::string, std::string> peers;
+  };
+  /// Opens the store. kFailedPrecondition when another process has it.
+  static absl::StatusOr<std::unique_ptr<OperationManager>> Create(Options options);
+  /// Drains.
+  ~OperationManager();
+
+  /// Before Begin. The names are unique.
+  void AddStage(Stage stage);
+  /// Takes up what an earlier process left, and begins to work. `address` is what clients reach this
+  /// replica by.
+  absl::Status Begin(const std::string& address);
+
+  /// Checks and stores a request; its work begins when its turn comes. `Request` is a stage's request
+  /// message. With validate_only it is only checked, and the operation is done and has no name;
+  /// an error that is too long for a call (decisions.md B26) is then its `error`, in full.
+  ///
+  /// What `prepare` fails with; kInvalidArgument: request_id longer than 36 characters, or used for
+  /// another request (reason REQUEST_ID_REUSED); kUnavailable with RetryInfo: the queue is full
+  /// (QUEUE_FULL) or the service drains (DRAINING).
+  absl::StatusOr<Operation> Start(const std::string& stage,
+                                  const google::protobuf::Message& request);
+
+  /// kNotFound: no such operation; kInvalidArgument: no name of an operation; kFailedPrecondition with
+  /// reason WRONG_REPLICA (and `owner` = its address when known): another replica has it.
+  absl::StatusOr<Operation> Get(const std::string& name);
+  absl::StatusOr<google::longrunning::ListOperationsResponse> List(
+      const google::longrunning::ListOperationsRequest& request);
+  /// Asks an operation to stop and returns at once; OK, without effect, when it has ended.
+  absl::Status Cancel(const std::string& name);
+  /// kFailedPrecondition while it works or waits.
+  absl::Status Delete(const std::string& name);
+
+  /// Calls `changed` after every change of the operation until the returned object is destroyed
+  /// (which waits for a call in progress), and once at the drain. It must be quick and must not
+  /// call back into this object's Subscribe. nullptr when the operation has ended or is unknown.
+  class Subscription;
+  std::shared_ptr<Subscription> Subscribe(const std::string& name, std::function<void()> changed);
+
+  /// Stops: nothing new begins, running work is asked to stop, rows stay for the next process unless
+  /// the work came to its end. Returns when no work runs. May be called again.
+  void Drain();
+  bool draining() const;
+
+  const Options& options() const { return options_; }
+  /// `operations/<service>/<replica>/<id>`.
+  std::string NameOf(absl::string_view id) const;
+
+ private:
+  struct State;
+  OperationManager(Options options, std::unique_ptr<OperationStore> store);
+  Options options_;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace trainyard::service

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "trainyard/v1/artifact.pb.h"
+
+namespace trainyard::service {
+
+/// Prefix of a path as a client knows it -> prefix as this service knows it (decisions.md B16).
+using PathMap = std::map<std::string, std::string>;
+
+/// The folder that services share; requests name what lies in it, and nothing else. Immutable, so
+/// any number of threads may use it.
+class Workspace {
+ public:
+  /// `root` must be a folder; "/" (the embedded CLI) allows every path. Relative paths start at
+  /// `base`, a folder below the root; "" = the root. kNotFound and kInvalidArgument name the folder.
+  static absl::StatusOr<Workspace> Create(const std::string& root, const std::string& base = "");
+
+  /// Canonical, without a final slash (but for "/").
+  const std::string& root() const { return root_; }
+  /// Where relative paths start: absolute.
+  const std::string& base() const { return base_; }
+
+  /// The absolute path of `uri`: relative to base(), absolute below the root, or `file:///...`. It
+  /// need not exist. `map` rewrites the longest prefix that matches whole path parts, first.
+  ///
+  /// kInvalidArgument: empty, a NUL byte, another scheme than file. kPermissionDenied: it leaves the
+  /// root by "..", by a symbolic link or by being absolute elsewhere (checked by the kernel with
+  /// openat2 and RESOLVE_BENEATH where that is offered; then absolute links are refused even when
+  /// they lead back below the root).
+  absl::StatusOr<std::string> Resolve(absl::string_view uri, const PathMap& map = {}) const;
+  /// As Resolve, and kNotFound when nothing is there.
+  absl::StatusOr<std::string> ResolveExisting(absl::string_view uri, const PathMap& map = {}) const;
+
+  /// How answers name a path below the root: relative to it; absolute when the root is "/".
+  std::string UriOf(absl::string_view path) const;
+
+  /// The artifact at `path` (absolute): digest and size are of what is there now (decisions.md B18).
+  /// Reads the whole file unless its digest is cached. kNotFound when nothing is there.
+  absl::StatusOr<v1::Artifact> MakeArtifact(absl::string_view name, const std::string& path,
+                                            absl::string_view kind) const;
+  /// Checks the sha256 that a request gives for an input at `path`; OK when it gives none.
+  /// kDataLoss says both digests.
+  absl::Status CheckDigest(const v1::Artifact& artifact, const std::string& path) const;
+
+ private:
+  Workspace(std::string root, std::string base) : root_(std::move(root)), base_(std::move(base)) {}
+  absl::Status CheckBeneath(const std::string& path, absl::string_view uri) const;
+
+  std::string root_;
+  std::string base_;
+};
+
+}  // namespace trainyard::service
