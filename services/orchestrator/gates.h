@@ -1,0 +1,62 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/repeated_ptr_field.h"
+#include "trainyard/v1/artifact.pb.h"
+
+namespace trainyard::orchestrator {
+
+using MetricList = google::protobuf::RepeatedPtrField<v1::Metric>;
+
+/// `mAP`, or `AP[nut]` for a class.
+struct MetricName {
+  std::string name;
+  std::string class_name;
+  static MetricName Parse(absl::string_view text);
+  std::string ToString() const;
+  bool operator==(const MetricName&) const = default;
+};
+
+/// What a stage's metrics must fulfil, and what happens when they do not (decisions.md B4).
+struct Gates {
+  enum class OnFail {
+    /// The stage fails, and with it the run.
+    kStop,
+    /// The stage succeeds; its reason says which gate broke.
+    kContinue,
+    /// The stage is done once more with `retry_overrides`; a second break stops.
+    kRetry,
+  };
+  struct Minimum {
+    MetricName metric;
+    double value = 0;
+  };
+  struct MaxDrop {
+    MetricName metric;
+    /// Largest loss against `from`, in the metric's unit; a rise where less is better.
+    double value = 0;
+    /// The stage to compare with.
+    std::string from;
+  };
+  std::vector<Minimum> minimums;
+  std::vector<MaxDrop> max_drops;
+  OnFail on_fail = OnFail::kStop;
+  std::vector<std::string> retry_overrides;
+  bool empty() const { return minimums.empty() && max_drops.empty(); }
+};
+
+/// nullptr when there is none.
+const v1::Metric* FindMetric(const MetricList& metrics, const MetricName& name);
+
+/// Checks a stage's metrics. kFailedPrecondition lists every gate that does not hold, with both
+/// numbers; a metric that is missing, or not a number, does not hold. `metrics_of` returns nullptr for
+/// a stage that has measured nothing. Pure.
+absl::Status CheckGates(const Gates& gates, const MetricList& metrics,
+                        const std::function<const MetricList*(const std::string&)>& metrics_of);
+
+}  // namespace trainyard::orchestrator

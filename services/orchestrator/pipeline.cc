@@ -1,0 +1,536 @@
+#include "services/orchestrator/pipeline.h"
+
+#include <algorithm>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+#include "services/orchestrator/references.h"
+#include "services/orchestrator/yaml_reader.h"
+
+namespace trainyard::orchestrator {
+namespace {
+
+constexpr absl::string_view kParameterPrefix = "param.";
+constexpr absl::string_view kSpecPrefix = "spec:";
+constexpr int kMaxStages = 256;
+
+// A spec that is written into the pipeline, rather than the path of one.
+bool IsInlineSpec(absl::string_view value) {
+  return absl::StrContains(value, '\n') || absl::StrContains(value, "{ ") ||
+         absl::StrContains(value, ": ");
+}
+
+// Stage, parameter and pipeline names become parts of paths and references.
+bool IsName(absl::string_view text) {
+  if (text.empty() || text.size() > 63 || !absl::ascii_isalpha(text[0])) return false;
+  return absl::c_all_of(text, [](char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-'; });
+}
+
+class PipelineParser {
+ public:
+  explicit PipelineParser(const PipelineSource& source)
+      : source_(source), reader_(source.name, problems_) {}
+
+  absl::StatusOr<Pipeline> Parse(const YAML::Node& root) {
+    static const std::vector<std::string> kKeys = {"name",    "params",   "services", "key",
+                                                   "results", "path_map", "stages"};
+    std::map<std::string, YAML::Node> top;
+    for (const auto& [key, value] : reader_.Mapping(root, "", kKeys)) {
+      top.emplace(key.Scalar(), value);
+    }
+    // Parameters come first: everything else may use them.
+    ReadParameters(top.contains("params") ? top["params"] : YAML::Node());
+    reader_.set_expand([this](const std::string& text, const std::string& place) {
+      return ExpandParameters(text, place);
+    });
+    ReadTop(top);
+    if (!top.contains("stages")) {
+      reader_.Add(root, "stages", "is missing; a pipeline has at least one stage");
+    } else {
+      ReadStages(top["stages"]);
+    }
+    TY_RETURN_IF_ERROR(problems_.ToStatus());
+    return std::move(pipeline_);
+  }
+
+ private:
+  void ReadParameters(const YAML::Node& node) {
+    std::vector<std::string> names;
+    if (node.IsDefined() && !node.IsNull()) {
+      for (const auto& [key, value] : reader_.Mapping(node, "params", {})) {
+        const std::string& name = key.Scalar();
+        names.push_back(name);
+        const auto given = source_.parameters.find(name);
+        if (given != source_.parameters.end()) {
+          pipeline_.parameters[name] = given->second;
+        } else if (value.IsNull()) {
+          pipeline_.parameters[name] = "";
+          reader_.Add(key, absl::StrCat("params.", name), "has no default and was not given");
+        } else {
+          pipeline_.parameters[name] = reader_.Scalar(value, absl::StrCat("params.", name));
+        }
+      }
+    }
+    for (const auto& [name, value] : source_.parameters) {
+      if (absl::StartsWith(name, kSpecPrefix) || absl::c_linear_search(names, name)) continue;
+      problems_.AddProblem({.field = absl::StrCat("parameter ", name),
+                            .description = absl::StrCat("is not among the pipeline's params",
+                                                        DidYouMean(name, names)),
+                            .place = source_.name});
+    }
+  }
+
+  // Replaces `${param.X}`; other references stay. Notes parameters that are not there.
+  std::string ExpandParameters(const std::string& text, const std::string& place) {
+    const auto expanded =
+        ExpandReferences(text, [&](const std::string& name) -> std::optional<std::string> {
+          if (!absl::StartsWith(name, kParameterPrefix)) return std::nullopt;
+          const std::string parameter = name.substr(kParameterPrefix.size());
+          const auto found = pipeline_.parameters.find(parameter);
+          if (found != pipeline_.parameters.end()) return found->second;
+          std::vector<std::string> known;
+          for (const auto& [other, value] : pipeline_.parameters) known.push_back(other);
+          problems_.AddProblem({.field = absl::StrCat("${", name, "}"),
+                                .description = absl::StrCat("names no parameter of the pipeline",
+                                                            DidYouMean(parameter, known)),
+                                .place = place});
+          return "";
+        });
+    if (expanded.ok()) return *expanded;
+    problems_.AddProblem({.description = std::string(expanded.status().message()), .place = place});
+    return text;
+  }
+
+  void ReadTop(const std::map<std::string, YAML::Node>& top) {
+    for (const auto& [key, node] : top) {
+      if (key == "name") {
+        pipeline_.name = reader_.Scalar(node, key);
+        if (!IsName(pipeline_.name)) AddNotAName(node, key, pipeline_.name);
+      } else if (key == "results") {
+        pipeline_.results = reader_.Scalar(node, key);
+      } else if (key == "key") {
+        ReadKey(node);
+      } else if (key == "path_map") {
+        for (auto& [from, to] : reader_.Pairs(node, key)) pipeline_.path_map[from] = to;
+      } else if (key == "services") {
+        ReadServices(node);
+      }
+    }
+    if (pipeline_.name.empty()) pipeline_.name = "pipeline";
+  }
+
+  void AddNotAName(const YAML::Node& node, const std::string& field, const std::string& value) {
+    reader_.Add(node, field,
+                "is '%s'; expected a letter, then letters, digits, '_' or '-', 63 at most", value);
+  }
+
+  void ReadKey(const YAML::Node& node) {
+    const std::string key = reader_.Scalar(node, "key");
+    if (key.empty() || absl::StartsWith(key, "env:") || absl::StartsWith(key, "file:")) {
+      pipeline_.key = key;
+      return;
+    }
+    reader_.Add(node, "key", "is a literal key; expected env:NAME or file:PATH");
+  }
+
+  void ReadServices(const YAML::Node& node) {
+    for (const auto& [key, value] : reader_.Mapping(node, "services", StageServices())) {
+      const std::string field = absl::StrCat("services.", key.Scalar());
+      std::vector<std::string>& addresses = pipeline_.services[key.Scalar()];
+      for (const std::string& text : reader_.List(value, field)) {
+        for (absl::string_view address : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+          addresses.emplace_back(absl::StripAsciiWhitespace(address));
+          if (!absl::StrContains(address, ':')) {
+            reader_.Add(value, field, "has '%s'; expected host:port", addresses.back());
+          }
+        }
+      }
+      if (addresses.empty()) pipeline_.services.erase(key.Scalar());
+    }
+  }
+
+  void ReadStages(const YAML::Node& node) {
+    if (!node.IsSequence() || node.size() == 0) {
+      reader_.Add(node, "stages", "is not a list of stages");
+      return;
+    }
+    if (node.size() > kMaxStages) {
+      reader_.Add(node, "stages", "has %d entries; at most %d are taken", node.size(), kMaxStages);
+      return;
+    }
+    for (size_t i = 0; i < node.size(); ++i) CollectName(node[i], i);
+    for (size_t i = 0; i < node.size(); ++i) ReadStage(node[i], i);
+    for (size_t i = 0; i < pipeline_.stages.size(); ++i) Connect(i);
+    FindCircles();
+  }
+
+  // Names and kinds of all stages are known before any stage is read, so that each may refer to any.
+  void CollectName(const YAML::Node& node, size_t index) {
+    StageSpec stage;
+    stage.name = absl::StrCat("stages[", index, "]");
+    if (node.IsMap()) {
+      if (const YAML::Node name = node["name"]; name && name.IsScalar()) stage.name = name.Scalar();
+      if (const YAML::Node kind = node["kind"]; kind && kind.IsScalar()) {
+        stage.kind = FindStageKind(kind.Scalar());
+      }
+    }
+    stage_names_.push_back(stage.name);
+    pipeline_.stages.push_back(std::move(stage));
+    places_.push_back(node);
+    after_.emplace_back();
+  }
+
+  void ReadStage(const YAML::Node& node, size_t index) {
+    static const std::vector<std::string> kKeys = {
+        "name",    "kind",    "network", "spec",  "overrides", "options",
+        "inputs",  "outputs", "reads",   "gates", "retries",   "after"};
+    StageSpec& stage = pipeline_.stages[index];
+    std::map<std::string, YAML::Node> fields;
+    for (const auto& [key, value] : reader_.Mapping(node, stage.name, kKeys)) {
+      fields.emplace(key.Scalar(), value);
+    }
+    if (!node.IsMap() || !CheckIdentity(node, fields, index)) return;
+    for (const auto& [key, value] : fields) ReadField(key, value, index);
+    if (stage.options == nullptr) stage.options.reset(stage.kind->options->New());
+    CheckComplete(node, stage);
+  }
+
+  // False when there is no kind to check the rest against.
+  bool CheckIdentity(const YAML::Node& node, const std::map<std::string, YAML::Node>& fields,
+                     size_t index) {
+    const std::string& name = pipeline_.stages[index].name;
+    if (!fields.contains("name")) {
+      reader_.Add(node, name, "has no name");
+    } else if (!IsName(name)) {
+      AddNotAName(fields.at("name"), absl::StrCat("stages[", index, "].name"), name);
+    } else if (std::find(stage_names_.begin(), stage_names_.begin() + index, name) !=
+               stage_names_.begin() + index) {
+      reader_.Add(fields.at("name"), name, "is the name of an earlier stage too");
+    }
+    if (!fields.contains("kind")) {
+      reader_.Add(node, name, "has no kind; expected one of %s",
+                  absl::StrJoin(StageKindNames(), ", "));
+    } else if (pipeline_.stages[index].kind == nullptr) {
+      const YAML::Node& kind = fields.at("kind");
+      const std::string text = kind.IsScalar() ? kind.Scalar() : "";
+      reader_.Add(kind, name + ".kind", "is '%s'; expected one of %s%s", text,
+                  absl::StrJoin(StageKindNames(), ", "), DidYouMean(text, StageKindNames()));
+    }
+    return pipeline_.stages[index].kind != nullptr;
+  }
+
+  void ReadField(const std::string& key, const YAML::Node& node, size_t index) {
+    StageSpec& stage = pipeline_.stages[index];
+    const std::string field = absl::StrCat(stage.name, ".", key);
+    if (key == "network") {
+      stage.network = reader_.Scalar(node, field);
+    } else if (key == "spec") {
+      ReadSpec(node, field, stage);
+    } else if (key == "overrides") {
+      stage.overrides = reader_.List(node, field);
+    } else if (key == "options") {
+      std::shared_ptr<google::protobuf::Message> options(stage.kind->options->New());
+      reader_.Fields(node, field, *options);
+      stage.options = std::move(options);
+    } else if (key == "inputs") {
+      stage.inputs = reader_.Pairs(node, field);
+      CheckInputs(node, field, stage);
+    } else if (key == "outputs") {
+      stage.outputs = reader_.Pairs(node, field);
+      CheckOutputs(node, field, stage);
+    } else if (key == "reads") {
+      stage.reads = reader_.List(node, field);
+    } else if (key == "gates") {
+      ReadGates(node, field, index);
+    } else if (key == "retries") {
+      ReadRetries(node, field, stage);
+    } else if (key == "after") {
+      for (const std::string& name : reader_.List(node, field)) {
+        after_[index].push_back({name, node, field});
+      }
+    }
+  }
+
+  void ReadSpec(const YAML::Node& node, const std::string& field, StageSpec& stage) {
+    if (!node.IsScalar()) {
+      reader_.Add(node, field, "is neither a path nor a spec's text");
+      return;
+    }
+    std::string text;
+    if (IsInlineSpec(node.Scalar())) {
+      text = node.Scalar();
+      stage.spec_name = absl::StrCat(source_.name, ":", stage.name, ".spec");
+    } else {
+      const std::string written = reader_.Scalar(node, field);
+      stage.spec_name = JoinPath(DirName(source_.name), written);
+      const auto sent = source_.parameters.find(absl::StrCat(kSpecPrefix, written));
+      if (sent != source_.parameters.end()) {
+        text = sent->second;
+      } else {
+        auto read = source_.read_spec ? source_.read_spec(stage.spec_name)
+                                      : absl::NotFoundError("the client did not send its text");
+        if (!read.ok()) {
+          reader_.Add(node, field, "'%s' cannot be read: %s", written,
+                      std::string(read.status().message()));
+          return;
+        }
+        text = *std::move(read);
+      }
+    }
+    stage.spec_text = ExpandParameters(text, stage.spec_name);
+    if (stage.spec_text.empty()) reader_.Add(node, field, "is empty");
+  }
+
+  void CheckInputs(const YAML::Node& node, const std::string& field, const StageSpec& stage) {
+    std::vector<std::string> known = stage.kind->required_inputs;
+    known.insert(known.end(), stage.kind->optional_inputs.begin(),
+                 stage.kind->optional_inputs.end());
+    for (const auto& [name, uri] : stage.inputs) {
+      if (absl::c_linear_search(known, name)) continue;
+      reader_.Add(node, absl::StrCat(field, ".", name), "is no input of %s, which has %s%s",
+                  stage.kind->name, known.empty() ? "none" : absl::StrJoin(known, ", "),
+                  DidYouMean(name, known));
+    }
+  }
+
+  void CheckOutputs(const YAML::Node& node, const std::string& field, const StageSpec& stage) {
+    std::vector<std::string> known;
+    for (const OutputPlace& place : stage.kind->outputs) known.push_back(place.name);
+    for (const auto& [name, uri] : stage.outputs) {
+      if (absl::c_linear_search(known, name)) continue;
+      reader_.Add(node, absl::StrCat(field, ".", name), "cannot be placed by %s, which has %s%s",
+                  stage.kind->name, absl::StrJoin(known, ", "), DidYouMean(name, known));
+    }
+  }
+
+  void ReadGates(const YAML::Node& node, const std::string& field, size_t index) {
+    static const std::vector<std::string> kKeys = {"min", "max_drop", "on_fail", "retry"};
+    Gates& gates = pipeline_.stages[index].gates;
+    for (const auto& [key, value] : reader_.Mapping(node, field, kKeys)) {
+      const std::string path = absl::StrCat(field, ".", key.Scalar());
+      if (key.Scalar() == "min") {
+        for (const auto& [metric, least] : reader_.Mapping(value, path, {})) {
+          if (const auto number = reader_.Number(least, absl::StrCat(path, ".", metric.Scalar()))) {
+            gates.minimums.push_back({MetricName::Parse(metric.Scalar()), *number});
+          }
+        }
+      } else if (key.Scalar() == "max_drop") {
+        ReadMaxDrop(value, path, index);
+      } else if (key.Scalar() == "on_fail") {
+        ReadOnFail(value, path, gates);
+      } else {
+        gates.retry_overrides = reader_.List(value, path);
+      }
+    }
+    if (gates.empty()) reader_.Add(node, field, "holds neither min nor max_drop");
+    if (gates.on_fail == Gates::OnFail::kRetry && gates.retry_overrides.empty()) {
+      reader_.Add(node, field, "retries without `retry` overrides; the result would be the same");
+    }
+  }
+
+  void ReadMaxDrop(const YAML::Node& node, const std::string& field, size_t index) {
+    std::string from;
+    std::vector<Gates::MaxDrop> drops;
+    for (const auto& [key, value] : reader_.Mapping(node, field, {})) {
+      const std::string path = absl::StrCat(field, ".", key.Scalar());
+      if (key.Scalar() == "from") {
+        from = reader_.Scalar(value, path);
+        after_[index].push_back({from, value, path});
+      } else if (const auto number = reader_.Number(value, path)) {
+        drops.push_back({MetricName::Parse(key.Scalar()), *number, ""});
+      }
+    }
+    if (from.empty()) reader_.Add(node, field, "has no `from`: the stage to compare with");
+    for (Gates::MaxDrop& drop : drops) {
+      drop.from = from;
+      pipeline_.stages[index].gates.max_drops.push_back(drop);
+    }
+  }
+
+  void ReadOnFail(const YAML::Node& node, const std::string& field, Gates& gates) {
+    const std::string text = reader_.Scalar(node, field);
+    if (text == "stop") {
+      gates.on_fail = Gates::OnFail::kStop;
+    } else if (text == "continue") {
+      gates.on_fail = Gates::OnFail::kContinue;
+    } else if (text == "retry") {
+      gates.on_fail = Gates::OnFail::kRetry;
+    } else {
+      reader_.Add(node, field, "is '%s'; expected stop, continue or retry", text);
+    }
+  }
+
+  void ReadRetries(const YAML::Node& node, const std::string& field, StageSpec& stage) {
+    const std::string text = reader_.Scalar(node, field);
+    if (!absl::SimpleAtoi(text, &stage.retries) || stage.retries < 0 || stage.retries > 100) {
+      reader_.Add(node, field, "is '%s'; expected a whole number from 0 to 100", text);
+    }
+  }
+
+  void CheckComplete(const YAML::Node& node, const StageSpec& stage) {
+    for (const std::string& name : stage.kind->required_inputs) {
+      const bool there = absl::c_any_of(
+          stage.inputs, [&name](const auto& input) { return input.first == name; });
+      if (!there) {
+        reader_.Add(node, absl::StrCat(stage.name, ".inputs.", name), "is missing; %s reads it",
+                    stage.kind->name);
+      }
+    }
+    if (stage.kind->needs_spec && !node["spec"]) {
+      reader_.Add(node, absl::StrCat(stage.name, ".spec"), "is missing; %s needs one",
+                  stage.kind->name);
+    }
+    if (!stage.kind->takes_spec && node["spec"]) {
+      reader_.Add(node["spec"], absl::StrCat(stage.name, ".spec"), "is given, but %s takes none",
+                  stage.kind->name);
+    }
+  }
+
+  // Finds what a stage waits for: its references, its gates and `after`.
+  void Connect(size_t index) {
+    StageSpec& stage = pipeline_.stages[index];
+    for (const auto& [name, node, field] : after_[index]) AddNeed(index, name, node, field);
+    const YAML::Node& node = places_[index];
+    FollowReferences(index, stage.spec_text, node, stage.name + ".spec");
+    for (const auto& text : stage.overrides) {
+      FollowReferences(index, text, node, stage.name + ".overrides");
+    }
+    for (const auto& text : stage.gates.retry_overrides) {
+      FollowReferences(index, text, node, stage.name + ".gates.retry");
+    }
+    for (const auto& text : stage.reads) FollowReferences(index, text, node, stage.name + ".reads");
+    for (const auto& [name, uri] : stage.inputs) {
+      FollowReferences(index, uri, node, absl::StrCat(stage.name, ".inputs.", name));
+    }
+    for (const auto& [name, uri] : stage.outputs) {
+      FollowReferences(index, uri, node, absl::StrCat(stage.name, ".outputs.", name));
+    }
+    absl::c_sort(stage.needs);
+    stage.needs.erase(std::unique(stage.needs.begin(), stage.needs.end()), stage.needs.end());
+  }
+
+  void FollowReferences(size_t index, const std::string& text, const YAML::Node& node,
+                        const std::string& field) {
+    const auto references = FindReferences(text);
+    if (!references.ok()) {
+      reader_.Add(node, field, "%s", std::string(references.status().message()));
+      return;
+    }
+    for (const Reference& reference : *references) {
+      if (reference.name == "results" || reference.name == "run") continue;
+      const auto output = ParseOutputReference(reference.name);
+      if (!output.has_value()) {
+        reader_.Add(node, field,
+                    "refers to '${%s}'; expected ${param.NAME}, ${stage.NAME.outputs.OUTPUT}, "
+                    "${results} or ${run}",
+                    reference.name);
+        continue;
+      }
+      const int needed = AddNeed(index, output->stage, node, field);
+      if (needed < 0 || pipeline_.stages[needed].kind == nullptr) continue;
+      const std::vector<std::string>& known = pipeline_.stages[needed].kind->reported_outputs;
+      if (!absl::c_linear_search(known, output->output)) {
+        reader_.Add(node, field, "refers to output '%s' of stage '%s', which reports %s%s",
+                    output->output, output->stage, absl::StrJoin(known, ", "),
+                    DidYouMean(output->output, known));
+      }
+    }
+  }
+
+  // The index of the stage `name`; -1 and a note when there is none.
+  int AddNeed(size_t index, const std::string& name, const YAML::Node& node,
+              const std::string& field) {
+    const auto found = absl::c_find(stage_names_, name);
+    if (found == stage_names_.end()) {
+      reader_.Add(node, field, "refers to stage '%s', which is not in the pipeline%s", name,
+                  DidYouMean(name, stage_names_));
+      return -1;
+    }
+    const int needed = static_cast<int>(found - stage_names_.begin());
+    pipeline_.stages[index].needs.push_back(needed);
+    return needed;
+  }
+
+  // Takes away stages whose needs are met until nothing changes; what stays waits for itself.
+  void FindCircles() {
+    std::vector<bool> done(pipeline_.stages.size());
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (size_t i = 0; i < done.size(); ++i) {
+        if (done[i] || !absl::c_all_of(pipeline_.stages[i].needs, [&](int n) { return done[n]; })) {
+          continue;
+        }
+        done[i] = changed = true;
+      }
+    }
+    const size_t first = absl::c_find(done, false) - done.begin();
+    if (first == done.size()) return;
+    // Walking along unmet needs must come back to a stage already walked.
+    std::vector<size_t> walk;
+    size_t at = first;
+    while (!absl::c_linear_search(walk, at)) {
+      walk.push_back(at);
+      for (int need : pipeline_.stages[at].needs) {
+        if (!done[need]) at = need;
+      }
+    }
+    std::vector<std::string> circle;
+    for (auto it = absl::c_find(walk, at); it != walk.end(); ++it) {
+      circle.push_back(pipeline_.stages[*it].name);
+    }
+    circle.push_back(pipeline_.stages[at].name);
+    reader_.Add(places_[at], "stages", "wait for each other: %s", absl::StrJoin(circle, " -> "));
+  }
+
+  struct Mention {
+    std::string name;
+    YAML::Node node;
+    std::string field;
+  };
+
+  const PipelineSource& source_;
+  Problems problems_;
+  YamlReader reader_;
+  Pipeline pipeline_;
+  std::vector<std::string> stage_names_;
+  std::vector<YAML::Node> places_;
+  std::vector<std::vector<Mention>> after_;
+};
+
+}  // namespace
+
+absl::StatusOr<Pipeline> ParsePipeline(const PipelineSource& source) {
+  try {
+    return PipelineParser(source).Parse(YAML::Load(source.text));
+  } catch (const YAML::Exception& error) {
+    Problems problems;
+    problems.AddProblem({.description = absl::StrCat("is not YAML: ", error.msg),
+                         .place = absl::StrCat(source.name, ":", error.mark.line + 1, ":",
+                                               error.mark.column + 1)});
+    return problems.ToStatus();
+  }
+}
+
+std::vector<std::string> SpecFilesOf(absl::string_view pipeline_text) {
+  std::vector<std::string> paths;
+  try {
+    const YAML::Node root = YAML::Load(std::string(pipeline_text));
+    if (!root.IsMap() || !root["stages"] || !root["stages"].IsSequence()) return paths;
+    for (const YAML::Node& stage : root["stages"]) {
+      if (!stage.IsMap() || !stage["spec"] || !stage["spec"].IsScalar()) continue;
+      const std::string spec = stage["spec"].Scalar();
+      if (!IsInlineSpec(spec) && !absl::c_linear_search(paths, spec)) paths.push_back(spec);
+    }
+  } catch (const YAML::Exception&) {
+    // ParsePipeline says what is wrong with it.
+  }
+  return paths;
+}
+
+}  // namespace trainyard::orchestrator
