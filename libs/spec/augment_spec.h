@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "libs/spec/text_format.h"
+#include "trainyard/spec/augment/v1/augment_config.pb.h"
+
+namespace trainyard {
+
+/// Parses a spec of offline augmentation and applies `overrides`; as ParseExperiment.
+absl::StatusOr<spec::augment::v1::AugmentConfig> ParseAugment(
+    absl::string_view text, absl::string_view file_name, absl::Span<const std::string> overrides,
+    std::vector<std::string>* warnings, FieldPlaces* places = nullptr);
+
+/// Checks it; as CheckExperiment. Folder names must be relative and must not contain "..".
+///
+/// Source: reference networks 16.1.
+absl::Status CheckAugment(const spec::augment::v1::AugmentConfig& config,
+                          const FieldPlaces* places = nullptr);
+
+/// Sets every absent scalar to its neutral value, in messages that are made where absent, so that a
+/// reader need not ask for presence; width, height and extension stay absent. Idempotent.
+void ApplyDefaults(spec::augment::v1::AugmentConfig* config);
+
+/// Parse, check, defaults; as LoadExperiment.
+absl::StatusOr<spec::augment::v1::AugmentConfig> LoadAugment(
+    absl::string_view text, absl::string_view file_name, absl::Span<const std::string> overrides,
+    std::vector<std::string>* warnings);
+
+}  // namespace trainyard
