@@ -28,7 +28,7 @@ endif()
 # A room that is not there yet is skipped, so that the house can be built floor by floor.
 function(trainyard_add_room folder)
   if(EXISTS ${CMAKE_SOURCE_DIR}/${folder}/CMakeLists.txt)
-    add_subdirectory(${folder})
+    add_subdirectory(${CMAKE_SOURCE_DIR}/${folder} ${CMAKE_BINARY_DIR}/${folder})
   endif()
 endfunction()
 
