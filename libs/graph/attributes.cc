@@ -1,0 +1,48 @@
+#include <cstdio>
+#include <cstdlib>
+
+#include "libs/graph/graph.h"
+#include "onnx/onnx_pb.h"
+
+namespace trainyard {
+namespace {
+
+/// nullptr when absent. A wrong type is our own mistake: Check() has seen the graph before.
+const onnx::AttributeProto* Find(const onnx::NodeProto& node, absl::string_view name,
+                                 onnx::AttributeProto::AttributeType type) {
+  for (const onnx::AttributeProto& attribute : node.attribute()) {
+    if (attribute.name() != name) continue;
+    if (attribute.type() == type) return &attribute;
+    std::fprintf(stderr, "node '%s': attribute '%s' has type %d; expected %d\n",
+                 node.name().c_str(), attribute.name().c_str(), attribute.type(), type);
+    std::abort();
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+int64_t IntAttribute(const onnx::NodeProto& node, absl::string_view name, int64_t fallback) {
+  const auto* attribute = Find(node, name, onnx::AttributeProto::INT);
+  return attribute == nullptr ? fallback : attribute->i();
+}
+
+float FloatAttribute(const onnx::NodeProto& node, absl::string_view name, float fallback) {
+  const auto* attribute = Find(node, name, onnx::AttributeProto::FLOAT);
+  return attribute == nullptr ? fallback : attribute->f();
+}
+
+std::string StringAttribute(const onnx::NodeProto& node, absl::string_view name,
+                            absl::string_view fallback) {
+  const auto* attribute = Find(node, name, onnx::AttributeProto::STRING);
+  return attribute == nullptr ? std::string(fallback) : attribute->s();
+}
+
+std::vector<int64_t> IntsAttribute(const onnx::NodeProto& node, absl::string_view name,
+                                   std::vector<int64_t> fallback) {
+  const auto* attribute = Find(node, name, onnx::AttributeProto::INTS);
+  if (attribute == nullptr) return fallback;
+  return {attribute->ints().begin(), attribute->ints().end()};
+}
+
+}  // namespace trainyard

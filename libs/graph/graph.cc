@@ -1,0 +1,232 @@
+#include "libs/graph/graph.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "libs/base/files.h"
+#include "libs/base/problems.h"
+#include "libs/base/status.h"
+#include "libs/graph/internal/external_data.h"
+#include "libs/graph/internal/structure.h"
+#include "onnx/onnx_pb.h"
+
+namespace trainyard {
+namespace {
+
+constexpr int64_t kIrVersion = 8;
+constexpr int64_t kMinOpset = 11;
+constexpr int64_t kMaxOpset = 17;
+/// protobuf's own limit for one message.
+constexpr int64_t kMaxBytes = (int64_t{1} << 31) - 1;
+
+/// The version of the standard operators; 0 when the model imports none.
+int64_t StandardOpset(const onnx::ModelProto& model) {
+  for (const auto& opset : model.opset_import()) {
+    if (opset.domain().empty() || opset.domain() == "ai.onnx") return opset.version();
+  }
+  return 0;
+}
+
+absl::Status CheckVersions(const onnx::ModelProto& model) {
+  Problems problems;
+  if (model.ir_version() < 3 || model.ir_version() > kIrVersion) {
+    problems.Add("ir_version",
+                 "is %d; expected 3 to %d. A newer file: convert it with "
+                 "onnx.version_converter.convert_version(model, %d), then set ir_version to %d",
+                 model.ir_version(), kIrVersion, kMaxOpset, kIrVersion);
+  }
+  const int64_t opset = StandardOpset(model);
+  if (opset < kMinOpset || opset > kMaxOpset) {
+    problems.Add("opset",
+                 "is %d; expected %d to %d. Export again with opset %d, or use "
+                 "onnx.version_converter.convert_version(model, %d)",
+                 opset, kMinOpset, kMaxOpset, kMaxOpset, kMaxOpset);
+  }
+  return problems.ToStatus();
+}
+
+/// Puts the nodes in topological order, in place. Swaps pointers, copies nothing.
+void SortNodes(onnx::GraphProto& graph) {
+  const std::vector<int> order = internal::TopologicalOrder(graph);
+  std::vector<onnx::NodeProto*> nodes(graph.node_size());
+  graph.mutable_node()->ExtractSubrange(0, graph.node_size(), nodes.data());
+  for (const int i : order) graph.mutable_node()->AddAllocated(nodes[i]);
+}
+
+}  // namespace
+
+Graph::Graph() : model_(std::make_unique<onnx::ModelProto>()) {}
+
+Graph::Graph(absl::string_view name) : Graph() {
+  model_->set_ir_version(kIrVersion);
+  model_->set_producer_name("trainyard");
+  model_->add_opset_import()->set_version(kMaxOpset);
+  model_->mutable_graph()->set_name(std::string(name));
+}
+
+Graph::~Graph() = default;
+Graph::Graph(Graph&&) noexcept = default;
+Graph& Graph::operator=(Graph&&) noexcept = default;
+
+Graph Graph::Clone() const {
+  Graph copy;
+  *copy.model_ = *model_;
+  copy.Reindex();
+  return copy;
+}
+
+absl::StatusOr<Graph> Graph::Parse(absl::string_view bytes, const std::string& folder) {
+  if (static_cast<int64_t>(bytes.size()) > kMaxBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("has %d bytes; an ONNX file has at most %d (larger ones keep their weights "
+                        "in a file beside it)",
+                        bytes.size(), kMaxBytes));
+  }
+  Graph graph;
+  onnx::ModelProto& model = *graph.model_;
+  if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) ||
+      model.ir_version() == 0 || !model.has_graph()) {
+    return absl::InvalidArgumentError("is no ONNX model: expected a serialized onnx.ModelProto");
+  }
+  TY_RETURN_IF_ERROR(CheckVersions(model));
+  TY_RETURN_IF_ERROR(internal::LoadExternalData(model, folder));
+  internal::NameNodes(*model.mutable_graph());
+  Problems problems;
+  internal::CheckStructure(model.graph(), problems);
+  TY_RETURN_IF_ERROR(problems.ToStatus());
+  SortNodes(*model.mutable_graph());
+  graph.Reindex();
+  return graph;
+}
+
+absl::StatusOr<Graph> Graph::Load(const std::string& path) {
+  TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
+  absl::StatusOr<Graph> graph = Parse(bytes, DirName(path));
+  if (!graph.ok()) return Annotate(graph.status(), absl::StrCat("'", path, "'"));
+  return graph;
+}
+
+std::string Graph::Serialize() const {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    model_->SerializeToCodedStream(&coded);
+  }
+  return bytes;
+}
+
+absl::Status Graph::Save(const std::string& path) const {
+  const int64_t size = static_cast<int64_t>(model_->ByteSizeLong());
+  if (size > kMaxBytes) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "'%s': the model has %d bytes; an ONNX file holds at most %d", path, size, kMaxBytes));
+  }
+  return WriteFileAtomically(path, Serialize());
+}
+
+void Graph::Reindex() {
+  nodes_.clear();
+  node_by_name_.clear();
+  producer_.clear();
+  consumers_.clear();
+  initializer_index_.clear();
+  const onnx::GraphProto& graph = model_->graph();
+  std::vector<int> order = internal::TopologicalOrder(graph);
+  if (static_cast<int>(order.size()) < graph.node_size()) {
+    // A cycle, made by an edit: Check() names it. Nothing may be missing from the index till then.
+    const std::set<int> sorted(order.begin(), order.end());
+    for (int i = 0; i < graph.node_size(); ++i) {
+      if (!sorted.contains(i)) order.push_back(i);
+    }
+  }
+  for (const int i : order) {
+    const onnx::NodeProto* node = &graph.node(i);
+    nodes_.push_back(node);
+    node_by_name_.emplace(node->name(), node);
+    for (const std::string& output : node->output()) {
+      if (!output.empty()) producer_.emplace(output, node);
+    }
+    for (const std::string& value : internal::ReadValues(*node)) consumers_[value].push_back(node);
+  }
+  for (int i = 0; i < graph.initializer_size(); ++i) {
+    initializer_index_.emplace(graph.initializer(i).name(), i);
+  }
+}
+
+const onnx::NodeProto* Graph::FindNode(absl::string_view name) const {
+  const auto it = node_by_name_.find(name);
+  return it == node_by_name_.end() ? nullptr : it->second;
+}
+
+const onnx::NodeProto* Graph::Producer(absl::string_view value) const {
+  const auto it = producer_.find(value);
+  return it == producer_.end() ? nullptr : it->second;
+}
+
+const std::vector<const onnx::NodeProto*>& Graph::Consumers(absl::string_view value) const {
+  static const auto& none = *new std::vector<const onnx::NodeProto*>();
+  const auto it = consumers_.find(value);
+  return it == consumers_.end() ? none : it->second;
+}
+
+bool Graph::IsOutput(absl::string_view value) const {
+  for (const auto& output : model_->graph().output()) {
+    if (output.name() == value) return true;
+  }
+  return false;
+}
+
+std::vector<std::string> Graph::InputNames() const {
+  std::vector<std::string> names;
+  for (const auto& input : model_->graph().input()) {
+    if (!HasInitializer(input.name())) names.push_back(input.name());
+  }
+  return names;
+}
+
+std::vector<std::string> Graph::OutputNames() const {
+  std::vector<std::string> names;
+  for (const auto& output : model_->graph().output()) names.push_back(output.name());
+  return names;
+}
+
+bool Graph::HasInitializer(absl::string_view name) const {
+  return initializer_index_.find(name) != initializer_index_.end();
+}
+
+std::vector<std::string> Graph::InitializerNames() const {
+  std::vector<std::string> names;
+  for (const auto& tensor : model_->graph().initializer()) names.push_back(tensor.name());
+  return names;
+}
+
+absl::StatusOr<Tensor> Graph::Initializer(absl::string_view name) const {
+  const auto it = initializer_index_.find(name);
+  if (it == initializer_index_.end()) {
+    return absl::NotFoundError(absl::StrCat("the graph has no initializer '", name, "'",
+                                            DidYouMean(name, InitializerNames())));
+  }
+  return TensorFromProto(model_->graph().initializer(it->second));
+}
+
+absl::Status Graph::SetInitializer(const std::string& name, const Tensor& tensor) {
+  if (name.empty()) return absl::InvalidArgumentError("an initializer needs a name");
+  if (Producer(name) != nullptr) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "initializer '%s' has the name of a value that node '%s' makes", name,
+        Producer(name)->name()));
+  }
+  onnx::GraphProto& graph = *model_->mutable_graph();
+  const auto [it, added] = initializer_index_.emplace(name, graph.initializer_size());
+  onnx::TensorProto* slot =
+      added ? graph.add_initializer() : graph.mutable_initializer(it->second);
+  *slot = TensorToProto(name, tensor);
+  return absl::OkStatus();
+}
+
+}  // namespace trainyard

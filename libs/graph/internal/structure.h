@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "libs/base/problems.h"
+
+namespace onnx {
+class GraphProto;
+class NodeProto;
+}  // namespace onnx
+
+namespace trainyard::internal {
+
+/// The values that `node` reads, each once, in order: its inputs, then what the bodies of If, Loop
+/// and Scan take from outside. Empty (absent) inputs are left out.
+std::vector<std::string> ReadValues(const onnx::NodeProto& node);
+
+/// Indices of the nodes so that each comes after those whose values it reads; the order of the file
+/// where that already holds. Nodes on or behind a cycle are missing from the result.
+std::vector<int> TopologicalOrder(const onnx::GraphProto& graph);
+
+/// Gives every node a name: "<op>_<index>", with a further number where that is taken.
+void NameNodes(onnx::GraphProto& graph);
+
+/// Adds what ONNX's checker does not say, or says badly: doubled node, value and initializer names,
+/// values that nobody makes, cycles.
+void CheckStructure(const onnx::GraphProto& graph, Problems& problems);
+
+}  // namespace trainyard::internal
