@@ -1,0 +1,57 @@
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/graph/builder.h"
+#include "libs/graph/graph.h"
+#include "onnx/onnx_pb.h"
+#include "tests/support/graph_interpreter.h"
+#include "tests/support/status_matchers.h"
+
+namespace trainyard {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::trainyard::testing::IsOk;
+using ::trainyard::testing::StatusIs;
+using ::trainyard::testing::Wavy;
+
+Graph SmallGraph() {
+  GraphBuilder builder("net");
+  std::string x = builder.Input("Input", {-1, 3, 8, 8});
+  x = builder.Conv("conv1", x, Wavy({4, 3, 1, 1}), std::nullopt, {});
+  builder.Output(builder.Relu("relu1", x), {-1, 4, 8, 8});
+  return *std::move(builder).Finish();
+}
+
+TEST(CheckTest, AWholeGraphPasses) { EXPECT_THAT(SmallGraph().Check(), IsOk()); }
+
+TEST(CheckTest, OneBadNodeDoesNotHideTheNext) {
+  Graph graph = SmallGraph();
+  onnx::GraphProto& proto = *graph.mutable_proto().mutable_graph();
+  proto.mutable_node(0)->clear_input();
+  proto.mutable_node(1)->set_op_type("Rellu");
+  proto.mutable_node(1)->set_input(0, "conv1");
+  graph.Reindex();
+  EXPECT_THAT(graph.Check(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                      AllOf(HasSubstr("node 'conv1' (Conv)"),
+                                            HasSubstr("node 'relu1' (Rellu)"))));
+}
+
+TEST(CheckTest, AnEditThatMakesACycleIsSeen) {
+  Graph graph = SmallGraph();
+  graph.mutable_proto().mutable_graph()->mutable_node(0)->set_input(0, "relu1");
+  graph.Reindex();
+  EXPECT_EQ(graph.nodes().size(), 2u);
+  EXPECT_THAT(graph.Check(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("lies on a cycle")));
+}
+
+TEST(CheckTest, ADamagedWeightIsSeen) {
+  Graph graph = SmallGraph();
+  graph.mutable_proto().mutable_graph()->mutable_initializer(0)->clear_data_type();
+  EXPECT_THAT(graph.Check(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                      HasSubstr("initializer 'conv1/kernel'")));
+}
+
+}  // namespace
+}  // namespace trainyard
