@@ -6,6 +6,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "libs/worker/journal.h"
 
 namespace trainyard::worker {
@@ -23,6 +25,14 @@ struct Context {
   /// Reports progress; at most four a second reach the journal, and always the first and the last.
   void Progress(double done, double total, absl::string_view unit, absl::string_view message);
   void Warn(const absl::Status& status);
+  /// Writes the newest progress if it was held back. RunWorker does it before Finished.
+  void Flush();
+
+  /// Of Progress; leave them alone. A Context is used by one thread.
+  absl::Time begin_ = absl::InfinitePast(), written_ = absl::InfinitePast();
+  double first_done_ = 0;
+  bool is_pending_ = false;
+  trainyard::v1::Progress pending_ = {};
 };
 
 /// Runs a task and returns what it made. The status becomes Finished.status.

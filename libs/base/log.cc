@@ -1,0 +1,225 @@
+#include "libs/base/log.h"
+
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace trainyard {
+namespace {
+
+constexpr size_t kShortestSecret = 3;
+constexpr char kRedacted[] = "[redacted]";
+
+// Everything that a line needs. Leaked, so that threads may log until the process ends.
+struct LogState {
+  std::mutex mutex;
+  LogOptions options;
+  std::shared_ptr<spdlog::logger> sink;
+  std::mutex secrets_mutex;
+  // Secret -> replacement; longest first, so that one that holds another goes as a whole.
+  std::vector<std::pair<std::string, std::string>> secrets;
+};
+
+std::shared_ptr<spdlog::logger> MakeLogger(spdlog::sink_ptr sink) {
+  auto logger = std::make_shared<spdlog::logger>("trainyard", std::move(sink));
+  logger->set_pattern("%v");  // lines come formatted: spdlog's pattern does not escape
+  logger->set_level(spdlog::level::trace);
+  logger->flush_on(spdlog::level::trace);
+  return logger;
+}
+
+LogState& State() {
+  static LogState* state = [] {
+    auto* fresh = new LogState;
+    fresh->sink = MakeLogger(std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    return fresh;
+  }();
+  return *state;
+}
+
+absl::string_view LevelName(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "info";
+}
+
+std::string Timestamp() {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::Now(), absl::UTCTimeZone());
+}
+
+// The bytes of a well-formed UTF-8 sequence at the front of `text`; 0 when there is none.
+size_t Utf8Length(absl::string_view text) {
+  const auto byte = [text](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : (lead & 0xF0) == 0xE0 ? 3
+                : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  if (lead == 0xE0 && byte(1) < 0xA0) return 0;
+  if (lead == 0xED && byte(1) > 0x9F) return 0;
+  if (lead == 0xF0 && byte(1) < 0x90) return 0;
+  if (lead == 0xF4 && byte(1) > 0x8F) return 0;
+  return length;
+}
+
+// A JSON string. Bytes that are not UTF-8 become U+FFFD, since JSON has no other way.
+std::string JsonString(absl::string_view text) {
+  std::string out = "\"";
+  while (!text.empty()) {
+    const unsigned char c = static_cast<unsigned char>(text[0]);
+    size_t length = 1;
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += text[0];
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (c == '\r') {
+      out += "\\r";
+    } else if (c < 0x20 || c == 0x7F) {
+      absl::StrAppendFormat(&out, "\\u%04x", c);
+    } else if ((length = Utf8Length(text)) > 0) {
+      out.append(text.data(), length);
+    } else {
+      out += "\xEF\xBF\xBD";
+      length = 1;
+    }
+    text.remove_prefix(length);
+  }
+  return out + "\"";
+}
+
+// Text for people: control letters would let a name forge a line.
+std::string PlainString(absl::string_view text) {
+  const bool quote = text.empty() || text.find_first_of(" \"\t\r\n=") != absl::string_view::npos ||
+                     std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20; });
+  return quote ? JsonString(text) : std::string(text);
+}
+
+std::string JsonValue(const LogField::Value& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return JsonString(Redact(*text));
+  if (const auto* number = std::get_if<int64_t>(&value)) return absl::StrCat(*number);
+  if (const auto* truth = std::get_if<bool>(&value)) return *truth ? "true" : "false";
+  const double number = std::get<double>(value);
+  return std::isfinite(number) ? absl::StrFormat("%.9g", number) : "null";
+}
+
+std::string TextValue(const LogField::Value& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return PlainString(Redact(*text));
+  return JsonValue(value);
+}
+
+std::string JsonLine(LogLevel level, absl::string_view message, const std::string& service,
+                     std::initializer_list<LogField> fields) {
+  std::string line = absl::StrCat("{\"ts\":\"", Timestamp(), "\",\"level\":\"", LevelName(level),
+                                  "\",\"msg\":", JsonString(Redact(message)));
+  if (!service.empty()) absl::StrAppend(&line, ",\"service\":", JsonString(service));
+  for (const LogField& field : fields) {
+    absl::StrAppend(&line, ",", JsonString(field.name), ":", JsonValue(field.value));
+  }
+  return line + "}";
+}
+
+std::string TextLine(LogLevel level, absl::string_view message, const std::string& service,
+                     std::initializer_list<LogField> fields) {
+  std::string line = absl::StrFormat("%s %-7s ", Timestamp(), LevelName(level));
+  if (!service.empty()) absl::StrAppend(&line, "[", service, "] ");
+  absl::StrAppend(&line, Redact(message));
+  for (const LogField& field : fields) {
+    absl::StrAppend(&line, " ", field.name, "=", TextValue(field.value));
+  }
+  return line;
+}
+
+}  // namespace
+
+absl::StatusOr<LogLevel> ParseLogLevel(absl::string_view name) {
+  for (const LogLevel level :
+       {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarning, LogLevel::kError}) {
+    if (name == LevelName(level)) return level;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("log level is '", name, "'; expected debug, info, warning or error"));
+}
+
+absl::Status StartLogging(const LogOptions& options) {
+  std::shared_ptr<spdlog::logger> logger;
+  try {
+    spdlog::sink_ptr sink;
+    if (options.file.empty()) {
+      sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+    } else {
+      sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file, /*truncate=*/false);
+    }
+    logger = MakeLogger(std::move(sink));
+  } catch (const spdlog::spdlog_ex& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot log to '", options.file, "': ", error.what()));
+  }
+  LogState& state = State();
+  const std::lock_guard<std::mutex> lock(state.mutex);
+  state.options = options;
+  state.sink = std::move(logger);
+  return absl::OkStatus();
+}
+
+void Log(LogLevel level, absl::string_view message, std::initializer_list<LogField> fields) {
+  LogState& state = State();
+  std::shared_ptr<spdlog::logger> sink;
+  std::string service;
+  bool json;
+  {
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    if (level < state.options.level) return;
+    sink = state.sink;
+    service = state.options.service;
+    json = state.options.json;
+  }
+  const std::string line = json ? JsonLine(level, message, service, fields)
+                                : TextLine(level, message, service, fields);
+  sink->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
+}
+
+void RegisterSecret(absl::string_view secret) {
+  if (secret.size() < kShortestSecret) return;
+  LogState& state = State();
+  const std::lock_guard<std::mutex> lock(state.secrets_mutex);
+  for (const auto& [known, replacement] : state.secrets) {
+    if (known == secret) return;
+  }
+  state.secrets.emplace_back(std::string(secret), kRedacted);
+  std::stable_sort(state.secrets.begin(), state.secrets.end(),
+                   [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
+}
+
+std::string Redact(absl::string_view text) {
+  LogState& state = State();
+  const std::lock_guard<std::mutex> lock(state.secrets_mutex);
+  return state.secrets.empty() ? std::string(text) : absl::StrReplaceAll(text, state.secrets);
+}
+
+}  // namespace trainyard

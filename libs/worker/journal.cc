@@ -1,0 +1,133 @@
+#include "libs/worker/journal.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+
+namespace trainyard::worker {
+namespace {
+
+// What the journal holds already.
+struct Past {
+  int64_t sequence = 0;
+  int64_t epoch = 0;
+  int64_t end = 0;
+};
+
+std::string JournalPath(const std::string& job_dir) {
+  return JoinPath(job_dir, "journal.tfrecord");
+}
+
+absl::StatusOr<WorkerEvent> ParseEvent(const std::string& payload, const std::string& path,
+                                       int64_t offset) {
+  WorkerEvent event;
+  if (event.ParseFromString(payload)) return event;
+  return absl::DataLossError(
+      absl::StrCat("'", path, "': the record before byte ", offset, " is no worker event"));
+}
+
+absl::StatusOr<Past> ReadPast(const std::string& path) {
+  Past past;
+  if (!FileExists(path)) return past;
+  TY_ASSIGN_OR_RETURN(RecordReader reader, RecordReader::Open(path));
+  while (true) {
+    const auto payload = reader.Next();
+    if (absl::IsOutOfRange(payload.status())) break;
+    TY_RETURN_IF_ERROR(payload);
+    TY_ASSIGN_OR_RETURN(const WorkerEvent event, ParseEvent(*payload, path, reader.offset()));
+    past.sequence = event.sequence();
+    past.epoch = std::max(past.epoch, event.fencing_epoch());
+  }
+  past.end = reader.offset();
+  return past;
+}
+
+// The descriptor of the lock, held until it is closed.
+absl::StatusOr<int> TakeLock(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) return absl::InternalError(absl::StrCat("cannot open '", path, "': ", strerror(errno)));
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  const int error = errno;
+  close(fd);
+  if (error == EWOULDBLOCK) {
+    return absl::AbortedError(
+        absl::StrCat("another worker holds '", path, "'; one results folder has one writer"));
+  }
+  return absl::InternalError(absl::StrCat("cannot lock '", path, "': ", strerror(error)));
+}
+
+void SetTime(absl::Time time, google::protobuf::Timestamp* timestamp) {
+  const int64_t nanos = absl::ToUnixNanos(time);
+  timestamp->set_seconds(nanos / 1000000000);
+  timestamp->set_nanos(static_cast<int>(nanos % 1000000000));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& job_dir,
+                                                       int64_t fencing_epoch) {
+  const std::string path = JournalPath(job_dir);
+  TY_ASSIGN_OR_RETURN(const int lock_fd, TakeLock(JoinPath(job_dir, "lock")));
+  const auto fail = [lock_fd](const absl::Status& status) {
+    close(lock_fd);
+    return status;
+  };
+  const auto past = ReadPast(path);
+  if (!past.ok()) return fail(past.status());
+  if (past->epoch > fencing_epoch) {
+    return fail(absl::FailedPreconditionError(
+        absl::StrCat("'", path, "' has events of epoch ", past->epoch, "; this worker has epoch ",
+                     fencing_epoch, " and is out of date")));
+  }
+  auto writer = RecordWriter::Open(path, /*append=*/true);
+  if (!writer.ok()) return fail(writer.status());
+  // A kill in the middle of a write leaves a torn tail; the records before it stand.
+  if (writer->offset() > past->end && truncate(path.c_str(), past->end) != 0) {
+    return fail(absl::InternalError(absl::StrCat("cannot cut '", path, "': ", strerror(errno))));
+  }
+  return std::unique_ptr<Journal>(
+      new Journal(*std::move(writer), lock_fd, fencing_epoch, past->sequence));
+}
+
+Journal::Journal(RecordWriter writer, int lock_fd, int64_t epoch, int64_t sequence)
+    : writer_(std::move(writer)), lock_fd_(lock_fd), epoch_(epoch), sequence_(sequence) {}
+
+Journal::~Journal() { close(lock_fd_); }
+
+absl::Status Journal::Append(WorkerEvent event) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  event.set_sequence(sequence_ + 1);
+  event.set_fencing_epoch(epoch_);
+  SetTime(absl::Now(), event.mutable_time());
+  TY_RETURN_IF_ERROR(writer_.Write(event.SerializeAsString()));
+  ++sequence_;
+  if (event.has_checkpoint() || event.has_finished()) return writer_.Sync();
+  return absl::OkStatus();
+}
+
+JournalReader::JournalReader(std::string job_dir) : path_(JournalPath(job_dir)) {}
+
+absl::StatusOr<std::vector<WorkerEvent>> JournalReader::Poll() {
+  std::vector<WorkerEvent> events;
+  if (!FileExists(path_)) return events;
+  TY_ASSIGN_OR_RETURN(RecordReader reader, RecordReader::Open(path_, offset_));
+  while (true) {
+    const auto payload = reader.Next();
+    if (absl::IsOutOfRange(payload.status())) return events;
+    TY_RETURN_IF_ERROR(payload);
+    TY_ASSIGN_OR_RETURN(WorkerEvent event, ParseEvent(*payload, path_, reader.offset()));
+    offset_ = reader.offset();
+    events.push_back(std::move(event));
+  }
+}
+
+}  // namespace trainyard::worker

@@ -1,0 +1,210 @@
+#include "libs/worker/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+
+extern char** environ;
+
+namespace trainyard::worker {
+namespace {
+
+// The number under which the worker finds its end of the control pipe.
+constexpr int kControlFd = 3;
+// Where there is no pidfd: how long a death may go unseen.
+constexpr absl::Duration kPollInterval = absl::Milliseconds(10);
+
+bool IsPassedThrough(absl::string_view name) {
+  for (absl::string_view exact : {"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "TZ"}) {
+    if (name == exact) return true;
+  }
+  for (absl::string_view prefix : {"CUDA_", "NVIDIA_", "NCCL_", "TRAINYARD_", "LC_", "ASAN_",
+                                   "UBSAN_", "LSAN_", "GCOV_"}) {
+    if (absl::StartsWith(name, prefix)) return true;
+  }
+  return false;
+}
+
+// "NAME=value" for the child; `added` wins.
+std::vector<std::string> EnvironmentFor(const std::map<std::string, std::string>& added) {
+  std::vector<std::string> entries;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const absl::string_view text(*entry);
+    const std::string name(text.substr(0, text.find('=')));
+    if (IsPassedThrough(name) && added.count(name) == 0) entries.emplace_back(text);
+  }
+  for (const auto& [name, value] : added) entries.push_back(absl::StrCat(name, "=", value));
+  return entries;
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// posix_spawn's two attribute objects, set up for a worker.
+class SpawnSetup {
+ public:
+  SpawnSetup(int control_read_fd, const std::string& log_path) {
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawn_file_actions_addopen(&actions_, 0, "/dev/null", O_RDONLY, 0);
+    const char* log = log_path.empty() ? "/dev/null" : log_path.c_str();
+    posix_spawn_file_actions_addopen(&actions_, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    posix_spawn_file_actions_adddup2(&actions_, 1, 2);
+    posix_spawn_file_actions_adddup2(&actions_, control_read_fd, kControlFd);
+    // Servers block signals to wait for them; a worker starts with none blocked and none ignored.
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_init(&attributes_);
+    posix_spawnattr_setsigmask(&attributes_, &none);
+    posix_spawnattr_setsigdefault(&attributes_, &all);
+    // A process group of its own: Ctrl-C at a terminal reaches us, and we tell the worker.
+    posix_spawnattr_setpgroup(&attributes_, 0);
+    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                               POSIX_SPAWN_SETPGROUP);
+  }
+  ~SpawnSetup() {
+    posix_spawn_file_actions_destroy(&actions_);
+    posix_spawnattr_destroy(&attributes_);
+  }
+  posix_spawn_file_actions_t actions_;
+  posix_spawnattr_t attributes_;
+};
+
+absl::StatusOr<pid_t> Spawn(const std::string& program, const std::string& job_dir,
+                            const std::map<std::string, std::string>& environment,
+                            const std::string& log_path, int control_read_fd) {
+  std::vector<std::string> arguments = {program, "--job", job_dir, "--control-fd",
+                                        absl::StrCat(kControlFd)};
+  std::vector<std::string> entries = EnvironmentFor(environment);
+  const SpawnSetup setup(control_read_fd, log_path);
+  pid_t pid = 0;
+  const int error = posix_spawn(&pid, program.c_str(), &setup.actions_, &setup.attributes_,
+                                Pointers(arguments).data(), Pointers(entries).data());
+  if (error == 0) return pid;
+  const std::string message = absl::StrCat("cannot start '", program, "': ", strerror(error));
+  if (error == ENOENT) return absl::NotFoundError(message);
+  if (error == EAGAIN || error == ENOMEM) return absl::ResourceExhaustedError(message);
+  return absl::InternalError(message);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Process>> Process::Start(const v1::WorkerJob& job, Options options) {
+  std::string program = options.program;
+  if (!absl::StartsWith(program, "/")) {
+    TY_ASSIGN_OR_RETURN(program, FindProgram(options.program));
+  }
+  TY_RETURN_IF_ERROR(
+      WriteFileAtomically(JoinPath(options.job_dir, "job.pb"), job.SerializeAsString()));
+  int ends[2];
+  // Close-on-exec on both: other workers that start meanwhile must not hold this pipe open.
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    return absl::ResourceExhaustedError(absl::StrCat("cannot make a pipe: ", strerror(errno)));
+  }
+  if (ends[0] == kControlFd) {
+    // dup2 onto itself would keep close-on-exec.
+    const int moved = fcntl(ends[0], F_DUPFD_CLOEXEC, kControlFd + 1);
+    close(ends[0]);
+    ends[0] = moved;
+  }
+  const auto pid =
+      Spawn(program, options.job_dir, options.environment, options.log_path, ends[0]);
+  close(ends[0]);
+  if (!pid.ok()) {
+    close(ends[1]);
+    return pid.status();
+  }
+  return std::unique_ptr<Process>(new Process(*pid, ends[1]));
+}
+
+Process::~Process() {
+  if (!status_.has_value() && !Poll().has_value()) {
+    Kill();
+    int status;
+    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+  }
+  close(control_fd_);
+}
+
+std::optional<int> Process::Poll() {
+  if (status_.has_value()) return status_;
+  int status;
+  const pid_t ended = waitpid(pid_, &status, WNOHANG);
+  if (ended == pid_) status_ = status;
+  return status_;
+}
+
+std::optional<int> Process::Wait(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  if (Poll().has_value()) return status_;
+  const int fd = pidfd_open(pid_, 0);
+  while (!Poll().has_value()) {
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) break;
+    const absl::Duration wait = fd >= 0 ? std::min(left, absl::Hours(1)) : std::min(left, kPollInterval);
+    pollfd watched{fd, POLLIN, 0};  // poll ignores a negative descriptor
+    poll(&watched, 1, static_cast<int>(absl::ToInt64Milliseconds(wait)) + 1);
+  }
+  if (fd >= 0) close(fd);
+  return status_;
+}
+
+void Process::Terminate() {
+  if (!Poll().has_value()) kill(pid_, SIGTERM);
+}
+
+void Process::Kill() {
+  if (!Poll().has_value()) kill(pid_, SIGKILL);
+}
+
+absl::StatusOr<std::string> FindProgram(const std::string& name) {
+  std::vector<std::string> places;
+  if (const char* dir = getenv("TRAINYARD_WORKER_DIR"); dir != nullptr && *dir != '\0') {
+    places.emplace_back(dir);
+  }
+  char self[4096];
+  const ssize_t length = readlink("/proc/self/exe", self, sizeof(self));
+  if (length > 0) places.push_back(DirName(absl::string_view(self, static_cast<size_t>(length))));
+  if (const char* path = getenv("PATH"); path != nullptr) {
+    for (absl::string_view place : absl::StrSplit(path, ':', absl::SkipEmpty())) {
+      places.emplace_back(place);
+    }
+  }
+  for (const std::string& place : places) {
+    const std::string candidate = JoinPath(place, name);
+    if (FileExists(candidate) && access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return absl::NotFoundError(absl::StrCat("no program '", name, "' in ", absl::StrJoin(places, ", "),
+                                          "; set TRAINYARD_WORKER_DIR to its folder"));
+}
+
+std::string DescribeExit(int wait_status) {
+  if (WIFSIGNALED(wait_status)) return absl::StrCat("killed by signal ", WTERMSIG(wait_status));
+  return absl::StrCat("exit code ", WEXITSTATUS(wait_status));
+}
+
+}  // namespace trainyard::worker
