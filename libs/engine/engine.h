@@ -1,0 +1,76 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/engine/backend.h"
+#include "libs/engine/engine_file.h"
+#include "libs/engine/int8_coverage.h"
+#include "libs/models/network.h"
+#include "libs/quantization/calibration.h"
+#include "libs/quantization/quantize.h"
+
+namespace trainyard {
+
+struct EngineOptions {
+  std::string backend = "openvino";
+  /// `fp32`, `fp16` or `int8` (ChoosePrecision); "" is `fp32`.
+  std::string precision = "fp32";
+  /// [1, 1024].
+  int max_batch_size = 16;
+  /// >= 1.
+  int threads = 1;
+  /// What INT8 needs; see CalibrateGraph.
+  std::optional<CalibrationTable> calibration;
+  QuantizationOptions quantization;
+  /// For the header.
+  model::v1::EngineSource source;
+};
+
+/// An engine that was just built: the file's content, and the runner of the very same network.
+struct BuiltEngine {
+  EngineFile file;
+  std::unique_ptr<EngineRunner> runner;
+  Int8Coverage coverage;
+  /// INT8 only. The graph and what was done to it.
+  std::optional<QuantizedModel> quantized;
+  /// For the user: a precision that was not available, a table of other weights.
+  std::vector<std::string> warnings;
+};
+
+/// Compiles a model for this machine. Its graph ends at the raw heads (decisions.md B21); decoding and
+/// NMS stay outside, as the record says. Batch norms are folded first.
+///
+/// Fails as ChoosePrecision, FindBackend, FoldBatchNorm, InsertQdq and Backend::Compile do;
+/// kInvalidArgument for a batch out of range; kFailedPrecondition for INT8 without a table, with the
+/// three ways to one.
+absl::StatusOr<BuiltEngine> BuildEngine(const Model& model, const EngineOptions& options);
+
+/// Loads an engine that was built on such a machine. Fails as LoadEngineFile, CheckRunsHere, FindBackend
+/// and Backend::Load do.
+struct LoadedEngine {
+  EngineHeader header;
+  ModelRecord record;
+  std::unique_ptr<EngineRunner> runner;
+};
+absl::StatusOr<LoadedEngine> LoadEngine(const std::string& path, int threads);
+
+/// A graph as calibration sees it: batch norms folded.
+absl::StatusOr<Graph> FoldForInference(const Graph& graph);
+
+/// Runs `graph` in FP32 on the batches and returns the ranges that InsertQdq will ask for. The graph
+/// is folded first. No batch is larger than `max_batch_size`. Fails as Calibrate does.
+absl::StatusOr<CalibrationTable> CalibrateGraph(const Graph& graph,
+                                                const QuantizationOptions& options,
+                                                const BatchSource& next, int max_batch_size,
+                                                int threads);
+
+/// Runs the FP32 and the INT8 form side by side and fills in the measured part of
+/// `quantized.report`. Fails as MeasureActivations does.
+absl::Status ExplainQuantization(const Graph& graph, QuantizedModel& quantized,
+                                 const BatchSource& next, int max_batch_size, int threads);
+
+}  // namespace trainyard

@@ -1,0 +1,32 @@
+#include "libs/engine/int8_coverage.h"
+
+#include <algorithm>
+
+#include "libs/base/status.h"
+
+namespace trainyard {
+
+Int8Coverage CoverageOf(absl::Span<const RuntimeLayer> layers) {
+  Int8Coverage coverage;
+  std::vector<const RuntimeLayer*> in_float;
+  for (const RuntimeLayer& layer : layers) {
+    if (layer.macs == 0) continue;
+    coverage.macs += layer.macs;
+    if (layer.precision == "i8" || layer.precision == "u8") {
+      coverage.int8_macs += layer.macs;
+    } else {
+      in_float.push_back(&layer);
+    }
+  }
+  std::stable_sort(in_float.begin(), in_float.end(),
+                   [](const auto* a, const auto* b) { return a->macs > b->macs; });
+  for (const RuntimeLayer* layer : in_float) coverage.float_layers.push_back(layer->name);
+  return coverage;
+}
+
+absl::StatusOr<Int8Coverage> MeasureInt8Coverage(const EngineRunner& runner) {
+  TY_ASSIGN_OR_RETURN(const std::vector<RuntimeLayer> layers, runner.RuntimeLayers());
+  return CoverageOf(layers);
+}
+
+}  // namespace trainyard

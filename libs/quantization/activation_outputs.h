@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "libs/graph/graph.h"
+
+namespace trainyard {
+
+/// A copy of `graph` whose outputs are its own, then those of `names` that are neither outputs nor
+/// inputs yet, in their order. All of `names` must be f32 tensors.
+///
+/// kNotFound naming every tensor that no node makes, with the nearest name.
+absl::StatusOr<Graph> WithActivationOutputs(const Graph& graph,
+                                            absl::Span<const std::string> names);
+
+/// Which weights these are: SHA-256 over the constant kernels of the graph's convolutions in
+/// topological order. Survives what does not touch weights (metadata, a head attached at export), so
+/// that a calibration table is known again. "" for a graph without convolutions.
+std::string WeightsDigest(const Graph& graph);
+
+}  // namespace trainyard

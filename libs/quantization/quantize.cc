@@ -1,0 +1,287 @@
+#include "libs/quantization/quantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/problems.h"
+#include "libs/base/status.h"
+#include "onnx/onnx_pb.h"
+
+namespace trainyard {
+namespace {
+
+/// A kernel as s8 with a step per output channel.
+struct QuantizedKernel {
+  Tensor values;
+  Tensor scales;
+  SignalToNoise error;
+};
+
+absl::StatusOr<QuantizedKernel> QuantizeKernel(const Tensor& kernel) {
+  const int64_t channels = kernel.dim(0);
+  const int64_t size = channels == 0 ? 0 : kernel.size() / channels;
+  QuantizedKernel result{Tensor::Zeros(DType::kInt8, kernel.shape()),
+                         Tensor::Zeros(DType::kFloat32, {channels}),
+                         {}};
+  for (int64_t c = 0; c < channels; ++c) {
+    const absl::Span<const float> from = kernel.data<float>().subspan(c * size, size);
+    const absl::Span<int8_t> to = result.values.data<int8_t>().subspan(c * size, size);
+    Range range;
+    for (const float value : from) {
+      if (!std::isfinite(value)) return absl::InvalidArgumentError("holds a value that is not finite");
+      range.min = std::min(range.min, value);
+      range.max = std::max(range.max, value);
+    }
+    const float scale = ActivationScale(range);
+    result.scales.data<float>()[c] = scale;
+    for (int64_t i = 0; i < size; ++i) {
+      const float steps = std::clamp(std::nearbyint(from[i] / scale), -float{kInt8Steps},
+                                     float{kInt8Steps});
+      to[i] = static_cast<int8_t>(steps);
+      const double error = from[i] - double{steps} * scale;
+      result.error.signal += double{from[i]} * from[i];
+      result.error.noise += error * error;
+    }
+  }
+  return result;
+}
+
+int64_t DefaultOpset(const onnx::ModelProto& model) {
+  for (const auto& import : model.opset_import()) {
+    if (import.domain().empty() || import.domain() == "ai.onnx") return import.version();
+  }
+  return 1;
+}
+
+std::vector<std::string> ConvolutionNames(const Graph& graph) {
+  std::vector<std::string> names;
+  for (const onnx::NodeProto* node : graph.nodes()) {
+    if (node->op_type() == "Conv") names.push_back(node->name());
+  }
+  return names;
+}
+
+bool IsExcluded(const onnx::NodeProto& node, const QuantizationOptions& options) {
+  return std::find(options.excluded_nodes.begin(), options.excluded_nodes.end(), node.name()) !=
+         options.excluded_nodes.end();
+}
+
+bool IsQuantizedConvolution(const Graph& graph, const onnx::NodeProto& node,
+                            const QuantizationOptions& options) {
+  return node.op_type() == "Conv" && !IsExcluded(node, options) &&
+         graph.HasInitializer(node.input(1));
+}
+
+/// A sum of two computed tensors of which one comes from a quantized convolution.
+bool IsResidualSum(const Graph& graph, const onnx::NodeProto& node,
+                   const QuantizationOptions& options) {
+  if (node.op_type() != "Add" || !options.quantize_residual_sums) return false;
+  bool from_convolution = false;
+  for (const std::string& input : node.input()) {
+    if (graph.HasInitializer(input)) return false;
+    const onnx::NodeProto* producer = graph.Producer(input);
+    from_convolution |= producer != nullptr && IsQuantizedConvolution(graph, *producer, options);
+  }
+  return from_convolution;
+}
+
+absl::Status CheckOptions(const Graph& graph, const QuantizationOptions& options) {
+  const std::vector<std::string> names = ConvolutionNames(graph);
+  Problems problems;
+  for (const std::string& excluded : options.excluded_nodes) {
+    if (std::find(names.begin(), names.end(), excluded) == names.end()) {
+      problems.Add("excluded_nodes", "names '%s', which is no convolution of the graph%s", excluded,
+                   DidYouMean(excluded, names));
+    }
+  }
+  return problems.ToStatus();
+}
+
+absl::Status CheckTable(const Graph& graph, const CalibrationTable& table,
+                        const QuantizationOptions& options) {
+  Problems problems;
+  for (const std::string& name : TensorsToCalibrate(graph, options)) {
+    if (table.ranges.count(name) == 0) {
+      problems.Add("calibration table", "has no range for tensor '%s'; was it made for this model?",
+                   name);
+    }
+  }
+  return problems.ToStatus(absl::StatusCode::kFailedPrecondition);
+}
+
+/// Rewrites one graph. Used once.
+class QdqWriter {
+ public:
+  QdqWriter(const Graph& graph, const CalibrationTable& table, const QuantizationOptions& options)
+      : source_(graph), table_(table), options_(options), result_(graph.Clone()) {}
+
+  absl::StatusOr<QuantizedModel> Write() {
+    report_.calibration_images = table_.images;
+    onnx::GraphProto& graph = *result_.mutable_proto().mutable_graph();
+    graph.clear_node();
+    for (const onnx::NodeProto* node : source_.nodes()) {
+      TY_RETURN_IF_ERROR(Annotate(WriteNode(*node), absl::StrCat("node '", node->name(), "'")));
+    }
+    DropUnreadKernels(graph);
+    for (const std::string& name : source_.OutputNames()) report_.outputs.push_back({name, {}});
+    result_.Reindex();
+    return QuantizedModel{std::move(result_), std::move(report_)};
+  }
+
+ private:
+  onnx::GraphProto& graph() { return *result_.mutable_proto().mutable_graph(); }
+
+  absl::Status WriteNode(const onnx::NodeProto& node) {
+    onnx::NodeProto copy = node;
+    if (IsQuantizedConvolution(source_, node, options_)) {
+      TY_RETURN_IF_ERROR(QuantizeConvolution(node, copy));
+    } else if (IsResidualSum(source_, node, options_)) {
+      copy.set_input(1, QuantizeActivation(node.input(1)));
+    } else if (node.op_type() == "Conv") {
+      report_.kept_in_fp32.push_back(absl::StrCat(
+          node.name(), IsExcluded(node, options_) ? ": excluded" : ": its kernel is not constant"));
+    }
+    *graph().add_node() = std::move(copy);
+    return absl::OkStatus();
+  }
+
+  absl::Status QuantizeConvolution(const onnx::NodeProto& node, onnx::NodeProto& copy) {
+    const std::string& kernel_name = node.input(1);
+    copy.set_input(0, QuantizeActivation(node.input(0)));
+    auto kernel = kernels_.find(kernel_name);
+    if (kernel == kernels_.end()) {
+      TY_ASSIGN_OR_RETURN(const Tensor values, source_.Initializer(kernel_name));
+      if (values.dtype() != DType::kFloat32 || values.rank() < 1) {
+        return absl::UnimplementedError(
+            absl::StrCat("kernel '", kernel_name, "' is ", NameOf(values.dtype()), " ",
+                         ShapeText(values.shape()), "; only f32 kernels can be quantized"));
+      }
+      auto quantized = QuantizeKernel(values);
+      TY_RETURN_IF_ERROR(Annotate(quantized.status(), absl::StrCat("kernel '", kernel_name, "'")));
+      AddKernel(kernel_name, *quantized);
+      kernel = kernels_.emplace(kernel_name, *std::move(quantized)).first;
+    }
+    copy.set_input(1, absl::StrCat(kernel_name, "/dequantized"));
+    Report(node, kernel->second);
+    return absl::OkStatus();
+  }
+
+  /// Adds the pair for `tensor` once; returns the name of what the pair makes.
+  std::string QuantizeActivation(const std::string& tensor) {
+    const std::string dequantized = absl::StrCat(tensor, "/dequantized");
+    if (!pairs_.insert(tensor).second) return dequantized;
+    const float scale = ActivationScale(table_.ranges.at(tensor));
+    const std::string scale_name = absl::StrCat(tensor, "/scale");
+    const std::string zero_name = absl::StrCat(tensor, "/zero_point");
+    *graph().add_initializer() = TensorToProto(scale_name, Tensor::Of<float>({}, {scale}));
+    *graph().add_initializer() = TensorToProto(zero_name, Tensor::Of<int8_t>({}, {0}));
+    AddNode("QuantizeLinear", absl::StrCat(tensor, "/quantize"), {tensor, scale_name, zero_name},
+            absl::StrCat(tensor, "/quantized"));
+    AddNode("DequantizeLinear", absl::StrCat(tensor, "/dequantize"),
+            {absl::StrCat(tensor, "/quantized"), scale_name, zero_name}, dequantized);
+    return dequantized;
+  }
+
+  void AddKernel(const std::string& name, const QuantizedKernel& kernel) {
+    const std::string values = absl::StrCat(name, "/int8");
+    const std::string scales = absl::StrCat(name, "/scale");
+    const std::string zeros = absl::StrCat(name, "/zero_point");
+    *graph().add_initializer() = TensorToProto(values, kernel.values);
+    *graph().add_initializer() = TensorToProto(scales, kernel.scales);
+    *graph().add_initializer() =
+        TensorToProto(zeros, Tensor::Zeros(DType::kInt8, kernel.scales.shape()));
+    onnx::NodeProto& node =
+        AddNode("DequantizeLinear", absl::StrCat(name, "/dequantize"), {values, scales, zeros},
+                absl::StrCat(name, "/dequantized"));
+    onnx::AttributeProto* axis = node.add_attribute();
+    axis->set_name("axis");
+    axis->set_type(onnx::AttributeProto::INT);
+    axis->set_i(0);
+  }
+
+  onnx::NodeProto& AddNode(const std::string& type, const std::string& name,
+                           const std::vector<std::string>& inputs, const std::string& output) {
+    onnx::NodeProto& node = *graph().add_node();
+    node.set_op_type(type);
+    node.set_name(name);
+    for (const std::string& input : inputs) node.add_input(input);
+    node.add_output(output);
+    return node;
+  }
+
+  void Report(const onnx::NodeProto& node, const QuantizedKernel& kernel) {
+    LayerQuantization layer;
+    layer.node = node.name();
+    layer.input = node.input(0);
+    layer.input_range = table_.ranges.at(layer.input);
+    layer.input_scale = ActivationScale(layer.input_range);
+    const absl::Span<const float> scales = kernel.scales.data<float>();
+    if (!scales.empty()) {
+      layer.weight_scale_min = *std::min_element(scales.begin(), scales.end());
+      layer.weight_scale_max = *std::max_element(scales.begin(), scales.end());
+    }
+    layer.weight = kernel.error;
+    report_.layers.push_back(std::move(layer));
+  }
+
+  /// The float form of a kernel goes, unless somebody else reads it.
+  void DropUnreadKernels(onnx::GraphProto& graph) {
+    std::set<std::string> read;
+    for (const onnx::NodeProto& node : graph.node()) read.insert(node.input().begin(), node.input().end());
+    auto* initializers = graph.mutable_initializer();
+    const auto end = std::remove_if(
+        initializers->begin(), initializers->end(), [&](const onnx::TensorProto& initializer) {
+          return kernels_.count(initializer.name()) > 0 && read.count(initializer.name()) == 0;
+        });
+    initializers->erase(end, initializers->end());
+  }
+
+  const Graph& source_;
+  const CalibrationTable& table_;
+  const QuantizationOptions& options_;
+  Graph result_;
+  QuantizationReport report_;
+  std::set<std::string> pairs_;
+  std::map<std::string, QuantizedKernel> kernels_;
+};
+
+}  // namespace
+
+float ActivationScale(const Range& range) {
+  const float largest = std::max(std::abs(range.min), std::abs(range.max));
+  const float scale = largest / kInt8Steps;
+  // A tensor that is always zero, or so small that the step would not be a normal number.
+  return std::isnormal(scale) ? scale : 1.0f / kInt8Steps;
+}
+
+std::vector<std::string> TensorsToCalibrate(const Graph& graph, const QuantizationOptions& options) {
+  std::vector<std::string> names;
+  const auto add = [&names](const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  };
+  for (const onnx::NodeProto* node : graph.nodes()) {
+    if (IsQuantizedConvolution(graph, *node, options)) add(node->input(0));
+    if (IsResidualSum(graph, *node, options)) add(node->input(1));
+  }
+  return names;
+}
+
+absl::StatusOr<QuantizedModel> InsertQdq(const Graph& folded, const CalibrationTable& table,
+                                         const QuantizationOptions& options) {
+  const int64_t opset = DefaultOpset(folded.proto());
+  if (opset < 13) {
+    return absl::UnimplementedError(absl::StrCat(
+        "the graph has opset ", opset,
+        "; INT8 needs at least 13, which has steps per channel: convert the model first, for "
+        "example with onnx.version_converter.convert_version(model, 17)"));
+  }
+  TY_RETURN_IF_ERROR(CheckOptions(folded, options));
+  TY_RETURN_IF_ERROR(CheckTable(folded, table, options));
+  return QdqWriter(folded, table, options).Write();
+}
+
+}  // namespace trainyard

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/graph/graph.h"
+#include "libs/quantization/calibration_table.h"
+#include "libs/quantization/error_report.h"
+
+namespace trainyard {
+
+/// What becomes INT8. Everything is symmetric: s8, zero point 0 (decisions.md B24).
+struct QuantizationOptions {
+  /// Convolutions that stay in FP32, by node name.
+  std::vector<std::string> excluded_nodes;
+  /// Also quantize the second input of residual sums (TensorRT fuses the sum into the other branch's
+  /// convolution then). Costs about 1 dB; OpenVINO gains nothing by it, hence off
+  /// (docs/quantization.md has the numbers).
+  bool quantize_residual_sums = false;
+};
+
+/// The greatest s8 magnitude used: the range is [-127, 127], so that 0 lies in the middle.
+inline constexpr int kInt8Steps = 127;
+
+/// The step of an activation with that range: max|x| / 127; 1/127 for a tensor that is always 0.
+float ActivationScale(const Range& range);
+
+/// The tensors whose ranges InsertQdq needs, in topological order without repetition.
+std::vector<std::string> TensorsToCalibrate(const Graph& graph, const QuantizationOptions& options);
+
+/// A graph with Q/DQ nodes, and what was done to each layer.
+struct QuantizedModel {
+  Graph graph;
+  QuantizationReport report;
+};
+
+/// Puts QuantizeLinear and DequantizeLinear around what is to run in INT8: one pair at each input of
+/// a convolution (shared by all its readers), kernels as s8 initializers with one step per output
+/// channel (axis 0) and a DequantizeLinear; biases stay f32. Any runtime that knows ONNX opset 13
+/// reads the result.
+///
+/// `folded` is a graph whose batch norms are folded into convolutions (libs/graph/fold.h); a batch
+/// norm that is left stays in FP32. A convolution whose kernel is computed stays in FP32 and is
+/// listed in the report. Deterministic.
+///
+/// * kInvalidArgument: excluded nodes that are not there (all, with the nearest names); kernels that
+///   hold values that are not finite.
+/// * kFailedPrecondition: tensors for which `table` has no range (all of them).
+/// * kUnimplemented: opset below 13, which has no steps per channel; the message says how to convert.
+absl::StatusOr<QuantizedModel> InsertQdq(const Graph& folded, const CalibrationTable& table,
+                                         const QuantizationOptions& options);
+
+}  // namespace trainyard
