@@ -8,8 +8,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "libs/data/augmentation.h"
 #include "libs/data/box.h"
 #include "libs/data/sample.h"
+#include "libs/data/sources.h"
 #include "libs/detection/decoder.h"
 #include "libs/detection/evaluation_plan.h"
 #include "libs/graph/graph.h"
@@ -34,22 +36,6 @@ struct LearningRateSchedule {
 };
 
 enum class Regularizer { kNone, kL1, kL2 };
-
-/// Where labelled images come from. Exactly one of the two forms is set.
-struct DataSource {
-  std::string image_dir, label_dir;
-  /// Prefix, file, folder or glob of TFRecord shards (decisions.md A7).
-  std::string tfrecords;
-};
-
-/// SSD's augmentation chain (TAO `augmentation_config`), defaults applied (decisions.md A1).
-struct AugmentationOptions {
-  double crop_min_scale = 0.3, crop_max_scale = 1.0;
-  double crop_min_ar = 0.5, crop_max_ar = 2.0;
-  double zoom_out_min_scale = 1.0, zoom_out_max_scale = 4.0;
-  double brightness = 32, contrast = 0.5, saturation = 0.5, hue = 18;
-  double random_flip = 0.5;
-};
 
 /// What a training does, whatever the network.
 struct TrainingPlan {

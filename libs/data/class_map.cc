@@ -1,0 +1,56 @@
+#include "libs/data/class_map.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "libs/base/problems.h"
+#include "libs/base/status.h"
+
+namespace trainyard {
+
+absl::StatusOr<ClassMap> ClassMap::Create(
+    absl::Span<const std::pair<std::string, std::string>> mapping) {
+  Problems problems;
+  std::map<std::string, std::string> targets;
+  std::set<std::string> values;
+  for (const auto& [raw_key, raw_value] : mapping) {
+    const std::string key = absl::AsciiStrToLower(raw_key);
+    const std::string value = absl::AsciiStrToLower(raw_value);
+    if (key.empty() || value.empty()) {
+      problems.Add("target_class_mapping", "maps '%s' to '%s'; expected two names", raw_key,
+                   raw_value);
+      continue;
+    }
+    const auto [it, is_new] = targets.emplace(key, value);
+    if (!is_new && it->second != value) {
+      problems.Add("target_class_mapping", "maps '%s' to both '%s' and '%s'", key, it->second,
+                   value);
+    }
+    values.insert(value);
+  }
+  TY_RETURN_IF_ERROR(problems.ToStatus());
+
+  ClassMap map;
+  map.classes_.assign(values.begin(), values.end());
+  for (const auto& [key, value] : targets) {
+    const auto place = std::lower_bound(map.classes_.begin(), map.classes_.end(), value);
+    map.ids_[key] = static_cast<int>(place - map.classes_.begin()) + 1;
+  }
+  return map;
+}
+
+ClassMap ClassMap::Identity(absl::Span<const std::string> classes) {
+  std::vector<std::pair<std::string, std::string>> mapping;
+  for (const std::string& name : classes) {
+    if (!name.empty()) mapping.emplace_back(name, name);
+  }
+  return Create(mapping).value();  // Names that are not empty and map to themselves cannot fail.
+}
+
+int ClassMap::Find(absl::string_view label_class) const {
+  const auto it = ids_.find(absl::AsciiStrToLower(label_class));
+  return it == ids_.end() ? 0 : it->second;
+}
+
+}  // namespace trainyard

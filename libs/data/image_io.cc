@@ -1,0 +1,86 @@
+#include "libs/data/image_io.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_format.h"
+#include "libs/base/status.h"
+#include "libs/data/internal/codec.h"
+
+namespace trainyard {
+namespace internal {
+
+absl::Status CheckImageSize(int64_t width, int64_t height) {
+  if (width < 1 || height < 1) {
+    return absl::DataLossError(absl::StrFormat("the image claims to be %d x %d", width, height));
+  }
+  if (width > kMaxImageSide || height > kMaxImageSide || width * height > kMaxImagePixels) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "the image is %d x %d; at most %d a side and %d pixels in all are read", width, height,
+        kMaxImageSide, kMaxImagePixels));
+  }
+  return absl::OkStatus();
+}
+
+namespace {
+
+absl::StatusOr<ImageSize> Read(absl::string_view bytes, absl::string_view name, Depth depth,
+                               Tensor* image) {
+  const auto read = [&]() -> absl::StatusOr<ImageSize> {
+    if (bytes.empty()) return absl::DataLossError("the image file is empty (0 bytes)");
+    if (absl::StartsWith(bytes, "\xFF\xD8\xFF")) return ReadJpeg(bytes, depth, image);
+    if (absl::StartsWith(bytes, absl::string_view("\x89PNG\r\n\x1a\n", 8))) {
+      return ReadPng(bytes, depth, image);
+    }
+    return absl::DataLossError("the file is neither a JPEG nor a PNG");
+  };
+  absl::StatusOr<ImageSize> size = read();
+  if (!size.ok()) return Annotate(size.status(), name);
+  return size;
+}
+
+absl::Status CheckRgb(const Tensor& image) {
+  if (image.dtype() == DType::kUInt8 && image.rank() == 3 && image.dim(2) == 3 &&
+      image.size() > 0) {
+    return CheckImageSize(image.dim(1), image.dim(0));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrFormat("an image of %s %s cannot be encoded; expected u8 [height, width, 3]",
+                      NameOf(image.dtype()), ShapeText(image.shape())));
+}
+
+}  // namespace
+}  // namespace internal
+
+absl::StatusOr<Tensor> DecodeImage(absl::string_view bytes, absl::string_view name) {
+  Tensor image;
+  TY_RETURN_IF_ERROR(internal::Read(bytes, name, internal::Depth::kDecode, &image));
+  return image;
+}
+
+absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes, absl::string_view name) {
+  return internal::Read(bytes, name, internal::Depth::kHeader, nullptr);
+}
+
+absl::StatusOr<ImageSize> VerifyImage(absl::string_view bytes, absl::string_view name) {
+  return internal::Read(bytes, name, internal::Depth::kVerify, nullptr);
+}
+
+absl::StatusOr<std::string> EncodeJpeg(const Tensor& image, int quality) {
+  TY_RETURN_IF_ERROR(internal::CheckRgb(image));
+  if (quality < 1 || quality > 100) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("JPEG quality is %d; expected 1 to 100", quality));
+  }
+  return internal::WriteJpeg(image.data<uint8_t>().data(), {image.dim(1), image.dim(0)}, quality);
+}
+
+absl::StatusOr<std::string> EncodePng(const Tensor& image) {
+  TY_RETURN_IF_ERROR(internal::CheckRgb(image));
+  return internal::WritePng(image.data<uint8_t>().data(), {image.dim(1), image.dim(0)});
+}
+
+bool HasImageExtension(absl::string_view path) {
+  return absl::EndsWithIgnoreCase(path, ".jpg") || absl::EndsWithIgnoreCase(path, ".jpeg") ||
+         absl::EndsWithIgnoreCase(path, ".png");
+}
+
+}  // namespace trainyard

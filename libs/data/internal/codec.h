@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "libs/data/image_io.h"
+
+namespace trainyard::internal {
+
+/// How much of an image a codec works through.
+enum class Depth { kHeader, kVerify, kDecode };
+
+/// Reads a JPEG or PNG. `kDecode` fills `image`, u8 RGB [h, w, 3]; the others leave it alone. Errors
+/// have no name in front yet.
+absl::StatusOr<ImageSize> ReadJpeg(absl::string_view bytes, Depth depth, Tensor* image);
+absl::StatusOr<ImageSize> ReadPng(absl::string_view bytes, Depth depth, Tensor* image);
+
+/// kDataLoss or kResourceExhausted when a size is not within the limits of image_io.h.
+absl::Status CheckImageSize(int64_t width, int64_t height);
+
+/// `rgb` has height * width * 3 bytes.
+absl::StatusOr<std::string> WriteJpeg(const uint8_t* rgb, ImageSize size, int quality);
+absl::StatusOr<std::string> WritePng(const uint8_t* rgb, ImageSize size);
+
+}  // namespace trainyard::internal

@@ -1,0 +1,186 @@
+#include <csetjmp>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include <jpeglib.h>
+// After jpeglib.h, which it needs.
+#include <jerror.h>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+#include "libs/data/internal/codec.h"
+
+namespace trainyard::internal {
+namespace {
+
+// libjpeg reports by calls that must not return. We jump back to the function that called it; such
+// functions (Start, ReadRows, Compress) hold nothing with a destructor.
+struct ErrorState {
+  jpeg_error_mgr manager;
+  jmp_buf jump;
+  char message[JMSG_LENGTH_MAX] = {};
+};
+
+void FailAndJump(j_common_ptr codec) {
+  auto* state = reinterpret_cast<ErrorState*>(codec->err);
+  codec->err->format_message(codec, state->message);
+  longjmp(state->jump, 1);
+}
+
+// A warning means that the decoder went on with made-up pixels, except for the harmless ones.
+void JudgeWarning(j_common_ptr codec, int level) {
+  if (level >= 0) return;  // Traces.
+  switch (codec->err->msg_code) {
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_ADOBE_XFORM:
+    case JWRN_TOO_MUCH_DATA:
+    case JWRN_JFIF_MAJOR:
+      return;
+    default:
+      FailAndJump(codec);
+  }
+}
+
+void SetUp(ErrorState& state, jpeg_error_mgr*& slot) {
+  slot = jpeg_std_error(&state.manager);
+  state.manager.error_exit = FailAndJump;
+  state.manager.emit_message = JudgeWarning;
+}
+
+class Reader {
+ public:
+  Reader() { SetUp(errors_, codec_.err); }
+  ~Reader() { jpeg_destroy_decompress(&codec_); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  // False: see message().
+  bool Start(absl::string_view bytes) {
+    if (setjmp(errors_.jump)) return false;
+    jpeg_create_decompress(&codec_);
+    jpeg_mem_src(&codec_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+    jpeg_read_header(&codec_, TRUE);
+    return true;
+  }
+
+  // Chooses the form of the pixels and starts decoding. `eighth` makes a small picture.
+  bool Begin(bool eighth) {
+    if (setjmp(errors_.jump)) return false;
+    const bool inks =
+        codec_.jpeg_color_space == JCS_CMYK || codec_.jpeg_color_space == JCS_YCCK;
+    codec_.out_color_space = inks ? JCS_CMYK : JCS_RGB;
+    if (eighth) codec_.scale_denom = 8;
+    jpeg_start_decompress(&codec_);
+    return true;
+  }
+
+  // Decodes all rows. `stride` 0: all into the same row.
+  bool ReadRows(uint8_t* out, size_t stride) {
+    if (setjmp(errors_.jump)) return false;
+    while (codec_.output_scanline < codec_.output_height) {
+      JSAMPROW row = out + codec_.output_scanline * stride;
+      jpeg_read_scanlines(&codec_, &row, 1);
+    }
+    jpeg_finish_decompress(&codec_);
+    return true;
+  }
+
+  const jpeg_decompress_struct& codec() const { return codec_; }
+  absl::Status Error() const {
+    return absl::DataLossError(absl::StrCat("the JPEG cannot be decoded: ", errors_.message));
+  }
+
+ private:
+  ErrorState errors_;
+  jpeg_decompress_struct codec_{};
+};
+
+// Adobe's CMYK is stored inverted: 255 is no ink.
+void InksToRgb(const uint8_t* cmyk, uint8_t* rgb, int64_t pixels, bool inverted) {
+  for (int64_t i = 0; i < pixels; ++i, cmyk += 4, rgb += 3) {
+    for (int c = 0; c < 3; ++c) {
+      const int ink = inverted ? cmyk[c] : 255 - cmyk[c];
+      const int black = inverted ? cmyk[3] : 255 - cmyk[3];
+      rgb[c] = static_cast<uint8_t>((ink * black + 127) / 255);
+    }
+  }
+}
+
+class Writer {
+ public:
+  Writer() { SetUp(errors_, codec_.err); }
+  ~Writer() {
+    jpeg_destroy_compress(&codec_);
+    free(buffer_);
+  }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  bool Compress(const uint8_t* rgb, ImageSize size, int quality) {
+    if (setjmp(errors_.jump)) return false;
+    jpeg_create_compress(&codec_);
+    jpeg_mem_dest(&codec_, &buffer_, &bytes_);
+    codec_.image_width = static_cast<JDIMENSION>(size.width);
+    codec_.image_height = static_cast<JDIMENSION>(size.height);
+    codec_.input_components = 3;
+    codec_.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&codec_);
+    jpeg_set_quality(&codec_, quality, TRUE);
+    jpeg_start_compress(&codec_, TRUE);
+    while (codec_.next_scanline < codec_.image_height) {
+      JSAMPROW row = const_cast<JSAMPROW>(rgb + int64_t{codec_.next_scanline} * size.width * 3);
+      jpeg_write_scanlines(&codec_, &row, 1);
+    }
+    jpeg_finish_compress(&codec_);
+    return true;
+  }
+
+  std::string Take() const { return {reinterpret_cast<const char*>(buffer_), bytes_}; }
+  const char* message() const { return errors_.message; }
+
+ private:
+  ErrorState errors_;
+  jpeg_compress_struct codec_{};
+  unsigned char* buffer_ = nullptr;
+  unsigned long bytes_ = 0;  // NOLINT: libjpeg's type.
+};
+
+}  // namespace
+
+absl::StatusOr<ImageSize> ReadJpeg(absl::string_view bytes, Depth depth, Tensor* image) {
+  Reader reader;
+  if (!reader.Start(bytes)) return reader.Error();
+  const ImageSize size{reader.codec().image_width, reader.codec().image_height};
+  TY_RETURN_IF_ERROR(CheckImageSize(size.width, size.height));
+  if (depth == Depth::kHeader) return size;
+  if (!reader.Begin(depth == Depth::kVerify)) return reader.Error();
+
+  const size_t row_bytes = size_t{reader.codec().output_width} *
+                           static_cast<size_t>(reader.codec().output_components);
+  if (depth == Depth::kVerify) {
+    std::vector<uint8_t> row(row_bytes);
+    if (!reader.ReadRows(row.data(), 0)) return reader.Error();
+    return size;
+  }
+  TY_ASSIGN_OR_RETURN(*image, Tensor::Create(DType::kUInt8, {size.height, size.width, 3}));
+  uint8_t* const pixels = image->data<uint8_t>().data();
+  if (reader.codec().out_color_space == JCS_RGB) {
+    if (!reader.ReadRows(pixels, row_bytes)) return reader.Error();
+    return size;
+  }
+  std::vector<uint8_t> inks(row_bytes * static_cast<size_t>(size.height));
+  if (!reader.ReadRows(inks.data(), row_bytes)) return reader.Error();
+  InksToRgb(inks.data(), pixels, size.width * size.height, reader.codec().saw_Adobe_marker);
+  return size;
+}
+
+absl::StatusOr<std::string> WriteJpeg(const uint8_t* rgb, ImageSize size, int quality) {
+  Writer writer;
+  if (!writer.Compress(rgb, size, quality)) {
+    return absl::InternalError(absl::StrCat("the JPEG cannot be encoded: ", writer.message()));
+  }
+  return writer.Take();
+}
+
+}  // namespace trainyard::internal

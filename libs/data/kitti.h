@@ -1,0 +1,68 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "libs/data/box.h"
+#include "libs/data/ledger.h"
+
+namespace trainyard {
+
+/// One line of a KITTI label file, in the order of its columns.
+struct KittiObject {
+  std::string type;
+  double truncated = 0;
+  double occluded = 0;
+  double alpha = 0;
+  /// Pixels, with fractions, possibly outside the image.
+  Box box;
+  /// Size and place in metres and turn about the vertical axis: columns 9 to 15, as they stand.
+  double height = 0, width = 0, length = 0;
+  double x = 0, y = 0, z = 0;
+  double rotation_y = 0;
+  /// Column 16, which detections have.
+  std::optional<double> score;
+  /// Line of the file, from 1.
+  int line = 0;
+
+  /// Occluded at all: what TAO leaves out of an evaluation.
+  bool difficult() const { return static_cast<int64_t>(occluded) != 0; }
+};
+
+/// A box that was refused as degenerate, as `<prefix>_warning.json` of TAO lists it.
+struct DegenerateBox {
+  /// Position of the first equal line among those that are not blank, from 0.
+  int index = 0;
+  /// x1, y1, x2, y2, truncated.
+  std::array<int, 4> corners{};
+};
+
+/// A label file: what can be used of it, and what was refused.
+struct KittiLabels {
+  std::vector<KittiObject> objects;
+  std::vector<LedgerEntry> refused;
+  std::vector<DegenerateBox> degenerate;
+  /// Lines that are not blank.
+  int64_t lines = 0;
+};
+
+/// Parses a KITTI label file. Never fails: each bad line becomes one entry of `refused`, with
+/// `<path>:<line>`, and is left out (decisions.md A22). A line is bad when it has neither 15 nor 16
+/// columns, when a column after the first is not a finite number (coordinates beyond +-1e7 count as
+/// such), or when its box, after truncation to integers, has no width or no height; the last is
+/// decided whatever the class. `image` goes into the entries. Blank lines are nothing; a byte order
+/// mark and carriage returns are ignored. Pure.
+///
+/// Source: KITTI object development kit, readme; reference ssd 2.3 and 2.9.
+KittiLabels ParseKittiLabels(absl::string_view text, const std::string& path,
+                             const std::string& image);
+
+/// The line of a label file for `object`, numbers with two decimals as KITTI writes them, without
+/// the line break.
+std::string FormatKittiLine(const KittiObject& object);
+
+}  // namespace trainyard

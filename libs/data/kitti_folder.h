@@ -1,0 +1,43 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "libs/data/image_io.h"
+#include "libs/data/kitti.h"
+#include "libs/data/ledger.h"
+
+namespace trainyard {
+
+/// Where the frames of a KITTI set lie.
+struct KittiFolder {
+  std::string image_dir, label_dir;
+  /// What stands before the frame in ids: "images" in "images/000012".
+  std::string id_prefix;
+  /// Only images whose name ends so; empty = .jpg, .jpeg and .png in any case.
+  std::string image_extension;
+};
+
+/// An image that can be decoded, and its label file.
+struct KittiFrame {
+  std::string id;
+  std::string image_path, label_path;
+  ImageSize size;
+  KittiLabels labels;
+};
+
+/// Looks all images of a folder through, on `threads` threads: `keep` is called in the order of the
+/// names, from the calling thread, for each frame whose image can be decoded and whose label file is
+/// there. All else goes to the ledger that is returned: lines refused, images without labels, images
+/// that cannot be decoded, pictures of formats that are not read (.bmp, .gif). Memory holds a few
+/// hundred frames at a time. `keep` returns false to stop early.
+///
+/// kNotFound, naming it, for a folder that is not there, and for one without images: the message
+/// names the extensions that were seen.
+absl::StatusOr<Ledger> ScanKittiFolder(const KittiFolder& folder, int threads,
+                                       const std::function<bool(KittiFrame frame)>& keep);
+
+}  // namespace trainyard

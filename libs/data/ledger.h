@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace trainyard {
+
+/// Why something of a data set was left out. The names are written to ledgers; append only.
+enum class Refusal {
+  kWrongColumnCount,
+  kNotANumber,
+  kDegenerateBox,
+  kMissingLabel,
+  kUnreadableImage,
+  kUnsupportedFormat,
+};
+/// "degenerate_box", "missing_label", ...
+absl::string_view NameOf(Refusal reason);
+
+/// One label line or one image that was left out, and why (decisions.md A22).
+struct LedgerEntry {
+  /// `labels/000012.txt:3` for a line, the path of the image for an image.
+  std::string place;
+  /// Image folder and frame: "images/000012".
+  std::string image;
+  Refusal reason = Refusal::kDegenerateBox;
+  /// What was seen and what was expected.
+  std::string text;
+
+  /// Whether the whole image is left out, not a line of its label file.
+  bool whole_image() const {
+    return reason == Refusal::kMissingLabel || reason == Refusal::kUnreadableImage ||
+           reason == Refusal::kUnsupportedFormat;
+  }
+};
+
+/// What was refused of a data set, and out of how much. Value semantics; not thread-safe.
+struct Ledger {
+  std::vector<LedgerEntry> entries;
+  /// Images and label lines that were looked at, the refused ones included.
+  int64_t images = 0;
+  int64_t lines = 0;
+
+  void Merge(const Ledger& other);
+  int64_t RefusedImages() const;
+  int64_t RefusedLines() const;
+
+  /// kInvalidArgument, listing the entries, when `strict` and there is one, or when more than 10 % of
+  /// the images or more than 10 % of the label lines are refused (decisions.md A22). The entries ride
+  /// along as problems (libs/base/problems.h), 200 at most.
+  absl::Status Check(bool strict) const;
+
+  /// One JSON object a line: {"place", "image", "reason", "text"}.
+  std::string ToJsonLines() const;
+};
+
+/// `text` with JSON's escapes, between quotes. Bytes that are not UTF-8 become U+FFFD.
+std::string JsonQuote(absl::string_view text);
+
+}  // namespace trainyard

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "libs/data/box.h"
+#include "libs/data/image_io.h"
+#include "libs/tensor/tensor.h"
+#include "trainyard/model/v1/model_record.pb.h"
+
+namespace trainyard {
+
+/// Channels of the network input: 1 for GRAY, else 3.
+int64_t ChannelsOf(const model::v1::Preprocess& preprocess);
+
+/// All that is wrong with a record's preprocessing: kInvalidArgument naming each field.
+absl::Status CheckPreprocess(const model::v1::Preprocess& preprocess);
+
+/// Turns an image into the network's input, the one way for all paths (decisions.md A21, B20):
+/// bilinear resize in float to width x height without keeping the aspect ratio (OpenCV's
+/// INTER_LINEAR: centres of pixels are at halves, the border repeats), channel order,
+/// (x - mean) * scale, planar. GRAY is (0.1140 B + 0.5870 G + 0.2990 R - mean) * scale.
+///
+/// `image` is u8 RGB [h, w, 3]; `out` has C * H * W elements and is filled. The size may be that of
+/// the input already; then nothing is interpolated. No memory grows with the image. Pure; any thread.
+/// kInvalidArgument for another tensor, a wrong `out`, or what CheckPreprocess refuses.
+absl::Status PreprocessImage(const Tensor& image, const model::v1::Preprocess& preprocess,
+                             absl::Span<float> out);
+
+/// Labels of an image in pixels of the network input, as TAO's validation has them: scaled, rounded
+/// half to even, clipped to [0, W - 1] x [0, H - 1]; those not wider and higher than 1e-3 are dropped.
+/// `difficult` is kept. Source: reference ssd 5.4, 5.2.
+std::vector<LabelledBox> BoxesToInput(absl::Span<const LabelledBox> boxes, ImageSize image,
+                                      const model::v1::Preprocess& preprocess);
+
+/// Clips to [0, W - 1] x [0, H - 1] and drops what is not wider and higher than 1e-3.
+void ClipBoxes(std::vector<LabelledBox>& boxes, int64_t width, int64_t height);
+
+}  // namespace trainyard

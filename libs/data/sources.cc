@@ -1,0 +1,298 @@
+#include "libs/data/sources.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "libs/base/files.h"
+#include "libs/base/records.h"
+#include "libs/base/status.h"
+#include "libs/data/class_map.h"
+#include "libs/data/image_io.h"
+#include "libs/data/kitti_folder.h"
+#include "libs/data/tfrecord/example.h"
+#include "libs/data/tfrecord/manifest.h"
+
+namespace trainyard {
+namespace {
+
+// One sample: an image file, or a record of a shard.
+struct Frame {
+  std::string id;
+  // An image's path, or empty for a record.
+  std::string image_path;
+  // Index of the shard and place of the record in it.
+  int shard = -1;
+  int64_t offset = 0;
+  std::vector<LabelledBox> boxes;
+};
+
+class FrameSource : public SampleSource {
+ public:
+  FrameSource(std::vector<Frame> frames, std::vector<std::string> shards)
+      : frames_(std::move(frames)), shards_(std::move(shards)) {}
+
+  int64_t size() const override { return static_cast<int64_t>(frames_.size()); }
+  std::string Id(int64_t index) const override { return At(index).id; }
+
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    const Frame& frame = At(index);
+    Sample sample{.id = frame.id, .image = {}, .boxes = frame.boxes};
+    if (frame.shard < 0) {
+      TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(frame.image_path, kMaxImageFileBytes));
+      TY_ASSIGN_OR_RETURN(sample.image, DecodeImage(bytes, frame.image_path));
+      return sample;
+    }
+    const std::string& path = shards_[static_cast<size_t>(frame.shard)];
+    TY_ASSIGN_OR_RETURN(RecordReader reader, RecordReader::Open(path, frame.offset));
+    const absl::StatusOr<std::string> record = reader.Next();
+    if (absl::IsOutOfRange(record.status())) {
+      return absl::DataLossError(absl::StrFormat("'%s' has no record at byte %d any more", path,
+                                                 frame.offset));
+    }
+    TY_RETURN_IF_ERROR(record);
+    TY_ASSIGN_OR_RETURN(const DetectionExample example, DecodeExample(*record));
+    TY_ASSIGN_OR_RETURN(sample.image,
+                        DecodeImage(example.encoded, absl::StrCat(path, ": ", frame.id)));
+    return sample;
+  }
+
+  absl::StatusOr<std::vector<LabelledBox>> Labels(int64_t index) const override {
+    return At(index).boxes;
+  }
+
+ private:
+  const Frame& At(int64_t index) const { return frames_.at(static_cast<size_t>(index)); }
+
+  std::vector<Frame> frames_;
+  std::vector<std::string> shards_;
+};
+
+// One source, looked at but not yet in terms of the training classes.
+struct Scanned {
+  std::vector<KittiFrame> frames;   // Of a folder,
+  std::vector<std::string> shards;  // or of shards.
+  // The manifests of the sets that the shards belong to, by prefix.
+  std::map<std::string, Manifest> manifests;
+};
+
+class Opener {
+ public:
+  explicit Opener(const SourceOptions& options) : options_(options) {}
+
+  absl::StatusOr<OpenedSources> Open(absl::Span<const DataSource> sources) {
+    std::vector<Scanned> scanned(sources.size());
+    std::vector<absl::Status> failures;
+    for (size_t i = 0; i < sources.size(); ++i) {
+      absl::Status status = Scan(sources[i], scanned[i]);
+      if (!status.ok()) {
+        failures.push_back(Annotate(status, absl::StrCat("data source ", i + 1)));
+      }
+    }
+    TY_RETURN_IF_ERROR(Together(failures));
+    TY_RETURN_IF_ERROR(opened_.ledger.Check(options_.strict));
+    TY_ASSIGN_OR_RETURN(classes_, MakeClasses(scanned));
+    opened_.classes = classes_.classes();
+    for (const std::string& name : opened_.classes) opened_.class_counts[name] = 0;
+    for (Scanned& one : scanned) TY_RETURN_IF_ERROR(AddFrames(std::move(one)));
+    if (frames_.empty()) return absl::NotFoundError("the data sources hold no sample");
+    opened_.source = std::make_unique<FrameSource>(std::move(frames_), std::move(shards_));
+    return std::move(opened_);
+  }
+
+ private:
+  // The first failure's code with all messages.
+  static absl::Status Together(const std::vector<absl::Status>& failures) {
+    if (failures.size() <= 1) return failures.empty() ? absl::OkStatus() : failures[0];
+    return absl::Status(failures[0].code(),
+                        absl::StrJoin(failures, "\n", [](std::string* out, const absl::Status& s) {
+                          absl::StrAppend(out, s.message());
+                        }));
+  }
+
+  absl::Status Scan(const DataSource& source, Scanned& scanned) {
+    const bool has_folders = !source.image_dir.empty() && !source.label_dir.empty();
+    const bool names_folder = !source.image_dir.empty() || !source.label_dir.empty();
+    if (source.tfrecords.empty() ? !has_folders : names_folder) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "has image folder '%s', label folder '%s' and tfrecords_path '%s'; expected both "
+          "folders, or tfrecords_path alone",
+          source.image_dir, source.label_dir, source.tfrecords));
+    }
+    return source.tfrecords.empty() ? ScanFolder(source, scanned)
+                                    : ScanShards(source.tfrecords, scanned);
+  }
+
+  absl::Status ScanFolder(const DataSource& source, Scanned& scanned) {
+    const KittiFolder folder{.image_dir = source.image_dir,
+                             .label_dir = source.label_dir,
+                             .id_prefix = BaseName(source.image_dir)};
+    TY_ASSIGN_OR_RETURN(const Ledger ledger,
+                        ScanKittiFolder(folder, options_.threads, [&](KittiFrame frame) {
+                          scanned.frames.push_back(std::move(frame));
+                          return true;
+                        }));
+    opened_.ledger.Merge(ledger);
+    return absl::OkStatus();
+  }
+
+  absl::Status ScanShards(const std::string& tfrecords, Scanned& scanned) {
+    TY_ASSIGN_OR_RETURN(scanned.shards,
+                        FindShards(tfrecords, options_.use, options_.validation_fold));
+    for (const std::string& shard : scanned.shards) {
+      const auto name = ParseShardName(shard);
+      if (!name || scanned.manifests.count(name->prefix)) continue;
+      const std::string path = ManifestPath(name->prefix);
+      if (!FileExists(path)) continue;
+      TY_ASSIGN_OR_RETURN(scanned.manifests[name->prefix], ReadManifest(path));
+    }
+    opened_.notes.push_back(
+        absl::StrFormat("'%s' means %d shards", tfrecords, scanned.shards.size()));
+    return absl::OkStatus();
+  }
+
+  // The mapping of the options, or the identity over all that was found.
+  absl::StatusOr<ClassMap> MakeClasses(const std::vector<Scanned>& scanned) {
+    if (!options_.class_mapping.empty()) return ClassMap::Create(options_.class_mapping);
+    std::set<std::string> found;
+    for (const Scanned& one : scanned) {
+      if (!one.shards.empty() && one.manifests.empty()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "target_class_mapping is empty and no manifest lies beside '", one.shards[0],
+            "', so the names of its classes are not known; give target_class_mapping"));
+      }
+      for (const KittiFrame& frame : one.frames) {
+        for (const KittiObject& object : frame.labels.objects) {
+          found.insert(absl::AsciiStrToLower(object.type));
+        }
+      }
+      for (const auto& [prefix, manifest] : one.manifests) {
+        found.insert(manifest.classes.begin(), manifest.classes.end());
+      }
+    }
+    opened_.notes.push_back(absl::StrCat(
+        "target_class_mapping is empty: each class found is taken as it is: ",
+        absl::StrJoin(found, ", ")));
+    return ClassMap::Identity(std::vector<std::string>(found.begin(), found.end()));
+  }
+
+  absl::Status AddFrames(Scanned scanned) {
+    for (KittiFrame& frame : scanned.frames) {
+      Frame kept{.id = std::move(frame.id), .image_path = std::move(frame.image_path)};
+      for (const KittiObject& object : frame.labels.objects) {
+        const int id = classes_.Find(object.type);
+        if (id == 0) {
+          ++opened_.unmapped_counts[absl::AsciiStrToLower(object.type)];
+        } else {
+          AddBox(object.box, id, object.difficult(), kept);
+        }
+      }
+      frames_.push_back(std::move(kept));
+    }
+    for (const auto& [prefix, manifest] : scanned.manifests) {
+      if (manifest.classes == classes_.classes()) continue;
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "the set '%s' was converted for classes [%s]; target_class_mapping has [%s]: convert "
+          "it again with this mapping",
+          prefix, absl::StrJoin(manifest.classes, ", "), absl::StrJoin(classes_.classes(), ", ")));
+    }
+    for (const std::string& shard : scanned.shards) {
+      TY_RETURN_IF_ERROR(Annotate(ReadShard(shard), shard));
+    }
+    return absl::OkStatus();
+  }
+
+  void AddBox(const Box& box, int class_id, bool difficult, Frame& frame) {
+    if (difficult && !options_.include_difficult) return;
+    frame.boxes.push_back({.box = box, .class_id = class_id, .difficult = difficult});
+    ++opened_.class_counts[classes_.classes()[static_cast<size_t>(class_id - 1)]];
+  }
+
+  absl::Status ReadShard(const std::string& path) {
+    TY_ASSIGN_OR_RETURN(RecordReader reader, RecordReader::Open(path));
+    std::vector<int64_t> offsets;
+    shards_.push_back(path);
+    for (;;) {
+      const int64_t offset = reader.offset();
+      absl::StatusOr<std::string> record = reader.Next();
+      if (absl::IsOutOfRange(record.status())) break;
+      TY_RETURN_IF_ERROR(record);
+      offsets.push_back(offset);
+      TY_RETURN_IF_ERROR(
+          Annotate(AddRecord(*record, offset), absl::StrCat("record ", offsets.size())));
+    }
+    if (reader.cut_tail()) {
+      return absl::DataLossError(absl::StrFormat(
+          "the file ends in the middle of record %d; convert the set again", offsets.size() + 1));
+    }
+    CheckIndex(path, offsets);
+    return absl::OkStatus();
+  }
+
+  absl::Status AddRecord(const std::string& record, int64_t offset) {
+    TY_ASSIGN_OR_RETURN(const DetectionExample example, DecodeExample(record));
+    Frame frame{.id = example.id, .shard = static_cast<int>(shards_.size()) - 1, .offset = offset};
+    const auto width = static_cast<double>(example.width);
+    const auto height = static_cast<double>(example.height);
+    for (size_t i = 0; i < example.class_ids.size(); ++i) {
+      const float id = example.class_ids[i];
+      if (!(id >= 1 && id <= static_cast<float>(classes_.classes().size()))) {
+        return absl::InvalidArgumentError(
+            absl::StrFormat("image '%s' holds class number %g; target_class_mapping has the "
+                            "classes 1 to %d: convert the set again with this mapping",
+                            example.id, id, classes_.classes().size()));
+      }
+      const Box box{static_cast<float>(example.x1[i] * width),
+                    static_cast<float>(example.y1[i] * height),
+                    static_cast<float>(example.x2[i] * width),
+                    static_cast<float>(example.y2[i] * height)};
+      const bool difficult = i < example.occlusion.size() && example.occlusion[i] != 0;
+      AddBox(box, static_cast<int>(id), difficult, frame);
+    }
+    frames_.push_back(std::move(frame));
+    return absl::OkStatus();
+  }
+
+  // TAO's readers go by the index; ours have seen the records themselves. A stale one is worth a word.
+  void CheckIndex(const std::string& path, const std::vector<int64_t>& offsets) {
+    const std::string index = JoinPath(DirName(path), absl::StrCat("idx-", BaseName(path)));
+    if (!FileExists(index)) return;
+    const absl::StatusOr<std::string> text = ReadFile(index);
+    std::vector<int64_t> listed;
+    if (text.ok()) {
+      for (absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipWhitespace())) {
+        const std::vector<absl::string_view> parts =
+            absl::StrSplit(line, ' ', absl::SkipWhitespace());
+        int64_t offset = -1;
+        if (!parts.empty() && absl::SimpleAtoi(parts[0], &offset)) listed.push_back(offset);
+      }
+    }
+    if (listed != offsets) {
+      opened_.notes.push_back(absl::StrFormat(
+          "index '%s' lists %d records, the shard holds %d (or at other places); it is not used",
+          index, listed.size(), offsets.size()));
+    }
+  }
+
+  const SourceOptions& options_;
+  OpenedSources opened_;
+  ClassMap classes_;
+  std::vector<Frame> frames_;
+  std::vector<std::string> shards_;
+};
+
+}  // namespace
+
+absl::StatusOr<OpenedSources> OpenSources(absl::Span<const DataSource> sources,
+                                          const SourceOptions& options) {
+  if (sources.empty()) {
+    return absl::InvalidArgumentError("there is no data source; expected at least one");
+  }
+  return Opener(options).Open(sources);
+}
+
+}  // namespace trainyard

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "libs/data/ledger.h"
+#include "libs/data/sample.h"
+#include "libs/data/tfrecord/shards.h"
+
+namespace trainyard {
+
+/// Where labelled images come from. Exactly one of the two forms is set.
+struct DataSource {
+  std::string image_dir, label_dir;
+  /// Prefix, file, folder or glob of TFRecord shards (decisions.md A7).
+  std::string tfrecords;
+};
+
+/// How sources are read.
+struct SourceOptions {
+  /// Label class -> training class; empty = each class found to itself (decisions.md A3).
+  std::vector<std::pair<std::string, std::string>> class_mapping;
+  /// False leaves out the boxes that KITTI calls occluded (decisions.md A8).
+  bool include_difficult = true;
+  /// Any refused label or image is an error.
+  bool strict = false;
+  /// Which folds of converted sets are meant; see FindShards.
+  ShardUse use = ShardUse::kTraining;
+  int validation_fold = -1;
+  /// Threads that look the images through while opening. >= 1.
+  int threads = 1;
+};
+
+/// Opened sources and what was seen on the way.
+struct OpenedSources {
+  /// The samples of all sources, in the order of the sources; within one sorted by name, or in the
+  /// order of the shards.
+  std::unique_ptr<SampleSource> source;
+  /// The training classes: class_id - 1 is the index.
+  std::vector<std::string> classes;
+  /// Boxes kept, by training class.
+  std::map<std::string, int64_t> class_counts;
+  /// Boxes of label classes that are not mapped, which are left out, by label class.
+  std::map<std::string, int64_t> unmapped_counts;
+  Ledger ledger;
+  /// For the log: an identity mapping, a stale index, a fold that was chosen.
+  std::vector<std::string> notes;
+};
+
+/// Opens KITTI folders and TFRecord shards as one SampleSource.
+///
+/// A folder's images (.jpg, .jpeg, .png in any case) are looked through once, so that one that cannot
+/// be decoded, or has no label file, becomes a ledger entry and is left out; so does every bad label
+/// line (libs/data/kitti.h). Shards are read through once: every CRC is checked, and each class
+/// number must be one of the training classes; a manifest beside them must name the same classes.
+/// Only labels stay in memory; images are read and decoded on each Get.
+///
+/// Fails with kInvalidArgument for a source with neither or both forms, a bad mapping, a set of other
+/// classes, and what Ledger::Check refuses; kNotFound for missing folders or shards and when no
+/// sample is left; kDataLoss for damaged shards. All sources are checked before it fails.
+absl::StatusOr<OpenedSources> OpenSources(absl::Span<const DataSource> sources,
+                                          const SourceOptions& options);
+
+}  // namespace trainyard
