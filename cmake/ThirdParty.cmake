@@ -46,7 +46,7 @@ target_compile_options(torch::cpu INTERFACE
   "SHELL:-idirafter ${TORCH_ROOT}/include"
   "SHELL:-idirafter ${TORCH_ROOT}/include/torch/csrc/api/include")
 target_link_options(torch::cpu INTERFACE
-  -L${TORCH_ROOT}/lib -Wl,--no-as-needed -ltorch_cpu -lc10 -Wl,--as-needed
+  -L${TORCH_ROOT}/lib -Wl,-rpath,${TORCH_ROOT}/lib -Wl,--no-as-needed -ltorch_cpu -lc10 -Wl,--as-needed
   -Wl,--allow-shlib-undefined)
 
 # OpenVINO's CMake package in the wheel is written for its own layout; two paths are all it takes.

@@ -1,0 +1,81 @@
+#include "libs/training/device.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+
+#include "ATen/Context.h"
+#include "ATen/Parallel.h"
+#include "ATen/detail/CUDAHooksInterface.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "libs/base/status.h"
+
+namespace trainyard::training {
+namespace {
+
+std::string LastLoadError() {
+  const char* error = dlerror();
+  return error == nullptr ? "unknown reason" : error;
+}
+
+// Both libraries stay open for the life of the process: kernels are registered from them.
+absl::Status OpenCuda() {
+  if (dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("no NVIDIA driver on this machine: ", LastLoadError()));
+  }
+  if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "a driver is here, but LibTorch's CUDA part cannot be opened: ", LastLoadError(),
+        "; install torch with its CUDA packages and put its lib folder on LD_LIBRARY_PATH"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<at::Device> CudaDevice(int index) {
+  static const absl::Status opened = OpenCuda();
+  TY_RETURN_IF_ERROR(opened);
+  try {
+    const int count = at::detail::getCUDAHooks().deviceCount();
+    if (index < 0 || index >= count) {
+      return absl::FailedPreconditionError(
+          absl::StrFormat("device_index is %d; this machine has %d CUDA devices", index, count));
+    }
+    at::globalContext().lazyInitDevice(at::kCUDA);
+  } catch (const std::exception& error) {
+    return absl::FailedPreconditionError(absl::StrCat("CUDA does not start: ", error.what()));
+  }
+  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
+}
+
+}  // namespace
+
+absl::StatusOr<at::Device> ResolveDevice(absl::string_view name, int index) {
+  if (name == "cpu") return at::Device(at::kCPU);
+  if (name == "cuda") return CudaDevice(index);
+  if (name == "auto" || name.empty()) {
+    auto cuda = CudaDevice(index);
+    return cuda.ok() ? *cuda : at::Device(at::kCPU);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("device is '", name, "'; expected 'cpu', 'cuda' or 'auto'"));
+}
+
+std::string DescribeDevice(const at::Device& device, int threads) {
+  if (device.is_cpu()) return absl::StrFormat("cpu (%d threads)", threads);
+  return device.str();
+}
+
+void ConfigureLibTorch(int threads, bool deterministic) {
+  at::set_num_threads(std::max(1, threads));
+  at::set_num_interop_threads(1);
+  at::globalContext().setBenchmarkCuDNN(!deterministic);
+  at::globalContext().setDeterministicCuDNN(deterministic);
+  // Operators without a reproducible kernel warn; they occur on CUDA only.
+  at::globalContext().setDeterministicAlgorithms(deterministic, /*warn_only=*/true);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+}
+
+}  // namespace trainyard::training

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "c10/core/Device.h"
+
+namespace trainyard::training {
+
+/// Resolves a job's device: `cpu`, `cuda` (device `index`), or `auto` (CUDA when it works, else the
+/// CPU). CUDA is not linked: where a driver (libcuda.so.1) is there, libtorch_cuda.so of the running
+/// LibTorch is opened once and registers its kernels, so that the same binary serves both.
+///
+/// kFailedPrecondition, with the reason, when `cuda` was asked for and is not there or has no device
+/// `index`; kInvalidArgument for another name. Call before the first tensor is made; thread-safe.
+absl::StatusOr<at::Device> ResolveDevice(absl::string_view name, int index);
+
+/// "cpu (2 threads)", "cuda:0": for events and logs.
+std::string DescribeDevice(const at::Device& device, int threads);
+
+/// Limits LibTorch to `threads` (one for inter-op work) for the whole process, and chooses
+/// reproducible kernels when `deterministic`. Call once, at start.
+void ConfigureLibTorch(int threads, bool deterministic);
+
+}  // namespace trainyard::training

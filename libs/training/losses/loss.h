@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "libs/models/network.h"
+
+namespace trainyard::training {
+
+/// What a network's outputs cost against its targets. Not thread-safe.
+class Loss {
+ public:
+  virtual ~Loss() = default;
+  /// A scalar on the outputs' device, with autograd history when the outputs have one. `outputs` in the
+  /// order of the graph's outputs; `targets` as the network's TargetEncoder makes them, stacked over
+  /// the batch, anywhere. kInvalidArgument for shapes that do not belong together.
+  virtual absl::StatusOr<at::Tensor> Compute(absl::Span<const at::Tensor> outputs,
+                                             absl::Span<const at::Tensor> targets) = 0;
+};
+
+/// The loss of a network, by its name; `output_names` are those of the graph that is trained.
+/// kUnimplemented, with the known names, for a network that has none here; kInvalidArgument when the
+/// record's head does not fit the graph.
+absl::StatusOr<std::unique_ptr<Loss>> CreateLoss(const Network& network, const ModelRecord& record,
+                                                 absl::Span<const std::string> output_names);
+
+}  // namespace trainyard::training

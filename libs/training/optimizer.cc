@@ -1,0 +1,151 @@
+#include "libs/training/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ATen/Parallel.h"
+#include "ATen/TensorOperators.h"
+#include "ATen/core/grad_mode.h"
+#include "ATen/ops/empty.h"
+#include "ATen/ops/sign.h"
+#include "ATen/ops/zeros_like.h"
+#include "absl/strings/str_cat.h"
+
+namespace trainyard::training {
+namespace {
+
+// Floats of one piece of work: large enough to hide the scheduling, small enough to spread.
+constexpr int64_t kPiece = 1 << 15;
+
+struct Piece {
+  float* weight;
+  const float* gradient;
+  float* momentum;
+  int64_t size;
+  bool regularized;
+};
+
+struct Coefficients {
+  float rate, momentum, l1, l2;
+};
+
+// One pass; returns the sum of |k| or k^2 before the step.
+double Update(const Piece& piece, const Coefficients& c) {
+  if (!piece.regularized || (c.l1 == 0 && c.l2 == 0)) {
+    for (int64_t i = 0; i < piece.size; ++i) {
+      piece.momentum[i] = c.momentum * piece.momentum[i] - c.rate * piece.gradient[i];
+      piece.weight[i] += piece.momentum[i];
+    }
+    return 0;
+  }
+  // Eight running sums, so that the loop vectorises and stays the same on every machine.
+  double sums[8] = {};
+  for (int64_t i = 0; i < piece.size; ++i) {
+    const float k = piece.weight[i];
+    const float sign = static_cast<float>((k > 0) - (k < 0));
+    sums[i & 7] += c.l1 != 0 ? std::abs(k) : k * k;
+    const float gradient = piece.gradient[i] + (c.l1 != 0 ? c.l1 * sign : 2 * c.l2 * k);
+    piece.momentum[i] = c.momentum * piece.momentum[i] - c.rate * gradient;
+    piece.weight[i] = k + piece.momentum[i];
+  }
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  return sum;
+}
+
+// The gradient in the memory order of its parameter, so that one index serves both.
+at::Tensor Aligned(const at::Tensor& gradient, const at::Tensor& parameter) {
+  if (gradient.strides() == parameter.strides()) return gradient;
+  at::Tensor aligned = at::zeros_like(parameter);
+  aligned.copy_(gradient);
+  return aligned;
+}
+
+}  // namespace
+
+Sgd::Sgd(const std::vector<Parameter>& parameters, const SgdOptions& options) : options_(options) {
+  for (const Parameter& parameter : parameters) {
+    if (parameter.frozen) continue;
+    names_.push_back(parameter.name);
+    parameters_.push_back(parameter.value);
+    momentum_.push_back(at::zeros_like(parameter.value.detach()));
+    regularized_.push_back(parameter.regularized);
+  }
+}
+
+double Sgd::Step(double rate) {
+  const at::NoGradGuard no_gradients;
+  const bool on_cpu = parameters_.empty() || parameters_.front().is_cpu();
+  return on_cpu ? StepOnCpu(rate) : StepOnDevice(rate);
+}
+
+double Sgd::StepOnCpu(double rate) {
+  std::vector<at::Tensor> gradients;
+  std::vector<Piece> pieces;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    at::Tensor& parameter = parameters_[i];
+    if (!parameter.grad().defined()) continue;
+    gradients.push_back(Aligned(parameter.grad(), parameter));
+    float* weight = parameter.mutable_data_ptr<float>();
+    const float* gradient = gradients.back().const_data_ptr<float>();
+    float* momentum = momentum_[i].mutable_data_ptr<float>();
+    for (int64_t begin = 0; begin < parameter.numel(); begin += kPiece) {
+      pieces.push_back({.weight = weight + begin,
+                        .gradient = gradient + begin,
+                        .momentum = momentum + begin,
+                        .size = std::min(kPiece, parameter.numel() - begin),
+                        .regularized = regularized_[i] != 0});
+    }
+  }
+  const double w = options_.regularizer_weight;
+  const bool l1 = options_.regularizer == Regularizer::kL1;
+  const bool l2 = options_.regularizer == Regularizer::kL2;
+  const Coefficients coefficients{.rate = static_cast<float>(rate),
+                                  .momentum = static_cast<float>(options_.momentum),
+                                  .l1 = static_cast<float>(l1 ? w : 0),
+                                  .l2 = static_cast<float>(l2 ? w : 0)};
+  std::vector<double> sums(pieces.size(), 0);
+  at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) sums[i] = Update(pieces[i], coefficients);
+  });
+  for (at::Tensor& parameter : parameters_) parameter.mutable_grad().reset();
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  return w * sum;
+}
+
+double Sgd::StepOnDevice(double rate) {
+  const double w = options_.regularizer_weight;
+  at::Tensor penalty;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    at::Tensor& k = parameters_[i];
+    if (!k.grad().defined()) continue;
+    at::Tensor gradient = k.grad();
+    if (regularized_[i] != 0 && options_.regularizer != Regularizer::kNone && w != 0) {
+      const bool l1 = options_.regularizer == Regularizer::kL1;
+      const at::Tensor part = l1 ? k.abs().sum() : k.square().sum();
+      penalty = penalty.defined() ? penalty + part : part;
+      gradient = gradient + (l1 ? at::sign(k) * w : k * (2 * w));
+    }
+    momentum_[i].mul_(options_.momentum).sub_(gradient, rate);
+    k.add_(momentum_[i]);
+    k.mutable_grad().reset();
+  }
+  return penalty.defined() ? w * penalty.item<double>() : 0;
+}
+
+absl::Status Sgd::SetMomentum(const std::string& name, const at::Tensor& value) {
+  const auto found = std::find(names_.begin(), names_.end(), name);
+  if (found == names_.end()) {
+    return absl::NotFoundError(absl::StrCat("no trainable parameter '", name, "'"));
+  }
+  at::Tensor& buffer = momentum_[found - names_.begin()];
+  if (buffer.sizes() != value.sizes()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("momentum of '", name, "' has another shape than its parameter"));
+  }
+  buffer.copy_(value);
+  return absl::OkStatus();
+}
+
+}  // namespace trainyard::training
