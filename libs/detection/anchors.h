@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -39,6 +40,9 @@ int64_t BoxesPerCell(const model::v1::SsdHead& head, const model::v1::SsdHead::M
 
 /// Anchors of all maps: the middle dimension of both outputs. No check is made.
 int64_t AnchorCount(const model::v1::SsdHead& head);
+
+/// The head's variances: cx, cy, w, h. kInvalidArgument unless there are four, positive and finite.
+absl::StatusOr<std::array<double, 4>> VariancesOf(const model::v1::SsdHead& head);
 
 /// Makes the anchors of `head` for an input of `width` x `height` pixels. A pure function, O(anchors).
 ///

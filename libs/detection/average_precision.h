@@ -41,6 +41,13 @@ struct ApResult {
   std::vector<v1::Metric> Metrics(Matching matching) const;
 };
 
+/// A detection with what became of it at each threshold.
+struct JudgedDetection {
+  float score = 0;
+  /// Bit t: a true positive at threshold t; and: not counted there.
+  uint32_t found = 0, dropped = 0;
+};
+
 /// Collects detections and objects image by image and computes average precision. Not thread-safe.
 ///
 /// All three matchings take an image's detections by descending score (in the order given among
@@ -66,15 +73,8 @@ class AveragePrecision {
   ApResult Compute() const;
 
  private:
-  /// A detection that counts.
-  struct Entry {
-    float score = 0;
-    /// Bit t: true positive at threshold t. Bit t of `dropped`: not counted there.
-    uint32_t found = 0;
-    uint32_t dropped = 0;
-  };
   struct PerClass {
-    std::vector<Entry> entries;
+    std::vector<JudgedDetection> judged;
     int64_t objects = 0;
   };
   ClassResult ComputeClass(size_t index) const;
