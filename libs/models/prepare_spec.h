@@ -1,0 +1,36 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace trainyard {
+
+/// What a spec is wanted for.
+enum class NetworkTask { kTrain, kEvaluate, kInference, kExport };
+
+/// A spec that a worker can be given as it is.
+struct PreparedSpec {
+  /// Overrides and defaults applied, paths resolved, one form for equal meanings.
+  std::string canonical_text;
+  /// What the user should know: fields without effect, scalars given twice.
+  std::vector<std::string> warnings;
+  /// The model that the spec itself starts from, resolved; "" = none. decisions.md A18.
+  std::string initial_model;
+};
+
+/// Checks the spec of any network for a task, so that no service knows a network's spec messages.
+/// `resolve` turns each path of the spec into an absolute one (or refuses it).
+///
+/// Fails with all problems at once: kInvalidArgument; kUnimplemented when only things that are not
+/// offered yet remain; kNotFound with the known names for an unknown network.
+absl::StatusOr<PreparedSpec> PrepareSpec(
+    absl::string_view network, absl::string_view text, absl::string_view file_name,
+    absl::Span<const std::string> overrides, NetworkTask task,
+    const std::function<absl::StatusOr<std::string>(absl::string_view)>& resolve);
+
+}  // namespace trainyard

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "libs/tensor/tensor.h"
+
+namespace trainyard {
+
+/// How the weights of a fresh convolution are drawn. Keras' definitions, in double, rounded once.
+enum class KernelInit {
+  /// Uniform in +-sqrt(6 / (fan_in + fan_out)).
+  kGlorotUniform,
+  /// Normal with standard deviation sqrt(2 / fan_in) after its tails beyond two sigma are cut off.
+  kHeNormal,
+};
+
+/// A kernel of shape [out, in, kh, kw] for the initializer `name`. The stream is
+/// Philox(seed, epoch 0, sample CRC-32C(name), kInitialization): a pure function (decisions.md B28).
+Tensor InitialKernel(KernelInit init, const Shape& shape, uint64_t seed, const std::string& name);
+
+}  // namespace trainyard

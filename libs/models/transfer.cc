@@ -1,0 +1,183 @@
+#include "libs/models/transfer.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "libs/base/problems.h"
+#include "libs/base/status.h"
+#include "libs/detection/anchors.h"
+#include "onnx/onnx_pb.h"
+
+namespace trainyard {
+namespace {
+
+bool HasWeights(const Graph& graph, const onnx::NodeProto& node) {
+  const std::string& op = node.op_type();
+  if (op == "Reshape") return false;  // its initializer is a shape, which nobody learns
+  for (const std::string& input : node.input()) {
+    if (graph.HasInitializer(input)) return true;
+  }
+  return false;
+}
+
+/// Convolutions behind which another one comes: all but the heads. Their width is theirs to choose.
+std::set<std::string> InnerConvolutions(const Graph& graph) {
+  std::set<std::string> inner;
+  std::set<std::string> read_by_conv;  // values from which a convolution can be reached
+  for (auto it = graph.nodes().rbegin(); it != graph.nodes().rend(); ++it) {
+    const onnx::NodeProto& node = **it;
+    bool reaches = false;
+    for (const std::string& output : node.output()) reaches |= read_by_conv.contains(output);
+    const bool weighted = node.op_type() == "Conv" || node.op_type() == "Gemm";
+    if (weighted && reaches) inner.insert(node.name());
+    if (weighted || reaches) read_by_conv.insert(node.input().begin(), node.input().end());
+  }
+  return inner;
+}
+
+bool SameLayers(const Graph& a, const Graph& b) {
+  if (a.nodes().size() != b.nodes().size()) return false;
+  for (const onnx::NodeProto* node : a.nodes()) {
+    const onnx::NodeProto* other = b.FindNode(node->name());
+    if (other == nullptr || other->op_type() != node->op_type()) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<bool> IsPruned(const Model& from, const Model& to) {
+  if (from.record.training().pruned()) return true;
+  if (!SameLayers(from.graph, to.graph)) return false;
+  for (const std::string& name : InnerConvolutions(to.graph)) {
+    const onnx::NodeProto& ours = *to.graph.FindNode(name);
+    const onnx::NodeProto& theirs = *from.graph.FindNode(name);
+    if (!to.graph.HasInitializer(ours.input(1)) || !from.graph.HasInitializer(theirs.input(1))) {
+      continue;
+    }
+    TY_ASSIGN_OR_RETURN(const Tensor our_kernel, to.graph.Initializer(ours.input(1)));
+    TY_ASSIGN_OR_RETURN(const Tensor their_kernel, from.graph.Initializer(theirs.input(1)));
+    if (our_kernel.dim(0) != their_kernel.dim(0)) return true;
+  }
+  return false;
+}
+
+/// What the graph of a pruned model fixes must be what the spec asks for.
+absl::Status CheckGraphFits(const ModelRecord& from, const ModelRecord& to) {
+  Problems problems;
+  if (from.classes_size() != to.classes_size()) {
+    problems.Add("classes", "are %d in the spec and %d in the pruned model", to.classes_size(),
+                 from.classes_size());
+  }
+  const auto size = [](const model::v1::Preprocess& p) {
+    return absl::StrFormat("%dx%dx%d", p.width(), p.height(), p.mean_size());
+  };
+  if (size(from.preprocess()) != size(to.preprocess())) {
+    problems.Add("input", "(width x height x channels) is %s in the spec and %s in the pruned model",
+                 size(to.preprocess()), size(from.preprocess()));
+  }
+  if (from.ssd().maps_size() != to.ssd().maps_size()) {
+    problems.Add("prediction maps", "are %d in the spec and %d in the pruned model",
+                 to.ssd().maps_size(), from.ssd().maps_size());
+  }
+  for (int i = 0; i < std::min(from.ssd().maps_size(), to.ssd().maps_size()); ++i) {
+    const int64_t ours = BoxesPerCell(to.ssd(), to.ssd().maps(i));
+    const int64_t theirs = BoxesPerCell(from.ssd(), from.ssd().maps(i));
+    if (ours == theirs) continue;
+    problems.Add(absl::StrFormat("boxes of a cell of prediction map %d", i),
+                 "are %d in the spec and %d in the pruned model", ours, theirs);
+  }
+  return Annotate(problems.ToStatus(), "a pruned model keeps its graph, so the spec must agree with it");
+}
+
+TransferReport TakeGraph(const Model& from, Model& to) {
+  const model::v1::SsdHead settings = to.record.ssd();
+  to.graph = from.graph.Clone();
+  *to.record.mutable_training() = from.record.training();
+  to.record.mutable_training()->set_pruned(true);
+  if (from.record.has_ssd()) {
+    model::v1::SsdHead& head = *to.record.mutable_ssd();
+    head = from.record.ssd();
+    head.set_confidence_threshold(settings.confidence_threshold());
+    head.set_nms_iou_threshold(settings.nms_iou_threshold());
+    head.set_top_k(settings.top_k());
+    head.set_score_bits(settings.score_bits());
+  }
+  TransferReport report{.took_graph = true};
+  for (const onnx::NodeProto* node : to.graph.nodes()) {
+    if (HasWeights(to.graph, *node)) report.loaded.push_back(node->name());
+  }
+  return report;
+}
+
+/// The weights of one layer, by the position at which the node reads them.
+struct LayerWeights {
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  /// Why they cannot be taken; "" when they can.
+  std::string mismatch;
+};
+
+absl::StatusOr<LayerWeights> WeightsFor(const Graph& from, const onnx::NodeProto& theirs,
+                                        const Graph& to, const onnx::NodeProto& ours) {
+  LayerWeights weights;
+  for (int i = 0; i < ours.input_size(); ++i) {
+    if (!to.HasInitializer(ours.input(i))) continue;
+    TY_ASSIGN_OR_RETURN(const Tensor own, to.Initializer(ours.input(i)));
+    if (i >= theirs.input_size() || !from.HasInitializer(theirs.input(i))) {
+      weights.mismatch = absl::StrFormat("the file has no '%s'", ours.input(i));
+      return weights;
+    }
+    TY_ASSIGN_OR_RETURN(Tensor other, from.Initializer(theirs.input(i)));
+    if (other.shape() != own.shape() || other.dtype() != own.dtype()) {
+      weights.mismatch = absl::StrFormat("%s %s, the file has %s %s", NameOf(own.dtype()),
+                                         ShapeText(own.shape()), NameOf(other.dtype()),
+                                         ShapeText(other.shape()));
+      return weights;
+    }
+    weights.tensors.emplace_back(ours.input(i), std::move(other));
+  }
+  return weights;
+}
+
+}  // namespace
+
+std::string TransferReport::Summary() const {
+  if (took_graph) {
+    return absl::StrFormat("pruned model: its own graph with %d layers", loaded.size());
+  }
+  return absl::StrFormat("%d layers loaded, %d of another shape, %d not in the file", loaded.size(),
+                         mismatched.size(), missing.size());
+}
+
+absl::StatusOr<TransferReport> TransferWeights(const Model& from, Model& to) {
+  if (from.record.network() != to.record.network()) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the model is of network '%s'; the spec is for '%s'", from.record.network(),
+        to.record.network()));
+  }
+  TY_ASSIGN_OR_RETURN(const bool pruned, IsPruned(from, to));
+  if (pruned) TY_RETURN_IF_ERROR(CheckGraphFits(from.record, to.record));
+  *to.record.mutable_lineage() = from.record.lineage();
+  if (pruned) return TakeGraph(from, to);
+
+  TransferReport report;
+  for (const onnx::NodeProto* node : to.graph.nodes()) {
+    if (!HasWeights(to.graph, *node)) continue;
+    const onnx::NodeProto* theirs = from.graph.FindNode(node->name());
+    if (theirs == nullptr || theirs->op_type() != node->op_type()) {
+      report.missing.push_back(node->name());
+      continue;
+    }
+    TY_ASSIGN_OR_RETURN(LayerWeights weights, WeightsFor(from.graph, *theirs, to.graph, *node));
+    if (!weights.mismatch.empty()) {
+      report.mismatched.push_back(absl::StrCat(node->name(), ": ", weights.mismatch));
+      continue;
+    }
+    for (const auto& [name, tensor] : weights.tensors) {
+      TY_RETURN_IF_ERROR(to.graph.SetInitializer(name, tensor));
+    }
+    report.loaded.push_back(node->name());
+  }
+  return report;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/models/network.h"
+
+namespace trainyard {
+
+/// What a transfer did, by the names of layers (nodes), in the order of the graph.
+struct TransferReport {
+  /// All weights came over.
+  std::vector<std::string> loaded;
+  /// There, but of another shape or type, with both: "ssd_conf_0: f32 [24, 128, 3, 3], the file has
+  /// f32 [18, 128, 3, 3]". The layer keeps its fresh weights.
+  std::vector<std::string> mismatched;
+  /// Not in the file.
+  std::vector<std::string> missing;
+  /// Whether the file is a pruned model, so that its own graph replaced the fresh one.
+  bool took_graph = false;
+
+  /// For a log line: "42 layers loaded, 2 of another shape, 1 not in the file", or
+  /// "pruned model: its own graph with 75 layers".
+  std::string Summary() const;
+};
+
+/// Starts `to`, a model fresh from its spec, with the weights of `from` (decisions.md A18): layer by
+/// layer, by name, where all shapes agree. Lineage comes along.
+///
+/// A pruned `from` brings its own graph, anchors and training flags instead; classes, preprocessing
+/// and inference settings stay those of `to`. It counts as pruned when its record says so, or when it
+/// has the same layers as `to` but a convolution with another one behind it has another number of
+/// filters (TAO looks at the backbone alone; here the expansion counts as well).
+///
+/// kInvalidArgument, with both numbers, when a pruned `from` disagrees in the number of classes, the
+/// boxes of a cell or the size of the input, which its graph fixes; also when the networks differ. `to`
+/// is unchanged then. A model of which nothing fits is no error: see the report.
+///
+/// Source: TAO's loading of pretrained weights (reference ssd 4.6, 7.2).
+absl::StatusOr<TransferReport> TransferWeights(const Model& from, Model& to);
+
+}  // namespace trainyard
