@@ -28,7 +28,7 @@ using FieldPlaces = std::map<std::string, std::string>;
 /// `file:line:column` (1-based; a tab ends at a multiple of 8), the field's path and, for an unknown
 /// name, the nearest one that is known: unknown fields, wrong types, numbers out of range, unknown enum
 /// names, two members of a oneof, map entries without key or value, brackets that do not fit, texts
-/// that are not UTF-8, more than 4 MiB. `message` then holds what could be read. At most 1000 problems
+/// that are not UTF-8, more than 1 MiB. `message` then holds what could be read. At most 1000 problems
 /// are listed.
 ///
 /// `places`, when given, receives the place of every field, also when the parse fails.

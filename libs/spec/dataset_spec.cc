@@ -1,0 +1,149 @@
+#include "libs/spec/dataset_spec.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "libs/base/problems.h"
+#include "libs/spec/coverage.h"
+#include "libs/spec/internal/defaults.h"
+#include "libs/spec/internal/field_check.h"
+#include "libs/spec/internal/text_parser.h"
+
+namespace trainyard {
+namespace {
+
+using internal::FieldCheck;
+using internal::Presence;
+using spec::dataset::v1::DatasetExportConfig;
+using spec::dataset::v1::KITTIConfig;
+
+absl::string_view WithoutFinalSlash(absl::string_view path) {
+  while (path.size() > 1 && absl::ConsumeSuffix(&path, "/")) {
+  }
+  return path;
+}
+
+void CheckRoots(const DatasetExportConfig& config, bool root_given, FieldCheck* check) {
+  const std::string& root = config.kitti_config().root_directory_path();
+  const std::string& images = config.image_directory_path();
+  if (root.empty() && images.empty()) {
+    if (!root_given) {
+      check->Missing("kitti_config.root_directory_path", "the data set's root folder");
+    }
+  } else if (!root.empty() && !images.empty() &&
+             WithoutFinalSlash(root) != WithoutFinalSlash(images)) {
+    check->Add("image_directory_path",
+               "is \"%s\", but kitti_config.root_directory_path is \"%s\"; expected one root folder",
+               images, root);
+  }
+}
+
+void CheckKitti(const KITTIConfig& config, FieldCheck* check) {
+  const std::string path = "kitti_config";
+  check->Text(config, path, "image_dir_name", "the folder of images below the root");
+  check->Text(config, path, "label_dir_name", "the folder of labels below the root");
+  check->RelativePath(config, path, "image_dir_name");
+  check->RelativePath(config, path, "label_dir_name");
+  check->RelativePath(config, path, "kitti_sequence_to_frames_file");
+  check->Choice(config, path, "image_extension", {".png", ".jpg", ".jpeg"});
+  check->Number(config, path, "num_shards", {.least = 1, .most = 20});
+  check->Number(config, path, "val_split", {.least = 0, .most = 100});
+  if (check->Text(config, path, "partition_mode", "random")) {
+    check->Choice(config, path, "partition_mode", {"random", "sequence"});
+  }
+  if (config.partition_mode() == "sequence") {
+    check->NotOffered("kitti_config.partition_mode",
+                      "is \"sequence\", which is not offered yet; random is");
+  }
+}
+
+void CheckInto(const DatasetExportConfig& config, bool root_given, FieldCheck* check) {
+  check->ClassMapping(config.target_class_mapping(), "target_class_mapping");
+  if (config.has_kitti_config()) {
+    CheckRoots(config, root_given, check);
+    CheckKitti(config.kitti_config(), check);
+  } else if (!config.has_coco_config()) {
+    check->Missing("kitti_config", "it, or coco_config");
+  }
+  check->NotOfferedIn(config);
+}
+
+DatasetExportConfig ParseInto(absl::string_view text, absl::string_view file_name,
+                              absl::Span<const std::string> overrides,
+                              std::vector<std::string>* warnings, FieldPlaces* places,
+                              Problems* problems) {
+  DatasetExportConfig config;
+  internal::ParseTextFormatInto(text, file_name, &config, warnings, places, problems);
+  internal::ApplyOverridesInto(overrides, &config, places, problems);
+  WarnOfNoEffect(config, *places, warnings);
+  const KITTIConfig& kitti = config.kitti_config();
+  if (warnings != nullptr && kitti.partition_mode() == "random" && kitti.has_num_partitions() &&
+      kitti.num_partitions() != 2) {
+    warnings->push_back(absl::StrCat((*places)["kitti_config.num_partitions"],
+                                     ": kitti_config.num_partitions is ", kitti.num_partitions(),
+                                     " and has no effect: random mode makes 2"));
+  }
+  return config;
+}
+
+}  // namespace
+
+absl::StatusOr<DatasetExportConfig> ParseDatasetExport(absl::string_view text,
+                                                       absl::string_view file_name,
+                                                       absl::Span<const std::string> overrides,
+                                                       std::vector<std::string>* warnings,
+                                                       FieldPlaces* places) {
+  FieldPlaces own_places;
+  Problems problems;
+  DatasetExportConfig config = ParseInto(text, file_name, overrides, warnings,
+                                         places == nullptr ? &own_places : places, &problems);
+  const absl::Status status = problems.ToStatus();
+  if (!status.ok()) return status;
+  return config;
+}
+
+absl::Status CheckDatasetExport(const DatasetExportConfig& config, bool root_given,
+                                const FieldPlaces* places) {
+  FieldCheck check(places, /*partial=*/false);
+  CheckInto(config, root_given, &check);
+  return check.ToStatus();
+}
+
+void ApplyDefaults(DatasetExportConfig* config) {
+  if (config->has_kitti_config()) {
+    KITTIConfig* kitti = config->mutable_kitti_config();
+    if (kitti->image_extension().empty()) kitti->set_image_extension(".png");
+    kitti->set_num_partitions(kitti->partition_mode() == "random" || !kitti->has_num_partitions()
+                                  ? 2
+                                  : kitti->num_partitions());
+    TY_DEFAULT(kitti, num_shards, 10);
+    TY_DEFAULT(kitti, val_split, 20.0f);
+    if (kitti->root_directory_path().empty() && !config->image_directory_path().empty()) {
+      kitti->set_root_directory_path(config->image_directory_path());
+    }
+    if (config->image_directory_path().empty() && !kitti->root_directory_path().empty()) {
+      config->set_image_directory_path(kitti->root_directory_path());
+    }
+  }
+  if (config->has_coco_config()) {
+    TY_DEFAULT(config->mutable_coco_config(), num_partitions, 2);
+    if (config->coco_config().num_shards().empty()) config->mutable_coco_config()->add_num_shards(10);
+  }
+}
+
+absl::StatusOr<DatasetExportConfig> LoadDatasetExport(absl::string_view text,
+                                                      absl::string_view file_name,
+                                                      absl::Span<const std::string> overrides,
+                                                      bool root_given,
+                                                      std::vector<std::string>* warnings) {
+  FieldPlaces places;
+  Problems problems;
+  DatasetExportConfig config = ParseInto(text, file_name, overrides, warnings, &places, &problems);
+  FieldCheck check(&places, /*partial=*/!problems.empty());
+  CheckInto(config, root_given, &check);
+  const absl::Status status = check.ToStatus(problems);
+  if (!status.ok()) return status;
+  ApplyDefaults(&config);
+  return config;
+}
+
+}  // namespace trainyard
