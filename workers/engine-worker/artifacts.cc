@@ -1,0 +1,33 @@
+#include "workers/engine-worker/artifacts.h"
+
+#include "libs/base/digest.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+
+namespace trainyard::engine_worker {
+
+absl::StatusOr<v1::Artifact> DescribeArtifact(absl::string_view name, const std::string& path,
+                                              absl::string_view kind) {
+  v1::Artifact artifact;
+  artifact.set_name(std::string(name));
+  artifact.set_uri(path);
+  artifact.set_kind(std::string(kind));
+  TY_ASSIGN_OR_RETURN(*artifact.mutable_sha256(), PathDigest(path));
+  if (!FolderExists(path)) {
+    TY_ASSIGN_OR_RETURN(const int64_t size, FileSize(path));
+    artifact.set_size_bytes(size);
+  }
+  return artifact;
+}
+
+v1::Metric MakeMetric(absl::string_view name, double value, absl::string_view unit,
+                      bool higher_is_better) {
+  v1::Metric metric;
+  metric.set_name(std::string(name));
+  metric.set_value(value);
+  metric.set_unit(std::string(unit));
+  metric.set_higher_is_better(higher_is_better);
+  return metric;
+}
+
+}  // namespace trainyard::engine_worker

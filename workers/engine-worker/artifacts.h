@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "trainyard/v1/artifact.pb.h"
+
+namespace trainyard::engine_worker {
+
+/// Describes a file or folder that a task made: digest and size filled in.
+absl::StatusOr<v1::Artifact> DescribeArtifact(absl::string_view name, const std::string& path,
+                                              absl::string_view kind);
+
+v1::Metric MakeMetric(absl::string_view name, double value, absl::string_view unit,
+                      bool higher_is_better);
+
+}  // namespace trainyard::engine_worker

@@ -1,0 +1,178 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/digest.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+#include "libs/data/preprocess.h"
+#include "libs/engine/benchmark.h"
+#include "libs/engine/engine.h"
+#include "libs/quantization/error_report.h"
+#include "libs/sealing/model_store.h"
+#include "workers/engine-worker/artifacts.h"
+#include "workers/engine-worker/calibration_images.h"
+#include "workers/engine-worker/tasks.h"
+
+namespace trainyard::engine_worker {
+namespace {
+
+using worker::Context;
+using worker::Finished;
+using worker::v1::BuildEngineTask;
+
+constexpr char kCalibrationSection[] = "calibration";
+/// As in calibrate.cc: bounds the memory for activations.
+constexpr int kLargestBatch = 8;
+/// Enough to tell which layers lose accuracy.
+constexpr size_t kExplainedImages = 16;
+constexpr double kBenchmarkSeconds = 2;
+constexpr size_t kWorstLayers = 3;
+
+int ThreadsOf(const Context& context) { return std::max(1, context.job.threads()); }
+
+int BatchOf(const BuildEngineTask& task) { return std::clamp(task.batch_size(), 1, kLargestBatch); }
+
+absl::Status CheckDims(const BuildEngineTask& task, const model::v1::Preprocess& preprocess) {
+  const std::vector<int64_t> wanted(task.dims().begin(), task.dims().end());
+  const std::vector<int64_t> has = {ChannelsOf(preprocess), preprocess.height(),
+                                    preprocess.width()};
+  if (wanted.empty() || wanted == has) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("dims (-d) are ", absl::StrJoin(wanted, ","),
+                                                 "; the model '", task.model(), "' has ",
+                                                 absl::StrJoin(has, ",")));
+}
+
+/// The chosen images; none when the task names no folder.
+absl::StatusOr<std::vector<std::string>> CalibrationImages(const BuildEngineTask& task,
+                                                           Finished& finished) {
+  if (task.calibration_images().empty()) return std::vector<std::string>();
+  const int64_t wanted = int64_t{task.batches()} * task.batch_size();
+  TY_ASSIGN_OR_RETURN(std::vector<std::string> paths,
+                      ChooseImages(task.calibration_images(), wanted));
+  if (static_cast<int64_t>(paths.size()) < wanted) {
+    finished.add_notes(absl::StrCat("'", task.calibration_images(), "' has ", paths.size(),
+                                    " images, fewer than ", wanted, "; all of them were used"));
+  }
+  return paths;
+}
+
+BatchSource Feed(Context& context, const ModelRecord& record, std::vector<std::string> paths,
+                 absl::string_view what) {
+  const auto progress = [&context, what](int64_t done, int64_t total) {
+    context.Progress(done, total, "images", what);
+  };
+  return Batches({std::move(paths), record.preprocess(), BatchOf(context.job.build_engine()),
+                  context.stop, progress});
+}
+
+/// The table and where it comes from: the task, the export, the images, in this order. Nothing when
+/// there is none of the three.
+absl::StatusOr<std::optional<CalibrationTable>> FindCalibration(
+    Context& context, const SealedModel& sealed, const std::vector<std::string>& images,
+    Finished& finished) {
+  const BuildEngineTask& task = context.job.build_engine();
+  if (!task.calibration().empty()) {
+    finished.add_notes(absl::StrCat("INT8 ranges: table '", task.calibration(), "'"));
+    return LoadCalibrationTable(task.calibration());
+  }
+  const auto section = sealed.extra.find(kCalibrationSection);
+  if (section != sealed.extra.end()) {
+    finished.add_notes("INT8 ranges: the export's own table");
+    return ParseCalibrationTable(section->second, absl::StrCat(task.model(), ", calibration"));
+  }
+  if (images.empty()) return std::nullopt;
+  finished.add_notes(absl::StrCat("INT8 ranges: ", images.size(), " images of '",
+                                  task.calibration_images(), "'"));
+  return CalibrateGraph(sealed.model.graph, {},
+                        Feed(context, sealed.model.record, images, "calibrating"), BatchOf(task),
+                        ThreadsOf(context));
+}
+
+/// Writes what INT8 did to each layer beside the engine, and names the worst in the notes.
+absl::Status WriteReport(Context& context, const SealedModel& sealed, QuantizedModel& quantized,
+                         std::vector<std::string> images, Finished& finished) {
+  const BuildEngineTask& task = context.job.build_engine();
+  if (!images.empty()) {
+    images.resize(std::min(images.size(), kExplainedImages));
+    TY_RETURN_IF_ERROR(
+        ExplainQuantization(sealed.model.graph, quantized,
+                            Feed(context, sealed.model.record, std::move(images),
+                                 "comparing INT8 with FP32"),
+                            BatchOf(task), ThreadsOf(context)));
+  }
+  const std::string path = task.engine() + ".quantization.json";
+  TY_RETURN_IF_ERROR(WriteFileAtomically(path, QuantizationReportJson(quantized.report)));
+  TY_ASSIGN_OR_RETURN(*finished.add_outputs(), DescribeArtifact("quantization", path, "log"));
+  const std::vector<std::string> worst = WorstLayers(quantized.report, kWorstLayers);
+  finished.add_notes(absl::StrCat("INT8 loses most at ", absl::StrJoin(worst, "; ")));
+  return absl::OkStatus();
+}
+
+absl::Status AddMetrics(Context& context, BuiltEngine& built, int64_t bytes, Finished& finished) {
+  const EngineHeader& header = built.file.header;
+  *finished.add_metrics() = MakeMetric("parameters", header.parameters(), "", false);
+  *finished.add_metrics() = MakeMetric("macs", header.macs(), "", false);
+  *finished.add_metrics() = MakeMetric("bytes", bytes, "bytes", false);
+  *finished.add_metrics() = MakeMetric("int8_mac_share", built.coverage.share(), "", true);
+  context.Progress(0, 0, "", "measuring speed");
+  TY_ASSIGN_OR_RETURN(const BenchmarkResult one, Benchmark(*built.runner, 1, kBenchmarkSeconds));
+  *finished.add_metrics() = MakeMetric("ms_per_image", one.ms_per_image, "ms", false);
+  finished.mutable_metrics()->rbegin()->set_primary(true);
+  TY_ASSIGN_OR_RETURN(const BenchmarkResult most,
+                      Benchmark(*built.runner, header.max_batch_size(), kBenchmarkSeconds));
+  *finished.add_metrics() = MakeMetric("ms_per_image_at_max_batch", most.ms_per_image, "ms", false);
+  *finished.add_metrics() =
+      MakeMetric("images_per_second", 1000 / most.ms_per_image, "images/s", true);
+  return absl::OkStatus();
+}
+
+absl::Status StopIfAsked(const Context& context) {
+  return context.stop.stop_requested() ? absl::CancelledError("stopped while building an engine")
+                                       : absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Finished> BuildEngineFile(Context& context) {
+  const BuildEngineTask& task = context.job.build_engine();
+  Finished finished;
+  TY_ASSIGN_OR_RETURN(const SealedModel sealed,
+                      LoadModel(task.model(), {SealedKind::kExport}, context.key));
+  TY_RETURN_IF_ERROR(CheckDims(task, sealed.model.record.preprocess()));
+  EngineOptions options;
+  options.precision = task.precision();
+  options.max_batch_size = task.max_batch_size();
+  options.threads = ThreadsOf(context);
+  options.source.set_file_name(BaseName(task.model()));
+  TY_ASSIGN_OR_RETURN(*options.source.mutable_sha256(), FileDigest(task.model()));
+
+  std::vector<std::string> images;
+  if (absl::AsciiStrToLower(task.precision()) == "int8") {
+    TY_ASSIGN_OR_RETURN(images, CalibrationImages(task, finished));
+    TY_ASSIGN_OR_RETURN(options.calibration, FindCalibration(context, sealed, images, finished));
+  }
+  context.Progress(0, 0, "", "compiling");
+  TY_ASSIGN_OR_RETURN(BuiltEngine built, BuildEngine(sealed.model, options));
+  for (const std::string& warning : built.warnings) {
+    context.Warn(absl::FailedPreconditionError(warning));
+    finished.add_notes(warning);
+  }
+  TY_RETURN_IF_ERROR(StopIfAsked(context));
+  if (built.quantized.has_value()) {
+    TY_RETURN_IF_ERROR(WriteReport(context, sealed, *built.quantized, std::move(images), finished));
+    finished.add_notes(absl::StrFormat("%.1f %% of the convolutions' work runs in INT8",
+                                       100 * built.coverage.share()));
+  }
+  TY_RETURN_IF_ERROR(SaveEngineFile(built.file, task.engine()));
+  TY_ASSIGN_OR_RETURN(v1::Artifact engine, DescribeArtifact("engine", task.engine(), "engine"));
+  engine.set_media_version("1");
+  TY_RETURN_IF_ERROR(AddMetrics(context, built, engine.size_bytes(), finished));
+  *finished.add_outputs() = std::move(engine);
+  return finished;
+}
+
+}  // namespace trainyard::engine_worker

@@ -1,0 +1,49 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+#include "libs/engine/engine.h"
+#include "libs/sealing/model_store.h"
+#include "workers/engine-worker/artifacts.h"
+#include "workers/engine-worker/calibration_images.h"
+#include "workers/engine-worker/tasks.h"
+
+namespace trainyard::engine_worker {
+namespace {
+
+/// Activations of all layers are kept for a batch: more images at once would only cost memory.
+constexpr int kLargestBatch = 8;
+
+}  // namespace
+
+absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
+  const auto& task = context.job.calibrate();
+  TY_ASSIGN_OR_RETURN(const SealedModel sealed,
+                      LoadModel(task.model(), {SealedKind::kCheckpoint, SealedKind::kExport},
+                                context.key));
+  const int64_t wanted = int64_t{task.batches()} * task.batch_size();
+  TY_ASSIGN_OR_RETURN(std::vector<std::string> paths, ChooseImages(task.images(), wanted));
+  worker::Finished finished;
+  if (static_cast<int64_t>(paths.size()) < wanted) {
+    finished.add_notes(absl::StrCat("'", task.images(), "' has ", paths.size(), " images, fewer than ",
+                                    wanted, "; all of them were used"));
+  }
+  const int batch = std::clamp(task.batch_size(), 1, kLargestBatch);
+  const auto progress = [&context](int64_t done, int64_t total) {
+    context.Progress(done, total, "images", "calibrating");
+  };
+  TY_ASSIGN_OR_RETURN(
+      const CalibrationTable table,
+      CalibrateGraph(sealed.model.graph, {},
+                     Batches({std::move(paths), sealed.model.record.preprocess(), batch,
+                              context.stop, progress}),
+                     batch, std::max(1, context.job.threads())));
+  TY_RETURN_IF_ERROR(SaveCalibrationTable(table, task.output()));
+  TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
+                      DescribeArtifact("calibration", task.output(), "calibration"));
+  *finished.add_metrics() = MakeMetric("images", table.images, "images", true);
+  return finished;
+}
+
+}  // namespace trainyard::engine_worker
