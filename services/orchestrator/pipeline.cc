@@ -17,7 +17,6 @@ namespace trainyard::orchestrator {
 namespace {
 
 constexpr absl::string_view kParameterPrefix = "param.";
-constexpr absl::string_view kSpecPrefix = "spec:";
 constexpr int kMaxStages = 256;
 
 // A spec that is written into the pipeline, rather than the path of one.
@@ -78,7 +77,7 @@ class PipelineParser {
       }
     }
     for (const auto& [name, value] : source_.parameters) {
-      if (absl::StartsWith(name, kSpecPrefix) || absl::c_linear_search(names, name)) continue;
+      if (absl::StartsWith(name, kSpecParameterPrefix) || absl::c_linear_search(names, name)) continue;
       problems_.AddProblem({.field = absl::StrCat("parameter ", name),
                             .description = absl::StrCat("is not among the pipeline's params",
                                                         DidYouMean(name, names)),
@@ -267,24 +266,31 @@ class PipelineParser {
       text = node.Scalar();
       stage.spec_name = absl::StrCat(source_.name, ":", stage.name, ".spec");
     } else {
-      const std::string written = reader_.Scalar(node, field);
-      stage.spec_name = JoinPath(DirName(source_.name), written);
-      const auto sent = source_.parameters.find(absl::StrCat(kSpecPrefix, written));
-      if (sent != source_.parameters.end()) {
-        text = sent->second;
-      } else {
-        auto read = source_.read_spec ? source_.read_spec(stage.spec_name)
-                                      : absl::NotFoundError("the client did not send its text");
-        if (!read.ok()) {
-          reader_.Add(node, field, "'%s' cannot be read: %s", written,
-                      std::string(read.status().message()));
-          return;
-        }
-        text = *std::move(read);
+      const auto read = SpecFile(node.Scalar(), reader_.Scalar(node, field), stage);
+      if (!read.ok()) {
+        reader_.Add(node, field, "'%s' cannot be read: %s", node.Scalar(),
+                    std::string(read.status().message()));
+        return;
       }
+      text = *read;
     }
     stage.spec_text = ExpandParameters(text, stage.spec_name);
     if (stage.spec_text.empty()) reader_.Add(node, field, "is empty");
+  }
+
+  // The text that was sent along, or else the file's; kept for the next process.
+  absl::StatusOr<std::string> SpecFile(const std::string& written, const std::string& expanded,
+                                       StageSpec& stage) {
+    stage.spec_name = JoinPath(DirName(source_.name), expanded);
+    const auto sent = source_.parameters.find(absl::StrCat(kSpecParameterPrefix, written));
+    if (sent != source_.parameters.end()) {
+      pipeline_.spec_files[written] = sent->second;
+    } else if (source_.read_spec) {
+      TY_ASSIGN_OR_RETURN(pipeline_.spec_files[written], source_.read_spec(stage.spec_name));
+    } else {
+      return absl::NotFoundError("its text was not sent");
+    }
+    return pipeline_.spec_files[written];
   }
 
   void CheckInputs(const YAML::Node& node, const std::string& field, const StageSpec& stage) {

@@ -54,7 +54,12 @@ struct Pipeline {
   std::vector<StageSpec> stages;
   /// Values of all parameters.
   std::map<std::string, std::string> parameters;
+  /// Texts of the spec files, by their paths as the pipeline writes them; what was sent or read.
+  std::map<std::string, std::string> spec_files;
 };
+
+/// `spec:`, the prefix of parameters that hold the text of a spec file.
+inline constexpr absl::string_view kSpecParameterPrefix = "spec:";
 
 /// What a pipeline is read from.
 struct PipelineSource {
@@ -62,7 +67,8 @@ struct PipelineSource {
   std::string text;
   /// The name that errors have; spec files are looked for in its folder.
   std::string name = "pipeline.yaml";
-  /// Values of `${param.X}`. A name `spec:PATH` is no parameter but the text of the spec file PATH.
+  /// Values of `${param.X}`. A name `spec:PATH` is no parameter but the text of the spec file that the
+  /// pipeline writes as PATH.
   std::map<std::string, std::string> parameters;
   /// Reads a spec file, by the path as the pipeline has it joined to the folder of `name`.
   std::function<absl::StatusOr<std::string>(const std::string& path)> read_spec;

@@ -202,16 +202,9 @@ absl::StatusOr<std::string> RunStore::Create(const StoredRun& run, const RunEven
   const std::lock_guard lock(mutex_);
   Transaction transaction(db_);
   TY_RETURN_IF_ERROR(transaction.status());
-  if (!run.request_id.empty()) {
-    Statement find(db_, "SELECT id, request_digest FROM runs WHERE request_id = ?");
-    TY_ASSIGN_OR_RETURN(const bool found, find.Text(run.request_id).Step());
-    if (found) {
-      if (find.Bytes(1) == run.request_digest) return find.Bytes(0);
-      return absl::InvalidArgumentError(
-          absl::StrCat("request_id '", run.request_id, "' was used for another run, 'runs/",
-                       find.Bytes(0), "'; every run needs its own"));
-    }
-  }
+  TY_ASSIGN_OR_RETURN(const std::optional<std::string> earlier,
+                      Find(run.request_id, run.request_digest));
+  if (earlier.has_value()) return *earlier;
   Statement insert(db_, "INSERT INTO runs (id, request_id, request_digest, request, "
                         "had_literal_key) VALUES (?, ?, ?, ?, ?)");
   insert.Text(run.id).TextOrNull(run.request_id).Text(run.request_digest).Blob(run.request);
@@ -219,6 +212,24 @@ absl::StatusOr<std::string> RunStore::Create(const StoredRun& run, const RunEven
   TY_RETURN_IF_ERROR(InsertEvent(db_, run.id, created));
   TY_RETURN_IF_ERROR(transaction.Commit());
   return run.id;
+}
+
+absl::StatusOr<std::optional<std::string>> RunStore::FindRequest(
+    const std::string& request_id, const std::string& request_digest) {
+  const std::lock_guard lock(mutex_);
+  return Find(request_id, request_digest);
+}
+
+absl::StatusOr<std::optional<std::string>> RunStore::Find(const std::string& request_id,
+                                                          const std::string& request_digest) {
+  if (request_id.empty()) return std::nullopt;
+  Statement find(db_, "SELECT id, request_digest FROM runs WHERE request_id = ?");
+  TY_ASSIGN_OR_RETURN(const bool found, find.Text(request_id).Step());
+  if (!found) return std::nullopt;
+  if (find.Bytes(1) == request_digest) return find.Bytes(0);
+  return absl::InvalidArgumentError(
+      absl::StrCat("request_id '", request_id, "' was used for another run, 'runs/", find.Bytes(0),
+                   "'; every run needs its own"));
 }
 
 absl::StatusOr<StoredRun> RunStore::Get(const std::string& id) {

@@ -50,6 +50,9 @@ class RunStore {
   /// Stores a run with its first event; or, in the same transaction, finds the run with the same
   /// request_id, whose id is returned then. kInvalidArgument when that one had another request.
   absl::StatusOr<std::string> Create(const StoredRun& run, const RunEvent& created);
+  /// The id of the run with this request_id, if any; as Create.
+  absl::StatusOr<std::optional<std::string>> FindRequest(const std::string& request_id,
+                                                         const std::string& request_digest);
   /// kNotFound.
   absl::StatusOr<StoredRun> Get(const std::string& id);
   /// The events of a run in order. kNotFound.
@@ -73,6 +76,9 @@ class RunStore {
  private:
   RunStore(sqlite3* db, int lock_fd) : db_(db), lock_fd_(lock_fd) {}
   absl::Status Prepare();
+  // With the mutex held.
+  absl::StatusOr<std::optional<std::string>> Find(const std::string& request_id,
+                                                  const std::string& request_digest);
   std::mutex mutex_;
   sqlite3* db_;
   int lock_fd_;

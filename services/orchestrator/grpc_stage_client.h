@@ -1,0 +1,40 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "grpcpp/channel.h"
+#include "services/orchestrator/stage_client.h"
+
+namespace trainyard::orchestrator {
+
+/// The stage services over gRPC. Calls have deadlines and are not repeated here: the caller knows the
+/// other addresses. Following goes over Watch and outlives a restart of the service.
+class GrpcStageClient : public StageClient {
+ public:
+  using ChannelMaker = std::function<std::shared_ptr<grpc::Channel>(const std::string& address)>;
+  /// `make_channel` is asked once per address; a process that holds the services itself gives
+  /// in-process channels.
+  explicit GrpcStageClient(ChannelMaker make_channel);
+  GrpcStageClient();
+
+  absl::StatusOr<Operation> Start(const std::string& address, const StageCall& call) override;
+  absl::StatusOr<Operation> Follow(
+      const std::string& address, const std::string& operation,
+      const std::function<void(const v1::OperationMetadata&)>& update,
+      std::stop_token stop) override;
+  absl::Status Cancel(const std::string& address, const std::string& operation) override;
+  absl::StatusOr<v1::GetCapabilitiesResponse> Capabilities(const std::string& address) override;
+
+ private:
+  std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address);
+
+  const ChannelMaker make_channel_;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
+};
+
+}  // namespace trainyard::orchestrator

@@ -1,0 +1,6 @@
+#include "services/orchestrator/orchestrator_service.h"
+
+int main(int argc, char** argv) {
+  return trainyard::service::RunServiceMain(argc, argv,
+                                            trainyard::orchestrator::OrchestratorProgram());
+}

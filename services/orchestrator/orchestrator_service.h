@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "libs/service/main_support.h"
+#include "libs/service/pool.h"
+#include "services/orchestrator/orchestrator.h"
+#include "trainyard/v1/orchestrator.grpc.pb.h"
+
+namespace trainyard::orchestrator {
+
+/// The gRPC face of an orchestrator.
+class OrchestratorService final : public v1::OrchestratorService::CallbackService {
+ public:
+  /// `pool` outlives this object.
+  OrchestratorService(std::unique_ptr<Orchestrator> orchestrator, service::Pool& pool)
+      : orchestrator_(std::move(orchestrator)), runs_(orchestrator_->runs()), pool_(pool) {}
+
+  grpc::ServerUnaryReactor* StartRun(grpc::CallbackServerContext* context,
+                                     const v1::StartRunRequest* request,
+                                     v1::StartRunResponse* response) override;
+  grpc::ServerUnaryReactor* GetRun(grpc::CallbackServerContext* context,
+                                   const v1::GetRunRequest* request,
+                                   v1::GetRunResponse* response) override;
+  grpc::ServerUnaryReactor* ListRuns(grpc::CallbackServerContext* context,
+                                     const v1::ListRunsRequest* request,
+                                     v1::ListRunsResponse* response) override;
+  grpc::ServerUnaryReactor* CancelRun(grpc::CallbackServerContext* context,
+                                      const v1::CancelRunRequest* request,
+                                      v1::CancelRunResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchRunResponse>* WatchRun(
+      grpc::CallbackServerContext* context, const v1::WatchRunRequest* request) override;
+
+ private:
+  const std::unique_ptr<Orchestrator> orchestrator_;
+  Runs& runs_;
+  service::Pool& pool_;
+};
+
+/// The program `trainyard-orchestrator`, and what a process needs that holds the service itself:
+///
+///     --service train=127.0.0.1:7002    an address of a service, for pipelines that name none; may be
+///                                       given again, also for the same service
+service::ServiceProgram OrchestratorProgram();
+
+/// `{"train=a:1", "train=b:2"}` by service. kInvalidArgument lists what is not NAME=HOST:PORT, or names
+/// no service of stages.
+absl::StatusOr<std::map<std::string, std::vector<std::string>>> ParseServices(
+    absl::Span<const std::string> words);
+
+}  // namespace trainyard::orchestrator

@@ -1,0 +1,43 @@
+#include "services/orchestrator/spec_reader.h"
+
+#include "libs/base/status.h"
+#include "libs/models/prepare_spec.h"
+#include "libs/spec/augment_spec.h"
+#include "libs/spec/dataset_spec.h"
+#include "libs/spec/paths.h"
+
+namespace trainyard::orchestrator {
+namespace {
+
+template <typename Spec>
+absl::StatusOr<std::string> Canonical(absl::StatusOr<Spec> spec, const PathRule& rule) {
+  if (!spec.ok()) return spec.status();
+  TY_RETURN_IF_ERROR(RewritePaths(&*spec, rule));
+  return PrintCanonical(*spec);
+}
+
+NetworkTask TaskOf(const StageKind& kind) {
+  if (kind.name == "train") return NetworkTask::kTrain;
+  if (kind.name == "export") return NetworkTask::kExport;
+  if (kind.name == "infer" || kind.name == "infer_engine") return NetworkTask::kInference;
+  return NetworkTask::kEvaluate;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ReadSpec(const SpecQuestion& question, const PathRule& rule) {
+  if (question.kind->name == "convert") {
+    return Canonical(LoadDatasetExport(question.text, question.name, question.overrides,
+                                       question.has_root, nullptr),
+                     rule);
+  }
+  if (question.kind->name == "augment") {
+    return Canonical(LoadAugment(question.text, question.name, question.overrides, nullptr), rule);
+  }
+  TY_ASSIGN_OR_RETURN(PreparedSpec spec,
+                      PrepareSpec(question.network, question.text, question.name,
+                                  question.overrides, TaskOf(*question.kind), rule));
+  return std::move(spec.canonical_text);
+}
+
+}  // namespace trainyard::orchestrator
