@@ -1,0 +1,197 @@
+#include <charconv>
+#include <chrono>
+#include <map>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/files.h"
+#include "libs/base/problems.h"
+#include "libs/base/status.h"
+#include "libs/data/image_io.h"
+#include "libs/data/preprocess.h"
+#include "libs/detection/draw.h"
+#include "libs/detection/evaluator.h"
+#include "libs/detection/internal/batches.h"
+#include "libs/detection/internal/metrics.h"
+#include "libs/detection/internal/network_call.h"
+
+namespace trainyard {
+namespace {
+
+using model::v1::ModelRecord;
+
+absl::Status Check(const ModelRecord& record, absl::Span<const std::string> image_paths,
+                   const InferenceOptions& options) {
+  TY_RETURN_IF_ERROR(CheckPreprocess(record.preprocess()));
+  Problems problems;
+  if (!(options.threshold > 0 && options.threshold < 1)) {
+    problems.Add("threshold", "is %g; expected above 0 and below 1", options.threshold);
+  }
+  if (options.batch_size < 1) {
+    problems.Add("batch_size", "is %d; expected at least 1", options.batch_size);
+  }
+  if (options.loader_threads < 1) {
+    problems.Add("loader_threads", "is %d; expected at least 1", options.loader_threads);
+  }
+  // Two outputs of one name would overwrite each other.
+  std::map<std::string, std::string> owners;
+  for (const std::string& path : image_paths) {
+    if (options.labels_dir.empty() && options.annotated_dir.empty()) break;
+    const std::string name = options.labels_dir.empty() ? BaseName(path) : Stem(path);
+    const auto [owner, fresh] = owners.emplace(name, path);
+    if (!fresh) {
+      problems.Add(path, "has the same name as %s; both would be written to '%s'",
+                   owner->second, name);
+    }
+  }
+  return problems.ToStatus();
+}
+
+// The shortest text that reads back as the same float32, with a decimal point, never an exponent.
+std::string FloatText(float value) {
+  char text[64];
+  const auto end = std::to_chars(text, text + sizeof(text), value, std::chars_format::fixed).ptr;
+  std::string result(text, end);
+  if (result.find_first_of(".ni") == std::string::npos) result += ".0";
+  return result;
+}
+
+std::string ClassName(const ModelRecord& record, int class_id) {
+  return class_id >= 1 && class_id <= record.classes_size() ? record.classes(class_id - 1)
+                                                            : absl::StrCat("class_", class_id);
+}
+
+absl::StatusOr<Sample> ReadImage(const std::string& path) {
+  TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxImageFileBytes));
+  TY_ASSIGN_OR_RETURN(Tensor image, DecodeImage(bytes, path));
+  return Sample{.id = path, .image = std::move(image)};
+}
+
+absl::Status WriteLabels(const std::string& folder, const Sample& sample,
+                         const ModelRecord& record, absl::Span<const Detection> detections) {
+  std::string text;
+  for (const Detection& one : detections) {
+    absl::StrAppend(&text, LabelLine(ClassName(record, one.class_id), one), "\n");
+  }
+  return WriteFileAtomically(JoinPath(folder, Stem(sample.id) + ".txt"), text);
+}
+
+absl::Status WriteAnnotated(const std::string& folder, Sample& sample, const ModelRecord& record,
+                            absl::Span<const Detection> detections) {
+  const std::vector<std::string> classes(record.classes().begin(), record.classes().end());
+  TY_RETURN_IF_ERROR(DrawDetections(sample.image, detections, classes));
+  const bool png = absl::AsciiStrToLower(Extension(sample.id)) == ".png";
+  TY_ASSIGN_OR_RETURN(const std::string bytes,
+                      png ? EncodePng(sample.image) : EncodeJpeg(sample.image));
+  return WriteFileAtomically(JoinPath(folder, BaseName(sample.id)), bytes);
+}
+
+absl::Status WriteFound(InputBatch& batch, std::vector<std::vector<Detection>> found,
+                        const ModelRecord& record, const InferenceOptions& options,
+                        InferenceResult& result) {
+  for (size_t i = 0; i < found.size(); ++i) {
+    std::erase_if(found[i], [&](const Detection& one) {
+      return one.score < static_cast<float>(options.threshold);
+    });
+    ScaleToImage(found[i], batch.sizes[i]);
+    ++result.images;
+    result.detections += static_cast<int64_t>(found[i].size());
+    if (!options.labels_dir.empty()) {
+      TY_RETURN_IF_ERROR(WriteLabels(options.labels_dir, batch.samples[i], record, found[i]));
+    }
+    if (!options.annotated_dir.empty()) {
+      TY_RETURN_IF_ERROR(
+          WriteAnnotated(options.annotated_dir, batch.samples[i], record, found[i]));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status InferBatch(NetworkCall& network, const Decoder& decoder, InputBatch& batch,
+                        const ModelRecord& record, const InferenceOptions& options,
+                        InferenceResult& result) {
+  for (const absl::Status& status : batch.skipped) {
+    if (!options.skipped) return status;
+    options.skipped(status);
+    ++result.images_skipped;
+  }
+  if (batch.samples.empty()) return absl::OkStatus();
+  TY_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs, network.Run(batch.input));
+  TY_ASSIGN_OR_RETURN(auto found, decoder.Decode(outputs));
+  if (found.size() != batch.samples.size()) {
+    return absl::InternalError(absl::StrCat("the decoder returned ", found.size(),
+                                            " images; expected ", batch.samples.size()));
+  }
+  return WriteFound(batch, std::move(found), record, options, result);
+}
+
+}  // namespace
+
+std::vector<v1::Metric> InferenceResult::Metrics() const {
+  std::vector<v1::Metric> metrics;
+  AddSpeedMetrics(network_ms_per_image, total_ms_per_image, metrics);
+  return metrics;
+}
+
+absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const ModelRecord& record,
+                                      const Decoder& decoder,
+                                      absl::Span<const std::string> image_paths,
+                                      const InferenceOptions& options) {
+  TY_RETURN_IF_ERROR(Check(record, image_paths, options));
+  TY_ASSIGN_OR_RETURN(NetworkCall network, NetworkCall::Create(runner, decoder));
+  for (const std::string& folder : {options.labels_dir, options.annotated_dir}) {
+    if (!folder.empty()) TY_RETURN_IF_ERROR(MakeFolders(folder));
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  const auto total = static_cast<int64_t>(image_paths.size());
+  BatchReader reader(total,
+                     {.batch_size = options.batch_size,
+                      .threads = options.loader_threads,
+                      .keep_images = !options.annotated_dir.empty()},
+                     record.preprocess(),
+                     [&](int64_t index) { return ReadImage(image_paths[index]); });
+  InferenceResult result;
+  while (true) {
+    if (options.stop.stop_requested()) return absl::CancelledError("the inference was cancelled");
+    std::optional<InputBatch> batch = reader.Next();
+    if (!batch.has_value()) break;
+    TY_RETURN_IF_ERROR(InferBatch(network, decoder, *batch, record, options, result));
+    if (options.progress) options.progress(result.images + result.images_skipped, total);
+  }
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+  result.network_ms_per_image = network.MedianMsPerImage();
+  if (result.images > 0) {
+    result.total_ms_per_image = took.count() / static_cast<double>(result.images);
+  }
+  return result;
+}
+
+absl::StatusOr<std::vector<std::string>> ListImages(const std::string& path) {
+  if (FileExists(path)) {
+    if (HasImageExtension(path)) return std::vector<std::string>{path};
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", path, "' is no image; expected .jpg, .jpeg or .png"));
+  }
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(path));
+  std::vector<std::string> paths;
+  for (const std::string& name : names) {
+    const std::string file = JoinPath(path, name);
+    if (HasImageExtension(name) && FileExists(file)) paths.push_back(file);
+  }
+  if (paths.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("folder '", path, "' holds no images (.jpg, .jpeg, .png)"));
+  }
+  return paths;
+}
+
+std::string LabelLine(absl::string_view class_name, const Detection& detection) {
+  const Box& box = detection.box;
+  return absl::StrCat(class_name, " 0 0 0 ", FloatText(box.x1), " ", FloatText(box.y1), " ",
+                      FloatText(box.x2), " ", FloatText(box.y2), " 0 0 0 0 0 0 0 ",
+                      FloatText(detection.score));
+}
+
+}  // namespace trainyard

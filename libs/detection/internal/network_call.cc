@@ -1,0 +1,57 @@
+#include "libs/detection/internal/network_call.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/status.h"
+
+namespace trainyard {
+
+absl::StatusOr<NetworkCall> NetworkCall::Create(GraphRunner& runner, const Decoder& decoder) {
+  if (runner.input_names().size() != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the network has ", runner.input_names().size(), " inputs (",
+                     absl::StrJoin(runner.input_names(), ", "), "); expected one image"));
+  }
+  const std::vector<std::string>& names = runner.output_names();
+  std::vector<size_t> outputs;
+  for (const std::string& wanted : decoder.output_names()) {
+    const auto found = std::find(names.begin(), names.end(), wanted);
+    if (found == names.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("the network has no output '", wanted,
+                                                     "'; it has ", absl::StrJoin(names, ", ")));
+    }
+    outputs.push_back(found - names.begin());
+  }
+  return NetworkCall(runner, std::move(outputs));
+}
+
+absl::StatusOr<std::vector<Tensor>> NetworkCall::Run(const Tensor& input) {
+  const auto begin = std::chrono::steady_clock::now();
+  TY_ASSIGN_OR_RETURN(const std::vector<Tensor> all, runner_->Run({&input, 1}));
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+  ms_per_image_.push_back(took.count() / static_cast<double>(input.dim(0)));
+  if (all.size() != runner_->output_names().size()) {
+    return absl::InternalError(absl::StrCat("the network returned ", all.size(),
+                                            " outputs; it announced ",
+                                            runner_->output_names().size()));
+  }
+  std::vector<Tensor> chosen;
+  for (const size_t i : outputs_) chosen.push_back(all[i]);
+  return chosen;
+}
+
+double NetworkCall::MedianMsPerImage() const {
+  if (ms_per_image_.empty()) return 0;
+  std::vector<double> times = ms_per_image_;
+  const auto middle = times.begin() + static_cast<ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+}  // namespace trainyard
