@@ -40,9 +40,14 @@ struct OperationRow {
   int64_t lease_until_us = 0;
   /// The fencing epoch of the newest worker of this operation in `job_dir`; 0 = none yet.
   int64_t epoch = 0;
+  /// That of its first worker there.
+  int64_t first_epoch = 0;
   std::string job_dir;
   int64_t create_us = 0;
 };
+
+/// Whether a state is never left.
+bool IsFinal(v1::OperationMetadata::State state);
 
 /// Operations in SQLite: one writer, WAL, synchronous FULL, so that what was answered survives a
 /// kill and a power cut. Thread-safe.

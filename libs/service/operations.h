@@ -65,8 +65,12 @@ class OperationContext {
   /// The fencing epoch of this operation's newest worker in `job_dir`; 0 when there is none. Both are
   /// on the disk when SetJob returns (libs/service/worker_job.h uses them).
   int64_t epoch() const;
+  /// The epoch of its first worker there: from it to epoch(), the journal's events are this operation's.
+  int64_t first_epoch() const;
   std::string job_dir() const;
   absl::Status SetJob(const std::string& job_dir, int64_t epoch);
+  /// How long a worker may take to stop: 1.5 s after a cancel, longer for a drain's checkpoint.
+  absl::Duration stop_grace() const;
   /// One more try of the same operation, after a crash of its worker.
   void NextAttempt();
 
@@ -94,7 +98,7 @@ struct Stage {
   const google::protobuf::Message* prototype = nullptr;
   /// Checks a request, all of it, and gives the work. Called when the operation is started, and again
   /// with the stored request when a restarted service takes the operation up. Its status is the
-  /// call's. The key is not in the request it gets.
+  /// call's. The request it gets has no literal key in it: stage.key is then "[redacted]".
   std::function<absl::StatusOr<StageRun>(const google::protobuf::Message& request)> prepare;
   /// Whether the work may be begun again (or goes on from its checkpoint) after the service died in
   /// the middle of it. Else the operation ends as interrupted.
@@ -169,9 +173,9 @@ class OperationManager {
   /// kFailedPrecondition while it works or waits.
   absl::Status Delete(const std::string& name);
 
-  /// Calls `changed` after every change of the operation until the returned object is destroyed
-  /// (which waits for a call in progress), and once at the drain. It must be quick and must not
-  /// call back into this object's Subscribe. nullptr when the operation has ended or is unknown.
+  /// Calls `changed` soon after every change of the operation, at a drain, and a few times a second in
+  /// between, until the returned object is destroyed; one call may still come then. It must be quick
+  /// and must not block. nullptr when the operation has ended or is unknown.
   class Subscription;
   std::shared_ptr<Subscription> Subscribe(const std::string& name, std::function<void()> changed);
 

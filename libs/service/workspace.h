@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -34,7 +35,7 @@ class Workspace {
   /// openat2 and RESOLVE_BENEATH where that is offered; then absolute links are refused even when
   /// they lead back below the root).
   absl::StatusOr<std::string> Resolve(absl::string_view uri, const PathMap& map = {}) const;
-  /// As Resolve, and kNotFound when nothing is there.
+  /// As Resolve, and kNotFound unless a file, a folder or files with this prefix are there.
   absl::StatusOr<std::string> ResolveExisting(absl::string_view uri, const PathMap& map = {}) const;
 
   /// How answers name a path below the root: relative to it; absolute when the root is "/".
@@ -49,11 +50,13 @@ class Workspace {
   absl::Status CheckDigest(const v1::Artifact& artifact, const std::string& path) const;
 
  private:
-  Workspace(std::string root, std::string base) : root_(std::move(root)), base_(std::move(base)) {}
+  Workspace(std::string root, std::string base, std::string given_root)
+      : root_(std::move(root)), base_(std::move(base)), given_root_(std::move(given_root)) {}
   absl::Status CheckBeneath(const std::string& path, absl::string_view uri) const;
 
   std::string root_;
   std::string base_;
+  std::string given_root_;
 };
 
 }  // namespace trainyard::service

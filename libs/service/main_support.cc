@@ -1,0 +1,168 @@
+#include "libs/service/main_support.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/files.h"
+#include "libs/base/log.h"
+#include "libs/base/status.h"
+#include "libs/service/health_probe.h"
+
+namespace trainyard::service {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+constexpr char kEnvironmentPrefix[] = "TRAINYARD_";
+constexpr char kVersion[] = TRAINYARD_VERSION;
+
+// What is set beside ServerOptions.
+struct ProcessSettings {
+  std::string config;
+  std::string port_file;
+  std::string log_format = "auto";
+  std::string log_level = "info";
+  std::string log_file;
+  bool help = false;
+  bool version = false;
+};
+
+void Bind(Settings& settings, ServerOptions& server, ProcessSettings& process) {
+  settings.Bind("config", &process.config, "YAML file with the settings below");
+  settings.Bind("listen", &server.address, "host:port to listen on; port 0 is any free one");
+  settings.Bind("advertise", &server.advertised_address,
+                "host:port by which clients reach this replica, when it is not --listen");
+  settings.Bind("workspace", &server.workspace, "folder that the services share (required)");
+  settings.Bind("state-dir", &server.state_dir,
+                "folder of this replica alone: its database and scratch files (required)");
+  settings.Bind("replica", &server.replica, "name of this replica, part of operation names");
+  settings.Bind("peers", &server.peers, "other replicas, as name=host:port");
+  settings.Bind("max-running", &server.max_running, "operations that work at one time", 1, 1024);
+  settings.Bind("max-queue", &server.max_queue, "operations that may wait; one more is UNAVAILABLE",
+                0, 1000000);
+  settings.Bind("threads", &server.threads, "threads for all work; 0 is what the CPU quota allows",
+                0, 4096);
+  settings.Bind("call-threads", &server.call_threads, "threads for the bodies of calls", 1, 256);
+  settings.Bind("drain-grace", &server.drain_grace, "time that running calls get at the end");
+  settings.Bind("port-file", &process.port_file, "file that gets the port once the service serves");
+  settings.Bind("log-format", &process.log_format,
+                "text, json, or auto: text when stderr is a terminal");
+  settings.Bind("log-level", &process.log_level, "debug, info, warning or error");
+  settings.Bind("log-file", &process.log_file, "file to append log lines to, instead of stderr");
+  settings.Bind("help", &process.help, "show this");
+  settings.Bind("version", &process.version, "show the version");
+}
+
+absl::Status SetUpLog(const ProcessSettings& process, const std::string& service) {
+  LogOptions options{.file = process.log_file, .service = service};
+  TY_ASSIGN_OR_RETURN(options.level, ParseLogLevel(process.log_level));
+  if (process.log_format == "auto") {
+    options.json = isatty(STDERR_FILENO) == 0;
+  } else if (process.log_format == "json" || process.log_format == "text") {
+    options.json = process.log_format == "json";
+  } else {
+    return absl::InvalidArgumentError(absl::StrCat("--log-format is '", process.log_format,
+                                                   "'; expected text, json or auto"));
+  }
+  return StartLogging(options);
+}
+
+int Complain(const absl::Status& status, const ServiceProgram& program, int exit_code) {
+  std::cerr << "trainyard-" << program.service << ": " << status.message() << "\n";
+  if (exit_code == kExitUsage) {
+    std::cerr << "try: trainyard-" << program.service << " --help\n";
+  }
+  return exit_code;
+}
+
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// Serves until a signal; a second one ends the process at once.
+int ServeUntilSignal(ServerOptions options, const ServiceProgram& program,
+                     const ProcessSettings& process) {
+  const sigset_t signals = StopSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before threads are made, which inherit it
+  auto server = Server::Start(std::move(options), program.factory);
+  if (!server.ok()) return Complain(server.status(), program, kExitFailed);
+  if (!process.port_file.empty()) {
+    const absl::Status written =
+        WriteFileAtomically(process.port_file, absl::StrCat((*server)->port(), "\n"));
+    if (!written.ok()) return Complain(written, program, kExitFailed);
+  }
+  int signal = 0;
+  sigwait(&signals, &signal);
+  LogInfo("signal received", {{"signal", signal}});
+  std::thread([signals] {
+    int second = 0;
+    sigwait(&signals, &second);
+    _exit(128 + second);
+  }).detach();
+  (*server)->Drain();
+  return 0;
+}
+
+}  // namespace
+
+int RunServiceMain(int argc, char** argv, const ServiceProgram& program) {
+  const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  if (!arguments.empty() && arguments[0] == "healthcheck") {
+    return RunHealthProbe({arguments.begin() + 1, arguments.end()},
+                          absl::StrCat("127.0.0.1:", program.default_port));
+  }
+  ServerOptions options;
+  options.service = program.service;
+  options.address = absl::StrCat("127.0.0.1:", program.default_port);
+  options.capabilities = program.capabilities;
+  ProcessSettings process;
+  Settings settings;
+  Bind(settings, options, process);
+  if (program.bind) program.bind(settings);
+
+  const auto parsed = settings.ParseFlags(arguments);
+  if (!parsed.ok()) return Complain(parsed.status(), program, kExitUsage);
+  if (!parsed->rest.empty()) {
+    return Complain(absl::InvalidArgumentError(
+                        absl::StrCat("'", parsed->rest[0], "' is no flag; expected --name value")),
+                    program, kExitUsage);
+  }
+  const auto environment = EnvironmentOfProcess();
+  Settings::Sources sources{.environment_prefix = kEnvironmentPrefix,
+                            .environment = environment,
+                            .flags = parsed->flags};
+  const auto from_environment = environment.find(absl::StrCat(kEnvironmentPrefix, "CONFIG"));
+  const auto from_flag = parsed->flags.find("config");
+  if (from_environment != environment.end()) sources.file = from_environment->second;
+  if (from_flag != parsed->flags.end()) sources.file = from_flag->second;
+  absl::Status status = settings.Load(sources);
+  if (!status.ok()) return Complain(status, program, kExitUsage);
+  if (process.help) {
+    std::cout << "usage: trainyard-" << program.service << " --workspace DIR --state-dir DIR ...\n"
+              << "       trainyard-" << program.service << " healthcheck [--addr HOST:PORT]\n"
+              << program.description << "\n\n"
+              << settings.Help() << "\nEvery flag is also a variable, --max-queue as "
+              << kEnvironmentPrefix << "MAX_QUEUE, and a YAML key, max_queue.\n";
+    return 0;
+  }
+  if (process.version) {
+    std::cout << "trainyard-" << program.service << " " << kVersion << "\n";
+    return 0;
+  }
+  status = SetUpLog(process, program.service);
+  if (!status.ok()) return Complain(status, program, kExitUsage);
+  return ServeUntilSignal(std::move(options), program, process);
+}
+
+}  // namespace trainyard::service

@@ -1,0 +1,257 @@
+#include "libs/service/operations_service.h"
+
+#include <algorithm>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "libs/base/status.h"
+#include "libs/service/status.h"
+#include "libs/service/unary.h"
+
+namespace trainyard::service {
+namespace {
+
+using google::protobuf::Empty;
+
+int64_t SequenceOf(const Operation& operation) {
+  v1::OperationMetadata metadata;
+  operation.metadata().UnpackTo(&metadata);
+  return metadata.sequence();
+}
+
+absl::Status DrainingStatus() {
+  return WithRetry(WithReason(absl::UnavailableError("the service drains; connect again"), "DRAINING"),
+                   absl::Seconds(2));
+}
+
+// Waits for an operation on behalf of one call. Shared by the call and the subscription; whichever
+// of end, deadline, drain and hang-up comes first finishes the call, once.
+class Waiter : public std::enable_shared_from_this<Waiter> {
+ public:
+  Waiter(OperationManager& operations, std::string name, absl::Time deadline,
+         grpc::ServerUnaryReactor* reactor, Operation* response)
+      : operations_(operations), name_(std::move(name)), deadline_(deadline), reactor_(reactor),
+        response_(response) {}
+
+  void Begin(Pool& pool) {
+    subscription_ = operations_.Subscribe(
+        name_, [self = shared_from_this(), &pool] { pool.Run([self] { self->Look(); }); });
+    pool.Run([self = shared_from_this()] { self->Look(); });
+  }
+
+ private:
+  void Look() {
+    std::shared_ptr<OperationManager::Subscription> finished;  // released outside the lock
+    grpc::Status status;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (reactor_ == nullptr) return;
+      const auto operation = operations_.Get(name_);
+      const bool over = !operation.ok() || operation->done() || absl::Now() >= deadline_ ||
+                        operations_.draining();
+      if (!over) return;
+      if (operation.ok()) *response_ = *operation;
+      status = GrpcStatusFrom(operation.status());
+      finished = std::move(subscription_);
+    }
+    // Nobody else gets here: the pool for waiting has one thread.
+    grpc::ServerUnaryReactor* reactor = std::exchange(reactor_, nullptr);
+    reactor->Finish(status);
+  }
+
+  OperationManager& operations_;
+  const std::string name_;
+  const absl::Time deadline_;
+  std::mutex mutex_;
+  grpc::ServerUnaryReactor* reactor_;
+  Operation* response_;
+  std::shared_ptr<OperationManager::Subscription> subscription_;
+};
+
+class WatchReactor;
+
+// What a stream and its subscription share. All decisions are made in Pump, on the pool of one
+// thread, so that gRPC is never called with a lock held.
+class WatchState : public std::enable_shared_from_this<WatchState> {
+ public:
+  WatchState(OperationManager& operations, Pool& pool, const v1::WatchOperationRequest& request,
+             absl::Duration heartbeat, WatchReactor* reactor)
+      : operations_(operations), pool_(pool), name_(request.name()), sent_(request.after_sequence()),
+        heartbeat_(heartbeat), reactor_(reactor) {}
+
+  void Begin() {
+    subscription_ = operations_.Subscribe(name_, [self = shared_from_this()] { self->Post(); });
+    Post();
+  }
+  void Post() {
+    pool_.Run([self = shared_from_this()] { self->Pump(); });
+  }
+  void Written(bool ok);
+  void HungUp();
+  void Pump();
+
+ private:
+  enum class Step { kNothing, kWrite, kFinish };
+  Step DecideLocked(grpc::Status* status);
+
+  OperationManager& operations_;
+  Pool& pool_;
+  const std::string name_;
+  int64_t sent_;
+  const absl::Duration heartbeat_;
+  std::mutex mutex_;
+  WatchReactor* reactor_;  // null once finished
+  std::shared_ptr<OperationManager::Subscription> subscription_;
+  v1::WatchOperationResponse message_;
+  absl::Time last_write_ = absl::Now();
+  bool writing_ = false;
+  bool hung_up_ = false;
+  bool said_end_ = false;
+};
+
+class WatchReactor final : public grpc::ServerWriteReactor<v1::WatchOperationResponse> {
+ public:
+  WatchReactor(OperationManager& operations, Pool& pool, const v1::WatchOperationRequest& request,
+               absl::Duration heartbeat)
+      : state_(std::make_shared<WatchState>(operations, pool, request, heartbeat, this)) {
+    state_->Begin();
+  }
+  void OnWriteDone(bool ok) override { state_->Written(ok); }
+  void OnCancel() override { state_->HungUp(); }
+  void OnDone() override { delete this; }
+
+ private:
+  std::shared_ptr<WatchState> state_;
+};
+
+void WatchState::Written(bool ok) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    writing_ = false;
+    if (!ok) hung_up_ = true;
+  }
+  Post();
+}
+
+void WatchState::HungUp() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    hung_up_ = true;
+  }
+  Post();
+}
+
+WatchState::Step WatchState::DecideLocked(grpc::Status* status) {
+  if (reactor_ == nullptr || writing_) return Step::kNothing;
+  if (hung_up_) {
+    *status = grpc::Status(grpc::StatusCode::CANCELLED, "the caller hung up");
+    return Step::kFinish;
+  }
+  if (said_end_) return Step::kFinish;
+  const auto operation = operations_.Get(name_);
+  if (!operation.ok()) {
+    *status = GrpcStatusFrom(operation.status());
+    return Step::kFinish;
+  }
+  const int64_t sequence = SequenceOf(*operation);
+  const bool is_news = sequence > sent_ || operation->done();
+  if (!is_news && operations_.draining()) {
+    *status = GrpcStatusFrom(DrainingStatus());
+    return Step::kFinish;
+  }
+  if (!is_news && absl::Now() - last_write_ < heartbeat_) return Step::kNothing;
+  *message_.mutable_operation() = *operation;
+  message_.set_sequence(sequence);
+  sent_ = sequence;
+  said_end_ = operation->done();
+  last_write_ = absl::Now();
+  writing_ = true;
+  return Step::kWrite;
+}
+
+void WatchState::Pump() {
+  WatchReactor* reactor;
+  Step step;
+  grpc::Status status;
+  std::shared_ptr<OperationManager::Subscription> finished;  // released outside the lock
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    step = DecideLocked(&status);
+    reactor = reactor_;
+    if (step == Step::kFinish) {
+      reactor_ = nullptr;
+      finished = std::move(subscription_);
+    }
+  }
+  // The reactor lives until Finish, and only this function calls it.
+  if (step == Step::kWrite) reactor->StartWrite(&message_);
+  if (step == Step::kFinish) reactor->Finish(status);
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* OperationsService::GetOperation(
+    grpc::CallbackServerContext* context, const google::longrunning::GetOperationRequest* request,
+    Operation* response) {
+  return Unary(pool_, context, "GetOperation", response,
+               [this, request] { return operations_.Get(request->name()); });
+}
+
+grpc::ServerUnaryReactor* OperationsService::ListOperations(
+    grpc::CallbackServerContext* context, const google::longrunning::ListOperationsRequest* request,
+    google::longrunning::ListOperationsResponse* response) {
+  return Unary(pool_, context, "ListOperations", response,
+               [this, request] { return operations_.List(*request); });
+}
+
+grpc::ServerUnaryReactor* OperationsService::CancelOperation(
+    grpc::CallbackServerContext* context,
+    const google::longrunning::CancelOperationRequest* request, Empty* response) {
+  return Unary(pool_, context, "CancelOperation", response,
+               [this, request]() -> absl::StatusOr<Empty> {
+                 TY_RETURN_IF_ERROR(operations_.Cancel(request->name()));
+                 return Empty();
+               });
+}
+
+grpc::ServerUnaryReactor* OperationsService::DeleteOperation(
+    grpc::CallbackServerContext* context,
+    const google::longrunning::DeleteOperationRequest* request, Empty* response) {
+  return Unary(pool_, context, "DeleteOperation", response,
+               [this, request]() -> absl::StatusOr<Empty> {
+                 TY_RETURN_IF_ERROR(operations_.Delete(request->name()));
+                 return Empty();
+               });
+}
+
+grpc::ServerUnaryReactor* OperationsService::WaitOperation(
+    grpc::CallbackServerContext* context,
+    const google::longrunning::WaitOperationRequest* request, Operation* response) {
+  absl::Time deadline = absl::FromChrono(context->deadline());
+  if (request->has_timeout()) {
+    deadline = std::min(deadline, absl::Now() + absl::Seconds(request->timeout().seconds()) +
+                                      absl::Nanoseconds(request->timeout().nanos()));
+  }
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  std::make_shared<Waiter>(operations_, request->name(), deadline, reactor, response)
+      ->Begin(watch_pool_);
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::WatchOperationResponse>* WatchService::WatchOperation(
+    grpc::CallbackServerContext* /*context*/, const v1::WatchOperationRequest* request) {
+  return new WatchReactor(operations_, watch_pool_, *request, heartbeat_);
+}
+
+grpc::ServerUnaryReactor* CapabilitiesServer::GetCapabilities(
+    grpc::CallbackServerContext* context, const v1::GetCapabilitiesRequest* /*request*/,
+    v1::GetCapabilitiesResponse* response) {
+  *response = capabilities_;
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+}  // namespace trainyard::service

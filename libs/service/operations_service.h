@@ -1,0 +1,79 @@
+#pragma once
+
+#include <memory>
+
+#include "absl/time/time.h"
+#include "google/longrunning/operations.grpc.pb.h"
+#include "libs/service/operations.h"
+#include "libs/service/pool.h"
+#include "trainyard/v1/capabilities.grpc.pb.h"
+#include "trainyard/v1/operation.grpc.pb.h"
+
+namespace trainyard::service {
+
+/// How often a silent stream says that it lives.
+inline constexpr absl::Duration kWatchHeartbeat = absl::Seconds(20);
+
+/// google.longrunning.Operations over an OperationManager; both outlive this. Waiting blocks no
+/// thread.
+class OperationsService final : public google::longrunning::Operations::CallbackService {
+ public:
+  OperationsService(OperationManager& operations, Pool& pool, Pool& watch_pool)
+      : operations_(operations), pool_(pool), watch_pool_(watch_pool) {}
+
+  grpc::ServerUnaryReactor* GetOperation(grpc::CallbackServerContext* context,
+                                         const google::longrunning::GetOperationRequest* request,
+                                         Operation* response) override;
+  grpc::ServerUnaryReactor* ListOperations(
+      grpc::CallbackServerContext* context,
+      const google::longrunning::ListOperationsRequest* request,
+      google::longrunning::ListOperationsResponse* response) override;
+  grpc::ServerUnaryReactor* CancelOperation(
+      grpc::CallbackServerContext* context,
+      const google::longrunning::CancelOperationRequest* request,
+      google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* DeleteOperation(
+      grpc::CallbackServerContext* context,
+      const google::longrunning::DeleteOperationRequest* request,
+      google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* WaitOperation(grpc::CallbackServerContext* context,
+                                          const google::longrunning::WaitOperationRequest* request,
+                                          Operation* response) override;
+
+ private:
+  OperationManager& operations_;
+  Pool& pool_;
+  Pool& watch_pool_;
+};
+
+/// Streams the states of operations. `watch_pool` runs nothing that blocks.
+class WatchService final : public v1::OperationWatchService::CallbackService {
+ public:
+  WatchService(OperationManager& operations, Pool& watch_pool,
+               absl::Duration heartbeat = kWatchHeartbeat)
+      : operations_(operations), watch_pool_(watch_pool), heartbeat_(heartbeat) {}
+
+  grpc::ServerWriteReactor<v1::WatchOperationResponse>* WatchOperation(
+      grpc::CallbackServerContext* context, const v1::WatchOperationRequest* request) override;
+
+ private:
+  OperationManager& operations_;
+  Pool& watch_pool_;
+  absl::Duration heartbeat_;
+};
+
+/// Answers with what it was made with.
+class CapabilitiesServer final : public v1::CapabilitiesService::CallbackService {
+ public:
+  explicit CapabilitiesServer(v1::GetCapabilitiesResponse capabilities)
+      : capabilities_(std::move(capabilities)) {}
+
+  grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* context,
+                                            const v1::GetCapabilitiesRequest* request,
+                                            v1::GetCapabilitiesResponse* response) override;
+
+ private:
+  const v1::GetCapabilitiesResponse capabilities_;
+};
+
+}  // namespace trainyard::service

@@ -1,0 +1,173 @@
+#include "libs/service/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "libs/base/log.h"
+#include "libs/base/problems.h"
+#include "libs/base/status.h"
+#include "libs/service/operations_service.h"
+
+namespace trainyard::service {
+namespace {
+
+constexpr int kMostMessageBytes = 16 << 20;
+constexpr int kLeastPingIntervalMs = 20000;
+constexpr char kVersion[] = TRAINYARD_VERSION;
+
+// `convert-engine` -> `trainyard.v1.ConvertEngineService`: the name under which readiness is asked for.
+std::string FullServiceName(absl::string_view service) {
+  std::string name = "trainyard.v1.";
+  for (absl::string_view word : absl::StrSplit(service, '-', absl::SkipEmpty())) {
+    name += absl::ascii_toupper(static_cast<unsigned char>(word[0]));
+    absl::StrAppend(&name, word.substr(1));
+  }
+  return name + "Service";
+}
+
+absl::Status Check(const ServerOptions& options) {
+  Problems problems;
+  if (options.service.empty()) problems.Add("service", "is not set");
+  if (options.workspace.empty()) problems.Add("workspace", "is not set; expected the shared folder");
+  if (options.state_dir.empty()) problems.Add("state_dir", "is not set; expected a folder of its own");
+  if (options.call_threads < 1) {
+    problems.Add("call_threads", "is %d; expected at least 1", options.call_threads);
+  }
+  return problems.ToStatus();
+}
+
+v1::GetCapabilitiesResponse CapabilitiesOf(const ServerOptions& options) {
+  v1::GetCapabilitiesResponse capabilities = options.capabilities;
+  capabilities.set_service(options.service);
+  capabilities.set_version(kVersion);
+  capabilities.set_running_capacity(options.max_running);
+  capabilities.set_queue_capacity(options.max_queue);
+  return capabilities;
+}
+
+// "0.0.0.0:7001" and the port that was bound -> "0.0.0.0:<port>".
+std::string WithPort(const std::string& address, int port) {
+  return absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
+}
+
+void SetUpGrpcOnce() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  });
+}
+
+}  // namespace
+
+// In the order in which they come to be; destroyed the other way round.
+struct Server::Parts {
+  explicit Parts(ServerOptions given, Workspace space)
+      : options(std::move(given)), workspace(std::move(space)) {}
+
+  const ServerOptions options;
+  const Workspace workspace;
+  std::unique_ptr<OperationManager> operations;
+  std::unique_ptr<Pool> watch_pool;
+  std::unique_ptr<Pool> pool;
+  std::unique_ptr<Chassis> chassis;
+  std::vector<std::unique_ptr<grpc::Service>> services;
+  std::unique_ptr<grpc::Server> server;
+  std::mutex drain_mutex;
+  bool drained = false;
+};
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
+                                                      const ServiceFactory& factory) {
+  TY_RETURN_IF_ERROR(Check(options));
+  SetUpGrpcOnce();
+  TY_ASSIGN_OR_RETURN(Workspace workspace,
+                      Workspace::Create(options.workspace, options.workspace_base));
+  auto parts = std::make_unique<Parts>(std::move(options), std::move(workspace));
+  const ServerOptions& set = parts->options;
+  TY_ASSIGN_OR_RETURN(parts->operations,
+                      OperationManager::Create({.service = set.service,
+                                                .replica = set.replica,
+                                                .state_dir = set.state_dir,
+                                                .max_running = set.max_running,
+                                                .max_queue = set.max_queue,
+                                                .threads = set.threads,
+                                                .peers = set.peers}));
+  parts->watch_pool = std::make_unique<Pool>(1);
+  parts->pool = std::make_unique<Pool>(set.call_threads);
+  parts->chassis.reset(new Chassis{set, parts->workspace, *parts->operations, *parts->pool});
+  TY_ASSIGN_OR_RETURN(parts->services, factory(*parts->chassis));
+  parts->services.push_back(
+      std::make_unique<OperationsService>(*parts->operations, *parts->pool, *parts->watch_pool));
+  parts->services.push_back(std::make_unique<WatchService>(*parts->operations, *parts->watch_pool));
+  parts->services.push_back(std::make_unique<CapabilitiesServer>(CapabilitiesOf(set)));
+
+  grpc::ServerBuilder builder;
+  int port = 0;
+  if (!set.address.empty()) {
+    builder.AddListeningPort(set.address, grpc::InsecureServerCredentials(), &port);
+  }
+  // Else a second server on a taken port starts, and gets half of the connections.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kLeastPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.SetMaxReceiveMessageSize(kMostMessageBytes);
+  for (const auto& service : parts->services) builder.RegisterService(service.get());
+  parts->server = builder.BuildAndStart();
+  if (parts->server == nullptr || (!set.address.empty() && port == 0)) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on '", set.address, "'; is another program there?"));
+  }
+
+  auto server = std::unique_ptr<Server>(new Server(std::move(parts)));
+  server->port_ = port;
+  if (!set.address.empty()) {
+    server->address_ =
+        set.advertised_address.empty() ? WithPort(set.address, port) : set.advertised_address;
+  }
+  TY_RETURN_IF_ERROR(server->parts_->operations->Begin(server->address_));
+  // "" is SERVING since the start; the service's own name says that it is ready.
+  server->parts_->server->GetHealthCheckService()->SetServingStatus(FullServiceName(set.service),
+                                                                    true);
+  LogInfo("serving", {{"address", server->address_}, {"replica", set.replica},
+                      {"workspace", server->parts_->workspace.root()}, {"version", kVersion}});
+  return server;
+}
+
+Server::~Server() { Drain(); }
+
+std::shared_ptr<grpc::Channel> Server::InProcessChannel() {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMostMessageBytes);
+  return parts_->server->InProcessChannel(arguments);
+}
+
+OperationManager& Server::operations() { return *parts_->operations; }
+
+void Server::Drain() {
+  const std::lock_guard<std::mutex> lock(parts_->drain_mutex);
+  if (parts_->drained) return;
+  parts_->drained = true;
+  LogInfo("draining", {{"address", address_}});
+  parts_->server->GetHealthCheckService()->Shutdown();
+  parts_->operations->Drain();
+  parts_->server->Shutdown(absl::ToChronoTime(absl::Now() + parts_->options.drain_grace));
+  parts_->server->Wait();
+  LogInfo("drained", {{"address", address_}});
+}
+
+}  // namespace trainyard::service
