@@ -14,12 +14,6 @@
 namespace trainyard {
 namespace {
 
-// An anchor that overlaps a box, and by how much.
-struct Overlap {
-  int64_t anchor;
-  double iou;
-};
-
 double Area(const Anchor& a) { return (a.x2 - a.x1) * (a.y2 - a.y1); }
 
 double OverlapOf(const Anchor& a, const Box& b) {
@@ -41,9 +35,9 @@ std::pair<int64_t, int64_t> CellsInReach(double low, double high, double reach, 
           static_cast<int64_t>(std::clamp(last, 0.0, last_cell))};
 }
 
-// All anchors that overlap `box`, by ascending index.
-std::vector<Overlap> OverlapsOf(const AnchorSet& set, const Box& box) {
-  std::vector<Overlap> overlaps;
+// Calls visit(anchor, iou) for all anchors that overlap `box`, by ascending index.
+template <typename Visit>
+void VisitOverlaps(const AnchorSet& set, const Box& box, const Visit& visit) {
   for (const AnchorMap& map : set.maps) {
     const auto [first_row, last_row] =
         CellsInReach(box.y1, box.y2, map.max_h / 2, map.step_y, map.offset_y, map.height);
@@ -54,70 +48,49 @@ std::vector<Overlap> OverlapsOf(const AnchorSet& set, const Box& box) {
       const int64_t end = map.first + (row * map.width + last_column + 1) * map.boxes;
       for (int64_t anchor = begin; anchor < end; ++anchor) {
         const double iou = OverlapOf(set.anchors[anchor], box);
-        if (iou > 0) overlaps.push_back({anchor, iou});
+        if (iou > 0) visit(anchor, iou);
       }
     }
   }
-  return overlaps;
 }
 
-// The overlap that a box would take: the largest with a free anchor, the first among equals; {0, 0}
-// when there is none.
-Overlap BestFree(const std::vector<Overlap>& overlaps, const std::vector<int32_t>& matches) {
-  Overlap best{0, 0};
-  for (const Overlap& one : overlaps) {
-    if (one.iou > best.iou && matches[one.anchor] == kBackgroundAnchor) best = one;
+// The best partner of a box or of an anchor, the first among equals; iou 0 when there is none.
+struct Best {
+  double iou = 0;
+  int64_t partner = -1;
+  void Offer(int64_t candidate, double candidate_iou) {
+    if (candidate_iou > iou) iou = candidate_iou, partner = candidate;
   }
+};
+
+Best BestFreeAnchor(const AnchorSet& set, const Box& box, const std::vector<int32_t>& matches) {
+  Best best;
+  VisitOverlaps(set, box, [&](int64_t anchor, double iou) {
+    if (matches[anchor] == kBackgroundAnchor) best.Offer(anchor, iou);
+  });
   return best;
 }
 
 // Step 1. Only a box whose best anchor was just taken looks for another.
-void MatchBipartite(const std::vector<std::vector<Overlap>>& overlaps,
+void MatchBipartite(const AnchorSet& set, absl::Span<const Box> boxes, std::vector<Best> best,
                     std::vector<int32_t>& matches) {
-  const size_t count = overlaps.size();
-  std::vector<Overlap> best(count);
-  std::vector<bool> placed(count, false);
-  for (size_t i = 0; i < count; ++i) best[i] = BestFree(overlaps[i], matches);
-  for (size_t round = 0; round < count; ++round) {
-    size_t chosen = count;
-    for (size_t i = 0; i < count; ++i) {
-      if (!placed[i] && (chosen == count || best[i].iou > best[chosen].iou)) chosen = i;
+  std::vector<bool> placed(boxes.size(), false);
+  for (size_t round = 0; round < boxes.size(); ++round) {
+    size_t chosen = boxes.size();
+    for (size_t i = 0; i < boxes.size(); ++i) {
+      if (!placed[i] && (chosen == boxes.size() || best[i].iou > best[chosen].iou)) chosen = i;
     }
     if (best[chosen].iou == 0) break;
     placed[chosen] = true;
-    matches[best[chosen].anchor] = static_cast<int32_t>(chosen);
-    for (size_t i = 0; i < count; ++i) {
-      if (!placed[i] && best[i].anchor == best[chosen].anchor && best[i].iou > 0) {
-        best[i] = BestFree(overlaps[i], matches);
-      }
+    const int64_t taken = best[chosen].partner;
+    matches[taken] = static_cast<int32_t>(chosen);
+    for (size_t i = 0; i < boxes.size(); ++i) {
+      if (!placed[i] && best[i].partner == taken) best[i] = BestFreeAnchor(set, boxes[i], matches);
     }
   }
   // What overlaps no free anchor goes to anchor 0, which then belongs to the last box that claims it.
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < boxes.size(); ++i) {
     if (!placed[i]) matches[0] = std::max(matches[0], static_cast<int32_t>(i));
-  }
-}
-
-// Steps 2 and 3, for the anchors that step 1 left.
-void MatchRest(const std::vector<std::vector<Overlap>>& overlaps,
-               const MatchThresholds& thresholds, std::vector<int32_t>& matches) {
-  struct Best {
-    double iou = 0;
-    int32_t box = kBackgroundAnchor;
-  };
-  std::vector<Best> best(matches.size());
-  for (size_t i = 0; i < overlaps.size(); ++i) {
-    for (const Overlap& one : overlaps[i]) {
-      if (one.iou > best[one.anchor].iou) best[one.anchor] = {one.iou, static_cast<int32_t>(i)};
-    }
-  }
-  for (size_t a = 0; a < matches.size(); ++a) {
-    if (matches[a] != kBackgroundAnchor) continue;
-    if (best[a].iou >= thresholds.positive_iou) {
-      matches[a] = best[a].box;
-    } else if (best[a].iou >= thresholds.negative_iou) {
-      matches[a] = kNeutralAnchor;
-    }
   }
 }
 
@@ -147,11 +120,23 @@ std::vector<int32_t> MatchAnchors(const AnchorSet& anchors, absl::Span<const Box
                                   const MatchThresholds& thresholds) {
   std::vector<int32_t> matches(anchors.anchors.size(), kBackgroundAnchor);
   if (boxes.empty() || matches.empty()) return matches;
-  std::vector<std::vector<Overlap>> overlaps;
-  overlaps.reserve(boxes.size());
-  for (const Box& box : boxes) overlaps.push_back(OverlapsOf(anchors, box));
-  MatchBipartite(overlaps, matches);
-  MatchRest(overlaps, thresholds, matches);
+  std::vector<Best> best_of_box(boxes.size()), best_of_anchor(matches.size());
+  for (size_t i = 0; i < boxes.size(); ++i) {
+    VisitOverlaps(anchors, boxes[i], [&](int64_t anchor, double iou) {
+      best_of_box[i].Offer(anchor, iou);
+      best_of_anchor[anchor].Offer(static_cast<int64_t>(i), iou);
+    });
+  }
+  MatchBipartite(anchors, boxes, std::move(best_of_box), matches);
+  // Steps 2 and 3, for the anchors that step 1 left.
+  for (size_t a = 0; a < matches.size(); ++a) {
+    if (matches[a] != kBackgroundAnchor) continue;
+    if (best_of_anchor[a].iou >= thresholds.positive_iou) {
+      matches[a] = static_cast<int32_t>(best_of_anchor[a].partner);
+    } else if (best_of_anchor[a].iou >= thresholds.negative_iou) {
+      matches[a] = kNeutralAnchor;
+    }
+  }
   return matches;
 }
 

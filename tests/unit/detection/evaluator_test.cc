@@ -1,0 +1,307 @@
+#include "libs/detection/evaluator.h"
+
+#include <cmath>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "libs/base/files.h"
+#include "libs/data/image_io.h"
+#include "tests/support/sealing_folder.h"
+#include "tests/support/status_matchers.h"
+
+namespace trainyard {
+namespace {
+
+using model::v1::ModelRecord;
+using testing::IsOk;
+using testing::IsOkAndHolds;
+using testing::StatusIs;
+using testing::TestFolder;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr int kSide = 8;
+
+ModelRecord SmallRecord() {
+  ModelRecord record;
+  record.set_network("fake");
+  record.add_classes("nut");
+  auto* preprocess = record.mutable_preprocess();
+  preprocess->set_width(kSide);
+  preprocess->set_height(kSide);
+  preprocess->set_order(model::v1::Preprocess::RGB);
+  for (int i = 0; i < 3; ++i) preprocess->add_mean(0);
+  preprocess->set_scale(1);
+  return record;
+}
+
+// The first pixel's red value of every image, as the single output of the network.
+class FakeRunner : public GraphRunner {
+ public:
+  const std::vector<std::string>& input_names() const override { return inputs_; }
+  const std::vector<std::string>& output_names() const override { return outputs_; }
+  absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const Tensor> inputs) override {
+    batches_.push_back(inputs[0].dim(0));
+    Tensor red = Tensor::Zeros(DType::kFloat32, {inputs[0].dim(0)});
+    const int64_t stride = inputs[0].size() / inputs[0].dim(0);
+    for (int64_t i = 0; i < red.size(); ++i) {
+      red.data<float>()[i] = inputs[0].data<float>()[i * stride];
+    }
+    return std::vector<Tensor>{Tensor(), red};
+  }
+  const std::vector<int64_t>& batches() const { return batches_; }
+
+ private:
+  std::vector<std::string> inputs_ = {"Input"}, outputs_ = {"unused", "red"};
+  std::vector<int64_t> batches_;
+};
+
+// Finds in an image of red value r one box of class 1: the left r / 100 of its upper half, score 0.5.
+class FakeDecoder : public Decoder {
+ public:
+  absl::StatusOr<std::vector<std::vector<Detection>>> Decode(
+      absl::Span<const Tensor> outputs) const override {
+    std::vector<std::vector<Detection>> found;
+    for (const float red : outputs[0].data<float>()) {
+      found.push_back({{.box = {0, 0, red / 100, 0.5f}, .class_id = 1, .score = 0.5f}});
+    }
+    return found;
+  }
+  std::vector<std::string> output_names() const override { return {"red"}; }
+};
+
+Tensor RedImage(int64_t width, int64_t height, uint8_t red) {
+  Tensor image = Tensor::Zeros(DType::kUInt8, {height, width, 3});
+  for (int64_t i = 0; i < image.size(); i += 3) image.data<uint8_t>()[i] = red;
+  return image;
+}
+
+// Image i is 16 x 12 with red value reds[i]; its object is the upper left quarter. Negative: unreadable.
+class FakeSource : public SampleSource {
+ public:
+  explicit FakeSource(std::vector<int> reds) : reds_(std::move(reds)) {}
+  int64_t size() const override { return static_cast<int64_t>(reds_.size()); }
+  std::string Id(int64_t index) const override { return absl::StrCat("image ", index); }
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    if (reds_[index] < 0) return absl::DataLossError(absl::StrCat(Id(index), " is broken"));
+    return Sample{.id = Id(index),
+                  .image = RedImage(16, 12, static_cast<uint8_t>(reds_[index])),
+                  .boxes = *Labels(index)};
+  }
+  absl::StatusOr<std::vector<LabelledBox>> Labels(int64_t) const override {
+    return std::vector<LabelledBox>{{.box = {0, 0, 8, 6}, .class_id = 1}};
+  }
+
+ private:
+  std::vector<int> reds_;
+};
+
+struct Judged {
+  std::vector<std::string> ids;
+  std::vector<float> right_edges;
+};
+
+// Detections reach x = 4 of 8 (IoU 1 with the object), 2 (half), 1 (a quarter).
+TEST(EvaluateTest, JudgesEveryImageInOrderWhateverTheThreads) {
+  for (const int threads : {1, 3, 16}) {
+    FakeRunner runner;
+    const FakeSource source({50, 25, 12, 50, 50});
+    Judged judged;
+    EvaluationOptions options{.loader_threads = threads};
+    std::vector<int64_t> progress;
+    options.progress = [&](int64_t done, int64_t total) {
+      progress.push_back(done);
+      EXPECT_EQ(total, 5);
+    };
+    options.judged = [&](const JudgedImage& image) {
+      judged.ids.push_back(image.id);
+      judged.right_edges.push_back(image.detections[0].box.x2);
+      EXPECT_EQ(image.image.dim(1), 16);
+      return absl::OkStatus();
+    };
+    const EvaluationPlan plan{.ap_mode = ApMode::kIntegrate, .batch_size = 2};
+    const auto result = Evaluate(runner, SmallRecord(), FakeDecoder(), source, plan, options);
+    ASSERT_THAT(result, IsOk());
+    EXPECT_THAT(runner.batches(), ElementsAre(2, 2, 1));
+    EXPECT_THAT(progress, ElementsAre(2, 4, 5));
+    EXPECT_THAT(judged.ids, ElementsAre("image 0", "image 1", "image 2", "image 3", "image 4"));
+    EXPECT_THAT(judged.right_edges, ElementsAre(8, 4, 1.92f, 8, 8));
+    EXPECT_EQ(result->images, 5);
+    EXPECT_EQ(result->ap.classes[0].true_positives, 4);
+    EXPECT_EQ(result->ap.classes[0].false_positives, 1);
+  }
+}
+
+// Class 1 reaches x = 3.44 of 8, which TAO rounds to 3: IoU 3/4; in the original image 6.88 / 8 = .86.
+TEST(EvaluateTest, TaoComparesWholeNetworkPixelsAndVocTheOriginalOnes) {
+  const FakeSource source({43});
+  for (const auto& [matching, iou, found] :
+       {std::tuple{Matching::kTao, 0.76, 0}, {Matching::kTao, 0.75, 1}, {Matching::kVoc, 0.85, 1},
+        {Matching::kVoc, 0.87, 0}}) {
+    FakeRunner runner;
+    const EvaluationPlan plan{.matching = matching, .iou_threshold = iou};
+    const auto result = Evaluate(runner, SmallRecord(), FakeDecoder(), source, plan, {});
+    ASSERT_THAT(result, IsOk());
+    EXPECT_EQ(result->ap.classes[0].true_positives, found) << iou;
+  }
+}
+
+TEST(EvaluateTest, GivesRawOutputsAndObjectsInNetworkPixels) {
+  FakeRunner runner;
+  EvaluationOptions options;
+  int calls = 0;
+  options.raw_outputs = [&](const RawBatch& batch) {
+    ++calls;
+    EXPECT_EQ(batch.outputs[0].data<float>()[0], 50);
+    EXPECT_EQ(batch.objects[0][0].box, (Box{0, 0, 4, 4}));
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(Evaluate(runner, SmallRecord(), FakeDecoder(), FakeSource({50}), {}, options),
+              IsOk());
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(EvaluateTest, AnUnreadableImageIsLeftOutAndToldOrEndsTheEvaluation) {
+  FakeRunner runner;
+  const FakeSource source({50, -1, 50});
+  EvaluationOptions options;
+  EXPECT_THAT(Evaluate(runner, SmallRecord(), FakeDecoder(), source, {}, options),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("image 1 is broken")));
+  std::vector<std::string> told;
+  options.skipped = [&](const absl::Status& status) { told.emplace_back(status.message()); };
+  const auto result = Evaluate(runner, SmallRecord(), FakeDecoder(), source, {}, options);
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->images, 2);
+  EXPECT_EQ(result->images_skipped, 1);
+  EXPECT_THAT(told, ElementsAre("image 1 is broken"));
+  EXPECT_THAT(Evaluate(runner, SmallRecord(), FakeDecoder(), FakeSource({-1}), {}, options),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("1 in the source")));
+}
+
+TEST(EvaluateTest, StopsOnRequestBetweenBatches) {
+  FakeRunner runner;
+  std::stop_source stop;
+  EvaluationOptions options{.stop = stop.get_token()};
+  options.progress = [&](int64_t, int64_t) { stop.request_stop(); };
+  EXPECT_THAT(Evaluate(runner, SmallRecord(), FakeDecoder(), FakeSource({1, 2, 3}), {}, options),
+              StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(runner.batches(), SizeIs(1));
+}
+
+TEST(EvaluateTest, NamesWhatIsWrongBeforeItBegins) {
+  FakeRunner runner;
+  const EvaluationPlan plan{.iou_threshold = 1, .batch_size = 0};
+  EXPECT_THAT(Evaluate(runner, SmallRecord(), FakeDecoder(), FakeSource({1}), plan,
+                       {.loader_threads = 0}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("matching_iou_threshold is 1"),
+                             HasSubstr("batch_size is 0"), HasSubstr("loader_threads is 0"))));
+  class OtherDecoder : public FakeDecoder {
+    std::vector<std::string> output_names() const override { return {"blue"}; }
+  };
+  EXPECT_THAT(Evaluate(runner, SmallRecord(), OtherDecoder(), FakeSource({1}), {}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("no output 'blue'; it has unused, red")));
+}
+
+TEST(EvaluateTest, ReportsSpeedBesideAccuracy) {
+  FakeRunner runner;
+  const auto result = Evaluate(runner, SmallRecord(), FakeDecoder(), FakeSource({50}), {}, {});
+  ASSERT_THAT(result, IsOk());
+  std::set<std::string> names;
+  for (const auto& metric : result->Metrics()) names.insert(metric.name());
+  EXPECT_THAT(names, ElementsAre("AP", "images_per_second", "mAP", "ms_per_image"));
+}
+
+std::string PutImage(const std::string& path, uint8_t red) {
+  const Tensor image = RedImage(16, 12, red);
+  EXPECT_THAT(WriteFileAtomically(path, EncodePng(image).value()), IsOk());
+  return path;
+}
+
+TEST(InferTest, WritesLabelsAndPicturesOfEachImage) {
+  const TestFolder folder;
+  const std::vector<std::string> images = {PutImage(folder / "b.png", 50),
+                                           PutImage(folder / "a.PNG", 25)};
+  FakeRunner runner;
+  const InferenceOptions options{.threshold = 0.4,
+                                 .batch_size = 4,
+                                 .annotated_dir = folder / "out/images_annotated",
+                                 .labels_dir = folder / "out/labels"};
+  const auto result = Infer(runner, SmallRecord(), FakeDecoder(), images, options);
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->images, 2);
+  EXPECT_EQ(result->detections, 2);
+  EXPECT_THAT(ReadFile(folder / "out/labels/b.txt"),
+              IsOkAndHolds("nut 0 0 0 0.0 0.0 8.0 6.0 0 0 0 0 0 0 0 0.5\n"));
+  EXPECT_THAT(ReadFile(folder / "out/labels/a.txt"),
+              IsOkAndHolds("nut 0 0 0 0.0 0.0 4.0 6.0 0 0 0 0 0 0 0 0.5\n"));
+  const auto drawn =
+      DecodeImage(ReadFile(folder / "out/images_annotated/a.PNG").value(), "a.PNG");
+  ASSERT_THAT(drawn, IsOk());
+  EXPECT_THAT(drawn->shape(), ElementsAre(12, 16, 3));
+}
+
+TEST(InferTest, ALabelFileIsThereEvenWhenNothingWasFound) {
+  const TestFolder folder;
+  FakeRunner runner;
+  const InferenceOptions options{.threshold = 0.6, .labels_dir = folder / "labels"};
+  ASSERT_THAT(Infer(runner, SmallRecord(), FakeDecoder(), {PutImage(folder / "a.png", 50)},
+                    options),
+              IsOk());
+  EXPECT_THAT(ReadFile(folder / "labels/a.txt"), IsOkAndHolds(IsEmpty()));
+}
+
+TEST(InferTest, TwoImagesOfOneNameAreRefusedBeforeAnythingIsWritten) {
+  const TestFolder folder;
+  FakeRunner runner;
+  const InferenceOptions options{.labels_dir = folder / "labels"};
+  const std::vector<std::string> images = {"x/a.png", "y/a.jpg"};
+  EXPECT_THAT(Infer(runner, SmallRecord(), FakeDecoder(), images, options),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("y/a.jpg has the same name as x/a.png")));
+  EXPECT_FALSE(FolderExists(folder / "labels"));
+}
+
+TEST(InferTest, AnEmptyFileIsNamed) {
+  const TestFolder folder;
+  FakeRunner runner;
+  ASSERT_THAT(WriteFileAtomically(folder / "a.jpg", ""), IsOk());
+  InferenceOptions options;
+  EXPECT_THAT(Infer(runner, SmallRecord(), FakeDecoder(), {folder / "a.jpg"}, options),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a.jpg")));
+  int skipped = 0;
+  options.skipped = [&](const absl::Status&) { ++skipped; };
+  const auto result = Infer(runner, SmallRecord(), FakeDecoder(), {folder / "a.jpg"}, options);
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(skipped, 1);
+}
+
+TEST(ListImagesTest, TakesAFolderOrOneImage) {
+  const TestFolder folder;
+  for (const char* name : {"b.JPG", "a.png", "c.txt", "d.jpeg"}) {
+    ASSERT_THAT(WriteFileAtomically(folder / name, "x"), IsOk());
+  }
+  EXPECT_THAT(ListImages(folder.path()),
+              IsOkAndHolds(ElementsAre(folder / "a.png", folder / "b.JPG", folder / "d.jpeg")));
+  EXPECT_THAT(ListImages(folder / "a.png"), IsOkAndHolds(ElementsAre(folder / "a.png")));
+  EXPECT_THAT(ListImages(folder / "c.txt"), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ListImages(folder / "none"), StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_THAT(MakeFolders(folder / "empty"), IsOk());
+  EXPECT_THAT(ListImages(folder / "empty"), StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST(LabelLineTest, WritesTheShortestFloatsWithADecimalPoint) {
+  EXPECT_EQ(LabelLine("nut", {.box = {1, 2.5f, 1e6f, -0.1f}, .class_id = 1, .score = 1 / 3.0f}),
+            "nut 0 0 0 1.0 2.5 1000000.0 -0.1 0 0 0 0 0 0 0 0.33333334");
+}
+
+}  // namespace
+}  // namespace trainyard

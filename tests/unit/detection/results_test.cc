@@ -1,0 +1,110 @@
+#include "libs/detection/results.h"
+
+#include <cmath>
+#include <limits>
+
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
+#include "libs/base/files.h"
+#include "libs/data/image_io.h"
+#include "tests/support/sealing_folder.h"
+#include "tests/support/status_matchers.h"
+
+namespace trainyard {
+namespace {
+
+using testing::IsOk;
+using testing::IsOkAndHolds;
+using testing::TestFolder;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+EvaluationResult SmallResult() {
+  EvaluationResult result;
+  ClassResult nut{.name = "nut", .ap = 0.8125, .ap50 = 0.8125, .objects = 4, .detections = 5,
+                  .true_positives = 3, .false_positives = 2};
+  nut.curve = {.recall = {0.25, 0.5}, .precision = {1, 0.5}, .envelope = {1, 0.5},
+               .score = {0.9, 0.25}};
+  ClassResult bolt{.name = "bo\"lt", .ap = std::numeric_limits<double>::quiet_NaN()};
+  result.ap = {.classes = {nut, bolt}, .mean_ap = 0.8125, .mean_ap50 = 0.8125};
+  result.matching = Matching::kVoc;
+  result.images = 7;
+  result.network_ms_per_image = 1.5;
+  result.total_ms_per_image = 4;
+  return result;
+}
+
+TEST(ResultsTableTest, LooksAsTaosDoes) {
+  EXPECT_EQ(ResultsTable(SmallResult()),
+            "*******************************\n"
+            "nut           AP    0.812\n"
+            "bo\"lt         AP    -\n"
+            "              mAP   0.812\n"
+            "*******************************\n");
+  EXPECT_THAT(ResultsTable(SmallResult(), 5), HasSubstr("nut           AP    0.81250\n"));
+}
+
+// Read by another JSON parser, not by ours.
+TEST(ResultsJsonTest, IsJsonThatHoldsTheNumbers) {
+  google::protobuf::Struct json;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(ResultsJson(SmallResult()), &json).ok());
+  const auto& fields = json.fields();
+  EXPECT_EQ(fields.at("AP_nut").number_value(), 0.8125);
+  EXPECT_EQ(fields.at("mAP").number_value(), 0.8125);
+  EXPECT_TRUE(fields.at("AP_bo\"lt").has_null_value());
+  EXPECT_EQ(fields.at("matching").string_value(), "voc");
+  EXPECT_EQ(fields.at("images").number_value(), 7);
+  const auto& curve = fields.at("pr_curves").struct_value().fields().at("nut").struct_value();
+  EXPECT_EQ(curve.fields().at("recall").list_value().values(1).number_value(), 0.5);
+}
+
+TEST(ResultsJsonTest, ThinsLongCurvesAndKeepsTheirEnds) {
+  EvaluationResult result = SmallResult();
+  for (int i = 0; i < 1000; ++i) result.ap.classes[0].curve.recall.push_back(i / 1000.0);
+  result.ap.classes[0].curve.recall.back() = 0.875;
+  google::protobuf::Struct json;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(ResultsJson(result), &json).ok());
+  const auto& recall = json.fields().at("pr_curves").struct_value().fields().at("nut")
+                           .struct_value().fields().at("recall").list_value();
+  EXPECT_EQ(recall.values_size(), 200);
+  EXPECT_EQ(recall.values(0).number_value(), 0.25);
+  EXPECT_EQ(recall.values(199).number_value(), 0.875);
+}
+
+TEST(JsonTest, EscapesTextAndKeepsNumbersWhole) {
+  EXPECT_EQ(JsonText("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000a\"");
+  EXPECT_EQ(JsonNumber(0.1), "0.1");
+  EXPECT_EQ(JsonNumber(1.0 / 3), "0.3333333333333333");
+  EXPECT_EQ(JsonNumber(std::nan("")), "null");
+  EXPECT_EQ(JsonNumber(-std::numeric_limits<double>::infinity()), "null");
+}
+
+TEST(StatusLineTest, HasTaosKeysAndNoPadding) {
+  StatusEntry entry{.status = "RUNNING", .message = "half way"};
+  entry.fields.emplace_back("epoch", "3");
+  entry.kpi.emplace_back("mAP", "0.5");
+  const absl::Time now = absl::FromUnixSeconds(1767605463);  // 2026-01-05 09:31:03 UTC
+  EXPECT_EQ(StatusLine(entry, now),
+            "{\"date\": \"1/5/2026\", \"time\": \"9:31:3\", \"status\": \"RUNNING\", "
+            "\"verbosity\": \"INFO\", \"message\": \"half way\", \"epoch\": 3, "
+            "\"kpi\": {\"mAP\": 0.5}}\n");
+}
+
+TEST(WriteResultsTest, WritesTheFilesThatTaoWrites) {
+  const TestFolder folder;
+  const std::string results = folder / "deep/results";
+  ASSERT_THAT(WriteResults(results, SmallResult(), true, absl::FromUnixSeconds(0)), IsOk());
+  ASSERT_THAT(WriteResults(results, SmallResult(), false, absl::FromUnixSeconds(0)), IsOk());
+  EXPECT_THAT(ReadFile(JoinPath(results, "results.json")),
+              IsOkAndHolds(ResultsJson(SmallResult())));
+  const std::string status = ReadFile(JoinPath(results, "status.json")).value();
+  EXPECT_EQ(std::count(status.begin(), status.end(), '\n'), 2);
+  EXPECT_THAT(status, HasSubstr("\"kpi\": {\"mAP\": 0.8125}"));
+  const auto png = DecodeImage(ReadFile(JoinPath(results, "PR_curve.png")).value(), "PR_curve.png");
+  ASSERT_THAT(png, IsOk());
+  EXPECT_THAT(png->data<uint8_t>(), Not(Each(255)));
+}
+
+}  // namespace
+}  // namespace trainyard
