@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "google/protobuf/descriptor.pb.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "libs/spec/internal/text_parser.h"
 
@@ -269,7 +270,7 @@ void TextParser::ParseFields(const Scope& scope, absl::string_view close, const 
     if (Current().type == Tokenizer::TYPE_IDENTIFIER) {
       ParseField(scope);
     } else {
-      Complain(Current(), scope.path, absl::StrCat(scope.path.empty() ? "" : "holds ", Seen(),
+      Complain(Current(), scope.path, absl::StrCat(scope.path.empty() ? "found " : "holds ", Seen(),
                                                    " where a field's name was expected"));
       SkipToField();
     }
@@ -308,8 +309,9 @@ void TextParser::ParseUnknownField(const Scope& scope, const Token& name) {
     Accept(":");
     return ParseKnownField(*outer, field, name);
   }
-  Complain(name, path, absl::StrCat("is not a field of ", type->name(),
-                                    DidYouMean(name.text, FieldNames(type))));
+  Complain(name, path,
+           absl::StrCat("is not a field of ", type->options().map_entry() ? "a map" : type->name(),
+                        DidYouMean(name.text, FieldNames(type))));
   SkipValue();
 }
 
@@ -349,7 +351,7 @@ void TextParser::ParseOne(const Scope& scope, const FieldDescriptor* field, cons
   if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
     if (!Sees("{") && !Sees("<")) {
       Complain(Current(), place_path, absl::StrCat("is followed by ", Seen(), "; expected '{'"));
-      return SkipValue();
+      return SkipScalar();
     }
     if (places_->count(place_path) == 0) Remember(name, place_path);
     Message* message = field->is_repeated() ? reflection->AddMessage(scope.message, field)
@@ -378,7 +380,7 @@ void TextParser::ParseMapEntry(const Scope& scope, const FieldDescriptor* field,
   if (!Sees("{") && !Sees("<")) {
     Complain(Current(), path,
              absl::StrCat("is followed by ", Seen(), "; expected '{ key: ... value: ... }'"));
-    return SkipValue();
+    return SkipScalar();
   }
   const Reflection* reflection = scope.message->GetReflection();
   const int index = reflection->FieldSize(*scope.message, field);
@@ -584,13 +586,21 @@ void TextParser::SkipBalanced() {
 // The value of a field that is not understood, with the colon before it.
 void TextParser::SkipValue() {
   const bool colon = Accept(":");
-  if (Sees("{") || Sees("<") || Sees("[")) return SkipBalanced();
+  if (Sees("{") || Sees("<") || Sees("[")) {
+    SkipBalanced();
+  } else if (colon || Current().type == Tokenizer::TYPE_STRING) {
+    SkipScalar();
+  }
+}
+
+// A number, a word or adjacent texts; nothing where the next field or a bracket stands.
+void TextParser::SkipScalar() {
+  Accept("-");
   if (Current().type == Tokenizer::TYPE_STRING) {
     while (Current().type == Tokenizer::TYPE_STRING) Take();
-    return;
+  } else if (!AtEnd() && !SeesCloser() && Following().text != ":" && Following().text != "{") {
+    Take();
   }
-  Accept("-");
-  if (colon && !AtEnd() && !SeesCloser() && Following().text != ":") Take();
 }
 
 void TextParser::SkipToField() {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -96,6 +98,7 @@ class TextParser {
 
   void SkipBalanced();
   void SkipValue();
+  void SkipScalar();
   void SkipToField();
 
   std::string file_name_;
