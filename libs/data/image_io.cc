@@ -37,13 +37,13 @@ absl::StatusOr<ImageSize> Read(absl::string_view bytes, absl::string_view name, 
   return size;
 }
 
-absl::Status CheckRgb(const Tensor& image) {
-  if (image.dtype() == DType::kUInt8 && image.rank() == 3 && image.dim(2) == 3 &&
-      image.size() > 0) {
+absl::Status CheckPicture(const Tensor& image) {
+  if (image.dtype() == DType::kUInt8 && image.rank() == 3 &&
+      (image.dim(2) == 3 || image.dim(2) == 1) && image.size() > 0) {
     return CheckImageSize(image.dim(1), image.dim(0));
   }
   return absl::InvalidArgumentError(
-      absl::StrFormat("an image of %s %s cannot be encoded; expected u8 [height, width, 3]",
+      absl::StrFormat("an image of %s %s cannot be encoded; expected u8 [height, width, 3 or 1]",
                       NameOf(image.dtype()), ShapeText(image.shape())));
 }
 
@@ -65,17 +65,19 @@ absl::StatusOr<ImageSize> VerifyImage(absl::string_view bytes, absl::string_view
 }
 
 absl::StatusOr<std::string> EncodeJpeg(const Tensor& image, int quality) {
-  TY_RETURN_IF_ERROR(internal::CheckRgb(image));
+  TY_RETURN_IF_ERROR(internal::CheckPicture(image));
   if (quality < 1 || quality > 100) {
     return absl::InvalidArgumentError(
         absl::StrFormat("JPEG quality is %d; expected 1 to 100", quality));
   }
-  return internal::WriteJpeg(image.data<uint8_t>().data(), {image.dim(1), image.dim(0)}, quality);
+  return internal::WriteJpeg(image.data<uint8_t>().data(), {image.dim(1), image.dim(0)},
+                             static_cast<int>(image.dim(2)), quality);
 }
 
 absl::StatusOr<std::string> EncodePng(const Tensor& image) {
-  TY_RETURN_IF_ERROR(internal::CheckRgb(image));
-  return internal::WritePng(image.data<uint8_t>().data(), {image.dim(1), image.dim(0)});
+  TY_RETURN_IF_ERROR(internal::CheckPicture(image));
+  return internal::WritePng(image.data<uint8_t>().data(), {image.dim(1), image.dim(0)},
+                            static_cast<int>(image.dim(2)));
 }
 
 bool HasImageExtension(absl::string_view path) {

@@ -15,7 +15,8 @@
 namespace trainyard {
 namespace {
 
-constexpr size_t kChunk = 256;
+// Few enough that a cancel is prompt.
+constexpr size_t kChunk = 64;
 constexpr int64_t kMaxLabelBytes = int64_t{64} << 20;
 
 // A frame that can be used, or the reason why not.
@@ -34,8 +35,13 @@ Looked Look(const KittiFolder& folder, const std::string& name) {
   frame.id = JoinPath(folder.id_prefix, Stem(name));
   frame.image_path = JoinPath(folder.image_dir, name);
   frame.label_path = JoinPath(folder.label_dir, Stem(name) + ".txt");
+  const auto shown = [](const std::string& shown_dir, const std::string& path) {
+    return shown_dir.empty() ? path : JoinPath(shown_dir, BaseName(path));
+  };
+  const std::string image_shown = shown(folder.image_dir_shown, frame.image_path);
+  const std::string label_shown = shown(folder.label_dir_shown, frame.label_path);
   const auto refuse = [&](Refusal reason, absl::string_view text) {
-    looked.refused = LedgerEntry{frame.image_path, frame.id, reason, std::string(text)};
+    looked.refused = LedgerEntry{image_shown, frame.id, reason, std::string(text)};
     return looked;
   };
   if (IsUnsupportedPicture(name)) {
@@ -47,15 +53,15 @@ Looked Look(const KittiFolder& folder, const std::string& name) {
   if (!text.ok()) {
     const bool missing = absl::IsNotFound(text.status());
     return refuse(Refusal::kMissingLabel,
-                  missing ? absl::StrCat("its label file '", frame.label_path, "' is missing")
+                  missing ? absl::StrCat("its label file '", label_shown, "' is missing")
                           : std::string(text.status().message()));
   }
   const absl::StatusOr<std::string> bytes = ReadFile(frame.image_path, kMaxImageFileBytes);
   if (!bytes.ok()) return refuse(Refusal::kUnreadableImage, bytes.status().message());
-  const absl::StatusOr<ImageSize> size = VerifyImage(*bytes, frame.image_path);
+  const absl::StatusOr<ImageSize> size = VerifyImage(*bytes, image_shown);
   if (!size.ok()) return refuse(Refusal::kUnreadableImage, size.status().message());
   frame.size = *size;
-  frame.labels = ParseKittiLabels(*text, frame.label_path, frame.id);
+  frame.labels = ParseKittiLabels(*text, label_shown, frame.id);
   return looked;
 }
 
@@ -93,8 +99,9 @@ absl::StatusOr<std::vector<std::string>> ListImages(const KittiFolder& folder) {
 
 }  // namespace
 
-absl::StatusOr<Ledger> ScanKittiFolder(const KittiFolder& folder, int threads,
-                                       const std::function<bool(KittiFrame frame)>& keep) {
+absl::StatusOr<Ledger> ScanKittiFolder(
+    const KittiFolder& folder, int threads, const std::function<void(KittiFrame frame)>& keep,
+    const std::function<bool(int64_t done, int64_t total)>& go_on) {
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListImages(folder));
   Ledger ledger;
   std::vector<Looked> looked;
@@ -112,7 +119,10 @@ absl::StatusOr<Ledger> ScanKittiFolder(const KittiFolder& folder, int threads,
       ledger.lines += one.frame.labels.lines;
       ledger.entries.insert(ledger.entries.end(), one.frame.labels.refused.begin(),
                             one.frame.labels.refused.end());
-      if (!keep(std::move(one.frame))) return ledger;
+      keep(std::move(one.frame));
+    }
+    if (go_on && !go_on(ledger.images, static_cast<int64_t>(names.size()))) {
+      return absl::CancelledError("cancelled while the images were looked through");
     }
   }
   return ledger;

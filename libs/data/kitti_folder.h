@@ -19,6 +19,8 @@ struct KittiFolder {
   std::string id_prefix;
   /// Only images whose name ends so; empty = .jpg, .jpeg and .png in any case.
   std::string image_extension;
+  /// What ledgers call the two folders; empty = as they are above.
+  std::string image_dir_shown, label_dir_shown;
 };
 
 /// An image that can be decoded, and its label file.
@@ -33,11 +35,12 @@ struct KittiFrame {
 /// names, from the calling thread, for each frame whose image can be decoded and whose label file is
 /// there. All else goes to the ledger that is returned: lines refused, images without labels, images
 /// that cannot be decoded, pictures of formats that are not read (.bmp, .gif). Memory holds a few
-/// hundred frames at a time. `keep` returns false to stop early.
+/// dozen frames at a time. `go_on`, when given, hears how far it came every few dozen images.
 ///
 /// kNotFound, naming it, for a folder that is not there, and for one without images: the message
-/// names the extensions that were seen.
-absl::StatusOr<Ledger> ScanKittiFolder(const KittiFolder& folder, int threads,
-                                       const std::function<bool(KittiFrame frame)>& keep);
+/// names the extensions that were seen. kCancelled when `go_on` returned false.
+absl::StatusOr<Ledger> ScanKittiFolder(
+    const KittiFolder& folder, int threads, const std::function<void(KittiFrame frame)>& keep,
+    const std::function<bool(int64_t done, int64_t total)>& go_on = nullptr);
 
 }  // namespace trainyard

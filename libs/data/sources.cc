@@ -134,7 +134,6 @@ class Opener {
     TY_ASSIGN_OR_RETURN(const Ledger ledger,
                         ScanKittiFolder(folder, options_.threads, [&](KittiFrame frame) {
                           scanned.frames.push_back(std::move(frame));
-                          return true;
                         }));
     opened_.ledger.Merge(ledger);
     return absl::OkStatus();

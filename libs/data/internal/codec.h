@@ -21,8 +21,9 @@ absl::StatusOr<ImageSize> ReadPng(absl::string_view bytes, Depth depth, Tensor* 
 /// kDataLoss or kResourceExhausted when a size is not within the limits of image_io.h.
 absl::Status CheckImageSize(int64_t width, int64_t height);
 
-/// `rgb` has height * width * 3 bytes.
-absl::StatusOr<std::string> WriteJpeg(const uint8_t* rgb, ImageSize size, int quality);
-absl::StatusOr<std::string> WritePng(const uint8_t* rgb, ImageSize size);
+/// `pixels` has height * width * channels bytes: RGB for 3 channels, grey for 1.
+absl::StatusOr<std::string> WriteJpeg(const uint8_t* pixels, ImageSize size, int channels,
+                                      int quality);
+absl::StatusOr<std::string> WritePng(const uint8_t* pixels, ImageSize size, int channels);
 
 }  // namespace trainyard::internal

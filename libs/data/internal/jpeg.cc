@@ -117,19 +117,19 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  bool Compress(const uint8_t* rgb, ImageSize size, int quality) {
+  bool Compress(const uint8_t* pixels, ImageSize size, int channels, int quality) {
     if (setjmp(errors_.jump)) return false;
     jpeg_create_compress(&codec_);
     jpeg_mem_dest(&codec_, &buffer_, &bytes_);
     codec_.image_width = static_cast<JDIMENSION>(size.width);
     codec_.image_height = static_cast<JDIMENSION>(size.height);
-    codec_.input_components = 3;
-    codec_.in_color_space = JCS_RGB;
+    codec_.input_components = channels;
+    codec_.in_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
     jpeg_set_defaults(&codec_);
     jpeg_set_quality(&codec_, quality, TRUE);
     jpeg_start_compress(&codec_, TRUE);
     while (codec_.next_scanline < codec_.image_height) {
-      JSAMPROW row = const_cast<JSAMPROW>(rgb + int64_t{codec_.next_scanline} * size.width * 3);
+      JSAMPROW row = const_cast<JSAMPROW>(pixels + codec_.next_scanline * size.width * channels);
       jpeg_write_scanlines(&codec_, &row, 1);
     }
     jpeg_finish_compress(&codec_);
@@ -175,9 +175,10 @@ absl::StatusOr<ImageSize> ReadJpeg(absl::string_view bytes, Depth depth, Tensor*
   return size;
 }
 
-absl::StatusOr<std::string> WriteJpeg(const uint8_t* rgb, ImageSize size, int quality) {
+absl::StatusOr<std::string> WriteJpeg(const uint8_t* pixels, ImageSize size, int channels,
+                                      int quality) {
   Writer writer;
-  if (!writer.Compress(rgb, size, quality)) {
+  if (!writer.Compress(pixels, size, channels, quality)) {
     return absl::InternalError(absl::StrCat("the JPEG cannot be encoded: ", writer.message()));
   }
   return writer.Take();

@@ -92,14 +92,15 @@ class Writer {
  public:
   ~Writer() { png_destroy_write_struct(&png_, &info_); }
 
-  bool Compress(png_bytepp rows, ImageSize size, std::string* out) {
+  bool Compress(png_bytepp rows, ImageSize size, int channels, std::string* out) {
     png_ = png_create_write_struct(PNG_LIBPNG_VER_STRING, &errors_, FailAndJump, IgnoreWarning);
     if (png_ == nullptr) return false;
     if (setjmp(errors_.jump)) return false;
     info_ = png_create_info_struct(png_);
     png_set_write_fn(png_, out, Append, nullptr);
     png_set_IHDR(png_, info_, static_cast<png_uint_32>(size.width),
-                 static_cast<png_uint_32>(size.height), 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 static_cast<png_uint_32>(size.height), 8,
+                 channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png_, info_);
     png_write_image(png_, rows);
@@ -144,14 +145,14 @@ absl::StatusOr<ImageSize> ReadPng(absl::string_view bytes, Depth depth, Tensor* 
   return size;
 }
 
-absl::StatusOr<std::string> WritePng(const uint8_t* rgb, ImageSize size) {
+absl::StatusOr<std::string> WritePng(const uint8_t* pixels, ImageSize size, int channels) {
   std::vector<png_bytep> rows(static_cast<size_t>(size.height));
   for (size_t y = 0; y < rows.size(); ++y) {
-    rows[y] = const_cast<png_bytep>(rgb + y * static_cast<size_t>(size.width) * 3);
+    rows[y] = const_cast<png_bytep>(pixels + y * static_cast<size_t>(size.width * channels));
   }
   std::string out;
   Writer writer;
-  if (!writer.Compress(rows.data(), size, &out)) {
+  if (!writer.Compress(rows.data(), size, channels, &out)) {
     return absl::InternalError(absl::StrCat("the PNG cannot be encoded: ", writer.message()));
   }
   return out;

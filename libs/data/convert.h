@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/data/ledger.h"
+#include "libs/data/tfrecord/manifest.h"
+#include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
+
+namespace trainyard {
+
+struct ConvertOptions {
+  /// The data set's folder; empty = the spec's root_directory_path.
+  std::string root;
+  /// TAO's -o: what the names of all files begin with, with the folder, which is made when it is not
+  /// there.
+  std::string output_prefix;
+  /// TAO's -c: the classes, for a spec without target_class_mapping; empty = those that are found.
+  std::vector<std::string> class_names;
+  /// Any refused label or image is an error.
+  bool strict = false;
+  /// Seed of the partition.
+  uint64_t random_seed = 42;
+  /// Threads that look the images through. >= 1.
+  int threads = 1;
+};
+
+/// How far a conversion is: first all images are checked, then those that are good are written.
+struct ConvertProgress {
+  absl::string_view phase;  // "check", "write"
+  int64_t done = 0, total = 0;
+};
+
+struct ConvertReport {
+  Manifest manifest;
+  Ledger ledger;
+  /// All that was written, with folder: shards, indexes, manifest, ledger, TAO's warnings.
+  std::vector<std::string> files;
+  std::string manifest_path;
+  /// For the log.
+  std::vector<std::string> notes;
+};
+
+/// Converts a KITTI set to TFRecord shards in TAO's layout (TAO `dataset_convert`, random mode):
+///
+///     <prefix>-fold-000-of-002-shard-00003-of-00010   records of tf.train.Example
+///     idx-<shard>                                     offset and length of each record
+///     <prefix>_warning.json                           degenerate boxes, when there are any
+///     <prefix>_manifest.json, <prefix>_ledger.jsonl   ours: what is in it, what was refused and why
+///
+/// The images are put in a random order by Python's generator from the seed; the first
+/// floor(val_split / 100 * n) are fold 000, the validation data, the others fold 001; an empty fold
+/// has no files (decisions.md A2, A4). Equal inputs and options give equal bytes. Label lines and
+/// images that cannot be used are left out and listed (decisions.md A22).
+///
+/// Memory does not grow with the number of images but for their names. All files are written to a
+/// hidden folder beside the target and renamed at the end, the manifest last; files of an earlier
+/// conversion to the same prefix go then. Fails without leaving a file behind:
+///   kInvalidArgument  the spec (libs/spec), roots that disagree, or Ledger::Check
+///   kUnimplemented    COCO, sequence mode
+///   kNotFound         folders, images
+///   kFailedPrecondition  another conversion to this prefix is under way
+///   kCancelled        `stop`, looked at for every image
+///   kResourceExhausted, kInternal  the disk
+///
+/// Source: reference ssd 2; decisions.md A2-A5, A22, B18.
+absl::StatusOr<ConvertReport> ConvertKitti(
+    const spec::dataset::v1::DatasetExportConfig& config, const ConvertOptions& options,
+    const std::function<void(const ConvertProgress&)>& progress = nullptr,
+    std::stop_token stop = {});
+
+}  // namespace trainyard

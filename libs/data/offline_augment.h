@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "libs/data/kitti.h"
+#include "libs/data/ledger.h"
+#include "libs/tensor/tensor.h"
+#include "trainyard/spec/augment/v1/augment_config.pb.h"
+
+namespace trainyard {
+
+struct OfflineAugmentOptions {
+  /// The folder that the spec's image_path and label_path lie in (TAO's -d).
+  std::string root;
+  /// Gets images/, labels/ and ledger.jsonl; made when it is not there (TAO's -o).
+  std::string output;
+  /// Any refused label or image is an error.
+  bool strict = false;
+  /// >= 1.
+  int threads = 1;
+};
+
+struct OfflineAugmentReport {
+  int64_t images = 0;
+  int64_t boxes = 0;
+  /// Boxes that lie outside the new picture, or have no pixel left in it.
+  int64_t vanished = 0;
+  Ledger ledger;
+  /// For the log.
+  std::vector<std::string> notes;
+};
+
+/// An image and the objects of its label file.
+struct AugmentedSample {
+  /// u8 [h, w, 3], or [h, w, 1] when the spec asks for one channel.
+  Tensor image;
+  std::vector<KittiObject> objects;
+  int64_t vanished = 0;
+};
+
+/// Transforms one u8 RGB picture and its objects as the spec says, in this order: turn about the centre
+/// (counter-clockwise as seen), mirror, shear about the centre, shift, resize; hue and saturation (a
+/// turn and a scaling of the chroma in YIQ), contrast, brightness, blur. What comes from outside the
+/// picture is black. Shapes move by one interpolation, colours are rounded once.
+///
+/// A box becomes the smallest one around its four moved corners, clipped to the picture; one without
+/// width or height in whole pixels is dropped and counted. All other columns stay. Pure; any thread.
+/// kInvalidArgument for what libs/spec refuses and for another tensor.
+///
+/// Source: reference networks 16.1, 16.2.
+absl::StatusOr<AugmentedSample> AugmentSample(const spec::augment::v1::AugmentConfig& config,
+                                              const Tensor& image,
+                                              const std::vector<KittiObject>& objects);
+
+/// Does so for every image of a KITTI set: each keeps its name and format (JPEG at quality 95). Made in
+/// a hidden folder beside `output` and renamed at the end; images/ and labels/ of an earlier run
+/// are replaced. `progress` hears (done, total). Fails without leaving a file behind: kInvalidArgument
+/// (spec, Ledger::Check), kNotFound, kFailedPrecondition (another process writes there), kCancelled,
+/// kResourceExhausted and kInternal (disk).
+absl::StatusOr<OfflineAugmentReport> AugmentKitti(
+    const spec::augment::v1::AugmentConfig& config, const OfflineAugmentOptions& options,
+    const std::function<void(int64_t done, int64_t total)>& progress = nullptr,
+    std::stop_token stop = {});
+
+}  // namespace trainyard
