@@ -1,6 +1,6 @@
-#include "services/orchestrator/orchestrator_service.h"
+#include "services/orchestrator/orchestrator_program.h"
 
 int main(int argc, char** argv) {
   return trainyard::service::RunServiceMain(argc, argv,
-                                            trainyard::orchestrator::OrchestratorProgram());
+                                            trainyard::orchestrator::OrchestratorServiceProgram());
 }

@@ -3,7 +3,6 @@
 #include <memory>
 #include <utility>
 
-#include "libs/service/main_support.h"
 #include "libs/service/pool.h"
 #include "services/orchestrator/orchestrator.h"
 #include "trainyard/v1/orchestrator.grpc.pb.h"
@@ -37,16 +36,5 @@ class OrchestratorService final : public v1::OrchestratorService::CallbackServic
   Runs& runs_;
   service::Pool& pool_;
 };
-
-/// The program `trainyard-orchestrator`, and what a process needs that holds the service itself:
-///
-///     --service train=127.0.0.1:7002    an address of a service, for pipelines that name none; may be
-///                                       given again, also for the same service
-service::ServiceProgram OrchestratorProgram();
-
-/// `{"train=a:1", "train=b:2"}` by service. kInvalidArgument lists what is not NAME=HOST:PORT, or names
-/// no service of stages.
-absl::StatusOr<std::map<std::string, std::vector<std::string>>> ParseServices(
-    absl::Span<const std::string> words);
 
 }  // namespace trainyard::orchestrator

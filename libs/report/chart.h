@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace trainyard::report {
+
+/// `text` for the inside of an HTML element or of a quoted attribute.
+std::string Escape(absl::string_view text);
+
+/// One line of a chart. Points that are not finite break it.
+struct Series {
+  std::string name;
+  std::vector<std::pair<double, double>> points;
+};
+
+/// A line chart. Ranges are those of the points, widened to round numbers; or as given.
+struct Chart {
+  std::string title;
+  std::string x_label;
+  std::string y_label;
+  std::vector<Series> series;
+  /// The y axis from 0 to 1: for precision and mAP.
+  bool unit_y = false;
+  bool unit_x = false;
+};
+
+/// The chart as inline SVG whose colours come from the page's CSS variables (--ink, --muted, --grid,
+/// --s0 to --s7), so that it fits a light and a dark page. "" when there is no finite point. Pure.
+std::string DrawChart(const Chart& chart);
+
+/// Round numbers from at most `low` to at least `high`, about `count` of them: steps of 1, 2 or 5 times
+/// a power of ten.
+std::vector<double> Ticks(double low, double high, int count);
+
+}  // namespace trainyard::report

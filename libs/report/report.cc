@@ -1,0 +1,292 @@
+#include "libs/report/report.h"
+
+#include <cmath>
+#include <optional>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "google/protobuf/util/time_util.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+#include "libs/report/chart.h"
+#include "libs/report/curves.h"
+#include "libs/report/page_style.h"
+#include "libs/report/pictures.h"
+
+namespace trainyard::report {
+namespace {
+
+constexpr int kPictures = 12;
+constexpr int kPictureSide = 640;
+constexpr int64_t kMaxTextBytes = 64 << 20;
+// A loss of mAP up to the first is what a retrained or INT8 model may cost; beyond the second it is
+// shown as a failure.
+constexpr double kSmallDrop = 0.005, kLargeDrop = 0.02;
+
+using google::protobuf::util::TimeUtil;
+
+std::string Cell(const std::optional<double>& value, int decimals) {
+  return value.has_value() ? absl::StrFormat("%.*f", decimals, *value) : "–";
+}
+
+std::string StateName(v1::Run::State state) {
+  return absl::AsciiStrToLower(v1::Run::State_Name(state));
+}
+
+std::string When(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC",
+                          absl::FromUnixMicros(TimeUtil::TimestampToMicroseconds(time)),
+                          absl::UTCTimeZone());
+}
+
+std::string Took(const google::protobuf::Timestamp& from, const google::protobuf::Timestamp& to) {
+  const double seconds =
+      static_cast<double>(TimeUtil::DurationToMilliseconds(to - from)) / 1000;
+  if (seconds < 60) return absl::StrFormat("%.1f s", seconds);
+  const int64_t whole = std::llround(seconds);
+  if (whole < 3600) return absl::StrFormat("%d min %02d s", whole / 60, whole % 60);
+  return absl::StrFormat("%d h %02d min", whole / 3600, whole / 60 % 60);
+}
+
+const char* ClassOfChange(double change) {
+  if (change >= -kSmallDrop) return "good";
+  return change >= -kLargeDrop ? "fair" : "bad";
+}
+
+std::string ChangeCell(const std::optional<double>& map, const LedgerRow* reference,
+                       const LedgerRow& row) {
+  if (!map.has_value() || reference == &row) return "<td>–</td>";
+  const double change = *map - *reference->Value("mAP");
+  return absl::StrFormat("<td class=\"%s\">%+.4f</td>", ClassOfChange(change), change);
+}
+
+std::string LedgerSection(const Ledger& ledger) {
+  if (ledger.rows.empty()) return "";
+  const std::vector<std::string> classes = ledger.Classes();
+  const LedgerRow* reference = ledger.Reference();
+  std::string html =
+      "<section><h2>Accuracy ledger</h2><div class=\"wide\"><table><thead><tr><th>Stage</th>"
+      "<th>mAP</th><th>Change</th>";
+  for (const std::string& name : classes) {
+    absl::StrAppend(&html, "<th>AP ", Escape(name), "</th>");
+  }
+  absl::StrAppend(&html, "<th>Parameters</th><th>MACs</th><th>Size</th><th>ms/image</th></tr></thead>"
+                         "<tbody>");
+  for (const LedgerRow& row : ledger.rows) {
+    const auto map = row.Value("mAP");
+    absl::StrAppend(&html, "<tr><th>", Escape(row.stage),
+                    row.cached ? " <span class=\"mark\">cached</span>" : "", "</th><td>",
+                    Cell(map, 4), "</td>", ChangeCell(map, reference, row));
+    for (const std::string& name : classes) {
+      absl::StrAppend(&html, "<td>", Cell(row.Value("AP", name), 4), "</td>");
+    }
+    absl::StrAppend(&html, "<td>", row.parameters ? ShortCount(*row.parameters) : "–", "</td><td>",
+                    row.macs ? ShortCount(*row.macs) : "–", "</td><td>",
+                    row.bytes ? ShortBytes(*row.bytes) : "–", "</td><td>",
+                    Cell(row.ms_per_image, 3), "</td></tr>");
+  }
+  absl::StrAppend(&html, "</tbody></table></div>");
+  if (reference != nullptr) {
+    absl::StrAppend(&html, "<p class=\"note\">Change: mAP against stage “", Escape(reference->stage),
+                    "”.</p>");
+  }
+  return absl::StrCat(html, "</section>");
+}
+
+std::optional<std::string> ReadText(const ReportInput& input, const std::string& uri,
+                                    const std::string& name) {
+  const auto path = input.resolve(uri);
+  if (!path.ok()) return std::nullopt;
+  const auto text = ReadFile(name.empty() ? *path : JoinPath(*path, name), kMaxTextBytes);
+  return text.ok() ? std::optional(*text) : std::nullopt;
+}
+
+const v1::Artifact* FindOutput(const v1::Run::Stage& stage, absl::string_view name) {
+  for (const v1::Artifact& output : stage.outputs()) {
+    if (output.name() == name) return &output;
+  }
+  return nullptr;
+}
+
+// The columns whose names `wanted` accepts.
+template <typename Wanted>
+std::vector<Series> Pick(const std::vector<Series>& columns, Wanted wanted) {
+  std::vector<Series> picked;
+  for (const Series& column : columns) {
+    if (wanted(column.name)) picked.push_back(column);
+  }
+  return picked;
+}
+
+std::string TrainingCharts(const ReportInput& input, const v1::Run::Stage& stage) {
+  const v1::Artifact* log = FindOutput(stage, "log");
+  if (log == nullptr) return "";
+  const auto text = ReadText(input, log->uri(), "");
+  if (!text.has_value()) return "";
+  const auto columns = ParseTrainingLog(*text);
+  if (!columns.ok()) return "";
+  const auto is_loss = [](const std::string& name) { return absl::StrContains(name, "loss"); };
+  const auto is_precision = [](const std::string& name) {
+    return name == "mAP" || absl::StartsWith(name, "AP_");
+  };
+  return absl::StrCat(
+      DrawChart({.title = absl::StrCat(stage.name(), ": loss"),
+                 .x_label = "epoch",
+                 .series = Pick(*columns, is_loss)}),
+      DrawChart({.title = absl::StrCat(stage.name(), ": average precision in validation"),
+                 .x_label = "epoch",
+                 .series = Pick(*columns, is_precision),
+                 .unit_y = true}),
+      DrawChart({.title = absl::StrCat(stage.name(), ": learning rate"),
+                 .x_label = "epoch",
+                 .series = Pick(*columns, [](const std::string& name) { return name == "lr"; })}));
+}
+
+std::string EvaluationChart(const ReportInput& input, const v1::Run::Stage& stage) {
+  const v1::Artifact* results = FindOutput(stage, "results");
+  if (results == nullptr) return "";
+  const auto text = ReadText(input, results->uri(), "results.json");
+  if (!text.has_value()) return "";
+  const auto curves = ParsePrCurves(*text);
+  if (!curves.ok()) return "";
+  return DrawChart({.title = absl::StrCat(stage.name(), ": precision over recall"),
+                    .x_label = "recall",
+                    .series = *curves,
+                    .unit_y = true,
+                    .unit_x = true});
+}
+
+std::string ChartSections(const ReportInput& input) {
+  std::string training, evaluation;
+  for (const v1::Run::Stage& stage : input.run.stages()) {
+    if (stage.kind() == "train") absl::StrAppend(&training, TrainingCharts(input, stage));
+    if (absl::StartsWith(stage.kind(), "evaluate")) {
+      absl::StrAppend(&evaluation, EvaluationChart(input, stage));
+    }
+  }
+  std::string html;
+  if (!training.empty()) {
+    absl::StrAppend(&html, "<section><h2>Training</h2><div class=\"charts\">", training,
+                    "</div></section>");
+  }
+  if (!evaluation.empty()) {
+    absl::StrAppend(&html, "<section><h2>Precision and recall</h2><div class=\"charts\">",
+                    evaluation, "</div></section>");
+  }
+  return html;
+}
+
+// KITTI keeps the labels of `x/images` in `x/labels`.
+std::string TruthFolder(const std::string& images_dir) {
+  const std::string folder = JoinPath(DirName(images_dir), "labels");
+  return FolderExists(folder) ? folder : "";
+}
+
+std::string PictureSection(const ReportInput& input, const std::vector<std::string>& classes) {
+  // The last inference: the model that the run is for.
+  const v1::Run::Stage* stage = nullptr;
+  for (const v1::Run::Stage& candidate : input.run.stages()) {
+    if (absl::StartsWith(candidate.kind(), "infer") && FindOutput(candidate, "labels") != nullptr) {
+      stage = &candidate;
+    }
+  }
+  if (stage == nullptr) return "";
+  const auto inputs = input.inputs.find(stage->name());
+  if (inputs == input.inputs.end()) return "";
+  const v1::Artifact* images = nullptr;
+  for (const v1::Artifact& artifact : inputs->second) {
+    if (artifact.name() == "images") images = &artifact;
+  }
+  if (images == nullptr) return "";
+  const auto images_dir = input.resolve(images->uri());
+  const auto labels_dir = input.resolve(FindOutput(*stage, "labels")->uri());
+  if (!images_dir.ok() || !labels_dir.ok()) return "";
+  const auto pictures = CollectPictures(*images_dir, *labels_dir, TruthFolder(*images_dir),
+                                        kPictures, kPictureSide);
+  if (!pictures.ok() || pictures->empty()) return "";
+  std::string html = absl::StrCat(
+      "<section><h2>What “", Escape(stage->name()),
+      "” found</h2><p class=\"note\">Dashed: the label. Solid: what the network found, with its "
+      "score.</p><div class=\"pictures\">");
+  for (const Picture& picture : *pictures) absl::StrAppend(&html, DrawPicture(picture, classes));
+  return absl::StrCat(html, "</div></section>");
+}
+
+std::string StageSection(const v1::Run& run) {
+  std::string html =
+      "<section><h2>Stages</h2><div class=\"wide\"><table><thead><tr><th>Stage</th><th>Kind</th>"
+      "<th>State</th><th>Time</th><th>Attempt</th><th class=\"text\">Remark</th></tr></thead><tbody>";
+  for (const v1::Run::Stage& stage : run.stages()) {
+    const bool timed = stage.has_start_time() && stage.has_end_time();
+    const std::string remark = stage.has_error() ? stage.error().message() : stage.reason();
+    absl::StrAppend(&html, "<tr><th>", Escape(stage.name()), "</th><td>", Escape(stage.kind()),
+                    "</td><td><span class=\"state ", StateName(stage.state()), "\">",
+                    StateName(stage.state()), "</span></td><td>",
+                    timed ? Took(stage.start_time(), stage.end_time()) : "–", "</td><td>",
+                    stage.attempt() > 0 ? absl::StrCat(stage.attempt()) : "–",
+                    "</td><td class=\"text\">", Escape(remark), "</td></tr>");
+  }
+  return absl::StrCat(html, "</tbody></table></div></section>");
+}
+
+std::string LineageSection(const ReportInput& input) {
+  std::string rows;
+  const auto add = [&rows](const std::string& stage, const char* role,
+                           const v1::Artifact& artifact) {
+    absl::StrAppend(&rows, "<tr><th>", Escape(stage), "</th><td>", role, " ",
+                    Escape(artifact.name()), "</td><td class=\"text\">", Escape(artifact.uri()),
+                    "</td><td>",
+                    artifact.size_bytes() > 0 ? ShortBytes(artifact.size_bytes()) : "–",
+                    "</td><td class=\"text\"><code>",
+                    artifact.sha256().empty() ? "–" : Escape(artifact.sha256()),
+                    "</code></td></tr>");
+  };
+  for (const v1::Run::Stage& stage : input.run.stages()) {
+    if (const auto inputs = input.inputs.find(stage.name()); inputs != input.inputs.end()) {
+      for (const v1::Artifact& artifact : inputs->second) add(stage.name(), "reads", artifact);
+    }
+    for (const v1::Artifact& artifact : stage.outputs()) add(stage.name(), "makes", artifact);
+  }
+  if (rows.empty()) return "";
+  return absl::StrCat(
+      "<section><h2>Lineage</h2><details><summary>What each stage read and made, with SHA-256"
+      "</summary><div class=\"wide\"><table><thead><tr><th>Stage</th><th>Artifact</th>"
+      "<th class=\"text\">Place</th><th>Size</th><th class=\"text\">SHA-256</th></tr></thead><tbody>",
+      rows, "</tbody></table></div></details></section>");
+}
+
+std::string Head(const v1::Run& run) {
+  const std::string title = absl::StrCat(Escape(run.pipeline()), " · ", Escape(run.name()));
+  std::string html = absl::StrCat(
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>",
+      title, "</title><style>", kPageStyle, "</style></head><body><main><header><h1>",
+      Escape(run.pipeline()), "</h1><p><span class=\"state ", StateName(run.state()), "\">",
+      StateName(run.state()), "</span> ", Escape(run.name()));
+  if (run.has_create_time()) absl::StrAppend(&html, " · started ", When(run.create_time()));
+  absl::StrAppend(&html, "</p>");
+  if (run.has_error()) {
+    absl::StrAppend(&html, "<p class=\"error\">", Escape(run.error().message()), "</p>");
+  }
+  return absl::StrCat(html, "</header>\n");
+}
+
+}  // namespace
+
+std::string ReportHtml(const ReportInput& input, const Ledger& ledger) {
+  return absl::StrCat(Head(input.run), LedgerSection(ledger), "\n", ChartSections(input), "\n",
+                      PictureSection(input, ledger.Classes()), "\n", StageSection(input.run), "\n",
+                      LineageSection(input), "</main></body></html>\n");
+}
+
+absl::Status WriteReport(const ReportInput& input, const std::string& folder) {
+  const Ledger ledger = MakeLedger(input.run, input.inputs);
+  TY_RETURN_IF_ERROR(MakeFolders(folder));
+  TY_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(folder, "ledger.json"), LedgerJson(ledger)));
+  return WriteFileAtomically(JoinPath(folder, "report.html"), ReportHtml(input, ledger));
+}
+
+}  // namespace trainyard::report
