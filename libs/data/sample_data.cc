@@ -64,8 +64,8 @@ Placed DrawPart(cv::Size size, Philox& random) {
   Placed placed;
   placed.part = static_cast<Part>(random.Below(kNames.size()));
   // Of the picture's shorter side; bolts are slim, so that theirs are longer.
-  const double longest = placed.part == Part::kBolt ? random.Uniform(0.26, 0.5)
-                                                    : random.Uniform(0.17, 0.36);
+  const double longest = placed.part == Part::kBolt ? random.Uniform(0.3, 0.52)
+                                                    : random.Uniform(0.2, 0.4);
   const double length = longest * std::min(size.width, size.height);
   placed.sprite = internal::PaintPart(placed.part, length, random.Uniform(0, 2 * kPi), random);
   const int half = placed.sprite.mask.cols / 2;

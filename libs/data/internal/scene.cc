@@ -101,11 +101,11 @@ void PaintNut(Sprite& sprite, cv::Point2d centre, double radius, double angle, P
   for (int i = 0; i < 6; ++i) {
     const std::vector<cv::Point> facet = {ToPoint(centre), outline[static_cast<size_t>(i)],
                                           outline[static_cast<size_t>((i + 1) % 6)]};
-    cv::fillConvexPoly(sprite.colour, facet, Scaled(metal, 0.72 + 0.2 * std::cos(i * kPi / 3)));
+    cv::fillConvexPoly(sprite.colour, facet, Scaled(metal, 0.66 + 0.28 * std::cos(i * kPi / 3)));
   }
-  cv::circle(sprite.colour, ToPoint(centre), cvRound(radius * 0.83), Scaled(metal, 1.06), -1);
-  const double hole = radius * random.Uniform(0.42, 0.52);
-  cv::circle(sprite.colour, ToPoint(centre), cvRound(hole * 1.16), Scaled(metal, 0.6), -1);
+  cv::circle(sprite.colour, ToPoint(centre), cvRound(radius * 0.78), Scaled(metal, 1.06), -1);
+  const double hole = radius * random.Uniform(0.33, 0.43);
+  cv::circle(sprite.colour, ToPoint(centre), cvRound(hole * 1.25), Scaled(metal, 0.5), -1);
   cv::circle(sprite.mask, ToPoint(centre), cvRound(hole), 0, -1);
 }
 
@@ -113,7 +113,7 @@ void PaintWasher(Sprite& sprite, cv::Point2d centre, double radius, double angle
   const cv::Scalar metal = Metal(random);
   // Not lying quite flat.
   const cv::Size outer(cvRound(radius), cvRound(radius * random.Uniform(0.86, 1.0)));
-  const double hole = random.Uniform(0.4, 0.58);
+  const double hole = random.Uniform(0.56, 0.7);
   const cv::Size inner(cvRound(outer.width * hole), cvRound(outer.height * hole));
   const double degrees = angle * 180 / kPi;
   const auto ellipse = [&](cv::Mat& target, cv::Size axes, const cv::Scalar& colour, int thickness) {
