@@ -15,6 +15,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
+#include "libs/data/ledger.h"
 
 namespace trainyard {
 namespace {
@@ -68,20 +69,7 @@ std::string TableLine(absl::string_view name, absl::string_view what, double val
 
 }  // namespace
 
-std::string JsonText(absl::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      absl::StrAppend(&out, "\\", absl::string_view(&c, 1));
-    } else if (code < 0x20) {
-      absl::StrAppendFormat(&out, "\\u%04x", code);
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out + "\"";
-}
+std::string JsonText(absl::string_view text) { return JsonQuote(text); }
 
 std::string JsonNumber(double value) {
   if (!std::isfinite(value)) return "null";
