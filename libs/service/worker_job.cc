@@ -1,10 +1,8 @@
 #include "libs/service/worker_job.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,22 +83,17 @@ bool IsLocked(const std::string& job_dir) {
 absl::Status WaitForPredecessor(const OperationContext& context, const std::string& job_dir,
                                 int64_t pid) {
   const absl::Time deadline = absl::Now() + kPredecessorPatience;
-  const int fd = pid > 0 ? pidfd_open(static_cast<pid_t>(pid), 0) : -1;
-  absl::Status status;
-  while (status.ok() && IsLocked(job_dir)) {
-    pollfd watched{fd, POLLIN, 0};  // poll ignores a negative descriptor
-    poll(&watched, 1, static_cast<int>(absl::ToInt64Milliseconds(kTailInterval)));
-    status = context.CheckStop();
-    if (status.ok() && absl::Now() > deadline) {
-      status = WithReason(
-          absl::AbortedError(absl::StrCat("another worker", pid > 0 ? absl::StrCat(" (process ", pid, ")") : "",
-                                          " holds '", job_dir,
-                                          "'; one results folder has one writer")),
-          "FOLDER_IN_USE");
+  while (IsLocked(job_dir)) {
+    TY_RETURN_IF_ERROR(context.CheckStop());
+    if (absl::Now() > deadline) {
+      return WithReason(absl::AbortedError(absl::StrCat("another worker (process ", pid, ") holds '",
+                                                        job_dir,
+                                                        "'; one results folder has one writer")),
+                        "FOLDER_IN_USE", {{"folder", job_dir}});
     }
+    worker::AwaitProcessEnd(static_cast<pid_t>(pid), kTailInterval);
   }
-  if (fd >= 0) close(fd);
-  return status;
+  return absl::OkStatus();
 }
 
 std::string LogTail(const std::string& path) {

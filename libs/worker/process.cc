@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -161,15 +161,11 @@ std::optional<int> Process::Poll() {
 std::optional<int> Process::Wait(absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
   if (Poll().has_value()) return status_;
-  const int fd = pidfd_open(pid_, 0);
   while (!Poll().has_value()) {
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) break;
-    const absl::Duration wait = fd >= 0 ? std::min(left, absl::Hours(1)) : std::min(left, kPollInterval);
-    pollfd watched{fd, POLLIN, 0};  // poll ignores a negative descriptor
-    poll(&watched, 1, static_cast<int>(absl::ToInt64Milliseconds(wait)) + 1);
+    AwaitProcessEnd(pid_, left);
   }
-  if (fd >= 0) close(fd);
   return status_;
 }
 
@@ -179,6 +175,15 @@ void Process::Terminate() {
 
 void Process::Kill() {
   if (!Poll().has_value()) kill(pid_, SIGKILL);
+}
+
+void AwaitProcessEnd(pid_t pid, absl::Duration timeout) {
+  // The C library's pidfd_open has no C++ linkage in this version.
+  const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  const absl::Duration wait = std::min(timeout, fd >= 0 ? absl::Hours(1) : kPollInterval);
+  pollfd watched{fd, POLLIN, 0};  // poll ignores a negative descriptor
+  poll(&watched, 1, static_cast<int>(absl::ToInt64Milliseconds(wait)) + 1);
+  if (fd >= 0) close(fd);
 }
 
 absl::StatusOr<std::string> FindProgram(const std::string& name) {

@@ -52,6 +52,10 @@ class Process {
 /// PATH. kNotFound names the places.
 absl::StatusOr<std::string> FindProgram(const std::string& name);
 
+/// Blocks until the process `pid` (a child or not) has ended or the time is over. May return early: look
+/// again at what you wait for. It does not reap.
+void AwaitProcessEnd(pid_t pid, absl::Duration timeout);
+
 /// "killed by signal 9", "exit code 1": for messages.
 std::string DescribeExit(int wait_status);
 

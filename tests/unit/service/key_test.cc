@@ -1,0 +1,48 @@
+#include "libs/service/key.h"
+
+#include <cstdlib>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/log.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+
+namespace trainyard::service {
+namespace {
+
+using ::testing::HasSubstr;
+using ::trainyard::testing::IsOkAndHolds;
+using ::trainyard::testing::StatusIs;
+using ::trainyard::testing::TemporaryFolder;
+
+TEST(ResolveKeyTest, TakesLiteralsVariablesAndFiles) {
+  const TemporaryFolder folder;
+  setenv("TRAINYARD_TEST_KEY", "from-variable", 1);
+  EXPECT_THAT(ResolveKey("nvidia_tlt"), IsOkAndHolds("nvidia_tlt"));
+  EXPECT_THAT(ResolveKey("env:TRAINYARD_TEST_KEY"), IsOkAndHolds("from-variable"));
+  EXPECT_THAT(ResolveKey("file:" + folder.Write("key", "from-file\r\n")), IsOkAndHolds("from-file"));
+  EXPECT_THAT(ResolveKey(""), IsOkAndHolds(""));
+  for (const char* key : {"nvidia_tlt", "from-variable", "from-file"}) {
+    EXPECT_EQ(Redact(key), "[redacted]");
+  }
+}
+
+TEST(ResolveKeyTest, SaysWhichReferenceLeadsNowhere) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(ResolveKey("env:TRAINYARD_NOT_SET"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("TRAINYARD_NOT_SET is not set")));
+  EXPECT_THAT(ResolveKey("file:/no/such/key"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("/no/such/key")));
+  EXPECT_THAT(ResolveKey("file:" + folder.Write("empty", "\n")),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("is empty")));
+}
+
+TEST(IsKeyReferenceTest, KnowsTheTwoForms) {
+  EXPECT_TRUE(IsKeyReference("env:KEY"));
+  EXPECT_TRUE(IsKeyReference("file:/run/secrets/key"));
+  EXPECT_FALSE(IsKeyReference("nvidia_tlt"));
+}
+
+}  // namespace
+}  // namespace trainyard::service

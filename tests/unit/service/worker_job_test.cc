@@ -1,0 +1,221 @@
+// Operations whose work is a real worker process.
+#include "libs/service/worker_job.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/files.h"
+#include "libs/service/client.h"
+#include "libs/worker/journal.h"
+#include "libs/worker/rpc_status.h"
+#include "tests/support/service_operations.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+#include "trainyard/v1/train.pb.h"
+
+namespace trainyard::service {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::trainyard::testing::AwaitDone;
+using ::trainyard::testing::AwaitOperation;
+using ::trainyard::testing::ContentOf;
+using ::trainyard::testing::IsOk;
+using ::trainyard::testing::StatusIs;
+using ::trainyard::testing::TemporaryFolder;
+using Metadata = v1::OperationMetadata;
+
+class WorkerJobTest : public ::testing::Test {
+ protected:
+  WorkerJobTest()
+      : workspace_(*Workspace::Create(folder_.Folder("work"))), job_dir_(folder_ / "work/run/.trainyard") {}
+  void SetUp() override { Restart(); }
+
+  void Restart() {
+    manager_.reset();
+    auto manager = OperationManager::Create(
+        {.service = "train", .replica = "r1", .state_dir = folder_ / "state", .threads = 3});
+    ASSERT_THAT(manager, IsOk());
+    manager_ = *std::move(manager);
+    manager_->AddStage(StageOf<v1::TrainRequest>(
+        "train", [this](const v1::TrainRequest& request) -> absl::StatusOr<StageRun> {
+          worker::WorkerJob job;
+          job.set_spec(request.stage().spec_text());
+          job.mutable_train()->set_results_dir(folder_ / "work/run");
+          return StageRun([this, job](OperationContext& context) {
+            return RunWorkerJob(context, job, {.program = TRAINYARD_FAKE_WORKER,
+                                               .job_dir = job_dir_,
+                                               .max_attempts = max_attempts_,
+                                               .workspace = &workspace_});
+          });
+        }));
+    ASSERT_THAT(manager_->Begin("host:1"), IsOk());
+  }
+
+  std::string StartOne(const std::string& spec, const std::string& key = "") {
+    v1::TrainRequest request;
+    request.mutable_stage()->set_spec_text(spec);
+    request.mutable_stage()->set_key(key);
+    const auto operation = manager_->Start("train", request);
+    EXPECT_THAT(operation, IsOk());
+    return operation.ok() ? operation->name() : "";
+  }
+  Metadata AwaitProgress(const std::string& name, double done) {
+    return MetadataOf(AwaitOperation(*manager_, name, [done](const Operation&, const Metadata& now) {
+      return now.progress().done() >= done;
+    }));
+  }
+  static pid_t PidIn(const Metadata& metadata) {
+    const std::vector<std::string> parts = absl::StrSplit(metadata.worker(), ':');
+    int pid = 0;
+    EXPECT_TRUE(parts.size() == 2 && absl::SimpleAtoi(parts[1], &pid)) << metadata.worker();
+    return pid;
+  }
+  std::string CheckpointLine() const {
+    return absl::StrCat("checkpoint ", folder_ / "work/run/epoch_1.tlt", "\n");
+  }
+
+  TemporaryFolder folder_;
+  Workspace workspace_;
+  std::string job_dir_;
+  int max_attempts_ = 1;
+  std::unique_ptr<OperationManager> manager_;
+};
+
+TEST_F(WorkerJobTest, EventsBecomeMetadataAndFinishedTheResult) {
+  const std::string model = folder_ / "work/run/last.tlt";
+  const Operation done = AwaitDone(
+      *manager_, StartOne(absl::StrCat("progress 1 4\nmetric mAP 0.5\nmetric mAP 0.75\n",
+                                       CheckpointLine(), "warn two boxes were left out\nwrite ", model,
+                                       " abc\noutput last ", model, " tlt\nnote fine\nprogress 4 4")));
+  const auto result = ResultOf(done);
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->outputs(0).uri(), "run/last.tlt");
+  EXPECT_EQ(result->outputs(0).size_bytes(), 3);
+  EXPECT_EQ(result->outputs(0).sha256().substr(0, 8), "ba7816bf");
+  EXPECT_EQ(result->notes(0), "fine");
+  const Metadata metadata = MetadataOf(done);
+  EXPECT_EQ(metadata.progress().done(), 4);
+  ASSERT_EQ(metadata.metrics_size(), 1);
+  EXPECT_EQ(metadata.metrics(0).value(), 0.75);
+  EXPECT_EQ(metadata.resume_uri(), "run/epoch_1.tlt");
+  EXPECT_EQ(metadata.log_uri(), "run/.trainyard/worker.log");
+  ASSERT_EQ(metadata.warnings_size(), 1);
+  EXPECT_EQ(metadata.warnings(0).message(), "two boxes were left out");
+}
+
+TEST_F(WorkerJobTest, TheWorkerGetsItsThreadsAndItsKey) {
+  const std::string out = folder_ / "work/out";
+  const std::string name =
+      StartOne(absl::StrCat("write ", out, " $KEY $THREADS $EPOCH"), "open-sesame-worker");
+  ASSERT_THAT(ResultOf(AwaitDone(*manager_, name)), IsOk());
+  EXPECT_EQ(ContentOf(out), "open-sesame-worker 3 1");
+}
+
+TEST_F(WorkerJobTest, AWorkersFailureKeepsItsCode) {
+  const Operation done = AwaitDone(*manager_, StartOne("fail 3 the key does not open the model"));
+  EXPECT_THAT(ResultOf(done), StatusIs(absl::StatusCode::kInvalidArgument,
+                                       HasSubstr("the key does not open the model")));
+}
+
+TEST_F(WorkerJobTest, AKilledWorkerIsInternalAndSaysHow) {
+  const std::string name = StartOne(CheckpointLine() + "log about to divide\nprogress 1 4\nwait");
+  const Metadata metadata = AwaitProgress(name, 1);
+  ASSERT_EQ(kill(PidIn(metadata), SIGKILL), 0);
+  const Operation done = AwaitDone(*manager_, name);
+  EXPECT_THAT(ResultOf(done),
+              StatusIs(absl::StatusCode::kInternal,
+                       AllOf(HasSubstr("trainyard-fake-worker was killed by signal 9"),
+                             HasSubstr("about to divide"))));
+  EXPECT_EQ(ReasonOf(ResultOf(done).status()), "WORKER_CRASHED");
+  EXPECT_EQ(MetadataOf(done).resume_uri(), "run/epoch_1.tlt");
+}
+
+TEST_F(WorkerJobTest, AKilledWorkerIsStartedAgainFromItsCheckpointWhenAllowed) {
+  max_attempts_ = 2;
+  const std::string out = folder_ / "work/out";
+  const std::string name = StartOne(absl::StrCat("@1 ", CheckpointLine(), "@1 kill\n@2 write ", out,
+                                                 " $RESUME $EPOCH"));
+  const Operation done = AwaitDone(*manager_, name);
+  EXPECT_THAT(ResultOf(done), IsOk());
+  EXPECT_EQ(ContentOf(out), absl::StrCat(folder_ / "work/run/epoch_1.tlt", " 2"));
+  EXPECT_EQ(MetadataOf(done).attempt(), 2);
+}
+
+TEST_F(WorkerJobTest, ACancelStopsTheWorkerWithinTwoSeconds) {
+  const std::string name = StartOne(CheckpointLine() + "progress 1 4\nwait");
+  AwaitProgress(name, 1);
+  const absl::Time before = absl::Now();
+  ASSERT_THAT(manager_->Cancel(name), IsOk());
+  const Operation done = AwaitDone(*manager_, name);
+  EXPECT_LT(absl::Now() - before, absl::Seconds(2));
+  EXPECT_EQ(MetadataOf(done).state(), Metadata::CANCELLED);
+  EXPECT_EQ(MetadataOf(done).resume_uri(), "run/epoch_1.tlt");
+}
+
+TEST_F(WorkerJobTest, AWorkerThatDoesNotListenIsKilledWithinTwoSeconds) {
+  const std::string name = StartOne("progress 1 4\nhang");
+  const pid_t pid = PidIn(AwaitProgress(name, 1));
+  const absl::Time before = absl::Now();
+  ASSERT_THAT(manager_->Cancel(name), IsOk());
+  const Operation done = AwaitDone(*manager_, name);
+  EXPECT_LT(absl::Now() - before, absl::Seconds(2));
+  EXPECT_EQ(MetadataOf(done).state(), Metadata::CANCELLED);
+  EXPECT_EQ(kill(pid, 0), -1);
+}
+
+TEST_F(WorkerJobTest, ARestartGoesOnFromTheCheckpoint) {
+  const std::string out = folder_ / "work/out";
+  const std::string name = StartOne(absl::StrCat("@1 ", CheckpointLine(), "@1 progress 1 4\n@1 wait\n",
+                                                 "write ", out, " $RESUME $EPOCH"));
+  AwaitProgress(name, 1);
+  Restart();
+  const Operation done = AwaitDone(*manager_, name);
+  EXPECT_THAT(ResultOf(done), IsOk());
+  EXPECT_EQ(ContentOf(out), absl::StrCat(folder_ / "work/run/epoch_1.tlt", " 2"));
+  EXPECT_EQ(MetadataOf(done).attempt(), 2);
+}
+
+TEST_F(WorkerJobTest, ANewOperationInAUsedFolderBeginsFresh) {
+  ASSERT_THAT(ResultOf(AwaitDone(*manager_, StartOne(CheckpointLine()))), IsOk());
+  const std::string out = folder_ / "work/out";
+  ASSERT_THAT(ResultOf(AwaitDone(*manager_, StartOne(absl::StrCat("write ", out, " [$RESUME] $EPOCH")))),
+              IsOk());
+  EXPECT_EQ(ContentOf(out), "[] 2");
+}
+
+TEST_F(WorkerJobTest, AFolderThatAnotherOperationUsedSinceIsLeftAlone) {
+  const std::string name = StartOne("progress 1 4\nwait");
+  AwaitProgress(name, 1);
+  manager_.reset();
+  worker::WorkerEvent event;
+  event.mutable_progress()->set_done(1);
+  ASSERT_THAT((*worker::Journal::Open(job_dir_, 9))->Append(event), IsOk());
+  Restart();
+  EXPECT_THAT(ResultOf(AwaitDone(*manager_, name)),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another operation")));
+}
+
+TEST_F(WorkerJobTest, AProgramThatIsMissingIsNamed) {
+  manager_.reset();
+  manager_ = *OperationManager::Create({.service = "train", .state_dir = folder_ / "state"});
+  manager_->AddStage(StageOf<v1::TrainRequest>(
+      "train", [](const v1::TrainRequest&) -> absl::StatusOr<StageRun> {
+        return StageRun([](OperationContext& context) {
+          return RunWorkerJob(context, {}, {.program = "trainyard-no-such-worker"});
+        });
+      }));
+  ASSERT_THAT(manager_->Begin(""), IsOk());
+  EXPECT_THAT(ResultOf(AwaitDone(*manager_, StartOne(""))),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("trainyard-no-such-worker")));
+}
+
+}  // namespace
+}  // namespace trainyard::service
