@@ -1,12 +1,14 @@
 #include "libs/models/transfer.h"
 
-#include <set>
+#include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/detection/anchors.h"
+#include "libs/graph/reach.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard {
@@ -21,21 +23,6 @@ bool HasWeights(const Graph& graph, const onnx::NodeProto& node) {
   return false;
 }
 
-/// Convolutions behind which another one comes: all but the heads. Their width is theirs to choose.
-std::set<std::string> InnerConvolutions(const Graph& graph) {
-  std::set<std::string> inner;
-  std::set<std::string> read_by_conv;  // values from which a convolution can be reached
-  for (auto it = graph.nodes().rbegin(); it != graph.nodes().rend(); ++it) {
-    const onnx::NodeProto& node = **it;
-    bool reaches = false;
-    for (const std::string& output : node.output()) reaches |= read_by_conv.contains(output);
-    const bool weighted = node.op_type() == "Conv" || node.op_type() == "Gemm";
-    if (weighted && reaches) inner.insert(node.name());
-    if (weighted || reaches) read_by_conv.insert(node.input().begin(), node.input().end());
-  }
-  return inner;
-}
-
 bool SameLayers(const Graph& a, const Graph& b) {
   if (a.nodes().size() != b.nodes().size()) return false;
   for (const onnx::NodeProto* node : a.nodes()) {
@@ -48,8 +35,10 @@ bool SameLayers(const Graph& a, const Graph& b) {
 absl::StatusOr<bool> IsPruned(const Model& from, const Model& to) {
   if (from.record.training().pruned()) return true;
   if (!SameLayers(from.graph, to.graph)) return false;
-  for (const std::string& name : InnerConvolutions(to.graph)) {
+  // Heads have no layer behind them: their width is the number of classes, not what pruning left.
+  for (const std::string& name : NodesBefore(to.graph, {"Conv", "Gemm"})) {
     const onnx::NodeProto& ours = *to.graph.FindNode(name);
+    if (ours.op_type() != "Conv") continue;
     const onnx::NodeProto& theirs = *from.graph.FindNode(name);
     if (!to.graph.HasInitializer(ours.input(1)) || !from.graph.HasInitializer(theirs.input(1))) {
       continue;

@@ -71,7 +71,7 @@ class GraphInterpreter {
   Tensor Zip(const onnx::NodeProto& node, F f) {
     const Tensor &a = In(node, 0), &b = In(node, 1);
     Tensor y = a.Clone();
-    const bool per_channel = b.rank() == 4 && b.dim(2) == 1 && b.dim(3) == 1;
+    const bool per_channel = b.rank() >= 3 && b.dim(-2) == 1 && b.dim(-1) == 1;
     const int64_t plane = per_channel ? a.dim(2) * a.dim(3) : 1;
     for (int64_t i = 0; i < a.size(); ++i) {
       const int64_t j = b.size() == 1 ? 0 : (i / plane) % b.size();

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "libs/graph/graph.h"
+
+namespace trainyard {
+
+/// A run of channels in a value: all `width` channels of one layer, each `repeat` places long (more
+/// than one after a Flatten). A layer of kFixedChannels stands for channels that nobody may remove.
+inline constexpr int kFixedChannels = -1;
+struct ChannelRun {
+  int layer = kFixedChannels;
+  int64_t width = 0;
+  int64_t repeat = 1;
+  bool operator==(const ChannelRun&) const = default;
+};
+
+/// What lies along axis 1 of a value, in order. Empty: the value has no such axis.
+using Channels = std::vector<ChannelRun>;
+
+/// A layer whose filters can be scored: Conv, depthwise Conv, Gemm, MatMul with constant weights.
+struct ScoredLayer {
+  std::string name;
+  std::string kernel;
+  /// The axis of `kernel` along which the filters lie, and their number.
+  int64_t axis = 0;
+  int64_t channels = 0;
+};
+
+/// Along `axis` the initializer holds one place for each of `channels`; `reader` is the node.
+struct ChannelSlice {
+  std::string initializer;
+  int64_t axis = 0;
+  Channels channels;
+  std::string reader;
+};
+
+/// A node that cannot follow when `input`, what it reads, loses channels: it has no channel rule.
+struct ChannelBarrier {
+  /// "node 'permute' (Transpose)".
+  std::string description;
+  Channels input;
+};
+
+/// Where the channels of every layer of a graph go: who must keep the same ones, which weights hold
+/// them, who cannot bear a loss. Knows nothing of scores.
+///
+/// Rules: Conv, Gemm and MatMul begin new channels; a depthwise Conv, BatchNormalization, activations,
+/// pooling, Pad, Resize, Dropout, Identity and Cast pass theirs on; Add, Sub, Mul, Div, Max, Min, Mean,
+/// Sum, Pow and PRelu make those of their operands agree; Concat on axis 1 puts them side by side;
+/// Flatten on axis 1 (also Reshape to [0, -1]) makes runs of them; ConvTranspose with one group takes
+/// fewer and makes all of its own. Every other node is a barrier.
+///
+/// Fixed, with all layers that must agree with them: layers in `excluded`, layers with no Conv,
+/// ConvTranspose, Gemm or MatMul behind them (heads), channels of graph inputs and outputs, and what a
+/// barrier in `excluded` reads.
+class ChannelMap {
+ public:
+  /// kInvalidArgument when shapes contradict each other or weights do not fit what they are applied to.
+  static absl::StatusOr<ChannelMap> Trace(const Graph& graph, const std::set<std::string>& excluded);
+
+  /// In the order of the graph.
+  const std::vector<ScoredLayer>& layers() const { return layers_; }
+  /// Layers that keep the same channels, each group and the groups by their first layer.
+  std::vector<std::vector<int>> Groups() const;
+  /// The first layer of the group that `layer` belongs to.
+  int GroupOf(int layer) const;
+  bool IsFixed(int layer) const { return fixed_[GroupOf(layer)]; }
+
+  const std::vector<ChannelSlice>& slices() const { return slices_; }
+  const std::vector<ChannelBarrier>& barriers() const { return barriers_; }
+  /// Depthwise nodes and what lies in them: their `group` attribute is the number of channels.
+  const std::vector<std::pair<std::string, Channels>>& depthwise() const { return depthwise_; }
+
+ private:
+  friend class ChannelTracer;
+  std::vector<ScoredLayer> layers_;
+  /// Union-find: the parent of each layer, a lower index or itself; `fixed_` holds at the roots.
+  std::vector<int> parent_;
+  std::vector<bool> fixed_;
+  std::vector<ChannelSlice> slices_;
+  std::vector<ChannelBarrier> barriers_;
+  std::vector<std::pair<std::string, Channels>> depthwise_;
+};
+
+/// The places along an axis that stay, ascending, when layer i keeps `kept[i]` (indices of its
+/// channels, ascending). Fixed runs stay whole.
+std::vector<int64_t> PlacesKept(const Channels& channels,
+                                const std::vector<std::vector<int64_t>>& kept);
+
+/// Places along the axis before anything goes.
+int64_t PlaceCount(const Channels& channels);
+
+}  // namespace trainyard

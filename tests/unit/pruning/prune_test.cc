@@ -1,0 +1,254 @@
+#include "libs/pruning/prune.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/graph/builder.h"
+#include "onnx/onnx_pb.h"
+#include "tests/support/graph_interpreter.h"
+#include "tests/support/status_matchers.h"
+
+namespace trainyard {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::trainyard::testing::GraphInterpreter;
+using ::trainyard::testing::IsOk;
+using ::trainyard::testing::MaxDifference;
+using ::trainyard::testing::StatusIs;
+using ::trainyard::testing::Wavy;
+
+/// A 1 x 1 kernel whose filters have the given norms: all in the first input channel.
+Tensor KernelOf(int64_t in, const std::vector<float>& norms) {
+  Tensor kernel = Tensor::Zeros(DType::kFloat32, {static_cast<int64_t>(norms.size()), in, 1, 1});
+  for (size_t c = 0; c < norms.size(); ++c) kernel.data<float>()[c * in] = norms[c];
+  return kernel;
+}
+
+BatchNormParameters PlainNorm(int64_t channels) {
+  return {.gamma = Wavy({channels}, 1),
+          .beta = Tensor::Zeros(DType::kFloat32, {channels}),
+          .mean = Tensor::Zeros(DType::kFloat32, {channels}),
+          .variance = Tensor::Of<float>({channels}, std::vector<float>(channels, 1.0f))};
+}
+
+/// The mini network of the reference: A, then B and a shortcut S that are added, then a head.
+Model MiniNetwork() {
+  GraphBuilder builder("mini");
+  std::string x = builder.Input("Input", {-1, 3, 2, 2});
+  x = builder.Conv("A", x, KernelOf(3, {4, 1, 3, 0.5f}), Wavy({4}), {});
+  x = builder.Relu("A_relu", builder.BatchNorm("A_bn", x, PlainNorm(4)));
+  std::string b = builder.Conv("B", x, KernelOf(4, {2, 6, 1, 3}), std::nullopt, {});
+  b = builder.BatchNorm("B_bn", b, PlainNorm(4));
+  std::string s = builder.Conv("S", x, KernelOf(4, {5, 1, 4, 0.5f}), std::nullopt, {});
+  s = builder.BatchNorm("S_bn", s, PlainNorm(4));
+  x = builder.Relu("relu", builder.Add("add", b, s));
+  builder.Output(builder.Conv("Head", x, Wavy({2, 4, 1, 1}), Wavy({2}), {}), {-1, 2, 2, 2});
+  return {*std::move(builder).Finish(), {}};
+}
+
+PruneOptions Fine(double threshold, Equalization equalization = Equalization::kUnion) {
+  return {.equalization = equalization,
+          .granularity = 1,
+          .threshold = threshold,
+          .min_filters = 0};
+}
+
+int64_t Kept(const PruneResult& result, const std::string& layer) {
+  for (const PrunedLayer& row : result.layers) {
+    if (row.name == layer) return row.channels_after;
+  }
+  return -1;
+}
+
+class MiniNetworkTest : public ::testing::Test {
+ protected:
+  PruneResult Run(Equalization how) {
+    PruneOptions options{.equalization = how, .granularity = 2, .threshold = 0.5, .min_filters = 1};
+    options.excluded_layers = {"Head"};
+    absl::StatusOr<PruneResult> result = Prune(MiniNetwork(), options);
+    EXPECT_THAT(result, IsOk());
+    return *std::move(result);
+  }
+};
+
+TEST_F(MiniNetworkTest, UnionKeepsAllOfThePair) {
+  const PruneResult result = Run(Equalization::kUnion);
+  EXPECT_EQ(result.parameters_before, 106);
+  EXPECT_EQ(result.parameters_after, 74);
+  EXPECT_NEAR(result.ratio, 0.69811320754, 1e-10);
+  EXPECT_EQ(Kept(result, "A"), 2);
+  EXPECT_EQ(Kept(result, "B"), 4);
+  EXPECT_TRUE(result.model.record.training().pruned());
+  // A keeps filters 0 and 2: norms 4 and 3.
+  const Tensor kernel = *result.model.graph.Initializer("A/kernel");
+  EXPECT_THAT(kernel.data<float>(), ElementsAre(4, 0, 0, 3, 0, 0));
+}
+
+TEST_F(MiniNetworkTest, TheOtherCriteriaKeepTwo) {
+  const std::vector<std::pair<Equalization, std::vector<float>>> cases = {
+      {Equalization::kIntersection, {2, 6}},    // {0, 1} of B
+      {Equalization::kArithmeticMean, {2, 6}},
+      {Equalization::kGeometricMean, {2, 6}}};
+  for (const auto& [how, norms_of_b] : cases) {
+    const PruneResult result = Run(how);
+    EXPECT_EQ(result.parameters_after, 46);
+    EXPECT_NEAR(result.ratio, 0.43396226415, 1e-10);
+    const Tensor b = *result.model.graph.Initializer("B/kernel");
+    EXPECT_THAT(b.shape(), ElementsAre(2, 2, 1, 1));
+    EXPECT_THAT(b.data<float>(), ElementsAre(norms_of_b[0], 0, norms_of_b[1], 0));
+    EXPECT_EQ(result.model.graph.Initializer("Head/kernel")->dim(1), 2);
+    EXPECT_EQ(result.model.graph.Initializer("B_bn/gamma")->size(), 2);
+  }
+}
+
+TEST_F(MiniNetworkTest, TellsWhatBecameOfEachLayer) {
+  const PruneResult result = Run(Equalization::kIntersection);
+  ASSERT_EQ(result.layers.size(), 4u);
+  EXPECT_EQ(result.layers[1].name, "B");
+  EXPECT_EQ(result.layers[2].name, "S");
+  EXPECT_EQ(result.layers[2].group, "B");
+  EXPECT_EQ(result.layers[2].channels_before, 4);
+  EXPECT_EQ(result.layers[2].channels_after, 2);
+  EXPECT_TRUE(result.layers[3].fixed);
+  // 4 places; A 3x4, B and S 4x4, Head 4x2 before; 3x2, 2x2, 2x2, 2x2 after.
+  EXPECT_EQ(result.macs_before, 4 * (12 + 16 + 16 + 8));
+  EXPECT_EQ(result.macs_after, 4 * (6 + 4 + 4 + 4));
+}
+
+TEST(PruneTest, BelowEveryScoreNothingChanges) {
+  const Model model = MiniNetwork();
+  absl::StatusOr<PruneResult> result = Prune(model, Fine(-0.1));
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->ratio, 1);
+  EXPECT_EQ(result->model.graph.Serialize(), model.graph.Serialize());
+  EXPECT_FALSE(result->model.record.training().pruned());
+}
+
+TEST(PruneTest, AnExcludedLayerKeepsItsFiltersAndLosesItsInputs) {
+  PruneOptions options = Fine(0.5, Equalization::kIntersection);
+  options.excluded_layers = {"S"};
+  absl::StatusOr<PruneResult> result = Prune(MiniNetwork(), options);
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->model.graph.Initializer("S/kernel")->shape(), (Shape{4, 2, 1, 1}));
+  EXPECT_EQ(result->model.graph.Initializer("B/kernel")->shape(), (Shape{4, 2, 1, 1}));
+}
+
+TEST(PruneTest, AnUnknownExcludedNameIsAWarningWithTheNearestOne) {
+  PruneOptions options = Fine(0.5);
+  options.excluded_layers = {"Haed", "A"};
+  absl::StatusOr<PruneResult> result = Prune(MiniNetwork(), options);
+  ASSERT_THAT(result, IsOk());
+  ASSERT_EQ(result->warnings.size(), 1u);
+  EXPECT_THAT(result->warnings[0], HasSubstr("names 'Haed', which the model does not have"));
+  EXPECT_EQ(Kept(*result, "A"), 4);
+}
+
+TEST(PruneTest, NamesEveryOptionThatIsWrong) {
+  const PruneOptions options{.granularity = 0, .threshold = NAN, .min_filters = -3};
+  EXPECT_THAT(Prune(MiniNetwork(), options),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("granularity is 0"), HasSubstr("threshold is nan"),
+                             HasSubstr("min_filters is -3"))));
+}
+
+/// Sets the filters of a convolution that an odd number divides to zero: they then make nothing.
+void Kill(Graph& graph, const std::string& kernel, const std::vector<int64_t>& filters,
+          int64_t axis = 0) {
+  Tensor tensor = *graph.Initializer(kernel);
+  int64_t inner = 1;
+  for (int64_t i = axis + 1; i < tensor.rank(); ++i) inner *= tensor.dim(i);
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    const int64_t filter = i / inner % tensor.dim(axis);
+    if (std::count(filters.begin(), filters.end(), filter) > 0) tensor.data<float>()[i] = 0;
+  }
+  ASSERT_THAT(graph.SetInitializer(kernel, tensor), IsOk());
+}
+
+/// With threshold 0 exactly the dead filters go, and as they made nothing, the outputs stay.
+TEST(PruneTest, RemovingFiltersThatMakeNothingChangesNoOutput) {
+  GraphBuilder builder("net");
+  std::string x = builder.Input("Input", {-1, 3, 6, 6});
+  x = builder.Conv("a", x, Wavy({6, 3, 3, 3}), std::nullopt, {.stride = 2, .pad = 1});
+  x = builder.Relu("a_relu", builder.BatchNorm("a_bn", x, PlainNorm(6)));
+  std::string d = builder.Conv("dw", x, Wavy({6, 1, 3, 3}, 2), std::nullopt, {.pad = 1, .group = 6});
+  d = builder.Conv("pw", d, Wavy({5, 6, 1, 1}, 3), std::nullopt, {});
+  const std::string e = builder.Conv("e", x, Wavy({4, 6, 1, 1}, 4), std::nullopt, {});
+  x = builder.MaxPool("pool", builder.Concat("both", {d, e}, 1), 2, {.stride = 1});
+  x = builder.Node("Mul", "scaled", {x, builder.Initializer("scale", Wavy({9, 1, 1}, 5))});
+  x = builder.Node("Flatten", "flat", {x}, {{"axis", int64_t{1}}});
+  x = builder.Relu("fc1_relu", builder.Node("Gemm", "fc1", {x, builder.Initializer("fc1/kernel", Wavy({36, 7}, 6))}));
+  x = builder.Node("Gemm", "fc2",
+                   {x, builder.Initializer("fc2/kernel", Wavy({3, 7}, 7)),
+                    builder.Initializer("fc2/bias", Wavy({3}, 8))},
+                   {{"transB", int64_t{1}}});
+  builder.Output(x, {-1, 3});
+  Model model{*std::move(builder).Finish(), {}};
+  Kill(model.graph, "a/kernel", {1, 4});
+  Kill(model.graph, "dw/kernel", {1, 4});
+  Kill(model.graph, "pw/kernel", {0, 3});
+  Kill(model.graph, "e/kernel", {3});
+  Kill(model.graph, "fc1/kernel", {2, 6}, 1);
+
+  absl::StatusOr<PruneResult> result = Prune(model, Fine(0));
+  ASSERT_THAT(result, IsOk());
+  const Graph& pruned = result->model.graph;
+  EXPECT_EQ(pruned.Initializer("a/kernel")->dim(0), 4);
+  EXPECT_EQ(pruned.Initializer("dw/kernel")->shape(), (Shape{4, 1, 3, 3}));
+  EXPECT_EQ(IntAttribute(*pruned.FindNode("dw"), "group", 0), 4);
+  EXPECT_EQ(pruned.Initializer("scale")->shape(), (Shape{6, 1, 1}));
+  EXPECT_EQ(pruned.Initializer("fc1/kernel")->shape(), (Shape{24, 5}));
+  EXPECT_EQ(pruned.Initializer("fc2/kernel")->shape(), (Shape{3, 5}));
+
+  const Tensor input = Wavy({2, 3, 6, 6}, 9);
+  EXPECT_LT(MaxDifference(GraphInterpreter(model.graph).Run("Input", input, "fc2"),
+                          GraphInterpreter(pruned).Run("Input", input, "fc2")),
+            1e-5);
+}
+
+Model ReshapedNetwork() {
+  GraphBuilder builder("net");
+  std::string x = builder.Input("Input", {-1, 3, 2, 2});
+  x = builder.Conv("a", x, KernelOf(3, {4, 1, 3, 0.5f}), std::nullopt, {});
+  x = builder.Transpose("permute", builder.Relu("relu", x), {0, 2, 3, 1});
+  x = builder.Transpose("back", x, {0, 3, 1, 2});
+  builder.Output(builder.Conv("Head", x, Wavy({2, 4, 1, 1}), Wavy({2}), {}), {-1, 2, 2, 2});
+  return {*std::move(builder).Finish(), {}};
+}
+
+TEST(PruneTest, ANodeWithoutARuleBehindAPrunedLayerIsUnimplementedByName) {
+  EXPECT_THAT(Prune(ReshapedNetwork(), Fine(0.5)),
+              StatusIs(absl::StatusCode::kUnimplemented,
+                       AllOf(HasSubstr("node 'permute' (Transpose)"),
+                             HasSubstr("the pruned layer 'a'"),
+                             HasSubstr("list it in excluded_layers"))));
+}
+
+TEST(PruneTest, ListingThatNodeHelps) {
+  PruneOptions options = Fine(0.5);
+  options.excluded_layers = {"permute"};
+  absl::StatusOr<PruneResult> result = Prune(ReshapedNetwork(), options);
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->ratio, 1);
+}
+
+TEST(PruneTest, ANodeWithoutARuleBehindAnUnprunedLayerIsFine) {
+  EXPECT_THAT(Prune(ReshapedNetwork(), Fine(0.1)), IsOk());
+}
+
+TEST(PruneTest, AModelCanBePrunedAgain) {
+  absl::StatusOr<PruneResult> once = Prune(MiniNetwork(), Fine(0.2, Equalization::kIntersection));
+  ASSERT_THAT(once, IsOk());
+  absl::StatusOr<PruneResult> twice =
+      Prune(once->model, Fine(0.5, Equalization::kIntersection));
+  ASSERT_THAT(twice, IsOk());
+  EXPECT_LT(twice->parameters_after, once->parameters_after);
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,91 @@
+#include <algorithm>
+#include <map>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/models/ssd/ssd_builder.h"
+#include "libs/pruning/prune.h"
+#include "onnx/onnx_pb.h"
+#include "tests/support/status_matchers.h"
+
+namespace trainyard {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
+using ::trainyard::testing::IsOk;
+
+Model Ssd(int depth) {
+  return {*BuildSsdGraph({.depth = depth, .width = 300, .height = 300, .classes = 3}, 42), {}};
+}
+
+std::map<std::string, std::vector<std::string>> GroupsOf(const PruneResult& result) {
+  std::map<std::string, std::vector<std::string>> groups;
+  for (const PrunedLayer& layer : result.layers) groups[layer.group].push_back(layer.name);
+  return groups;
+}
+
+TEST(SsdPruningTest, CouplesOnlyTheTwoEndsOfEachUnit) {
+  absl::StatusOr<PruneResult> result = Prune(Ssd(10), {});
+  ASSERT_THAT(result, IsOk());
+  std::vector<std::vector<std::string>> coupled;
+  for (const auto& [first, members] : GroupsOf(*result)) {
+    if (members.size() > 1) coupled.push_back(members);
+  }
+  EXPECT_THAT(coupled,
+              UnorderedElementsAre(ElementsAre("block_1a_conv_2", "block_1a_conv_shortcut"),
+                                   ElementsAre("block_2a_conv_2", "block_2a_conv_shortcut"),
+                                   ElementsAre("block_3a_conv_2", "block_3a_conv_shortcut"),
+                                   ElementsAre("block_4a_conv_2", "block_4a_conv_shortcut")));
+  // conv1, four units of three, four expansion blocks of two, six pairs of heads.
+  EXPECT_EQ(result->layers.size(), 1u + 12 + 8 + 12);
+}
+
+TEST(SsdPruningTest, OnlyTheHeadsAreFixed) {
+  absl::StatusOr<PruneResult> result = Prune(Ssd(18), {.threshold = 0.95});
+  ASSERT_THAT(result, IsOk());
+  for (const PrunedLayer& layer : result->layers) {
+    const bool head = layer.name.rfind("ssd_conf", 0) == 0 || layer.name.rfind("ssd_loc", 0) == 0;
+    EXPECT_EQ(layer.fixed, head) << layer.name;
+    EXPECT_TRUE(!head || layer.channels_before == layer.channels_after) << layer.name;
+  }
+}
+
+TEST(SsdPruningTest, ThePrunedGraphIsWholeAndAnswersInTheSameShape) {
+  const Model model = Ssd(10);
+  // Above every score all layers shrink to the minimum: 16, a multiple of 8.
+  absl::StatusOr<PruneResult> result = Prune(model, {.threshold = 1});
+  ASSERT_THAT(result, IsOk());
+  const Graph& graph = result->model.graph;
+  ASSERT_THAT(graph.Check(), IsOk());
+  const auto shapes = graph.InferShapes();
+  ASSERT_THAT(shapes, IsOk());
+  EXPECT_THAT(shapes->at("mbox_conf"), ElementsAre(-1, 8744, 4));
+  EXPECT_THAT(shapes->at("mbox_loc"), ElementsAre(-1, 8744, 4));
+  EXPECT_THAT(shapes->at("block_4a_relu"), ElementsAre(-1, 16, 19, 19));
+  EXPECT_THAT(graph.Initializer("ssd_conf_1/kernel")->shape(), ElementsAre(24, 16, 3, 3));
+  EXPECT_THAT(graph.Initializer("bn_conv1/moving_variance")->shape(), ElementsAre(16));
+  EXPECT_THAT(graph.Initializer("ssd_expand_block_1_conv_0/bias")->shape(), ElementsAre(16));
+  EXPECT_EQ(graph.nodes().size(), model.graph.nodes().size());
+  EXPECT_EQ(graph.InitializerNames(), model.graph.InitializerNames());
+  EXPECT_LT(result->ratio, 0.05);
+  EXPECT_LT(*result->macs_after, *result->macs_before / 4);
+}
+
+TEST(SsdPruningTest, CountsKeepTheirPromises) {
+  for (const int64_t granularity : {1, 8, 24}) {
+    PruneOptions options{.granularity = granularity, .threshold = 0.93, .min_filters = 20};
+    absl::StatusOr<PruneResult> result = Prune(Ssd(10), options);
+    ASSERT_THAT(result, IsOk());
+    EXPECT_LT(result->ratio, 1);
+    for (const PrunedLayer& layer : result->layers) {
+      EXPECT_GE(layer.channels_after, std::min<int64_t>(20, layer.channels_before)) << layer.name;
+      EXPECT_TRUE(layer.channels_after % granularity == 0 ||
+                  layer.channels_after == layer.channels_before)
+          << layer.name << " keeps " << layer.channels_after;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace trainyard
