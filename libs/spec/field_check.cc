@@ -47,8 +47,8 @@ bool Range::Holds(double value) const {
 }
 
 std::string Range::Text() const {
-  if (most == kInfinity) return absl::StrFormat("%s %g", open_least ? "above" : "at least", least);
-  return absl::StrFormat("a number in %c%g, %g%c", open_least ? '(' : '[', least, most,
+  if (most == kInfinity) return absl::StrFormat("%s %.10g", open_least ? "above" : "at least", least);
+  return absl::StrFormat("a number in %c%.10g, %.10g%c", open_least ? '(' : '[', least, most,
                          open_most ? ')' : ']');
 }
 

@@ -189,7 +189,7 @@ TEST(LoadExperimentTest, NamesValuesOutOfRange) {
       {"ssd_config.alpha = -1", "ssd_config.alpha is -1; expected at least 0"},
       {"ssd_config.pos_iou_thresh = 1.5", "is 1.5; expected a number in [0, 1]"},
       {"ssd_config.freeze_blocks = [0, 5]", "ssd_config.freeze_blocks[1] is 5; expected a block"},
-      {"training_config.batch_size_per_gpu = 0", "is 0; expected a number in [1, 1e+06]"},
+      {"training_config.batch_size_per_gpu = 0", "is 0; expected a number in [1, 1000000]"},
       {"training_config.num_epochs = 0", "training_config.num_epochs is 0"},
       {"training_config.n_workers = 5000", "is 5000; expected a number in [0, 1024]"},
       {"training_config.regularizer.weight = 1", "is 1; expected a number in (0, 1)"},
