@@ -24,6 +24,8 @@ struct Rule {
 };
 
 constexpr absl::string_view kSsdIgnores = "SSD ignores it, in TAO too";
+constexpr absl::string_view kRecordsHoldNumbers =
+    "it goes by class names, and SSD's records hold class numbers, in TAO too";
 
 // Everything that is not named here is supported.
 constexpr Rule kRules[] = {
@@ -68,10 +70,16 @@ constexpr Rule kRules[] = {
     {"dataset.v1.KITTIConfig.calibrations_dir", FieldSupport::kNoEffect, Use::kWhenSet, kSsdIgnores},
     {"dataset.v1.KITTIConfig.kitti_sequence_to_frames_file", FieldSupport::kNoEffect,
      Use::kWhenNotNeutral, "only conversion by sequences reads it"},
-    {"dataset.v1.SampleModifierConfig.max_training_samples", FieldSupport::kUnimplemented,
-     Use::kWhenNotNeutral, "limiting the samples of a fold"},
-    {"dataset.v1.SampleModifierConfig", FieldSupport::kNoEffect, Use::kWhenSet,
-     "SSD's records make it ineffective, in TAO too"},
+    {"dataset.v1.SampleModifierConfig.filter_samples_containing_only", FieldSupport::kNoEffect,
+     Use::kWhenSet, kRecordsHoldNumbers},
+    {"dataset.v1.SampleModifierConfig.dominant_target_classes", FieldSupport::kNoEffect,
+     Use::kWhenSet, kRecordsHoldNumbers},
+    {"dataset.v1.SampleModifierConfig.minimum_target_class_imbalance", FieldSupport::kNoEffect,
+     Use::kWhenSet, kRecordsHoldNumbers},
+    {"dataset.v1.SampleModifierConfig.num_duplicates", FieldSupport::kNoEffect, Use::kWhenSet,
+     kRecordsHoldNumbers},
+    {"dataset.v1.SampleModifierConfig.source_to_target_class_mapping", FieldSupport::kNoEffect,
+     Use::kWhenSet, kRecordsHoldNumbers},
 };
 
 const Rule* FindRule(const FieldDescriptor* field) {

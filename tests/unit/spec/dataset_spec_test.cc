@@ -95,8 +95,17 @@ TEST(LoadDatasetExportTest, CocoAndSequencesAreUnimplementedByName) {
               StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("coco_config is not offered yet")));
   EXPECT_THAT(Load({"kitti_config.partition_mode = sequence"}),
               StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("is \"sequence\", which is not")));
-  EXPECT_THAT(Load({"sample_modifier_config.max_training_samples = 5"}),
-              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("max_training_samples is not offered")));
+}
+
+TEST(LoadDatasetExportTest, OfTheSampleModifiersOnlyTheLimitHasAnEffect) {
+  std::vector<std::string> warnings;
+  EXPECT_THAT(Load({"sample_modifier_config = { max_training_samples: 5 num_duplicates: 2 "
+                    "minimum_target_class_imbalance { key: 'a' value: 1 } }"},
+                   &warnings),
+              IsOk());
+  EXPECT_THAT(warnings,
+              ElementsAre(HasSubstr("minimum_target_class_imbalance has no effect: it goes by class names"),
+                          HasSubstr("num_duplicates has no effect")));
 }
 
 TEST(LoadDatasetExportTest, NeedsOneKindOfLabels) {
