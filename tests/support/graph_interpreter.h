@@ -16,8 +16,8 @@ namespace trainyard::testing {
 
 /// Runs a small float graph the slow and obvious way, one scalar after another, in double: the
 /// reference for tests of edits that must not change what a graph computes. Knows what the tests
-/// need: Conv, BatchNormalization, Relu, Sigmoid, Add, Mul, MaxPool, GlobalAveragePool, Concat,
-/// Flatten, Gemm, Transpose, Reshape.
+/// need: Conv, BatchNormalization, Relu, Sigmoid, Exp, Add, Sub, Mul, MaxPool, GlobalAveragePool,
+/// Concat, Split, Softmax (the last axis), Flatten, Gemm, Transpose, Reshape.
 class GraphInterpreter {
  public:
   explicit GraphInterpreter(const Graph& graph) : graph_(graph) {
@@ -28,7 +28,13 @@ class GraphInterpreter {
 
   Tensor Run(const std::string& input, const Tensor& x, const std::string& output) {
     values_[input] = x;
-    for (const onnx::NodeProto* node : graph_.nodes()) values_[node->output(0)] = Apply(*node);
+    for (const onnx::NodeProto* node : graph_.nodes()) {
+      if (node->op_type() == "Split") {
+        Split(*node);
+      } else {
+        values_[node->output(0)] = Apply(*node);
+      }
+    }
     return values_.at(output);
   }
 
@@ -41,6 +47,9 @@ class GraphInterpreter {
     if (op == "BatchNormalization") return BatchNorm(node);
     if (op == "Relu") return Map(In(node, 0), [](double v) { return std::max(v, 0.0); });
     if (op == "Sigmoid") return Map(In(node, 0), [](double v) { return 1 / (1 + std::exp(-v)); });
+    if (op == "Exp") return Map(In(node, 0), [](double v) { return std::exp(v); });
+    if (op == "Softmax") return Softmax(In(node, 0));
+    if (op == "Sub") return Zip(node, [](double a, double b) { return a - b; });
     if (op == "Add") return Zip(node, [](double a, double b) { return a + b; });
     if (op == "Mul") return Zip(node, [](double a, double b) { return a * b; });
     if (op == "MaxPool") return MaxPool(node);
@@ -71,7 +80,7 @@ class GraphInterpreter {
   Tensor Zip(const onnx::NodeProto& node, F f) {
     const Tensor &a = In(node, 0), &b = In(node, 1);
     Tensor y = a.Clone();
-    const bool per_channel = b.rank() >= 3 && b.dim(-2) == 1 && b.dim(-1) == 1;
+    const bool per_channel = a.rank() == 4 && b.rank() >= 3 && b.dim(-2) == 1 && b.dim(-1) == 1;
     const int64_t plane = per_channel ? a.dim(2) * a.dim(3) : 1;
     for (int64_t i = 0; i < a.size(); ++i) {
       const int64_t j = b.size() == 1 ? 0 : (i / plane) % b.size();
@@ -189,6 +198,36 @@ class GraphInterpreter {
         const auto from = In(node, i).data<float>().subspan(o * run, run);
         out = std::copy(from.begin(), from.end(), out);
       }
+    }
+    return y;
+  }
+
+  /// Into parts along the last axis.
+  void Split(const onnx::NodeProto& node) {
+    const Tensor& x = In(node, 0);
+    const auto sizes = In(node, 1).data<int64_t>();
+    int64_t offset = 0;
+    for (int part = 0; part < node.output_size(); ++part) {
+      Shape shape = x.shape();
+      shape.back() = sizes[part];
+      Tensor y = Tensor::Zeros(DType::kFloat32, shape);
+      for (int64_t i = 0; i < y.size(); ++i) {
+        const int64_t row = i / sizes[part], column = i % sizes[part];
+        y.data<float>()[i] = x.data<float>()[row * x.dim(-1) + offset + column];
+      }
+      offset += sizes[part];
+      values_[node.output(part)] = y;
+    }
+  }
+
+  static Tensor Softmax(const Tensor& x) {
+    Tensor y = Map(x, [](double v) { return std::exp(v); });
+    const int64_t width = x.dim(-1);
+    for (int64_t row = 0; row < y.size() / width; ++row) {
+      const auto values = y.data<float>().subspan(row * width, width);
+      double sum = 0;
+      for (const float v : values) sum += v;
+      for (float& v : values) v = static_cast<float>(v / sum);
     }
     return y;
   }
