@@ -416,7 +416,19 @@ absl::StatusOr<std::vector<Tensor>> Executor::Run(absl::Span<const Tensor> input
   return results;
 }
 
+std::vector<at::Tensor> Executor::CopyStatistics() const {
+  std::vector<at::Tensor> copies;
+  for (const auto& [name, value] : statistics_) copies.push_back(value.clone());
+  return copies;
+}
+
 absl::Status Executor::WriteBack(Graph& graph) const {
+  std::vector<at::Tensor> statistics;
+  for (const auto& [name, value] : statistics_) statistics.push_back(value);
+  return WriteBack(graph, statistics);
+}
+
+absl::Status Executor::WriteBack(Graph& graph, absl::Span<const at::Tensor> statistics) const {
   const auto store = [&graph](const std::string& name, const at::Tensor& value) -> absl::Status {
     if (!graph.HasInitializer(name)) {
       return absl::InvalidArgumentError(absl::StrCat("the graph has no initializer '", name, "'"));
@@ -427,7 +439,9 @@ absl::Status Executor::WriteBack(Graph& graph) const {
   for (const Parameter& parameter : parameters_) {
     TY_RETURN_IF_ERROR(store(parameter.name, parameter.value));
   }
-  for (const auto& [name, value] : statistics_) TY_RETURN_IF_ERROR(store(name, value));
+  for (size_t i = 0; i < statistics_.size(); ++i) {
+    TY_RETURN_IF_ERROR(store(statistics_[i].first, statistics[i]));
+  }
   return absl::OkStatus();
 }
 

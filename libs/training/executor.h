@@ -76,8 +76,14 @@ class Executor : public GraphRunner {
   const std::vector<std::pair<std::string, at::Tensor>>& statistics() const { return statistics_; }
   const at::Device& device() const { return options_.device; }
 
-  /// Stores parameters and statistics into `graph`, which must hold initializers of those names.
+  /// Copies of the statistics' tensors, in their order: what they were before a step that is given up.
+  std::vector<at::Tensor> CopyStatistics() const;
+
+  /// Stores parameters and statistics into `graph`, which must hold initializers of those names. The
+  /// second form takes the statistics from copies. Forward may run in another thread meanwhile with
+  /// the second form, since it changes statistics only.
   absl::Status WriteBack(Graph& graph) const;
+  absl::Status WriteBack(Graph& graph, absl::Span<const at::Tensor> statistics) const;
   /// The opposite: takes values for all parameters and statistics from `graph`. kInvalidArgument
   /// when a name is missing or has another shape.
   absl::Status ReadFrom(const Graph& graph);

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/models/network.h"
+#include "trainyard/model/v1/train_state.pb.h"
+
+namespace trainyard::training {
+
+using model::v1::TrainState;
+
+/// A checkpoint as it lies in a file. `state` is absent in models that no training left (pruned ones).
+struct Checkpoint {
+  Model model;
+  std::optional<TrainState> state;
+};
+
+/// A checkpoint and where it was found.
+struct FoundCheckpoint {
+  std::string path;
+  Checkpoint checkpoint;
+  /// Newer ones that could not be read, and why.
+  std::vector<absl::Status> passed_over;
+};
+
+/// The checkpoints of one training in its results folder:
+///
+///     <results>/weights/<network>_<arch>_epoch_007.tlt    after the 7th epoch (TAO's name)
+///     <results>/weights/<network>_<arch>_interrupted.tlt  in the middle of one, after a stop request
+///     <results>/weights/<network>_<arch>_best.tlt         the epoch with the highest validation mAP
+///
+/// Files are whole or not there. The interrupted one goes when an epoch is saved. Equal states give
+/// equal bytes. Not thread-safe.
+class CheckpointStore {
+ public:
+  /// `key` seals and opens; it never reaches a message. Makes the folder.
+  static absl::StatusOr<CheckpointStore> Create(const std::string& results_dir,
+                                                const ModelRecord& record, std::string key);
+
+  /// Saves the state at the end of epoch `state.epoch`. Returns the path.
+  absl::StatusOr<std::string> SaveEpoch(const Model& model, const TrainState& state);
+  /// Saves the state between any two steps. Returns the path.
+  absl::StatusOr<std::string> SaveInterrupted(const Model& model, const TrainState& state);
+  /// Makes `best` the checkpoint of `epoch`: a second name of its file when there is one, else a
+  /// file of its own.
+  absl::Status SaveBest(const Model& model, const TrainState& state);
+
+  std::string EpochPath(int epoch) const;
+  std::string InterruptedPath() const;
+  std::string BestPath() const;
+
+  /// The newest checkpoint of the training `training_id` that can be read; nothing when there is none.
+  /// Fails only when the key is wrong or the folder cannot be read.
+  absl::StatusOr<std::optional<FoundCheckpoint>> FindNewest(const std::string& training_id) const;
+
+  /// Removes every checkpoint of these names but `keep` (may be ""); returns how many.
+  absl::StatusOr<int> RemoveAll(const std::string& keep) const;
+
+ private:
+  CheckpointStore(std::string folder, std::string prefix, std::string key)
+      : folder_(std::move(folder)), prefix_(std::move(prefix)), key_(std::move(key)) {}
+  absl::StatusOr<std::vector<std::string>> Files() const;
+
+  std::string folder_, prefix_, key_;
+};
+
+/// Reads a `.tlt`. Fails as LoadModel does, and with kDataLoss when the training state is damaged.
+absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path, const std::string& key);
+
+}  // namespace trainyard::training

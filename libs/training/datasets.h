@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/data/sources.h"
+#include "libs/models/network.h"
+
+namespace trainyard::training {
+
+/// Opens the plan's training data. kInvalidArgument when its classes are not `classes`; else fails as
+/// OpenSources does, with "training data" in front.
+absl::StatusOr<OpenedSources> OpenTrainingData(const TrainingPlan& plan,
+                                               const std::vector<std::string>& classes, bool strict,
+                                               int threads);
+
+/// Opens the plan's validation data: its validation sources, else the validation fold of its converted
+/// sets (decisions.md A6); nothing when it has neither. Difficult objects are kept, for evaluation
+/// counts them neither way. Fails as OpenTrainingData does.
+absl::StatusOr<std::optional<OpenedSources>> OpenValidationData(
+    const TrainingPlan& plan, const std::vector<std::string>& classes, bool strict, int threads);
+
+/// What a person should know of opened sources: "training data: 3410 objects in 292 images (platelets
+/// 290, ...)", "training data: 2 label lines left out of 3412: labels/000012.txt:3: ...".
+std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSources& sources);
+
+}  // namespace trainyard::training

@@ -1,0 +1,63 @@
+#include "libs/training/epoch_log.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+
+namespace trainyard::training {
+namespace {
+
+constexpr int64_t kMaxLogBytes = int64_t{64} << 20;
+
+// The rows of `text` that stay: whole lines of epochs before `first_epoch`.
+std::string KeptRows(absl::string_view text, absl::string_view header, int first_epoch) {
+  std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
+  // What stands behind the last line break is a row cut short.
+  lines.pop_back();
+  if (lines.empty() || lines.front() != header) return "";
+  std::string kept;
+  for (size_t i = 1; i < lines.size(); ++i) {
+    int epoch = 0;
+    if (!absl::SimpleAtoi(lines[i].substr(0, lines[i].find(',')), &epoch)) continue;
+    if (epoch < first_epoch) absl::StrAppend(&kept, lines[i], "\n");
+  }
+  return kept;
+}
+
+}  // namespace
+
+absl::StatusOr<EpochLog> EpochLog::Open(const std::string& path, std::vector<std::string> keys,
+                                        int first_epoch) {
+  std::sort(keys.begin(), keys.end());
+  const std::string header = absl::StrCat("epoch,", absl::StrJoin(keys, ","));
+  std::string rows;
+  if (first_epoch > 1 && FileExists(path)) {
+    TY_ASSIGN_OR_RETURN(const std::string old, ReadFile(path, kMaxLogBytes));
+    rows = KeptRows(old, header, first_epoch);
+  }
+  TY_RETURN_IF_ERROR(WriteFileAtomically(path, absl::StrCat(header, "\n", rows)));
+  return EpochLog(path, std::move(keys));
+}
+
+absl::Status EpochLog::Append(int epoch, const std::map<std::string, double>& values) {
+  std::string row = absl::StrCat(epoch);
+  for (const std::string& key : keys_) {
+    const auto found = values.find(key);
+    const bool known = found != values.end() && !std::isnan(found->second);
+    absl::StrAppend(&row, ",", known ? absl::StrCat(found->second) : "nan");
+  }
+  std::ofstream file(path_, std::ios::app);
+  file << row << '\n' << std::flush;
+  if (!file) return absl::InternalError(absl::StrCat("cannot append to '", path_, "'"));
+  return absl::OkStatus();
+}
+
+}  // namespace trainyard::training

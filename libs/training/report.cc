@@ -1,0 +1,194 @@
+#include "libs/training/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "libs/base/files.h"
+#include "libs/base/log.h"
+#include "libs/base/status.h"
+#include "libs/data/image_io.h"
+#include "libs/detection/draw.h"
+#include "libs/detection/results.h"
+
+namespace trainyard::training {
+namespace {
+
+std::string LogPath(const TrainingReport::Options& options) {
+  return JoinPath(options.results_dir,
+                  absl::StrCat(options.network, "_training_log_", options.arch, ".csv"));
+}
+
+// TAO's columns and tags of an epoch.
+std::map<std::string, double> ValuesOf(const EpochSummary& summary) {
+  std::map<std::string, double> values = {{"loss", summary.loss}, {"lr", summary.rate}};
+  if (!summary.validation) return values;
+  values["validation_loss"] = summary.validation->loss;
+  values["mAP"] = summary.validation->evaluation.ap.mean_ap;
+  for (const ClassResult& result : summary.validation->evaluation.ap.classes) {
+    values[absl::StrCat("AP_", result.name)] = result.ap;
+  }
+  return values;
+}
+
+// `H:MM:SS[.ffffff]`, as Python prints a timedelta.
+std::string TimeText(absl::Duration time) {
+  const int64_t micros = absl::ToInt64Microseconds(time);
+  const int64_t seconds = micros / 1000000;
+  std::string text = absl::StrFormat("%d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
+  if (micros % 1000000 != 0) absl::StrAppendFormat(&text, ".%06d", micros % 1000000);
+  return text;
+}
+
+double Rounded(double value, double scale) { return std::round(value * scale) / scale; }
+
+// The picture that a row of the batch was made from: the mean is added again.
+Tensor PictureOf(const Tensor& row, const model::v1::Preprocess& preprocess) {
+  const int64_t channels = row.dim(0), height = row.dim(1), width = row.dim(2);
+  Tensor picture = Tensor::Zeros(DType::kUInt8, {height, width, 3});
+  const bool bgr = preprocess.order() == model::v1::Preprocess::BGR;
+  const auto values = row.data<float>();
+  const auto pixels = picture.data<uint8_t>();
+  for (int64_t i = 0; i < height * width; ++i) {
+    for (int64_t c = 0; c < 3; ++c) {
+      const int64_t from = channels == 1 ? 0 : bgr ? 2 - c : c;
+      const float value = values[from * height * width + i] / preprocess.scale() +
+                          preprocess.mean(static_cast<int>(from));
+      pixels[i * 3 + c] = static_cast<uint8_t>(std::clamp(std::lround(value), 0L, 255L));
+    }
+  }
+  return picture;
+}
+
+trainyard::v1::Metric MetricOf(const std::string& name, double value) {
+  trainyard::v1::Metric metric;
+  constexpr absl::string_view kPrefix = "AP_";
+  const bool of_class = absl::StartsWith(name, kPrefix);
+  metric.set_name(of_class ? "AP" : name);
+  if (of_class) metric.set_class_name(name.substr(kPrefix.size()));
+  metric.set_value(value);
+  metric.set_higher_is_better(of_class || name == "mAP");
+  metric.set_primary(name == "mAP");
+  return metric;
+}
+
+}  // namespace
+
+absl::StatusOr<TrainingReport> TrainingReport::Create(worker::Context& context, Options options) {
+  std::vector<std::string> keys = {"loss", "lr"};
+  if (options.validates) {
+    keys.insert(keys.end(), {"mAP", "validation_loss"});
+    for (const std::string& name : options.classes) keys.push_back(absl::StrCat("AP_", name));
+  }
+  TY_ASSIGN_OR_RETURN(EpochLog log,
+                      EpochLog::Open(LogPath(options), std::move(keys), options.first_epoch));
+  std::optional<TensorBoardWriter> events;
+  if (options.visualize) {
+    TY_ASSIGN_OR_RETURN(
+        events, TensorBoardWriter::Create(JoinPath(options.results_dir, "events"), absl::Now()));
+  }
+  return TrainingReport(context, std::move(options), std::move(log), std::move(events));
+}
+
+std::string TrainingReport::log_path() const { return LogPath(options_); }
+
+absl::Status TrainingReport::Status(const std::string& status, const std::string& message) {
+  return AppendStatus(JoinPath(options_.results_dir, "status.json"),
+                      {.status = status, .message = Redact(message)}, absl::Now());
+}
+
+absl::Status TrainingReport::Step(double loss, double rate) {
+  if (!events_) return absl::OkStatus();
+  TY_RETURN_IF_ERROR(events_->Scalar(batches_, "loss", loss));
+  return events_->Scalar(batches_++, "lr", rate);
+}
+
+absl::Status TrainingReport::FirstBatch(const Batch& batch,
+                                        const model::v1::Preprocess& preprocess) {
+  if (!events_) return absl::OkStatus();
+  const int64_t count = std::min<int64_t>(options_.visualize_images, batch.images.dim(0));
+  for (int64_t i = 0; i < count; ++i) {
+    TY_ASSIGN_OR_RETURN(const Tensor one, batch.images.Rows(i, i + 1));
+    TY_ASSIGN_OR_RETURN(const Tensor row, one.Reshape({one.dim(1), one.dim(2), one.dim(3)}));
+    Tensor picture = PictureOf(row, preprocess);
+    for (const LabelledBox& box : batch.boxes[static_cast<size_t>(i)]) {
+      TY_RETURN_IF_ERROR(DrawBox(picture, box.box, {255, 0, 0}, ""));
+    }
+    TY_ASSIGN_OR_RETURN(const std::string png, EncodePng(picture));
+    TY_RETURN_IF_ERROR(events_->Image(0, absl::StrCat("batch_imgs/", i), picture.dim(1),
+                                      picture.dim(0), png));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TrainingReport::Epoch(const EpochSummary& summary) {
+  const std::map<std::string, double> values = ValuesOf(summary);
+  TY_RETURN_IF_ERROR(log_.Append(summary.epoch, values));
+  if (events_) {
+    for (const auto& [name, value] : values) {
+      if (name != "loss" && name != "lr") {
+        TY_RETURN_IF_ERROR(events_->Scalar(summary.epoch - 1, name, value));
+      }
+    }
+  }
+  TY_RETURN_IF_ERROR(AppendToStatus(summary));
+  TY_RETURN_IF_ERROR(AppendToJournal(summary, values));
+  LogInfo("epoch done", {{"epoch", summary.epoch},
+                         {"epochs", summary.epochs},
+                         {"loss", summary.loss},
+                         {"mAP", summary.validation ? summary.validation->evaluation.ap.mean_ap
+                                                    : std::nan("")},
+                         {"seconds", absl::ToDoubleSeconds(summary.time)}});
+  if (summary.validation) {
+    LogInfo("validation", {{"table", ResultsTable(summary.validation->evaluation, 5)},
+                           {"validation_loss", summary.validation->loss}});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TrainingReport::AppendToJournal(const EpochSummary& summary,
+                                             const std::map<std::string, double>& values) {
+  worker::WorkerEvent event;
+  auto& metrics = *event.mutable_metrics();
+  metrics.set_epoch(summary.epoch);
+  metrics.set_step(summary.step);
+  for (const auto& [name, value] : values) *metrics.add_metrics() = MetricOf(name, value);
+  return context_->journal.Append(std::move(event));
+}
+
+absl::Status TrainingReport::AppendToStatus(const EpochSummary& summary) {
+  const auto text = [](double value) {
+    return JsonText(std::isnan(value) ? "nan" : absl::StrCat(value));
+  };
+  const double map = summary.validation ? summary.validation->evaluation.ap.mean_ap : std::nan("");
+  const double loss = summary.validation ? summary.validation->loss : std::nan("");
+  const absl::Time now = absl::Now();
+  const std::string path = JoinPath(options_.results_dir, "status.json");
+  if (summary.validation) {
+    TY_RETURN_IF_ERROR(AppendStatus(
+        path,
+        {.status = "RUNNING",
+         .message = "Evaluation metrics generated.",
+         .graphical = {{"validation loss", JsonNumber(Rounded(loss, 1e8))},
+                       {"mean average precision", JsonNumber(Rounded(map, 1e5))}}},
+        now));
+  }
+  StatusEntry entry{
+      .status = "RUNNING",
+      .fields = {{"epoch", absl::StrCat(summary.epoch)},
+                 {"max_epoch", absl::StrCat(summary.epochs)},
+                 {"time_per_epoch", JsonText(TimeText(summary.time))},
+                 {"eta", JsonText(TimeText(summary.time * (summary.epochs - summary.epoch)))}},
+      .graphical = {{"loss", text(summary.loss)},
+                    {"learning_rate", text(summary.rate)},
+                    {"validation_loss", text(loss)},
+                    {"mean average precision", text(map)}}};
+  if (summary.validation) entry.kpi = {{"mean average precision", JsonNumber(map)}};
+  return AppendStatus(path, entry, now);
+}
+
+}  // namespace trainyard::training

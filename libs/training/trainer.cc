@@ -1,0 +1,564 @@
+#include "libs/training/trainer.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "ATen/Context.h"
+#include "ATen/core/grad_mode.h"
+#include "ATen/cpu/Utils.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "libs/base/digest.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+#include "libs/data/loader.h"
+#include "libs/models/network.h"
+#include "libs/training/artifacts.h"
+#include "libs/training/checkpoints.h"
+#include "libs/training/datasets.h"
+#include "libs/training/device.h"
+#include "libs/training/executor.h"
+#include "libs/training/losses/loss.h"
+#include "libs/training/optimizer.h"
+#include "libs/training/report.h"
+#include "libs/training/schedule.h"
+#include "libs/training/start.h"
+#include "libs/training/torch_status.h"
+#include "libs/training/torch_tensor.h"
+#include "libs/training/validation.h"
+
+namespace trainyard::training {
+namespace {
+
+using worker::Context;
+using worker::Finished;
+using worker::WorkerEvent;
+
+// One of several threads that load data; the others compute.
+int LoaderThreads(const TrainingPlan& plan, int threads, bool on_cpu) {
+  if (plan.workers > 0) return std::min(plan.workers, std::max(1, threads));
+  return std::max(1, on_cpu ? threads / 2 : threads - 1);
+}
+
+absl::Status CheckPlan(const TrainingPlan& plan, bool validates) {
+  TY_RETURN_IF_ERROR(Validate(plan.learning_rate));
+  const bool monitors = plan.early_stopping && plan.early_stopping->on_validation_loss;
+  if (monitors && (!validates || plan.validation_period != 1)) {
+    return absl::InvalidArgumentError(
+        "early_stopping monitors validation_loss; that needs validation data and "
+        "validation_period_during_training 1");
+  }
+  return absl::OkStatus();
+}
+
+/// One training, from start to end.
+class TrainingRun {
+ public:
+  TrainingRun(Context& context, std::unique_ptr<Network> network, Start start)
+      : context_(context),
+        task_(context.job.train()),
+        network_(std::move(network)),
+        plan_(network_->training_plan()),
+        model_(std::move(start.model)),
+        resumed_from_(std::move(start.resumed_from)),
+        notes_(std::move(start.notes)) {
+    if (start.state) {
+      state_ = *std::move(start.state);
+    } else {
+      state_.set_training_id(start.training_id);
+      state_.set_epoch(start.first_epoch);
+      state_.set_judged(true);
+    }
+  }
+
+  absl::Status Prepare();
+  absl::Status Run();
+  absl::StatusOr<Finished> Finish();
+
+ private:
+  absl::Status OpenData();
+  absl::Status MakeNetwork();
+  absl::Status MakeReport();
+  absl::Status RestoreOptimizer();
+  absl::Status AnnounceStart();
+  absl::StatusOr<std::unique_ptr<BatchLoader>> MakeLoader() const;
+
+  absl::Status RunEpochs();
+  absl::Status RunEpoch(BatchLoader& loader);
+  absl::Status RunStep(const Batch& batch);
+  absl::StatusOr<double> ForwardBackward(const Batch& batch);
+  absl::Status EndEpoch(absl::Time began);
+  absl::Status JudgeEpoch(absl::Duration time);
+  absl::Status NoteBest(const ValidationResult& result);
+  void NoteMonitored(double loss, const std::optional<ValidationResult>& validation);
+  bool StopsEarly() const;
+  bool IsLastEpoch() const { return state_.epoch() >= plan_.epochs || StopsEarly(); }
+
+  void KeepStateOnStop();
+  absl::Status SaveInterrupted();
+  absl::Status SaveEpoch();
+  absl::StatusOr<TrainState> Snapshot(absl::Span<const at::Tensor> statistics);
+  absl::Status AppendCheckpoint(const std::string& path);
+  void ReportProgress();
+  double Rate() const;
+  std::vector<std::string> Classes() const {
+    return {model_.record.classes().begin(), model_.record.classes().end()};
+  }
+
+  Context& context_;
+  const worker::v1::TrainTask& task_;
+  std::unique_ptr<Network> network_;
+  TrainingPlan plan_;
+  Model model_;
+  std::string resumed_from_;
+  std::vector<std::string> notes_;
+
+  std::shared_ptr<const SampleSource> train_data_;
+  std::optional<OpenedSources> validation_data_;
+  at::Device device_ = at::kCPU;
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Loss> loss_;
+  std::unique_ptr<Sgd> sgd_;
+  std::optional<Validation> validation_;
+  std::optional<CheckpointStore> store_;
+  std::optional<TrainingReport> report_;
+  int64_t steps_per_epoch_ = 0;
+  int64_t images_done_ = 0;
+  absl::Duration training_time_;
+  double last_loss_ = 0;
+  std::optional<double> validation_loss_;
+
+  /// Guards what a checkpoint is made of: parameters, momentum, `state_` (its momentum is filled in
+  /// copies only), the graph. A step computes without it and changes them under it.
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  TrainState state_;
+  /// The statistics at the last step's end: a step in hand has changed the executor's own.
+  std::vector<at::Tensor> statistics_;
+  /// The step of the newest checkpoint; -1 = none.
+  int64_t saved_step_ = -1;
+  bool saved_judged_ = false;
+  bool ended_ = false;
+  absl::Status kept_;
+};
+
+absl::Status TrainingRun::Prepare() {
+  TY_RETURN_IF_ERROR(OpenData());
+  TY_RETURN_IF_ERROR(CheckPlan(plan_, validation_data_.has_value()));
+  TY_RETURN_IF_ERROR(MakeNetwork());
+  TY_RETURN_IF_ERROR(RestoreOptimizer());
+  TY_ASSIGN_OR_RETURN(store_,
+                      CheckpointStore::Create(task_.results_dir(), model_.record, context_.key));
+  if (resumed_from_.empty()) {
+    TY_ASSIGN_OR_RETURN(const int removed, store_->RemoveAll(task_.initial_model()));
+    if (removed > 0) {
+      notes_.push_back(absl::StrCat("removed ", removed, " checkpoints of an earlier training from '",
+                                    task_.results_dir(), "/weights'"));
+    }
+  }
+  TY_RETURN_IF_ERROR(MakeReport());
+  return AnnounceStart();
+}
+
+absl::Status TrainingRun::OpenData() {
+  const int threads = std::max(1, context_.job.threads());
+  TY_ASSIGN_OR_RETURN(OpenedSources train,
+                      OpenTrainingData(plan_, Classes(), task_.strict(), threads));
+  TY_ASSIGN_OR_RETURN(validation_data_,
+                      OpenValidationData(plan_, Classes(), task_.strict(), threads));
+  std::string ledger = train.ledger.ToJsonLines();
+  std::vector<std::string> told = DescribeSources("training data", train);
+  if (validation_data_) {
+    absl::StrAppend(&ledger, validation_data_->ledger.ToJsonLines());
+    for (std::string& note : DescribeSources("validation data", *validation_data_)) {
+      told.push_back(std::move(note));
+    }
+  }
+  notes_.insert(notes_.end(), told.begin(), told.end());
+  train_data_ = std::move(train.source);
+  const int64_t batch = plan_.batch_size;
+  if (batch < 1) return absl::InvalidArgumentError("batch_size_per_gpu is 0; expected at least 1");
+  steps_per_epoch_ = (train_data_->size() + batch - 1) / batch;
+  TY_RETURN_IF_ERROR(MakeFolders(task_.results_dir()));
+  if (ledger.empty()) return absl::OkStatus();
+  return WriteFileAtomically(JoinPath(task_.results_dir(), "label_ledger.jsonl"), ledger);
+}
+
+absl::Status TrainingRun::MakeNetwork() {
+  TY_ASSIGN_OR_RETURN(device_, ResolveDevice(task_.device(), task_.device_index()));
+  bool autocast = task_.use_amp();
+  if (autocast && device_.is_cpu() && !at::cpu::init_amx()) {
+    autocast = false;
+    notes_.push_back("use_amp has no effect: without AMX, bf16 is slower than f32 on this CPU");
+  }
+  TY_ASSIGN_OR_RETURN(executor_,
+                      Executor::Create(model_.graph, {.device = device_,
+                                                      .flags = model_.record.training(),
+                                                      .autocast = autocast}));
+  TY_ASSIGN_OR_RETURN(loss_, CreateLoss(*network_, model_.record, executor_->output_names()));
+  sgd_ = std::make_unique<Sgd>(executor_->parameters(),
+                               SgdOptions{.momentum = plan_.momentum,
+                                          .regularizer = plan_.regularizer,
+                                          .regularizer_weight = plan_.regularizer_weight});
+  statistics_ = executor_->CopyStatistics();
+  if (!validation_data_) return absl::OkStatus();
+  TY_ASSIGN_OR_RETURN(validation_,
+                      Validation::Create(*network_, model_.record, *validation_data_->source,
+                                         std::max(1, context_.job.threads() / 2)));
+  return absl::OkStatus();
+}
+
+absl::Status TrainingRun::RestoreOptimizer() {
+  for (const TrainState::Momentum& momentum : state_.momentum()) {
+    const auto found = std::find(sgd_->names().begin(), sgd_->names().end(), momentum.name());
+    if (found == sgd_->names().end()) continue;  // Frozen meanwhile.
+    const at::Tensor& buffer = sgd_->momentum()[found - sgd_->names().begin()];
+    const auto bytes = static_cast<size_t>(buffer.numel()) * sizeof(float);
+    if (momentum.values().size() != bytes) {
+      return absl::DataLossError(absl::StrFormat(
+          "checkpoint '%s': momentum of '%s' has %d bytes; expected %d", resumed_from_,
+          momentum.name(), momentum.values().size(), bytes));
+    }
+    Tensor values = Tensor::Zeros(DType::kFloat32, buffer.sizes().vec());
+    std::copy(momentum.values().begin(), momentum.values().end(), static_cast<char*>(values.raw()));
+    TY_RETURN_IF_ERROR(sgd_->SetMomentum(momentum.name(), ToTorch(values)));
+  }
+  state_.clear_momentum();
+  if (state_.step_in_epoch() > steps_per_epoch_) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "checkpoint '%s' stands at step %d of an epoch; with this spec and data an epoch has %d",
+        resumed_from_, state_.step_in_epoch(), steps_per_epoch_));
+  }
+  state_.set_step(state_.epoch() * steps_per_epoch_ + state_.step_in_epoch());
+  return absl::OkStatus();
+}
+
+absl::Status TrainingRun::MakeReport() {
+  TrainingReport::Options options{.results_dir = task_.results_dir(),
+                                  .network = model_.record.network(),
+                                  .arch = model_.record.arch(),
+                                  .classes = Classes(),
+                                  .validates = validation_.has_value(),
+                                  .visualize = plan_.visualize,
+                                  .visualize_images = plan_.visualize_images,
+                                  .first_epoch = state_.epoch() + 1};
+  // An epoch that was saved but not judged is judged, and logged, now.
+  if (state_.step_in_epoch() == 0 && !state_.judged()) options.first_epoch = state_.epoch();
+  TY_ASSIGN_OR_RETURN(report_, TrainingReport::Create(context_, std::move(options)));
+  return report_->Status("STARTED", "Starting Training Loop.");
+}
+
+absl::Status TrainingRun::AnnounceStart() {
+  WorkerEvent event;
+  event.mutable_started()->set_pid(getpid());
+  event.mutable_started()->set_device(DescribeDevice(device_, context_.job.threads()));
+  event.mutable_started()->set_resumed_from(resumed_from_);
+  TY_RETURN_IF_ERROR(context_.journal.Append(std::move(event)));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<BatchLoader>> TrainingRun::MakeLoader() const {
+  TY_ASSIGN_OR_RETURN(auto encode, network_->MakeTargetEncoder(model_.record));
+  return BatchLoader::Create(
+      train_data_,
+      {.seed = plan_.seed,
+       .batch_size = plan_.batch_size,
+       .threads = LoaderThreads(plan_, context_.job.threads(), device_.is_cpu()),
+       .queue_batches = plan_.max_queue_size,
+       .augmentation = plan_.augmentation,
+       .preprocess = model_.record.preprocess(),
+       .encode_targets = std::move(encode),
+       .first_epoch = state_.epoch(),
+       .first_step = state_.step_in_epoch(),
+       .end_epoch = plan_.epochs});
+}
+
+absl::Status TrainingRun::Run() {
+  std::jthread keeper([this] { KeepStateOnStop(); });
+  absl::Status status = RunEpochs();
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  changed_.notify_all();
+  keeper.join();
+  if (absl::IsCancelled(status) && !kept_.ok()) return kept_;
+  return status;
+}
+
+absl::Status TrainingRun::RunEpochs() {
+  if (state_.step_in_epoch() == 0 && !state_.judged()) {
+    TY_RETURN_IF_ERROR(JudgeEpoch(absl::ZeroDuration()));
+  }
+  if (state_.step_in_epoch() == 0 && IsLastEpoch()) {
+    if (FileExists(store_->EpochPath(state_.epoch()))) return absl::OkStatus();
+    return SaveEpoch();
+  }
+  TY_ASSIGN_OR_RETURN(const auto loader, MakeLoader());
+  do {
+    TY_RETURN_IF_ERROR(RunEpoch(*loader));
+  } while (!IsLastEpoch());
+  // A training that stops early may end between two checkpoints.
+  if (FileExists(store_->EpochPath(state_.epoch()))) return absl::OkStatus();
+  return SaveEpoch();
+}
+
+absl::Status TrainingRun::RunEpoch(BatchLoader& loader) {
+  const absl::Time began = absl::Now();
+  bool last = false;
+  while (!last) {
+    if (context_.stop.stop_requested()) {
+      return absl::CancelledError("training stopped on request");
+    }
+    TY_ASSIGN_OR_RETURN(const Batch batch, loader.Next());
+    if (batch.step == 0) {
+      TY_RETURN_IF_ERROR(report_->FirstBatch(batch, model_.record.preprocess()));
+    }
+    TY_RETURN_IF_ERROR(RunStep(batch));
+    last = batch.last_of_epoch;
+    if (!last) ReportProgress();
+  }
+  return EndEpoch(began);
+}
+
+absl::StatusOr<double> TrainingRun::ForwardBackward(const Batch& batch) {
+  TY_ASSIGN_OR_RETURN(const std::vector<at::Tensor> outputs,
+                      executor_->Forward({ToTorch(batch.images)}, Mode::kTraining));
+  std::vector<at::Tensor> targets;
+  for (const Tensor& target : batch.targets) targets.push_back(ToTorch(target));
+  TY_ASSIGN_OR_RETURN(const at::Tensor loss, loss_->Compute(outputs, targets));
+  try {
+    loss.backward();
+    return loss.item<double>();
+  } catch (const std::exception& error) {
+    return TorchStatus("computing gradients", error);
+  }
+}
+
+absl::Status TrainingRun::RunStep(const Batch& batch) {
+  const absl::Time began = absl::Now();
+  const double rate = Rate();
+  TY_ASSIGN_OR_RETURN(const double data_loss, ForwardBackward(batch));
+  if (!std::isfinite(data_loss)) {
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "loss is %g at epoch %d, step %d (learning rate %g); lower max_learning_rate or lengthen "
+        "soft_start, and go on from an earlier checkpoint",
+        data_loss, state_.epoch() + 1, state_.step_in_epoch() + 1, rate));
+  }
+  const int64_t images = batch.images.dim(0);
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_.step_in_epoch() == 0) {
+      state_.set_loss_sum(0);
+      state_.set_loss_images(0);
+      state_.set_judged(false);
+    }
+    last_loss_ = data_loss + sgd_->Step(rate);
+    statistics_ = executor_->CopyStatistics();
+    state_.set_step(state_.step() + 1);
+    state_.set_step_in_epoch(state_.step_in_epoch() + 1);
+    state_.set_loss_sum(state_.loss_sum() + last_loss_ * static_cast<double>(images));
+    state_.set_loss_images(state_.loss_images() + images);
+  }
+  images_done_ += images;
+  training_time_ += absl::Now() - began;
+  return report_->Step(last_loss_, rate);
+}
+
+double TrainingRun::Rate() const {
+  const auto total = static_cast<double>(plan_.epochs) * static_cast<double>(steps_per_epoch_);
+  return LearningRate(plan_.learning_rate, static_cast<double>(state_.step()) / total);
+}
+
+absl::Status TrainingRun::EndEpoch(absl::Time began) {
+  {
+    const std::lock_guard lock(mutex_);
+    state_.set_epoch(state_.epoch() + 1);
+    state_.set_step_in_epoch(0);
+  }
+  const bool due = state_.epoch() % std::max(1, plan_.checkpoint_interval) == 0;
+  if (due || state_.epoch() >= plan_.epochs) TY_RETURN_IF_ERROR(SaveEpoch());
+  ReportProgress();
+  return JudgeEpoch(absl::Now() - began);
+}
+
+absl::Status TrainingRun::JudgeEpoch(absl::Duration time) {
+  EpochSummary summary{.epoch = state_.epoch(),
+                       .epochs = plan_.epochs,
+                       .step = state_.step(),
+                       .loss = state_.loss_sum() / std::max<double>(1, state_.loss_images()),
+                       .rate = Rate(),
+                       .time = time};
+  const bool due = state_.epoch() % std::max(1, plan_.validation_period) == 0;
+  if (validation_ && (due || state_.epoch() >= plan_.epochs)) {
+    TY_ASSIGN_OR_RETURN(summary.validation, validation_->Run(*executor_, *loss_, context_.stop));
+    validation_loss_ = summary.validation->loss;
+    TY_RETURN_IF_ERROR(NoteBest(*summary.validation));
+  }
+  TY_RETURN_IF_ERROR(report_->Epoch(summary));
+  const std::lock_guard lock(mutex_);
+  NoteMonitored(summary.loss, summary.validation);
+  state_.set_judged(true);
+  return absl::OkStatus();
+}
+
+absl::Status TrainingRun::NoteBest(const ValidationResult& result) {
+  const ApResult& ap = result.evaluation.ap;
+  const bool better =
+      state_.best_epoch() == 0 || ap.mean_ap > state_.best_metrics(0).value();
+  if (!better) return absl::OkStatus();
+  const std::lock_guard lock(mutex_);
+  TY_ASSIGN_OR_RETURN(const TrainState before, Snapshot(statistics_));
+  TY_RETURN_IF_ERROR(store_->SaveBest(model_, before));
+  state_.set_best_epoch(state_.epoch());
+  state_.clear_best_metrics();
+  // mAP first, by its contract.
+  for (const trainyard::v1::Metric& metric : ap.Metrics(result.evaluation.matching)) {
+    *state_.add_best_metrics() = metric;
+  }
+  return absl::OkStatus();
+}
+
+void TrainingRun::NoteMonitored(double loss, const std::optional<ValidationResult>& validation) {
+  if (!plan_.early_stopping) return;
+  if (plan_.early_stopping->on_validation_loss) {
+    if (!validation) return;
+    loss = validation->loss;
+  }
+  if (!state_.has_best_monitored() ||
+      loss + plan_.early_stopping->min_delta < state_.best_monitored()) {
+    state_.set_has_best_monitored(true);
+    state_.set_best_monitored(loss);
+    state_.set_epochs_without_improvement(0);
+  } else {
+    state_.set_epochs_without_improvement(state_.epochs_without_improvement() + 1);
+  }
+}
+
+bool TrainingRun::StopsEarly() const {
+  return plan_.early_stopping &&
+         state_.epochs_without_improvement() >= std::max(1, plan_.early_stopping->patience);
+}
+
+// Runs in a thread of its own: saves the state as soon as a stop is requested, while the step in hand
+// goes on; its result is given up. `mutex_` is held but while it waits.
+void TrainingRun::KeepStateOnStop() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, context_.stop, [this] { return ended_; });
+  if (!context_.stop.stop_requested()) return;
+  try {
+    kept_ = SaveInterrupted();
+  } catch (const std::exception& error) {
+    kept_ = TorchStatus("saving the interrupted state", error);
+  }
+}
+
+absl::Status TrainingRun::SaveInterrupted() {
+  if (saved_step_ == state_.step() && saved_judged_ == state_.judged()) return absl::OkStatus();
+  TY_ASSIGN_OR_RETURN(const TrainState state, Snapshot(statistics_));
+  TY_ASSIGN_OR_RETURN(const std::string path, store_->SaveInterrupted(model_, state));
+  return AppendCheckpoint(path);
+}
+
+absl::Status TrainingRun::SaveEpoch() {
+  const std::lock_guard lock(mutex_);
+  TY_ASSIGN_OR_RETURN(const TrainState state, Snapshot(statistics_));
+  TY_ASSIGN_OR_RETURN(const std::string path, store_->SaveEpoch(model_, state));
+  return AppendCheckpoint(path);
+}
+
+// Brings the model up to date and returns the state with its momentum. Needs `mutex_`.
+absl::StatusOr<TrainState> TrainingRun::Snapshot(absl::Span<const at::Tensor> statistics) {
+  const at::NoGradGuard no_gradients;
+  TY_RETURN_IF_ERROR(executor_->WriteBack(model_.graph, statistics));
+  TrainState state = state_;
+  for (size_t i = 0; i < sgd_->names().size(); ++i) {
+    TY_ASSIGN_OR_RETURN(const Tensor values, FromTorch(sgd_->momentum()[i]));
+    TrainState::Momentum& momentum = *state.add_momentum();
+    momentum.set_name(sgd_->names()[i]);
+    momentum.set_values(values.raw(), static_cast<size_t>(values.size_bytes()));
+  }
+  return state;
+}
+
+absl::Status TrainingRun::AppendCheckpoint(const std::string& path) {
+  saved_step_ = state_.step();
+  saved_judged_ = state_.judged();
+  WorkerEvent event;
+  event.mutable_checkpoint()->set_path(path);
+  event.mutable_checkpoint()->set_epoch(state_.epoch());
+  event.mutable_checkpoint()->set_step(state_.step());
+  return context_.journal.Append(std::move(event));
+}
+
+void TrainingRun::ReportProgress() {
+  const auto size = static_cast<double>(train_data_->size());
+  const double in_epoch = std::min(size, static_cast<double>(state_.step_in_epoch()) *
+                                             static_cast<double>(plan_.batch_size));
+  const int epoch = state_.epoch() + (state_.step_in_epoch() > 0 ? 1 : 0);
+  context_.Progress(state_.epoch() * size + in_epoch, plan_.epochs * size, "images",
+                    absl::StrFormat("epoch %d of %d, loss %.4g", epoch, plan_.epochs, last_loss_));
+}
+
+absl::StatusOr<Finished> TrainingRun::Finish() {
+  Finished finished;
+  const std::string last = store_->EpochPath(state_.epoch());
+  const bool judged = state_.best_epoch() > 0;
+  const std::pair<const char*, std::string> files[] = {
+      {"best", judged && FileExists(store_->BestPath()) ? store_->BestPath() : last},
+      {"last", last}};
+  for (const auto& [name, path] : files) {
+    TY_ASSIGN_OR_RETURN(*finished.add_outputs(), FileArtifact(name, path, "tlt"));
+  }
+  TY_ASSIGN_OR_RETURN(*finished.add_outputs(), FileArtifact("log", report_->log_path(), "log"));
+
+  *finished.mutable_metrics() = state_.best_metrics();
+  const auto add = [&finished](const char* name, double value, const char* unit = "") {
+    auto& metric = *finished.add_metrics();
+    metric.set_name(name);
+    metric.set_value(value);
+    metric.set_unit(unit);
+  };
+  if (judged) add("best_epoch", state_.best_epoch(), "epochs");
+  add("epochs", state_.epoch(), "epochs");
+  add("loss", state_.loss_sum() / std::max<double>(1, state_.loss_images()));
+  if (validation_loss_) add("validation_loss", *validation_loss_);
+  if (images_done_ > 0) {
+    add("images_per_second",
+        static_cast<double>(images_done_) / absl::ToDoubleSeconds(training_time_), "images/s");
+  }
+  TY_RETURN_IF_ERROR(AddSizeMetrics(model_.graph, finished));
+  for (const std::string& note : notes_) finished.add_notes(note);
+  TY_RETURN_IF_ERROR(report_->Status("SUCCESS", "Training finished successfully."));
+  return finished;
+}
+
+absl::StatusOr<Finished> TrainAll(Context& context) {
+  const worker::v1::TrainTask& task = context.job.train();
+  ConfigureLibTorch(context.job.threads(), task.deterministic());
+  TY_ASSIGN_OR_RETURN(auto network,
+                      CreateNetwork(context.job.network(), context.job.spec(), "spec"));
+  TY_ASSIGN_OR_RETURN(Start start, DecideStart(context.job, *network, context.key));
+  TrainingRun run(context, std::move(network), std::move(start));
+  TY_RETURN_IF_ERROR(run.Prepare());
+  TY_RETURN_IF_ERROR(run.Run());
+  return run.Finish();
+}
+
+}  // namespace
+
+absl::StatusOr<Finished> Train(Context& context) {
+  absl::StatusOr<Finished> finished = TrainAll(context);
+  if (!finished.ok()) NoteFailure(context.job.train().results_dir(), finished.status());
+  return finished;
+}
+
+}  // namespace trainyard::training

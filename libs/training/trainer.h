@@ -1,0 +1,28 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "libs/worker/runtime.h"
+
+namespace trainyard::training {
+
+/// Trains as `context.job.train` says; what `trainyard-train-worker` does for that task.
+///
+/// Writes into the results folder TAO's files: `weights/` (libs/training/checkpoints.h),
+/// `<network>_training_log_<arch>.csv`, `status.json`, with the visualizer `events/`; and
+/// `label_ledger.jsonl` when labels or images were left out. Each epoch: steps, checkpoint, then
+/// validation (the checkpoint of an epoch is on the disk before it is judged), then its row in the log.
+/// The last epoch is always saved, and judged when there is validation data.
+///
+/// Outputs: `best` (highest validation mAP; the last when there is no validation data), `last`, `log`,
+/// `results`. Metrics: mAP (primary) and AP per class of `best`, best_epoch, loss, validation_loss, epochs,
+/// images_per_second, parameters, macs.
+///
+/// On a stop request the state between two steps is saved at once, by another thread, while the step in
+/// hand is given up; then kCancelled. Resumed from any checkpoint, a training on the CPU ends with the
+/// bytes of an undisturbed one, given the same threads (decisions.md B29).
+///
+/// Fails with kFailedPrecondition when the loss is not finite, naming epoch, step and what to change
+/// (the checkpoints before stay); else as the data, the model and the disk do.
+absl::StatusOr<worker::Finished> Train(worker::Context& context);
+
+}  // namespace trainyard::training

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+
+#include "absl/status/statusor.h"
+#include "libs/data/sample.h"
+#include "libs/detection/evaluator.h"
+#include "libs/models/network.h"
+#include "libs/training/executor.h"
+#include "libs/training/losses/loss.h"
+
+namespace trainyard::training {
+
+/// What an epoch's validation measured.
+struct ValidationResult {
+  EvaluationResult evaluation;
+  /// TAO's: per batch of B images with loss L the sum grows by B^2 * L; divided by the images. No
+  /// regularization; hard negatives are mined per batch (reference ssd 4.9).
+  double loss = 0;
+};
+
+/// Judges the network in training on its validation data. Not thread-safe.
+class Validation {
+ public:
+  /// All arguments outlive this. kInvalidArgument / kUnimplemented when the record has no decoder.
+  static absl::StatusOr<Validation> Create(const Network& network, const ModelRecord& record,
+                                           const SampleSource& source, int loader_threads);
+
+  /// Runs `executor` in inference mode over the whole set; `loss` is the training's. kCancelled on
+  /// request.
+  absl::StatusOr<ValidationResult> Run(Executor& executor, Loss& loss, std::stop_token stop);
+
+ private:
+  Validation(const ModelRecord& record, const SampleSource& source, EvaluationPlan plan,
+             std::unique_ptr<Decoder> decoder, Network::TargetEncoder encode, int loader_threads)
+      : record_(&record),
+        source_(&source),
+        plan_(plan),
+        decoder_(std::move(decoder)),
+        encode_(std::move(encode)),
+        loader_threads_(loader_threads) {}
+  absl::StatusOr<double> BatchLoss(const RawBatch& batch, Loss& loss,
+                                   absl::Span<const std::string> graph_outputs) const;
+
+  const ModelRecord* record_;
+  const SampleSource* source_;
+  EvaluationPlan plan_;
+  std::unique_ptr<Decoder> decoder_;
+  Network::TargetEncoder encode_;
+  int loader_threads_;
+};
+
+}  // namespace trainyard::training
