@@ -77,12 +77,14 @@ absl::StatusOr<std::string> FileDigest(const std::string& path) {
   return digest;
 }
 
-absl::StatusOr<std::string> PathDigest(const std::string& path) {
-  if (!FolderExists(path)) return FileDigest(path);
+namespace {
+
+// All regular files below a folder, sorted by path.
+absl::StatusOr<std::vector<std::string>> FilesBelow(const std::string& folder) {
   namespace fs = std::filesystem;
   std::vector<std::string> files;
   std::error_code error;
-  for (fs::recursive_directory_iterator it(path, error), end; it != end; it.increment(error)) {
+  for (fs::recursive_directory_iterator it(folder, error), end; it != end; it.increment(error)) {
     if (error) break;
     if (absl::StartsWith(it->path().filename().string(), ".tmp-")) {
       if (it->is_directory(error)) it.disable_recursion_pending();
@@ -90,15 +92,54 @@ absl::StatusOr<std::string> PathDigest(const std::string& path) {
     }
     if (it->is_regular_file(error)) files.push_back(it->path().string());
   }
-  if (error) return absl::InternalError(absl::StrCat("cannot list '", path, "': ", error.message()));
+  if (error) {
+    return absl::InternalError(absl::StrCat("cannot list '", folder, "': ", error.message()));
+  }
   std::sort(files.begin(), files.end());
+  return files;
+}
+
+// The files that a path means: itself, those below it, or those whose names begin with it.
+absl::StatusOr<std::vector<std::string>> FilesOf(const std::string& path) {
+  if (FolderExists(path)) return FilesBelow(path);
+  if (FileExists(path)) return std::vector<std::string>{path};
+  std::vector<std::string> files;
+  const auto names = ListFolder(DirName(path));
+  const std::string prefix = BaseName(path);
+  if (names.ok() && !prefix.empty()) {
+    for (const std::string& name : *names) {
+      const std::string file = JoinPath(DirName(path), name);
+      if (absl::StartsWith(name, prefix) && FileExists(file)) files.push_back(file);
+    }
+  }
+  if (files.empty()) return absl::NotFoundError(absl::StrCat("nothing is at '", path, "'"));
+  return files;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> PathDigest(const std::string& path) {
+  if (FileExists(path)) return FileDigest(path);
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesOf(path));
+  // "dir/" and "dir" mean the same folder and have the same rows.
+  const size_t skipped = path.size() - (absl::EndsWith(path, "/") ? 1 : 0);
   Sha256 hash;
   for (const std::string& file : files) {
     TY_ASSIGN_OR_RETURN(const int64_t size, FileSize(file));
     TY_ASSIGN_OR_RETURN(const std::string digest, FileDigest(file));
-    hash.Update(absl::StrCat(file.substr(path.size()), "\n", size, "\n", digest, "\n"));
+    hash.Update(absl::StrCat(file.substr(skipped), "\n", size, "\n", digest, "\n"));
   }
   return hash.HexDigest();
+}
+
+absl::StatusOr<int64_t> PathSize(const std::string& path) {
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesOf(path));
+  int64_t total = 0;
+  for (const std::string& file : files) {
+    TY_ASSIGN_OR_RETURN(const int64_t size, FileSize(file));
+    total += size;
+  }
+  return total;
 }
 
 namespace {

@@ -31,9 +31,13 @@ std::string Sha256Hex(absl::string_view bytes);
 /// Digest of a file's content, read in pieces. Cached per process by (device, inode, size, mtime).
 absl::StatusOr<std::string> FileDigest(const std::string& path);
 
-/// Digest of a file, or of a folder: the hash over its sorted (relative path, size, digest) rows.
-/// Names that begin with ".tmp-" are work in progress and left out. decisions.md B18.
+/// Digest of a file; of a folder: the hash over its sorted (relative path, size, digest) rows; of the
+/// prefix of file names, as TFRecord shards have: the hash over the rows of the files of its folder
+/// whose names begin with it. Names that begin with ".tmp-" are work in progress and left out.
+/// kNotFound when the path means none of these. decisions.md B18.
 absl::StatusOr<std::string> PathDigest(const std::string& path);
+/// The bytes of all files that PathDigest looks at.
+absl::StatusOr<int64_t> PathSize(const std::string& path);
 
 /// CRC-32C (Castagnoli) of `bytes`, and TFRecord's masked form of it.
 uint32_t Crc32c(absl::string_view bytes);

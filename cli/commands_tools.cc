@@ -1,0 +1,182 @@
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "cli/commands.h"
+#include "google/protobuf/text_format.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+#include "libs/data/sample_data.h"
+#include "libs/sealing/model_store.h"
+#include "libs/service/key.h"
+#include "libs/spec/augment_spec.h"
+#include "libs/spec/dataset_spec.h"
+#include "libs/spec/ssd_spec.h"
+
+namespace trainyard::cli {
+namespace {
+
+// --- spec check
+
+struct SpecFlags {
+  OutputOptions output;
+  std::string path, kind, task = "train";
+  std::vector<std::string> overrides;
+  bool print = false;
+};
+
+// The kind of a spec by what only that kind has.
+std::string GuessKind(absl::string_view text) {
+  if (absl::StrContains(text, "kitti_config") || absl::StrContains(text, "coco_config")) {
+    return "dataset";
+  }
+  if (absl::StrContains(text, "spatial_config") || absl::StrContains(text, "color_config") ||
+      absl::StrContains(text, "output_image_width")) {
+    return "augment";
+  }
+  return "ssd";
+}
+
+absl::StatusOr<SsdTask> TaskOf(const std::string& name) {
+  if (name == "train") return SsdTask::kTrain;
+  if (name == "evaluate") return SsdTask::kEvaluate;
+  if (name == "inference") return SsdTask::kInference;
+  if (name == "export") return SsdTask::kExport;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--task is '", name, "'; expected train, evaluate, inference or export"));
+}
+
+template <typename Message>
+absl::StatusOr<std::string> Canonical(absl::StatusOr<Message> message) {
+  if (!message.ok()) return message.status();
+  return PrintCanonical(*message);
+}
+
+absl::StatusOr<std::string> CheckSpec(const SpecFlags& flags, std::vector<std::string>* warnings) {
+  TY_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags.path, 4 << 20));
+  const std::string kind = flags.kind.empty() ? GuessKind(text) : flags.kind;
+  if (kind == "dataset") {
+    return Canonical(LoadDatasetExport(text, flags.path, flags.overrides, false, warnings));
+  }
+  if (kind == "augment") {
+    return Canonical(LoadAugment(text, flags.path, flags.overrides, warnings));
+  }
+  if (kind != "ssd") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--kind is '", kind, "'; expected ssd, dataset or augment"));
+  }
+  TY_ASSIGN_OR_RETURN(const SsdTask task, TaskOf(flags.task));
+  return Canonical(LoadExperiment(text, flags.path, flags.overrides, task, warnings));
+}
+
+int RunSpecCheck(const SpecFlags& flags) {
+  std::vector<std::string> warnings;
+  const auto canonical = CheckSpec(flags, &warnings);
+  for (const std::string& warning : warnings) fprintf(stderr, "warning: %s\n", warning.c_str());
+  if (!canonical.ok()) {
+    PrintFailure(flags.output, canonical.status(), FailedAt::kUsage);
+    return 1;
+  }
+  if (flags.print) {
+    printf("%s", canonical->c_str());
+  } else {
+    printf("%s is valid\n", flags.path.c_str());
+  }
+  return 0;
+}
+
+// --- inspect
+
+absl::Status Inspect(const std::string& path, const std::string& key_reference) {
+  TY_ASSIGN_OR_RETURN(const std::string key, service::ResolveKey(key_reference));
+  TY_ASSIGN_OR_RETURN(const SealedModel sealed, LoadModel(path, {}, key));
+  const Graph& graph = sealed.model.graph;
+  TY_ASSIGN_OR_RETURN(const int64_t macs, graph.MacCount());
+  const ModelRecord& record = sealed.model.record;
+  printf("%s: %s %s, %d classes (%s)\n", path.c_str(), record.network().c_str(),
+         record.arch().c_str(), record.classes_size(), absl::StrJoin(record.classes(), ", ").c_str());
+  printf("input %dx%d, %lld parameters, %.3f GMAC, %zu nodes\n", record.preprocess().width(),
+         record.preprocess().height(), static_cast<long long>(graph.ParameterCount()), macs / 1e9,
+         graph.nodes().size());
+  for (const auto& [name, bytes] : sealed.extra) {
+    printf("section %-12s %zu bytes\n", name.c_str(), bytes.size());
+  }
+  for (const auto& step : record.lineage()) {
+    printf("lineage: %s %s %s\n", step.stage().c_str(), step.parent_sha256().substr(0, 12).c_str(),
+           step.note().c_str());
+  }
+  return absl::OkStatus();
+}
+
+// --- sample-data
+
+struct SampleFlags {
+  OutputOptions output;
+  std::string folder, size = "320x240";
+  int train = 400, val = 100;
+  uint64_t seed = 42;
+};
+
+absl::Status MakeSampleData(const SampleFlags& flags) {
+  SampleDataOptions options;
+  options.n_train = flags.train;
+  options.n_val = flags.val;
+  options.seed = flags.seed;
+  if (sscanf(flags.size.c_str(), "%dx%d", &options.width, &options.height) != 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--size is '", flags.size, "'; expected WIDTHxHEIGHT such as 320x240"));
+  }
+  return GenerateSampleData(flags.folder, options);
+}
+
+}  // namespace
+
+void AddToolCommands(CLI::App& app, Run& run) {
+  CLI::App& spec = *app.add_subcommand("spec", "work with spec files");
+  spec.require_subcommand(1);
+  auto spec_flags = std::make_shared<SpecFlags>();
+  CLI::App& check = *spec.add_subcommand("check", "name everything that is wrong with a spec");
+  check.add_option("file", spec_flags->path, "spec file")->required();
+  check.add_option("--kind", spec_flags->kind, "ssd, dataset or augment (by its content)");
+  check.add_option("--task", spec_flags->task, "train, evaluate, inference or export (train)");
+  check.add_option("--set", spec_flags->overrides, "change the spec: path=value (repeatable)");
+  check.add_flag("--print", spec_flags->print, "print the spec with defaults applied");
+  check.add_flag("--json", spec_flags->output.json, "errors as JSON");
+  check.callback([&run, spec_flags] { run = [spec_flags] { return RunSpecCheck(*spec_flags); }; });
+
+  struct InspectFlags {
+    OutputOptions output;
+    std::string path, key;
+  };
+  auto inspect_flags = std::make_shared<InspectFlags>();
+  CLI::App& inspect = *app.add_subcommand("inspect", "say what a .tlt or .etlt holds");
+  inspect.add_option("file", inspect_flags->path, "model file")->required();
+  inspect.add_option("-k,--key", inspect_flags->key, "key: env:NAME, file:PATH or the key");
+  inspect.callback([&run, inspect_flags] {
+    run = [inspect_flags] {
+      const auto status = Inspect(inspect_flags->path, inspect_flags->key);
+      return status.ok() ? 0 : PrintFailure(inspect_flags->output, status, FailedAt::kOperation);
+    };
+  });
+
+  auto sample_flags = std::make_shared<SampleFlags>();
+  CLI::App& sample = *app.add_subcommand("sample-data", "make a labelled KITTI data set to try with");
+  sample.add_option("folder", sample_flags->folder, "folder to write")->required();
+  sample.add_option("--train", sample_flags->train, "training images (400)");
+  sample.add_option("--val", sample_flags->val, "validation images (100)");
+  sample.add_option("--size", sample_flags->size, "WIDTHxHEIGHT (320x240)");
+  sample.add_option("--seed", sample_flags->seed, "other numbers, other pictures (42)");
+  sample.callback([&run, sample_flags] {
+    run = [sample_flags] {
+      const auto status = MakeSampleData(*sample_flags);
+      return status.ok() ? 0 : PrintFailure(sample_flags->output, status, FailedAt::kOperation);
+    };
+  });
+}
+
+}  // namespace trainyard::cli

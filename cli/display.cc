@@ -1,0 +1,165 @@
+#include "cli/display.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "google/protobuf/util/json_util.h"
+#include "libs/worker/rpc_status.h"
+
+namespace trainyard::cli {
+namespace {
+
+constexpr absl::Duration kPlainLineEvery = absl::Seconds(10);
+
+std::string Json(const google::protobuf::Message& message) {
+  std::string text;
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
+  return status.ok() ? text : "{}";
+}
+
+bool IsTerminal() {
+  const char* term = getenv("TERM");
+  return isatty(STDERR_FILENO) && (term == nullptr || absl::string_view(term) != "dumb");
+}
+
+// TAO's console table of an evaluation (reference ssd 6.3).
+void PrintAccuracy(const v1::StageResult& result) {
+  const std::string stars(31, '*');
+  bool any = false;
+  for (const v1::Metric& metric : result.metrics()) {
+    if (metric.name() != "AP" && metric.name() != "mAP") continue;
+    if (!any) printf("%s\n", stars.c_str());
+    any = true;
+    printf("%-14s%-6s%.3f\n", metric.class_name().c_str(), metric.name().c_str(), metric.value());
+  }
+  if (any) printf("%s\n", stars.c_str());
+}
+
+void PrintNumbers(const v1::StageResult& result) {
+  for (const v1::Metric& metric : result.metrics()) {
+    if (metric.name() == "AP" || metric.name() == "mAP") continue;
+    const std::string name = metric.class_name().empty()
+                                 ? metric.name()
+                                 : absl::StrCat(metric.name(), "[", metric.class_name(), "]");
+    printf("%-24s %s%s%s\n", name.c_str(),
+           absl::StrFormat("%.6g", metric.value()).c_str(), metric.unit().empty() ? "" : " ",
+           metric.unit().c_str());
+  }
+}
+
+}  // namespace
+
+std::string DurationText(double seconds) {
+  const auto total = static_cast<int64_t>(std::llround(std::max(0.0, seconds)));
+  const int64_t hours = total / 3600, minutes = total / 60 % 60, rest = total % 60;
+  if (hours > 0) return absl::StrFormat("%d:%02d:%02d", hours, minutes, rest);
+  return absl::StrFormat("%d:%02d", minutes, rest);
+}
+
+std::string ProgressText(const v1::Progress& progress) {
+  std::string text = progress.message();
+  const auto add = [&text](const std::string& part) {
+    absl::StrAppend(&text, text.empty() ? "" : " | ", part);
+  };
+  if (progress.total() > 0) {
+    add(absl::StrFormat("%.0f/%.0f %s", progress.done(), progress.total(), progress.unit()));
+  } else if (progress.done() > 0) {
+    add(absl::StrFormat("%.0f %s", progress.done(), progress.unit()));
+  }
+  if (progress.rate() > 0) {
+    add(absl::StrFormat(progress.rate() < 10 ? "%.2f %s/s" : "%.1f %s/s", progress.rate(),
+                        progress.unit()));
+  }
+  if (progress.eta_seconds() >= 0 && progress.rate() > 0) {
+    add(absl::StrCat("ETA ", DurationText(progress.eta_seconds())));
+  }
+  return text;
+}
+
+ProgressDisplay::ProgressDisplay(OutputOptions options, std::string label)
+    : options_(options), label_(std::move(label)), terminal_(IsTerminal()) {}
+
+void ProgressDisplay::Update(const v1::OperationMetadata& metadata) {
+  if (options_.quiet) return;
+  if (options_.json) {
+    printf("%s\n", Json(metadata).c_str());
+    fflush(stdout);
+    return;
+  }
+  ShowWarnings(metadata);
+  ShowMetrics(metadata);
+  const std::string text = ProgressText(metadata.progress());
+  if (text.empty()) return;
+  const absl::Time now = absl::Now();
+  if (terminal_) {
+    fprintf(stderr, "\r\033[K%s: %s", label_.c_str(), text.c_str());
+    line_open_ = true;
+  } else if (now - last_line_ >= kPlainLineEvery) {
+    fprintf(stderr, "%s: %s\n", label_.c_str(), text.c_str());
+    last_line_ = now;
+  }
+}
+
+void ProgressDisplay::ShowWarnings(const v1::OperationMetadata& metadata) {
+  for (; warnings_shown_ < metadata.warnings_size(); ++warnings_shown_) {
+    Finish();
+    fprintf(stderr, "%s: warning: %s\n", label_.c_str(),
+            metadata.warnings(warnings_shown_).message().c_str());
+  }
+}
+
+void ProgressDisplay::ShowMetrics(const v1::OperationMetadata& metadata) {
+  std::string text;
+  for (const v1::Metric& metric : metadata.metrics()) {
+    const std::string name = metric.class_name().empty()
+                                 ? metric.name()
+                                 : absl::StrCat(metric.name(), "[", metric.class_name(), "]");
+    absl::StrAppend(&text, text.empty() ? "" : "  ", name, " ",
+                    absl::StrFormat("%.4g", metric.value()));
+  }
+  if (text.empty() || text == metrics_shown_) return;
+  metrics_shown_ = text;
+  Finish();
+  fprintf(stderr, "%s: %s\n", label_.c_str(), text.c_str());
+}
+
+void ProgressDisplay::Finish() {
+  if (line_open_) fputc('\n', stderr);
+  line_open_ = false;
+}
+
+void PrintResult(const OutputOptions& options, const v1::StageResult& result) {
+  if (options.json) {
+    printf("%s\n", Json(result).c_str());
+    return;
+  }
+  PrintAccuracy(result);
+  PrintNumbers(result);
+  for (const std::string& note : result.notes()) printf("%s\n", note.c_str());
+  for (const v1::Artifact& output : result.outputs()) {
+    printf("%s: %s (%s, %s bytes, sha256 %s)\n", output.name().c_str(), output.uri().c_str(),
+           output.kind().c_str(), absl::StrCat(output.size_bytes()).c_str(),
+           output.sha256().substr(0, 12).c_str());
+  }
+}
+
+int PrintFailure(const OutputOptions& options, const absl::Status& status, FailedAt where) {
+  if (options.json) {
+    printf("%s\n", Json(RpcStatusFrom(status)).c_str());
+  } else {
+    fprintf(stderr, "trainyard: %s: %s\n", absl::StatusCodeToString(status.code()).c_str(),
+            std::string(status.message()).c_str());
+  }
+  if (where == FailedAt::kUsage) return 2;
+  if (status.code() == absl::StatusCode::kCancelled) return 3;
+  return where == FailedAt::kCall ? 64 + static_cast<int>(status.code()) : 1;
+}
+
+}  // namespace trainyard::cli

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdio>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "trainyard/v1/operation.pb.h"
+
+namespace trainyard::cli {
+
+/// How a command speaks to its caller.
+struct OutputOptions {
+  /// Machine output: one JSON object a line on stdout, nothing else.
+  bool json = false;
+  /// Results only.
+  bool quiet = false;
+};
+
+/// Shows the progress of one operation on stderr: a live line on a terminal, else a plain line at most
+/// every 10 s; the metrics of each epoch, and warnings, once. Not thread-safe.
+class ProgressDisplay {
+ public:
+  ProgressDisplay(OutputOptions options, std::string label);
+  void Update(const v1::OperationMetadata& metadata);
+  /// Ends the live line.
+  void Finish();
+
+ private:
+  void ShowWarnings(const v1::OperationMetadata& metadata);
+  void ShowMetrics(const v1::OperationMetadata& metadata);
+  OutputOptions options_;
+  std::string label_;
+  bool terminal_;
+  bool line_open_ = false;
+  int warnings_shown_ = 0;
+  std::string metrics_shown_;
+  absl::Time last_line_ = absl::InfinitePast();
+};
+
+/// "epoch 3 of 80 | 1200/9600 images | 38.2 images/s | ETA 3:40".
+std::string ProgressText(const v1::Progress& progress);
+/// "1:02:03" or "4:05".
+std::string DurationText(double seconds);
+
+/// What a stage made and measured: JSON on stdout, or tables for people (TAO's for accuracy).
+void PrintResult(const OutputOptions& options, const v1::StageResult& result);
+
+/// Prints a failed status on stderr (as JSON on stdout with --json) and returns the exit code:
+/// conventions section 17: 1 failed, 2 usage, 3 cancelled, 64 + code for an RPC error.
+enum class FailedAt { kUsage, kCall, kOperation };
+int PrintFailure(const OutputOptions& options, const absl::Status& status, FailedAt where);
+
+}  // namespace trainyard::cli

@@ -1,0 +1,144 @@
+#include "cli/house.h"
+
+#include <stdlib.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/files.h"
+#include "libs/base/problems.h"
+#include "libs/base/status.h"
+#include "libs/service/client.h"
+#include "services/convert-engine/convert_engine_service.h"
+#include "services/convert/convert_service.h"
+#include "services/export/export_service.h"
+#include "services/orchestrator/orchestrator_service.h"
+#include "services/prune/prune_service.h"
+#include "services/train/train_service.h"
+#include "yaml-cpp/yaml.h"
+
+namespace trainyard::cli {
+namespace {
+
+using ProgramFunction = service::ServiceProgram (*)();
+
+const std::map<std::string, ProgramFunction>& Programs() {
+  static const auto* programs = new std::map<std::string, ProgramFunction>{
+      {"convert", ConvertServiceProgram},
+      {"train", TrainServiceProgram},
+      {"prune", PruneServiceProgram},
+      {"export", ExportServiceProgram},
+      {"convert-engine", ConvertEngineServiceProgram},
+      {"orchestrator", [] { return orchestrator::OrchestratorServiceProgram({}); }},
+  };
+  return *programs;
+}
+
+std::vector<std::string> ServiceNames() {
+  std::vector<std::string> names;
+  for (const auto& [name, program] : Programs()) names.push_back(name);
+  return names;
+}
+
+absl::StatusOr<std::string> MakeStateDir() {
+  const char* base = getenv("TMPDIR");
+  std::string path = JoinPath(base != nullptr ? base : "/tmp", "trainyard-XXXXXX");
+  if (mkdtemp(path.data()) == nullptr) {
+    return absl::InternalError(absl::StrCat("cannot make a folder like '", path, "'"));
+  }
+  return path;
+}
+
+}  // namespace
+
+absl::StatusOr<service::ServiceProgram> ProgramOf(const std::string& service) {
+  const auto found = Programs().find(service);
+  if (found != Programs().end()) return found->second();
+  const std::vector<std::string> names = ServiceNames();
+  return absl::InvalidArgumentError(absl::StrCat("there is no service '", service, "'; known: ",
+                                                 absl::StrJoin(names, ", "),
+                                                 DidYouMean(service, names)));
+}
+
+absl::StatusOr<std::map<std::string, std::string>> LoadAddresses(const std::string& path) {
+  std::map<std::string, std::string> addresses;
+  try {
+    const YAML::Node root = YAML::LoadFile(path);
+    for (const auto& entry : root) {
+      const auto name = entry.first.as<std::string>();
+      TY_RETURN_IF_ERROR(Annotate(ProgramOf(name).status(),
+                                  absl::StrCat(path, ":", entry.first.Mark().line + 1)));
+      addresses[name] = entry.second.as<std::string>();
+    }
+  } catch (const YAML::Exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
+  }
+  return addresses;
+}
+
+House::House(Options options) : options_(std::move(options)) {}
+
+House::~House() {
+  servers_.clear();
+  // Nothing to tell when it stays: it is in the temporary folder.
+  if (!temporary_dir_.empty()) RemoveTree(temporary_dir_).IgnoreError();
+}
+
+std::string House::AddressOf(const std::string& service) const {
+  if (!options_.endpoint.empty()) return options_.endpoint;
+  const auto found = options_.addresses.find(service);
+  return found == options_.addresses.end() ? "" : found->second;
+}
+
+bool House::Embedded(const std::string& service) const { return AddressOf(service).empty(); }
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> House::Channel(const std::string& service) {
+  TY_RETURN_IF_ERROR(ProgramOf(service).status());
+  if (!Embedded(service)) return service::MakeChannel(AddressOf(service));
+  TY_ASSIGN_OR_RETURN(service::Server* server, Start(service));
+  return server->InProcessChannel();
+}
+
+absl::StatusOr<std::string> House::Address(const std::string& service) {
+  if (!Embedded(service)) return AddressOf(service);
+  TY_ASSIGN_OR_RETURN(service::Server* server, Start(service));
+  return server->address();
+}
+
+// The orchestrator reaches the stage services by address, wherever they are.
+absl::StatusOr<service::ServiceProgram> House::Program(const std::string& service) {
+  if (service != "orchestrator") return ProgramOf(service);
+  std::map<std::string, std::vector<std::string>> addresses;
+  for (const auto& [name, program] : Programs()) {
+    if (name == service) continue;
+    TY_ASSIGN_OR_RETURN(const std::string address, Address(name));
+    addresses[name] = {address};
+  }
+  return orchestrator::OrchestratorServiceProgram(std::move(addresses));
+}
+
+absl::StatusOr<service::Server*> House::Start(const std::string& service) {
+  if (const auto found = servers_.find(service); found != servers_.end()) {
+    return found->second.get();
+  }
+  TY_ASSIGN_OR_RETURN(const service::ServiceProgram program, Program(service));
+  if (options_.state_dir.empty()) {
+    TY_ASSIGN_OR_RETURN(temporary_dir_, MakeStateDir());
+    options_.state_dir = temporary_dir_;
+  }
+  service::ServerOptions options;
+  options.service = service;
+  // A loopback port, since the embedded orchestrator reaches the others by address.
+  options.address = "127.0.0.1:0";
+  options.workspace = "/";
+  options.workspace_base = std::filesystem::current_path().string();
+  options.state_dir = JoinPath(options_.state_dir, service);
+  options.threads = options_.threads;
+  options.capabilities = program.capabilities;
+  TY_ASSIGN_OR_RETURN(std::unique_ptr<service::Server> server,
+                      service::Server::Start(std::move(options), program.factory));
+  return servers_.emplace(service, std::move(server)).first->second.get();
+}
+
+}  // namespace trainyard::cli

@@ -1,0 +1,140 @@
+#include "services/convert-engine/prepare.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/status.h"
+#include "libs/service/worker_job.h"
+#include "services/stage_request/stage_request.h"
+
+namespace trainyard {
+namespace {
+
+constexpr absl::string_view kWorker = "trainyard-engine-worker";
+constexpr int kMaxBatch = 4096;
+
+// The file kind by its ending, before a worker is started for it.
+void CheckEnding(StageRequest& request, const std::string& path, absl::string_view ending,
+                 absl::string_view hint) {
+  if (path.empty() || absl::EndsWith(path, ending)) return;
+  request.Add("stage.inputs[model]", absl::InvalidArgumentError(absl::StrCat(
+                                         "is '", path, "'; expected a ", ending, hint)));
+}
+
+service::StageRun RunJob(worker::v1::WorkerJob job, std::vector<std::string> warnings,
+                         const service::Workspace& workspace) {
+  return [job = std::move(job), warnings = std::move(warnings),
+          &workspace](service::OperationContext& context) {
+    WarnAll(context, warnings);
+    return service::RunWorkerJob(
+        context, job, {.program = std::string(kWorker), .workspace = &workspace});
+  };
+}
+
+void CheckInterface(StageRequest& request, const v1::BuildOptions& options) {
+  if (!options.dims().empty() && options.dims_size() != 3) {
+    request.Add("options.dims",
+                absl::InvalidArgumentError(absl::StrCat(
+                    "is ", absl::StrJoin(options.dims(), ","), "; expected C,H,W")));
+  }
+  for (const std::string& name : options.output_names()) {
+    if (name == "NMS" || name.empty()) continue;
+    request.Add("options.output_names",
+                absl::InvalidArgumentError(absl::StrCat("has '", name,
+                                                        "'; the detector's output is NMS")));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
+                                               const service::Workspace& workspace) {
+  const v1::BuildOptions& options = proto.options();
+  StageRequest request(proto.stage(), workspace);
+  const std::string model = request.Input("model", StageRequest::kRequired);
+  const std::string calibration = request.Input("calibration", StageRequest::kOptional);
+  const std::string images = request.Input("cal_images", StageRequest::kOptional);
+  const std::string engine = request.Output("engine", StageRequest::kRequired);
+  request.NoOtherNames();
+  CheckEnding(request, model, ".etlt", " (export makes it from a .tlt)");
+  const std::string precision =
+      request.OneOf("options.data_type", options.data_type(), {"fp32", "fp16", "int8"});
+  const int batch = options.has_batch_size() ? options.batch_size() : 8;
+  const int batches = options.has_batches() ? options.batches() : 10;
+  const int max_batch = options.has_max_batch_size() ? options.max_batch_size() : 16;
+  request.InRange("options.batch_size", batch, 1, kMaxBatch);
+  request.InRange("options.batches", batches, 1, 1e6);
+  request.InRange("options.max_batch_size", max_batch, 1, kMaxBatch);
+  CheckInterface(request, options);
+  TY_RETURN_IF_ERROR(request.Status());
+
+  worker::v1::WorkerJob job;
+  job.set_network(proto.stage().network());
+  worker::v1::BuildEngineTask& task = *job.mutable_build_engine();
+  task.set_model(model);
+  task.set_engine(engine);
+  task.set_precision(precision);
+  task.set_max_batch_size(max_batch);
+  task.set_calibration(calibration);
+  task.set_calibration_images(images);
+  task.set_batches(batches);
+  task.set_batch_size(batch);
+  for (const int dim : options.dims()) task.add_dims(dim);
+  return RunJob(std::move(job), {}, workspace);
+}
+
+absl::StatusOr<service::StageRun> PrepareEvaluateEngine(const v1::EvaluateEngineRequest& proto,
+                                                        const service::Workspace& workspace) {
+  StageRequest request(proto.stage(), workspace);
+  request.KnownNetwork();
+  const PreparedSpec spec = request.Spec(NetworkTask::kEvaluate);
+  const std::string model = request.Input("model", StageRequest::kRequired);
+  const std::string results = request.Output("results", StageRequest::kOptional);
+  request.NoOtherNames();
+  CheckEnding(request, model, ".engine", " (.tlt and .etlt are judged by the train service)");
+  const std::string matching =
+      request.OneOf("options.matching", proto.options().matching(), {"tao", "voc", "coco"});
+  TY_RETURN_IF_ERROR(request.Status());
+
+  worker::v1::WorkerJob job;
+  job.set_network(proto.stage().network());
+  job.set_spec(spec.canonical_text);
+  worker::v1::EvaluateTask& task = *job.mutable_evaluate();
+  task.set_model(model);
+  task.set_results_dir(results);
+  task.set_matching(matching);
+  task.set_strict(proto.options().strict());
+  return RunJob(std::move(job), spec.warnings, workspace);
+}
+
+absl::StatusOr<service::StageRun> PrepareInferEngine(const v1::InferEngineRequest& proto,
+                                                     const service::Workspace& workspace) {
+  StageRequest request(proto.stage(), workspace);
+  request.KnownNetwork();
+  const PreparedSpec spec = request.Spec(NetworkTask::kInference);
+  const std::string model = request.Input("model", StageRequest::kRequired);
+  const std::string images = request.Input("images", StageRequest::kRequired);
+  const std::string annotated = request.Output("images", StageRequest::kOptional);
+  const std::string labels = request.Output("labels", StageRequest::kOptional);
+  request.NoOtherNames();
+  CheckEnding(request, model, ".engine", " (.tlt and .etlt run in the train service)");
+  const double threshold = proto.options().has_threshold() ? proto.options().threshold() : 0.3;
+  request.InRange("options.threshold", threshold, 1e-6, 1 - 1e-6);
+  TY_RETURN_IF_ERROR(request.Status());
+
+  worker::v1::WorkerJob job;
+  job.set_network(proto.stage().network());
+  job.set_spec(spec.canonical_text);
+  worker::v1::InferTask& task = *job.mutable_infer();
+  task.set_model(model);
+  task.set_images(images);
+  task.set_annotated_dir(annotated);
+  task.set_labels_dir(labels);
+  task.set_threshold(threshold);
+  return RunJob(std::move(job), spec.warnings, workspace);
+}
+
+}  // namespace trainyard

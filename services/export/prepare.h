@@ -1,0 +1,16 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "libs/service/operations.h"
+#include "libs/service/workspace.h"
+#include "trainyard/v1/export.pb.h"
+
+namespace trainyard {
+
+/// Checks a request, all of it, and returns the work: folding, lowering and sealing in the service's
+/// process; INT8 calibration, which runs the network, in an engine worker. The workspace must outlive
+/// the work. Fails as ExportService.Export says.
+absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& request,
+                                               const service::Workspace& workspace);
+
+}  // namespace trainyard

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "libs/service/operations.h"
+#include "libs/service/workspace.h"
+#include "trainyard/v1/prune.pb.h"
+
+namespace trainyard {
+
+/// Checks a request, all of it, and returns the work, which runs in the service's process: pruning is
+/// arithmetic on weights and runs no network. The workspace must outlive the work. Fails as
+/// PruneService.Prune says.
+absl::StatusOr<service::StageRun> PreparePrune(const v1::PruneRequest& request,
+                                               const service::Workspace& workspace);
+
+}  // namespace trainyard

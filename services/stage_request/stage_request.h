@@ -1,0 +1,95 @@
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "libs/base/problems.h"
+#include "libs/models/prepare_spec.h"
+#include "libs/service/operations.h"
+#include "libs/service/workspace.h"
+#include "trainyard/v1/stage.pb.h"
+
+namespace trainyard {
+
+/// Checks the part that all stage requests share and collects everything that is wrong with one, so
+/// that a handler's Prepare is a row of questions and a final `Status()`.
+///
+///     StageRequest request(proto.stage(), workspace);
+///     const std::string model = request.Input("model", kRequired);
+///     const PreparedSpec spec = request.Spec(NetworkTask::kTrain);
+///     request.NoOtherNames();
+///     TY_RETURN_IF_ERROR(request.Status());
+///
+/// After a problem the accessors go on and return empty values; only Status() tells. Not thread-safe.
+class StageRequest {
+ public:
+  enum Need { kRequired, kOptional };
+
+  /// Both must outlive this object.
+  StageRequest(const v1::StageInput& stage, const service::Workspace& workspace);
+
+  /// Checks that `network` is one we know.
+  void KnownNetwork();
+
+  /// The absolute path of an input, which must exist and fit its digest; "" when it is not given.
+  std::string Input(absl::string_view name, Need need);
+  /// The absolute path of an output; "" when it is not given.
+  std::string Output(absl::string_view name, Need need);
+  /// An output file that must not exist yet, unless `force`; its folder is made by the caller.
+  std::string NewFile(absl::string_view name, Need need, bool force);
+  /// Inputs and outputs whose names were never asked for are problems, with the nearest known name.
+  void NoOtherNames();
+
+  /// The spec's text, from the request or from its file. "" when there is none; a problem if required.
+  struct SpecText {
+    std::string text;
+    std::string name;
+  };
+  SpecText ReadSpec(Need need);
+  /// The network's spec, checked for `task`, paths resolved through the workspace.
+  PreparedSpec Spec(NetworkTask task, Need need = kRequired);
+
+  /// A problem unless `value` is "" or one of `allowed`; returns allowed[0] for "".
+  std::string OneOf(absl::string_view field, absl::string_view value,
+                    const std::vector<std::string>& allowed);
+  /// A problem unless low <= value <= high.
+  void InRange(absl::string_view field, double value, double low, double high);
+  /// Something known that is not offered yet.
+  void NotOffered(absl::string_view field, absl::string_view what);
+
+  /// Takes a status that is not OK as a problem of `field`; what it lists itself is kept.
+  void Add(absl::string_view field, const absl::Status& status);
+
+  /// OK, or everything at once. The code is that of the problems when all agree, else
+  /// kInvalidArgument.
+  absl::Status Status() const;
+
+  const v1::StageInput& stage() const { return stage_; }
+  /// Resolves a path of the request or its spec.
+  absl::StatusOr<std::string> Resolve(absl::string_view path) const;
+
+ private:
+  const v1::Artifact* Find(const google::protobuf::RepeatedPtrField<v1::Artifact>& list,
+                           absl::string_view name) const;
+  void Missing(absl::string_view list, absl::string_view name, Need need);
+
+  const v1::StageInput& stage_;
+  const service::Workspace& workspace_;
+  service::PathMap path_map_;
+  Problems problems_;
+  std::set<absl::StatusCode> codes_;
+  std::set<std::string> input_names_, output_names_;
+};
+
+/// Reports warnings of a spec to an operation.
+void WarnAll(service::OperationContext& context, absl::Span<const std::string> warnings);
+
+/// A metric in one line.
+v1::Metric MakeMetric(absl::string_view name, double value, absl::string_view unit = "",
+                      bool higher_is_better = false);
+
+}  // namespace trainyard
