@@ -26,16 +26,25 @@ void Pool::Run(std::function<void()> work) {
   changed_.notify_one();
 }
 
+void Pool::AwaitIdle(std::chrono::nanoseconds timeout) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  idle_.wait_for(lock, timeout, [this] { return queue_.empty() && working_ == 0; });
+}
+
 void Pool::Work() {
   std::unique_lock<std::mutex> lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return ending_ || !queue_.empty(); });
     if (queue_.empty()) return;
-    const std::function<void()> work = std::move(queue_.front());
-    queue_.pop_front();
-    lock.unlock();
-    work();
+    {
+      const std::function<void()> work = std::move(queue_.front());
+      queue_.pop_front();
+      ++working_;
+      lock.unlock();
+      work();
+    }
     lock.lock();
+    if (--working_ == 0 && queue_.empty()) idle_.notify_all();
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -19,13 +20,17 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   void Run(std::function<void()> work);
+  /// Blocks until nothing works or waits, or the time is over.
+  void AwaitIdle(std::chrono::nanoseconds timeout);
 
  private:
   void Work();
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::condition_variable idle_;
   std::deque<std::function<void()>> queue_;
   bool ending_ = false;
+  int working_ = 0;
   std::vector<std::thread> threads_;
 };
 

@@ -23,6 +23,7 @@ namespace trainyard::service {
 namespace {
 
 constexpr int kMostMessageBytes = 16 << 20;
+constexpr absl::Duration kFlushGrace = absl::Milliseconds(300);
 constexpr int kLeastPingIntervalMs = 20000;
 constexpr char kVersion[] = TRAINYARD_VERSION;
 
@@ -165,7 +166,10 @@ void Server::Drain() {
   LogInfo("draining", {{"address", address_}});
   parts_->server->GetHealthCheckService()->Shutdown();
   parts_->operations->Drain();
-  parts_->server->Shutdown(absl::ToChronoTime(absl::Now() + parts_->options.drain_grace));
+  parts_->pool->AwaitIdle(absl::ToChronoNanoseconds(parts_->options.drain_grace));
+  // Answers are on their way. A longer time would be spent on idle connections: a client that does
+  // not poll acknowledges the GOAWAY seconds later.
+  parts_->server->Shutdown(absl::ToChronoTime(absl::Now() + kFlushGrace));
   parts_->server->Wait();
   LogInfo("drained", {{"address", address_}});
 }

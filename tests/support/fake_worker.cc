@@ -7,7 +7,7 @@
 //     write PATH TEXT          a file; TEXT may be $KEY, $RESUME, $THREADS, $EPOCH
 //     output NAME PATH KIND    a line of the result
 //     note TEXT
-//     log TEXT                 a line on stderr
+//     log TEXT                 a line on stderr; TEXT as in write
 //     wait                     until it is told to stop; then kCancelled
 //     hang                     for ever, whatever it is told
 //     kill                     SIGKILL to itself
@@ -46,6 +46,13 @@ double Number(const std::string& word) {
 std::string Rest(const std::vector<std::string>& words, size_t first) {
   return absl::StrJoin(words.begin() + static_cast<long>(std::min(first, words.size())), words.end(),
                        " ");
+}
+
+std::string Expanded(const Context& context, const std::string& text) {
+  return absl::StrReplaceAll(text, {{"$KEY", context.key},
+                                    {"$RESUME", context.job.train().resume_model()},
+                                    {"$THREADS", std::to_string(context.job.threads())},
+                                    {"$EPOCH", std::to_string(context.job.fencing_epoch())}});
 }
 
 absl::Status WaitForStop(const std::stop_token& stop) {
@@ -89,15 +96,11 @@ absl::Status Obey(Context& context, const std::vector<std::string>& words, Finis
   if (verb == "warn") {
     context.Warn(absl::DataLossError(Rest(words, 1)));
   } else if (verb == "log") {
-    std::cerr << Rest(words, 1) << std::endl;
+    std::cerr << Expanded(context, Rest(words, 1)) << std::endl;
   } else if (verb == "note") {
     finished.add_notes(Rest(words, 1));
   } else if (verb == "write") {
-    std::ofstream(words[1]) << absl::StrReplaceAll(
-        Rest(words, 2), {{"$KEY", context.key},
-                         {"$RESUME", context.job.train().resume_model()},
-                         {"$THREADS", std::to_string(context.job.threads())},
-                         {"$EPOCH", std::to_string(context.job.fencing_epoch())}});
+    std::ofstream(words[1]) << Expanded(context, Rest(words, 2));
   } else if (verb == "output") {
     auto* output = finished.add_outputs();
     output->set_name(words[1]);

@@ -1,0 +1,172 @@
+// A service as a process: killed, told to stop, misconfigured.
+#include <filesystem>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/service/client.h"
+#include "tests/support/process_runner.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+#include "trainyard/v1/train.grpc.pb.h"
+
+namespace trainyard::service {
+namespace {
+
+using ::google::longrunning::Operation;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::trainyard::testing::AwaitFile;
+using ::trainyard::testing::ChildProcess;
+using ::trainyard::testing::ContentOf;
+using ::trainyard::testing::IsOk;
+using ::trainyard::testing::StatusIs;
+using ::trainyard::testing::TemporaryFolder;
+using Metadata = v1::OperationMetadata;
+
+class ServiceProcessTest : public ::testing::Test {
+ protected:
+  ServiceProcessTest() { folder_.Folder("work"); }
+
+  // Starts it and waits until it serves.
+  std::unique_ptr<ChildProcess> Serve(const std::vector<std::string>& more = {},
+                                      const std::vector<std::string>& environment = {}) {
+    std::filesystem::remove(folder_ / "port");
+    std::vector<std::string> words = {TRAINYARD_FAKE_SERVICE, "--listen", "127.0.0.1:0",
+                                      "--port-file", folder_ / "port", "--workspace",
+                                      folder_ / "work", "--state-dir", folder_ / "state",
+                                      "--worker", TRAINYARD_FAKE_WORKER, "--log-format", "json"};
+    words.insert(words.end(), more.begin(), more.end());
+    auto process = std::make_unique<ChildProcess>(words, folder_ / "log", environment);
+    EXPECT_TRUE(AwaitFile(folder_ / "port")) << ContentOf(folder_ / "log");
+    channel_ = MakeChannel(absl::StrCat("127.0.0.1:", std::stoi(ContentOf(folder_ / "port"))));
+    return process;
+  }
+  int RunToEnd(std::vector<std::string> words) {
+    words.insert(words.begin(), TRAINYARD_FAKE_SERVICE);
+    return ChildProcess(words, folder_ / "log").Wait();
+  }
+
+  absl::StatusOr<Operation> Train(const std::string& spec, const std::string& key = "") {
+    v1::TrainRequest request;
+    request.mutable_stage()->set_spec_text(spec);
+    request.mutable_stage()->set_key(key);
+    const auto stub = v1::TrainService::NewStub(channel_);
+    return Call(*stub, &v1::TrainService::Stub::Train, request);
+  }
+  // Follows an operation until it has come so far.
+  Metadata AwaitProgress(const Operation& operation, double done) {
+    std::stop_source enough;
+    Metadata reached;
+    OperationClient(channel_)
+        .Wait(operation, {.update =
+                              [&](const Metadata& metadata) {
+                                if (metadata.progress().done() < done) return;
+                                reached = metadata;
+                                enough.request_stop();
+                              },
+                          .stop = enough.get_token()})
+        .IgnoreError();
+    EXPECT_GE(reached.progress().done(), done);
+    return reached;
+  }
+
+  TemporaryFolder folder_;
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+TEST_F(ServiceProcessTest, AKilledServiceGoesOnFromTheCheckpointAfterItsRestart) {
+  auto service = Serve();
+  const std::string checkpoint = folder_ / "work/run/epoch_1.tlt";
+  const std::string out = folder_ / "work/out";
+  const auto started =
+      Train(absl::StrCat("@1 checkpoint ", checkpoint, "\n@1 progress 1 4\n@1 wait\nwrite ", out,
+                         " $RESUME\noutput last ", out, " tlt"));
+  ASSERT_THAT(started, IsOk());
+  AwaitProgress(*started, 1);
+  service->Signal(SIGKILL);
+  service->Wait();
+
+  service = Serve();
+  const auto done = OperationClient(channel_).Wait(*started);
+  ASSERT_THAT(done, IsOk());
+  const auto result = ResultOf(*done);
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(ContentOf(out), checkpoint);
+  EXPECT_EQ(result->outputs(0).uri(), "out");
+  EXPECT_EQ(MetadataOf(*done).attempt(), 2);
+}
+
+TEST_F(ServiceProcessTest, SigtermDrainsAndTheNextProcessGoesOn) {
+  auto service = Serve();
+  const auto started = Train("@1 progress 1 4\n@1 wait\nprogress 4 4");
+  ASSERT_THAT(started, IsOk());
+  AwaitProgress(*started, 1);
+  service->Signal(SIGTERM);
+  EXPECT_EQ(service->Wait(), 0);
+  EXPECT_THAT(ContentOf(folder_ / "log"), HasSubstr("operation is left for the next process"));
+  service = Serve();
+  const auto done = OperationClient(channel_).Wait(*started);
+  ASSERT_THAT(done, IsOk());
+  EXPECT_THAT(ResultOf(*done), IsOk());
+}
+
+TEST_F(ServiceProcessTest, ASecondSignalEndsItAtOnce) {
+  auto service = Serve();
+  const auto started = Train("progress 1 4\nhang");
+  ASSERT_THAT(started, IsOk());
+  AwaitProgress(*started, 1);
+  service->Signal(SIGTERM);
+  // Signals of one kind do not queue: the other one is the second for sure.
+  service->Signal(SIGINT);
+  const int exit_code = service->Wait();
+  EXPECT_TRUE(exit_code == 128 + SIGINT || exit_code == 128 + SIGTERM) << exit_code;
+}
+
+TEST_F(ServiceProcessTest, NoKeyReachesTheLogOrTheDisk) {
+  auto service = Serve({"--log-level", "debug"});
+  const auto started = Train("log the key is $KEY\nkill", "open-sesame-process");
+  ASSERT_THAT(started, IsOk());
+  const auto done = OperationClient(channel_).Wait(*started);
+  ASSERT_THAT(done, IsOk());
+  EXPECT_THAT(ResultOf(*done), StatusIs(absl::StatusCode::kInternal,
+                                        AllOf(HasSubstr("killed by signal 9"),
+                                              HasSubstr("the key is [redacted]"))));
+  EXPECT_THAT(ContentOf(folder_ / "log"), Not(HasSubstr("open-sesame-process")));
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_ / "state")) {
+    if (!entry.is_regular_file()) continue;
+    EXPECT_FALSE(absl::StrContains(ContentOf(entry.path()), "open-sesame-process")) << entry.path();
+  }
+}
+
+TEST_F(ServiceProcessTest, SettingsComeFromYamlEnvironmentAndFlags) {
+  const std::string yaml = folder_.Write("train.yaml", "max_queue: 5\nmax_running: 2\n");
+  auto service = Serve({"--config", yaml, "--max-running", "4"}, {"TRAINYARD_MAX_QUEUE=7"});
+  const auto started = Train("progress 1 1");
+  ASSERT_THAT(started, IsOk());
+  EXPECT_THAT(OperationClient(channel_).Wait(*started), IsOk());
+  EXPECT_EQ(RunToEnd({"healthcheck", "--addr",
+                      absl::StrCat("127.0.0.1:", std::stoi(ContentOf(folder_ / "port"))), "--service",
+                      "trainyard.v1.TrainService"}),
+            0);
+}
+
+TEST_F(ServiceProcessTest, WhatIsMistypedIsNamedWithTheNearestName) {
+  EXPECT_EQ(RunToEnd({"--workspce", "/tmp"}), 2);
+  EXPECT_THAT(ContentOf(folder_ / "log"), HasSubstr("did you mean 'workspace'?"));
+  const std::string yaml = folder_.Write("train.yaml", "max_queue: many\nmax_runing: 2\n");
+  EXPECT_EQ(RunToEnd({"--config", yaml}), 2);
+  EXPECT_THAT(ContentOf(folder_ / "log"),
+              AllOf(HasSubstr("train.yaml:1"), HasSubstr("train.yaml:2"),
+                    HasSubstr("did you mean 'max_running'?")));
+  EXPECT_EQ(RunToEnd({"--workspace", folder_ / "nothing", "--state-dir", folder_ / "state"}), 1);
+  EXPECT_EQ(RunToEnd({"--version"}), 0);
+  EXPECT_EQ(RunToEnd({"--help"}), 0);
+}
+
+}  // namespace
+}  // namespace trainyard::service
