@@ -349,14 +349,17 @@ void TextParser::ParseOne(const Scope& scope, const FieldDescriptor* field, cons
   const std::string place_path =
       field->is_repeated() ? IndexedPath(path, reflection->FieldSize(*scope.message, field)) : path;
   if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-    if (!Sees("{") && !Sees("<")) {
+    const bool opens = Sees("{") || Sees("<");
+    if (!opens) {
       Complain(Current(), place_path, absl::StrCat("is followed by ", Seen(), "; expected '{'"));
-      return SkipScalar();
+      // A field of the message stands here: only its bracket was forgotten.
+      if (FindField(field->message_type(), Current().text) == nullptr) return SkipScalar();
     }
     if (places_->count(place_path) == 0) Remember(name, place_path);
     Message* message = field->is_repeated() ? reflection->AddMessage(scope.message, field)
                                             : reflection->MutableMessage(scope.message, field);
-    return ParseSubmessage(scope, message, place_path);
+    if (opens) return ParseSubmessage(scope, message, place_path);
+    return ParseFields({message, place_path, &scope}, "}", Current());
   }
   if (!field->is_repeated() && warnings_ != nullptr && place_.empty()) {
     const auto earlier = places_->find(place_path);

@@ -192,6 +192,11 @@ TEST(ParseTextFormatTest, AMissingBraceIsNamedWhereTheNextMessageBegins) {
                           "spec.txt:1:12: ssd_config is not closed; expected '}'"));
 }
 
+TEST(ParseTextFormatTest, AForgottenOpeningBraceIsOneProblem) {
+  EXPECT_THAT(ProblemsOf("nms_config\n  top_k: 5\n  confidence_threshold: 0.5\n}\nrandom_seed: 1"),
+              ElementsAre("spec.txt:2:3: nms_config is followed by 'top_k'; expected '{'"));
+}
+
 TEST(ParseTextFormatTest, NamesBracketsThatDoNotFit) {
   EXPECT_THAT(ProblemsOf("random_seed: 1 }"),
               ElementsAre("spec.txt:1:16:  found '}', which closes nothing"));
