@@ -5,6 +5,8 @@
 #include <memory>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "libs/base/files.h"
@@ -53,7 +55,7 @@ class House {
       if (absl::StrContains(question.text, "wrong")) {
         return absl::InvalidArgumentError("wrong is no field");
       }
-      return question.text;
+      return absl::StrCat(question.text, "; ", absl::StrJoin(question.overrides, "; "));
     };
     environment_.resolve = [](const std::string& uri, const auto&) -> absl::StatusOr<std::string> {
       return uri;

@@ -1,0 +1,250 @@
+#include "libs/report/report.h"
+
+#include <cmath>
+
+#include "gmock/gmock.h"
+#include "libs/base/files.h"
+#include "libs/data/image_io.h"
+#include "libs/report/chart.h"
+#include "libs/report/curves.h"
+#include "libs/tensor/tensor.h"
+#include "tests/support/status_matchers.h"
+
+namespace trainyard::report {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::Pair;
+using ::testing::SizeIs;
+using ::trainyard::testing::IsOk;
+using ::trainyard::testing::StatusIs;
+
+void AddMetric(v1::Run::Stage& stage, const char* name, double value, const char* class_name = "") {
+  v1::Metric& metric = *stage.add_metrics();
+  metric.set_name(name);
+  metric.set_class_name(class_name);
+  metric.set_value(value);
+}
+
+v1::Artifact Artifact(const char* name, const std::string& uri, const char* kind,
+                      int64_t size_bytes = 0) {
+  v1::Artifact artifact;
+  artifact.set_name(name);
+  artifact.set_uri(uri);
+  artifact.set_kind(kind);
+  artifact.set_size_bytes(size_bytes);
+  artifact.set_sha256(std::string(64, 'a'));
+  return artifact;
+}
+
+v1::Run::Stage& AddStage(v1::Run& run, const char* name, const char* kind) {
+  v1::Run::Stage& stage = *run.add_stages();
+  stage.set_name(name);
+  stage.set_kind(kind);
+  stage.set_state(v1::Run::SUCCEEDED);
+  return stage;
+}
+
+// Training, its evaluation, pruning and the evaluation of that.
+struct SmallRun {
+  v1::Run run;
+  std::map<std::string, std::vector<v1::Artifact>> inputs;
+
+  SmallRun() {
+    run.set_name("runs/r1");
+    run.set_pipeline("small <run>");
+    run.set_state(v1::Run::SUCCEEDED);
+    v1::Run::Stage& train = AddStage(run, "train", "train");
+    *train.add_outputs() = Artifact("last", "out/last.tlt", "tlt", 900);
+    *train.add_outputs() = Artifact("best", "out/best.tlt", "tlt", 1000);
+    AddMetric(train, "parameters", 5'000'000);
+    AddMetric(train, "macs", 2'000'000'000);
+    v1::Run::Stage& evaluate = AddStage(run, "evaluate", "evaluate");
+    AddMetric(evaluate, "mAP", 0.8);
+    AddMetric(evaluate, "AP", 0.9, "nut");
+    AddMetric(evaluate, "AP", 0.7, "bolt");
+    AddMetric(evaluate, "ms_per_image", 3.5);
+    inputs["evaluate"] = {Artifact("model", "out/best.tlt", "tlt")};
+    v1::Run::Stage& prune = AddStage(run, "prune", "prune");
+    *prune.add_outputs() = Artifact("model", "out/pruned.tlt", "tlt", 400);
+    AddMetric(prune, "parameters", 2'000'000);
+    inputs["prune"] = {Artifact("model", "out/best.tlt", "tlt")};
+    v1::Run::Stage& again = AddStage(run, "evaluate-pruned", "evaluate");
+    AddMetric(again, "mAP", 0.75);
+    inputs["evaluate-pruned"] = {Artifact("model", "out/pruned.tlt", "tlt")};
+  }
+};
+
+TEST(MakeLedgerTest, JudgedModelsHaveTheNumbersOfTheirMakers) {
+  const SmallRun small;
+  const Ledger ledger = MakeLedger(small.run, small.inputs);
+  ASSERT_THAT(ledger.rows, SizeIs(4));
+  EXPECT_EQ(ledger.rows[0].artifact, "out/best.tlt");
+  EXPECT_EQ(ledger.rows[0].bytes, 1000);
+  EXPECT_EQ(ledger.rows[1].parameters, 5'000'000);
+  EXPECT_EQ(ledger.rows[1].bytes, 1000);
+  EXPECT_EQ(ledger.rows[1].ms_per_image, 3.5);
+  EXPECT_EQ(ledger.rows[2].parameters, 2'000'000);
+  EXPECT_EQ(ledger.rows[3].parameters, 2'000'000);
+  EXPECT_EQ(ledger.rows[3].bytes, 400);
+  EXPECT_THAT(ledger.Classes(), ElementsAre("nut", "bolt"));
+  EXPECT_EQ(ledger.Reference(), &ledger.rows[1]);
+}
+
+TEST(MakeLedgerTest, TheOrderOfThePipelineDoesNotMatter) {
+  SmallRun small;
+  small.run.mutable_stages()->SwapElements(0, 3);
+  const Ledger ledger = MakeLedger(small.run, small.inputs);
+  EXPECT_EQ(ledger.rows[0].stage, "evaluate-pruned");
+  EXPECT_EQ(ledger.rows[0].parameters, 2'000'000);
+}
+
+TEST(LedgerJsonTest, ReadsBackWhatItWrote) {
+  const SmallRun small;
+  Ledger ledger = MakeLedger(small.run, small.inputs);
+  ledger.rows[0].metrics[0].set_value(std::nan(""));
+  const auto read = ParseLedger(LedgerJson(ledger));
+  ASSERT_THAT(read, IsOk());
+  EXPECT_EQ(LedgerJson(*read), LedgerJson(ledger));
+  EXPECT_EQ(read->rows[1].Value("AP", "bolt"), 0.7);
+  EXPECT_FALSE(read->rows[0].Value("parameters").has_value());
+}
+
+TEST(ParseLedgerTest, RefusesOtherTexts) {
+  EXPECT_THAT(ParseLedger("{"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no JSON")));
+  EXPECT_THAT(ParseLedger("{}"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no list 'stages'")));
+}
+
+TEST(LedgerTableTest, ShowsEachRowWithItsChange) {
+  const SmallRun small;
+  const std::string table = LedgerTable(MakeLedger(small.run, small.inputs));
+  EXPECT_EQ(table,
+            "stage               mAP   change  AP nut  AP bolt  params    MACs    size  ms/image  \n"
+            "train                 -        -       -        -  5.00 M  2.00 G  1000 B         -  \n"
+            "evaluate         0.8000        -  0.9000   0.7000  5.00 M  2.00 G  1000 B     3.500  \n"
+            "prune                 -        -       -        -  2.00 M  2.00 G   400 B         -  \n"
+            "evaluate-pruned  0.7500  -0.0500       -        -  2.00 M  2.00 G   400 B         -  \n");
+}
+
+TEST(ShortCountTest, KeepsThreeDigits) {
+  EXPECT_EQ(ShortCount(96), "96");
+  EXPECT_EQ(ShortCount(999), "999");
+  EXPECT_EQ(ShortCount(999'600), "1.00 M");
+  EXPECT_EQ(ShortCount(412'345), "412 k");
+  EXPECT_EQ(ShortCount(5'713'072), "5.71 M");
+  EXPECT_EQ(ShortBytes(22'860'000), "21.8 MiB");
+}
+
+TEST(TicksTest, AreRoundAndCoverTheRange) {
+  EXPECT_THAT(Ticks(0, 1, 5), ElementsAre(0, 0.2, 0.4, ::testing::DoubleNear(0.6, 1e-12), 0.8, 1));
+  EXPECT_THAT(Ticks(1, 37, 6), ElementsAre(0, 10, 20, 30, 40));
+  EXPECT_THAT(Ticks(3, 3, 2), SizeIs(::testing::Ge(2u)));
+}
+
+TEST(DrawChartTest, BreaksLinesWhereNothingWasMeasured) {
+  const std::string svg = DrawChart(
+      {.title = "a<b", .series = {{"s", {{1, 1}, {2, 2}, {3, std::nan("")}, {4, 3}, {5, 4}}}}});
+  const size_t path = svg.find("<path d=\"");
+  ASSERT_NE(path, std::string::npos);
+  const std::string d = svg.substr(path + 9, svg.find('"', path + 9) - path - 9);
+  EXPECT_EQ(std::count(d.begin(), d.end(), 'M'), 2);
+  EXPECT_THAT(svg, AllOf(HasSubstr("a&lt;b"), Not(HasSubstr("nan")), Not(HasSubstr("a<b"))));
+}
+
+TEST(DrawChartTest, NothingMeasuredIsNoChart) {
+  EXPECT_EQ(DrawChart({.title = "t", .series = {{"s", {{1, std::nan("")}}}}}), "");
+}
+
+TEST(ParseTrainingLogTest, ReadsColumnsOverTheEpoch) {
+  const auto series = ParseTrainingLog("epoch,AP_nut,loss\n1,nan,4.5\n2,0.5,3\n");
+  ASSERT_THAT(series, IsOk());
+  ASSERT_THAT(*series, SizeIs(2));
+  EXPECT_EQ((*series)[0].name, "AP_nut");
+  EXPECT_TRUE(std::isnan((*series)[0].points[0].second));
+  EXPECT_THAT((*series)[1].points, ElementsAre(Pair(1, 4.5), Pair(2, 3)));
+}
+
+TEST(ParseTrainingLogTest, NamesTheLineThatDoesNotFit) {
+  EXPECT_THAT(ParseTrainingLog("epoch,loss\n1,2\n2\n"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("line 3 has 1 columns; the header has 2")));
+}
+
+TEST(ParsePrCurvesTest, ReadsCurvesByClass) {
+  const auto series = ParsePrCurves(
+      R"({"mAP": 0.5, "pr_curves": {"nut": {"recall": [0, 1], "precision": [1, null]}, "bolt": {}}})");
+  ASSERT_THAT(series, IsOk());
+  ASSERT_THAT(*series, SizeIs(2));
+  EXPECT_EQ((*series)[0].name, "bolt");
+  EXPECT_THAT((*series)[1].points, SizeIs(2));
+  EXPECT_THAT(*ParsePrCurves("{}"), IsEmpty());
+}
+
+class ReportHtmlTest : public ::testing::Test {
+ protected:
+  ReportHtmlTest() : folder_(::testing::TempDir() + "/report_html_test") {
+    EXPECT_THAT(RemoveTree(folder_), IsOk());
+    for (const char* name : {"/val/images", "/val/labels", "/found"}) {
+      EXPECT_THAT(MakeFolders(folder_ + name), IsOk());
+    }
+    EXPECT_THAT(WriteFileAtomically(folder_ + "/log.csv", "epoch,loss\n1,2\n2,1\n"), IsOk());
+    const Tensor image = Tensor::Zeros(DType::kUInt8, {60, 80, 3});
+    EXPECT_THAT(WriteFileAtomically(folder_ + "/val/images/a.jpg", *EncodeJpeg(image)), IsOk());
+    EXPECT_THAT(WriteFileAtomically(folder_ + "/val/labels/a.txt",
+                                    "nut 0 0 0 10 10 30 30 0 0 0 0 0 0 0\n"),
+                IsOk());
+    EXPECT_THAT(WriteFileAtomically(folder_ + "/found/a.txt",
+                                    "nut 0 0 0 11 11 31 31 0 0 0 0 0 0 0 0.87\n"),
+                IsOk());
+    *small_.run.mutable_stages(0)->add_outputs() = Artifact("log", "log.csv", "log");
+    v1::Run::Stage& infer = AddStage(small_.run, "infer", "infer_engine");
+    *infer.add_outputs() = Artifact("labels", "found", "kitti");
+    small_.inputs["infer"] = {Artifact("images", "val/images", "kitti")};
+  }
+  ReportInput Input() const {
+    return {.run = small_.run,
+            .inputs = small_.inputs,
+            .resolve = [this](const std::string& uri) -> absl::StatusOr<std::string> {
+              return folder_ + "/" + uri;
+            }};
+  }
+  const std::string folder_;
+  SmallRun small_;
+};
+
+TEST_F(ReportHtmlTest, HoldsAllThatTheRunLeftBehind) {
+  const std::string html = ReportHtml(Input(), MakeLedger(small_.run, small_.inputs));
+  EXPECT_THAT(html, AllOf(HasSubstr("small &lt;run&gt;"), HasSubstr("Accuracy ledger"),
+                          HasSubstr("<td class=\"bad\">-0.0500</td>"), HasSubstr("train: loss"),
+                          HasSubstr("data:image/jpeg;base64,"), HasSubstr("nut 0.87"),
+                          HasSubstr("class=\"truth\""), HasSubstr(std::string(64, 'a'))));
+}
+
+TEST_F(ReportHtmlTest, NeedsNothingFromElsewhere) {
+  const std::string html = ReportHtml(Input(), MakeLedger(small_.run, small_.inputs));
+  EXPECT_THAT(html, AllOf(Not(HasSubstr("<script")), Not(HasSubstr("http")), Not(HasSubstr("src="))));
+}
+
+TEST_F(ReportHtmlTest, WhatIsMissingIsLeftOut) {
+  ReportInput input = Input();
+  input.resolve = [](const std::string&) -> absl::StatusOr<std::string> {
+    return absl::NotFoundError("gone");
+  };
+  const std::string html = ReportHtml(input, MakeLedger(small_.run, small_.inputs));
+  EXPECT_THAT(html, AllOf(HasSubstr("Accuracy ledger"), Not(HasSubstr("train: loss"))));
+}
+
+TEST_F(ReportHtmlTest, IsWrittenBesideTheLedger) {
+  ASSERT_THAT(WriteReport(Input(), folder_ + "/new"), IsOk());
+  EXPECT_THAT(LoadLedger(folder_ + "/new/ledger.json")->rows, SizeIs(4));
+  EXPECT_THAT(*ReadFile(folder_ + "/new/report.html"), HasSubstr("</html>"));
+  EXPECT_THAT(LoadLedger(folder_ + "/none.json"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+}  // namespace
+}  // namespace trainyard::report
