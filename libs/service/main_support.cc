@@ -30,8 +30,6 @@ struct ProcessSettings {
   std::string log_format = "auto";
   std::string log_level = "info";
   std::string log_file;
-  bool help = false;
-  bool version = false;
 };
 
 void Bind(Settings& settings, ServerOptions& server, ProcessSettings& process) {
@@ -56,8 +54,6 @@ void Bind(Settings& settings, ServerOptions& server, ProcessSettings& process) {
                 "text, json, or auto: text when stderr is a terminal");
   settings.Bind("log-level", &process.log_level, "debug, info, warning or error");
   settings.Bind("log-file", &process.log_file, "file to append log lines to, instead of stderr");
-  settings.Bind("help", &process.help, "show this");
-  settings.Bind("version", &process.version, "show the version");
 }
 
 absl::Status SetUpLog(const ProcessSettings& process, const std::string& service) {
@@ -80,6 +76,15 @@ int Complain(const absl::Status& status, const ServiceProgram& program, int exit
     std::cerr << "try: trainyard-" << program.service << " --help\n";
   }
   return exit_code;
+}
+
+int ShowHelp(const Settings& settings, const ServiceProgram& program) {
+  std::cout << "usage: trainyard-" << program.service << " --workspace DIR --state-dir DIR ...\n"
+            << "       trainyard-" << program.service << " healthcheck [--addr HOST:PORT]\n"
+            << program.description << "\n\n"
+            << settings.Help() << "  --help, --version\n\nEvery flag is also a variable, --max-queue as "
+            << kEnvironmentPrefix << "MAX_QUEUE, and a YAML key, max_queue.\n";
+  return 0;
 }
 
 sigset_t StopSignals() {
@@ -131,6 +136,14 @@ int RunServiceMain(int argc, char** argv, const ServiceProgram& program) {
   Bind(settings, options, process);
   if (program.bind) program.bind(settings);
 
+  const auto is_asked = [&arguments](const char* flag) {
+    return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
+  };
+  if (is_asked("--help") || is_asked("-h")) return ShowHelp(settings, program);
+  if (is_asked("--version")) {
+    std::cout << "trainyard-" << program.service << " " << kVersion << "\n";
+    return 0;
+  }
   const auto parsed = settings.ParseFlags(arguments);
   if (!parsed.ok()) return Complain(parsed.status(), program, kExitUsage);
   if (!parsed->rest.empty()) {
@@ -148,18 +161,6 @@ int RunServiceMain(int argc, char** argv, const ServiceProgram& program) {
   if (from_flag != parsed->flags.end()) sources.file = from_flag->second;
   absl::Status status = settings.Load(sources);
   if (!status.ok()) return Complain(status, program, kExitUsage);
-  if (process.help) {
-    std::cout << "usage: trainyard-" << program.service << " --workspace DIR --state-dir DIR ...\n"
-              << "       trainyard-" << program.service << " healthcheck [--addr HOST:PORT]\n"
-              << program.description << "\n\n"
-              << settings.Help() << "\nEvery flag is also a variable, --max-queue as "
-              << kEnvironmentPrefix << "MAX_QUEUE, and a YAML key, max_queue.\n";
-    return 0;
-  }
-  if (process.version) {
-    std::cout << "trainyard-" << program.service << " " << kVersion << "\n";
-    return 0;
-  }
   status = SetUpLog(process, program.service);
   if (!status.ok()) return Complain(status, program, kExitUsage);
   return ServeUntilSignal(std::move(options), program, process);

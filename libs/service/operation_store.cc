@@ -383,12 +383,16 @@ absl::Status OperationStore::Delete(const std::string& id) {
       absl::StrCat("operation '", id, "' has not ended; cancel it or wait before deleting it"));
 }
 
-absl::StatusOr<int64_t> OperationStore::DeleteEndedBefore(int64_t end_us) {
+absl::StatusOr<std::vector<std::string>> OperationStore::DeleteEndedBefore(int64_t end_us) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  Statement remove(db_, "DELETE FROM operations WHERE end_us <> 0 AND end_us < ?");
+  Statement remove(db_, "DELETE FROM operations WHERE end_us <> 0 AND end_us < ? RETURNING id");
   remove.Number(end_us);
-  TY_RETURN_IF_ERROR(remove.Execute());
-  return sqlite3_changes(db_);
+  std::vector<std::string> ids;
+  while (true) {
+    TY_ASSIGN_OR_RETURN(const bool more, remove.Step());
+    if (!more) return ids;
+    ids.push_back(remove.Bytes(0));
+  }
 }
 
 }  // namespace trainyard::service

@@ -91,8 +91,8 @@ class OperationStore {
   absl::Status Renew(const std::string& owner, int64_t lease_until_us);
   /// Removes a row. kFailedPrecondition unless it is final; kNotFound when there is none.
   absl::Status Delete(const std::string& id);
-  /// Removes final rows that ended before `end_us`. Returns how many.
-  absl::StatusOr<int64_t> DeleteEndedBefore(int64_t end_us);
+  /// Removes final rows that ended before `end_us`. Returns their ids.
+  absl::StatusOr<std::vector<std::string>> DeleteEndedBefore(int64_t end_us);
 
  private:
   OperationStore(sqlite3* db, int lock_fd) : db_(db), lock_fd_(lock_fd) {}

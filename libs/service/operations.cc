@@ -272,6 +272,7 @@ class OperationRecord {
     subscribers_.erase(id);
   }
 
+  const std::string& name() const { return name_; }
   OperationRow Row() {
     const std::lock_guard<std::mutex> lock(mutex_);
     return row_;
@@ -366,7 +367,10 @@ void OperationContext::Progress(double done, double total, absl::string_view uni
 }
 
 void OperationContext::Report(const v1::Progress& progress) {
-  record_->Touch([&](Metadata& metadata) { *metadata.mutable_progress() = progress; });
+  record_->Touch([&](Metadata& metadata) {
+    *metadata.mutable_progress() = progress;
+    metadata.mutable_progress()->set_message(Redact(progress.message()));
+  });
 }
 
 void OperationContext::ReportMetrics(absl::Span<const v1::Metric> metrics) {
@@ -427,6 +431,14 @@ void OperationContext::NextAttempt() {
 
 // --- OperationManager ---
 
+namespace {
+
+std::string ScratchDirOf(const OperationManager::Options& options, const std::string& id) {
+  return JoinPath(options.state_dir, absl::StrCat("operations/", id));
+}
+
+}  // namespace
+
 // Lock order: State::mutex before a record's.
 struct OperationManager::State {
   std::unique_ptr<OperationStore> store;
@@ -468,6 +480,7 @@ struct OperationManager::State {
               const absl::StatusOr<v1::StageResult>& result);
   void TakeUp(OperationRow row, const Options& options, const std::string& name);
   absl::Status PrepareAgain(OperationRecord& record);
+  absl::Status Purge(const Options& options, absl::Time before);
   void Tick(const Options& options);
 };
 
@@ -494,12 +507,12 @@ void OperationManager::State::Work(const std::list<std::thread>::iterator& self,
     SetTime(absl::Now(), row.metadata.mutable_start_time());
   });
   const OperationRow row = record->Row();
-  LogInfo("operation begins", {{"job", row.id}, {"stage", row.stage},
+  LogInfo("operation begins", {{"job", record->name()}, {"stage", row.stage},
                                {"attempt", row.metadata.attempt()}});
   const int budget = options.threads > 0 ? options.threads : ThreadBudget();
   OperationContext context(record, record->stop_.get_token(), record->key_,
                            std::max(1, budget / std::max(1, options.max_running)),
-                           JoinPath(options.state_dir, absl::StrCat("operations/", row.id)));
+                           ScratchDirOf(options, row.id));
   absl::StatusOr<v1::StageResult> result =
       begun_status.ok() ? RunGuarded(record->run_, context) : begun_status;
   End(record, result);
@@ -522,7 +535,7 @@ void OperationManager::State::End(const std::shared_ptr<OperationRecord>& record
   const OperationRow row = record->Row();
   if (drained && absl::IsCancelled(result.status()) && !row.metadata.cancel_requested()) {
     // The row stays as it is: the next process takes it up.
-    LogInfo("operation is left for the next process", {{"job", row.id}});
+    LogInfo("operation is left for the next process", {{"job", record->name()}});
     record->PersistIfStale();
     record->Notify();
     return;
@@ -556,11 +569,12 @@ void OperationManager::State::Finish(const std::shared_ptr<OperationRecord>& rec
   const OperationRow row = record->Row();
   const int64_t elapsed_ms = (row.metadata.end_time().seconds() * 1000 - row.create_us / 1000);
   if (state == Metadata::FAILED) {
-    LogWarning("operation failed", {{"job", row.id}, {"stage", row.stage}, {"elapsed_ms", elapsed_ms},
+    LogWarning("operation failed", {{"job", record->name()}, {"stage", row.stage},
+                                    {"elapsed_ms", elapsed_ms},
                                     {"error", result.status().ToString()}});
   } else {
     LogInfo(state == Metadata::SUCCEEDED ? "operation succeeded" : "operation cancelled",
-            {{"job", row.id}, {"stage", row.stage}, {"elapsed_ms", elapsed_ms}});
+            {{"job", record->name()}, {"stage", row.stage}, {"elapsed_ms", elapsed_ms}});
   }
   // What could not be stored stays in memory, so that the caller at least sees it.
   if (!stored.ok()) return;
@@ -635,6 +649,13 @@ void OperationManager::State::TakeUp(OperationRow row, const Options& options,
   ClaimLocked(options);
 }
 
+absl::Status OperationManager::State::Purge(const Options& options, absl::Time before) {
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> ids,
+                      store->DeleteEndedBefore(absl::ToUnixMicros(before)));
+  for (const std::string& id : ids) TY_RETURN_IF_ERROR(RemoveTree(ScratchDirOf(options, id)));
+  return absl::OkStatus();
+}
+
 // Renews leases, stores progress, wakes subscribers, joins threads, forgets what is old.
 void OperationManager::State::Tick(const Options& options) {
   absl::Time renewed = absl::Now(), purged = absl::InfinitePast();
@@ -658,8 +679,7 @@ void OperationManager::State::Tick(const Options& options) {
       renewed = now;
     }
     if (now - purged >= kPurgeInterval) {
-      status.Update(
-          store->DeleteEndedBefore(absl::ToUnixMicros(now - options.retention)).status());
+      status.Update(Purge(options, now - options.retention));
       purged = now;
     }
     if (!status.ok()) LogError("housekeeping of operations failed", {{"error", status.ToString()}});
@@ -851,13 +871,12 @@ absl::StatusOr<std::string> IdIn(const std::string& name, const OperationManager
   }
   if (parts[2] == options.replica) return parts[3];
   std::map<std::string, std::string> metadata = {{"replica", parts[2]}};
-  const auto peer = options.peers.find(parts[2]);
-  if (peer != options.peers.end()) metadata["owner"] = peer->second;
-  return WithReason(
-      absl::FailedPreconditionError(absl::StrCat(
-          "operation '", name, "' is owned by replica '", parts[2], "'",
-          peer == options.peers.end() ? "" : absl::StrCat(" at ", peer->second), "; ask there")),
-      "WRONG_REPLICA", metadata);
+  const std::string owner = options.find_peer ? options.find_peer(parts[2]) : "";
+  if (!owner.empty()) metadata["owner"] = owner;
+  return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                        "operation '", name, "' is owned by replica '", parts[2], "'",
+                        owner.empty() ? "" : absl::StrCat(" at ", owner), "; ask there")),
+                    "WRONG_REPLICA", metadata);
 }
 
 }  // namespace
@@ -939,7 +958,7 @@ absl::Status OperationManager::Cancel(const std::string& name) {
 absl::Status OperationManager::Delete(const std::string& name) {
   TY_ASSIGN_OR_RETURN(const std::string id, IdIn(name, options_));
   TY_RETURN_IF_ERROR(state_->store->Delete(id));
-  return RemoveTree(JoinPath(options_.state_dir, absl::StrCat("operations/", id)));
+  return RemoveTree(ScratchDirOf(options_, id));
 }
 
 std::shared_ptr<OperationManager::Subscription> OperationManager::Subscribe(

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -139,8 +138,9 @@ class OperationManager {
     int threads = 0;
     /// Finished operations are forgotten after this.
     absl::Duration retention = absl::Hours(24 * 30);
-    /// Replica -> host:port, to send a caller to the owner of an operation.
-    std::map<std::string, std::string> peers;
+    /// host:port of another replica, or "" when it is not known: to send a caller to the owner of an
+    /// operation. Called by any thread; may be empty.
+    std::function<std::string(const std::string& replica)> find_peer;
   };
   /// Opens the store. kFailedPrecondition when another process has it.
   static absl::StatusOr<std::unique_ptr<OperationManager>> Create(Options options);

@@ -5,7 +5,7 @@
 
 namespace trainyard::service {
 
-Pool::Pool(int threads) {
+Pool::Pool(int threads, bool held) : held_(held) {
   for (int i = 0; i < std::max(1, threads); ++i) threads_.emplace_back([this] { Work(); });
 }
 
@@ -26,6 +26,14 @@ void Pool::Run(std::function<void()> work) {
   changed_.notify_one();
 }
 
+void Pool::Release() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    held_ = false;
+  }
+  changed_.notify_all();
+}
+
 void Pool::AwaitIdle(std::chrono::nanoseconds timeout) {
   std::unique_lock<std::mutex> lock(mutex_);
   idle_.wait_for(lock, timeout, [this] { return queue_.empty() && working_ == 0; });
@@ -34,7 +42,7 @@ void Pool::AwaitIdle(std::chrono::nanoseconds timeout) {
 void Pool::Work() {
   std::unique_lock<std::mutex> lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return ending_ || !queue_.empty(); });
+    changed_.wait(lock, [this] { return ending_ || (!held_ && !queue_.empty()); });
     if (queue_.empty()) return;
     {
       const std::function<void()> work = std::move(queue_.front());

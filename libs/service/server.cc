@@ -1,12 +1,14 @@
 #include "libs/service/server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
-#include <algorithm>
+#include <unistd.h>
+
 #include <mutex>
 #include <utility>
 
@@ -14,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "libs/base/files.h"
 #include "libs/base/log.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
@@ -57,14 +60,53 @@ v1::GetCapabilitiesResponse CapabilitiesOf(const ServerOptions& options) {
   return capabilities;
 }
 
-// "0.0.0.0:7001" and the port that was bound -> "0.0.0.0:<port>".
-std::string WithPort(const std::string& address, int port) {
-  return absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
+// The address that was listened on, with the port that was bound; the host's name when it is every
+// address of the host.
+std::string ReachableAddress(const std::string& address, int port) {
+  std::string host = address.substr(0, address.rfind(':'));
+  char name[256];
+  if ((host == "0.0.0.0" || host == "[::]") && gethostname(name, sizeof(name)) == 0) host = name;
+  return absl::StrCat(host, ":", port);
+}
+
+// The file in the shared workspace by which replicas of a service find each other.
+std::string AnnouncementOf(const ServerOptions& options, const Workspace& workspace,
+                           const std::string& replica) {
+  return JoinPath(workspace.root(),
+                  absl::StrCat(".trainyard/replicas/", options.service, "/", replica));
+}
+
+void Announce(const ServerOptions& options, const Workspace& workspace, const std::string& address) {
+  if (workspace.root() == "/") return;
+  const std::string path = AnnouncementOf(options, workspace, options.replica);
+  absl::Status status = MakeFolders(DirName(path));
+  if (status.ok()) status = WriteFileAtomically(path, address);
+  if (!status.ok()) {
+    LogWarning("replica cannot be announced; others need --peers", {{"error", status.ToString()}});
+  }
+}
+
+std::function<std::string(const std::string&)> PeerFinder(const ServerOptions& options,
+                                                          const Workspace& workspace) {
+  return [&options, &workspace](const std::string& replica) -> std::string {
+    const auto known = options.peers.find(replica);
+    if (known != options.peers.end()) return known->second;
+    if (workspace.root() == "/") return "";
+    const auto address = ReadFile(AnnouncementOf(options, workspace, replica), 1024);
+    return address.ok() ? *address : "";
+  };
+}
+
+// gRPC's own lines in the form of ours. Its errors are mostly a peer's, and are coped with.
+void LogOfGrpc(gpr_log_func_args* line) {
+  Log(line->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug, "grpc says",
+      {{"text", line->message}});
 }
 
 void SetUpGrpcOnce() {
   static std::once_flag once;
   std::call_once(once, [] {
+    gpr_set_log_function(LogOfGrpc);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   });
@@ -106,9 +148,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
                                                 .max_running = set.max_running,
                                                 .max_queue = set.max_queue,
                                                 .threads = set.threads,
-                                                .peers = set.peers}));
-  parts->watch_pool = std::make_unique<Pool>(1);
-  parts->pool = std::make_unique<Pool>(set.call_threads);
+                                                .find_peer = PeerFinder(set, parts->workspace)}));
+  // Calls wait until the operations of an earlier process are taken up.
+  parts->watch_pool = std::make_unique<Pool>(1, /*held=*/true);
+  parts->pool = std::make_unique<Pool>(set.call_threads, /*held=*/true);
   parts->chassis.reset(new Chassis{set, parts->workspace, *parts->operations, *parts->pool});
   TY_ASSIGN_OR_RETURN(parts->services, factory(*parts->chassis));
   parts->services.push_back(
@@ -138,9 +181,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   server->port_ = port;
   if (!set.address.empty()) {
     server->address_ =
-        set.advertised_address.empty() ? WithPort(set.address, port) : set.advertised_address;
+        set.advertised_address.empty() ? ReachableAddress(set.address, port) : set.advertised_address;
+    Announce(set, server->parts_->workspace, server->address_);
   }
   TY_RETURN_IF_ERROR(server->parts_->operations->Begin(server->address_));
+  server->parts_->pool->Release();
+  server->parts_->watch_pool->Release();
   // "" is SERVING since the start; the service's own name says that it is ready.
   server->parts_->server->GetHealthCheckService()->SetServingStatus(FullServiceName(set.service),
                                                                     true);

@@ -32,6 +32,7 @@ struct ServerOptions {
   /// The service's own folder (decisions.md B15); made when missing.
   std::string state_dir;
   std::string replica = "r1";
+  /// Replica -> host:port, where it is not found in the workspace (`.trainyard/replicas/`).
   std::map<std::string, std::string> peers;
   int max_running = 1;
   int max_queue = 64;
@@ -39,7 +40,7 @@ struct ServerOptions {
   int threads = 0;
   /// Threads for the bodies of calls.
   int call_threads = 4;
-  /// How long running calls get at a drain.
+  /// How long the bodies of running calls get at a drain.
   absl::Duration drain_grace = absl::Seconds(5);
   /// networks, stages, formats, devices, unimplemented; the rest is filled in.
   v1::GetCapabilitiesResponse capabilities;

@@ -242,7 +242,7 @@ absl::StatusOr<v1::StageResult> ResultFrom(const Finished& finished, const Worke
     *result.add_outputs() = std::move(artifact);
   }
   *result.mutable_metrics() = finished.metrics();
-  *result.mutable_notes() = finished.notes();
+  for (const std::string& note : finished.notes()) result.add_notes(Redact(note));
   return result;
 }
 

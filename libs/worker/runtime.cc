@@ -189,7 +189,7 @@ void Context::Progress(double done, double total, absl::string_view unit,
   pending_.set_done(done);
   pending_.set_total(total);
   pending_.set_unit(std::string(unit));
-  pending_.set_message(std::string(message));
+  pending_.set_message(Redact(message));
   const double seconds = absl::ToDoubleSeconds(now - begin_);
   const double rate = seconds > 0 ? (done - first_done_) / seconds : 0;
   pending_.set_rate(rate);

@@ -341,7 +341,9 @@ TEST_F(OperationManagerTest, LanesDoNotWaitForEachOther) {
 }
 
 TEST_F(OperationManagerTest, NamesOfOtherReplicasAreRedirected) {
-  options_.peers = {{"r2", "host:7002"}};
+  options_.find_peer = [](const std::string& replica) {
+    return std::string(replica == "r2" ? "host:7002" : "");
+  };
   Restart();
   const auto redirect = manager_->Get("operations/prune/r2/1");
   EXPECT_THAT(redirect, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("host:7002")));
