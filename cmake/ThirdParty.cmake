@@ -56,3 +56,7 @@ add_library(openvino::runtime SHARED IMPORTED)
 set_target_properties(openvino::runtime PROPERTIES
   IMPORTED_LOCATION ${OPENVINO_LIBRARY}
   INTERFACE_INCLUDE_DIRECTORIES ${OPENVINO_ROOT}/include)
+# The program itself asks for the wheel's oneTBB: else Debian's older one, which OpenCV brings, would be
+# loaded first and serve OpenVINO too.
+target_link_options(openvino::runtime INTERFACE
+  "SHELL:-Wl,--push-state,--no-as-needed ${OPENVINO_ROOT}/libs/libtbb.so.12 -Wl,--pop-state")

@@ -1,0 +1,247 @@
+// Starts the real program on real jobs.
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+#include "libs/data/sample_data.h"
+#include "libs/engine/engine_file.h"
+#include "libs/models/network.h"
+#include "libs/quantization/calibration_table.h"
+#include "libs/sealing/model_store.h"
+#include "libs/worker/journal.h"
+#include "libs/worker/process.h"
+#include "libs/worker/rpc_status.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+
+namespace trainyard {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::IsOk;
+using testing::StatusIs;
+using worker::v1::Finished;
+using worker::v1::WorkerEvent;
+using worker::v1::WorkerJob;
+
+constexpr char kKey[] = "a key that no log shows";
+
+std::string SpecFor(const std::string& data) {
+  return absl::StrReplaceAll(
+      R"(
+random_seed: 7
+ssd_config {
+  aspect_ratios_global: "[1.0, 2.0, 0.5]"
+  scales: "[0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95]"
+  two_boxes_for_ar1: true
+  variances: "[0.1, 0.1, 0.2, 0.2]"
+  arch: "resnet"
+  nlayers: 10
+}
+training_config {
+  batch_size_per_gpu: 4
+  num_epochs: 1
+  learning_rate { soft_start_annealing_schedule {
+    min_learning_rate: 5e-5 max_learning_rate: 2e-2 soft_start: 0.15 annealing: 0.8 } }
+  regularizer { type: L1 weight: 3e-5 }
+}
+eval_config { average_precision_mode: INTEGRATE batch_size: 8 matching_iou_threshold: 0.5 }
+nms_config { confidence_threshold: 0.05 clustering_iou_threshold: 0.6 top_k: 20 }
+augmentation_config { output_width: 128 output_height: 128 output_channel: 3 }
+dataset_config {
+  data_sources { label_directory_path: "DATA/train/labels" image_directory_path: "DATA/train/images" }
+  target_class_mapping { key: "bolt" value: "bolt" }
+  target_class_mapping { key: "nut" value: "nut" }
+  target_class_mapping { key: "washer" value: "washer" }
+  validation_data_sources {
+    label_directory_path: "DATA/val/labels" image_directory_path: "DATA/val/images"
+  }
+}
+)",
+      {{"DATA", data}});
+}
+
+/// One folder for all tests: a few painted pictures, and an export with fresh weights.
+class EngineWorkerTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    root_ = new testing::TemporaryFolder();
+    ASSERT_THAT(GenerateSampleData(Path("data"), {.n_train = 6, .n_val = 4}), IsOk());
+    const auto network = CreateNetwork("ssd", SpecFor(Path("data")), "spec.txt");
+    ASSERT_THAT(network, IsOk());
+    const auto model = (*network)->Build();
+    ASSERT_THAT(model, IsOk());
+    ASSERT_THAT(SaveModel(Path("ssd.etlt"), SealedKind::kExport, *model, {}, kKey), IsOk());
+    ASSERT_THAT(SaveModel(Path("ssd.tlt"), SealedKind::kCheckpoint, *model, {}, kKey), IsOk());
+  }
+  static void TearDownTestSuite() { delete root_; }
+
+  static std::string Path(const std::string& name) { return JoinPath(root_->path(), name); }
+
+  WorkerJob Job() {
+    WorkerJob job;
+    job.set_fencing_epoch(1);
+    job.set_network("ssd");
+    job.set_spec(SpecFor(Path("data")));
+    job.set_threads(2);
+    job.set_key_env("TRAINYARD_MODEL_KEY");
+    job.set_job_dir(Path(absl::StrCat("job_", ::testing::UnitTest::GetInstance()
+                                                  ->current_test_info()
+                                                  ->name(), "_", jobs_++)));
+    return job;
+  }
+
+  /// Runs the job to its end; the last event, or why there is none.
+  absl::StatusOr<Finished> Run(const WorkerJob& job) {
+    TY_RETURN_IF_ERROR(MakeFolders(job.job_dir()));
+    worker::Process::Options options;
+    options.program = std::string(TRAINYARD_BINARY_DIR) + "/bin/trainyard-engine-worker";
+    options.job_dir = job.job_dir();
+    options.environment["TRAINYARD_MODEL_KEY"] = kKey;
+    options.log_path = JoinPath(job.job_dir(), "worker.log");
+    TY_ASSIGN_OR_RETURN(const auto process, worker::Process::Start(job, options));
+    const std::optional<int> ended = process->Wait(absl::Minutes(2));
+    if (!ended.has_value()) return absl::DeadlineExceededError("the worker still runs");
+    TY_ASSIGN_OR_RETURN(const auto events, worker::JournalReader(job.job_dir()).Poll());
+    TY_ASSIGN_OR_RETURN(log_, ReadFile(options.log_path));
+    if (events.empty() || !events.back().has_finished()) {
+      return absl::InternalError(absl::StrCat(worker::DescribeExit(*ended), ": ", log_));
+    }
+    TY_RETURN_IF_ERROR(StatusFromRpc(events.back().finished().status()));
+    return events.back().finished();
+  }
+
+  WorkerJob BuildJob(const std::string& precision, const std::string& engine) {
+    WorkerJob job = Job();
+    auto& task = *job.mutable_build_engine();
+    task.set_model(Path("ssd.etlt"));
+    task.set_engine(Path(engine));
+    task.set_precision(precision);
+    task.set_max_batch_size(2);
+    task.set_batches(2);
+    task.set_batch_size(2);
+    return job;
+  }
+
+  static double MetricOf(const Finished& finished, const std::string& name) {
+    for (const auto& metric : finished.metrics()) {
+      if (metric.name() == name) return metric.value();
+    }
+    ADD_FAILURE() << "no metric " << name;
+    return -1;
+  }
+
+  static testing::TemporaryFolder* root_;
+  static int jobs_;
+  std::string log_;
+};
+testing::TemporaryFolder* EngineWorkerTest::root_ = nullptr;
+int EngineWorkerTest::jobs_ = 0;
+
+TEST_F(EngineWorkerTest, BuildsAnInt8EngineFromImagesAndRunsIt) {
+  WorkerJob job = BuildJob("int8", "int8.engine");
+  job.mutable_build_engine()->set_calibration_images(Path("data/train/images"));
+  const auto built = Run(job);
+  ASSERT_THAT(built, IsOk());
+  EXPECT_EQ(log_.find(kKey), std::string::npos);
+  EXPECT_GE(MetricOf(*built, "int8_mac_share"), 0.9);
+  EXPECT_GT(MetricOf(*built, "ms_per_image"), 0);
+  EXPECT_EQ(MetricOf(*built, "bytes"), *FileSize(Path("int8.engine")));
+  ASSERT_EQ(built->outputs_size(), 2);
+  EXPECT_TRUE(FileExists(Path("int8.engine.quantization.json")));
+  EXPECT_THAT(built->notes(), Contains(HasSubstr("loses most at")));
+  const auto file = LoadEngineFile(Path("int8.engine"));
+  ASSERT_THAT(file, IsOk());
+  EXPECT_EQ(file->header.source().file_name(), "ssd.etlt");
+
+  WorkerJob evaluation = Job();
+  evaluation.mutable_evaluate()->set_model(Path("int8.engine"));
+  evaluation.mutable_evaluate()->set_results_dir(Path("results"));
+  const auto judged = Run(evaluation);
+  ASSERT_THAT(judged, IsOk());
+  EXPECT_GE(MetricOf(*judged, "mAP"), 0);
+  EXPECT_TRUE(FileExists(Path("results/results.json")));
+  EXPECT_THAT(judged->notes(), Contains(HasSubstr("batches of 8 images became 2")));
+
+  WorkerJob inference = Job();
+  inference.mutable_infer()->set_model(Path("int8.engine"));
+  inference.mutable_infer()->set_images(Path("data/val/images"));
+  inference.mutable_infer()->set_labels_dir(Path("found"));
+  inference.mutable_infer()->set_threshold(0.3);
+  ASSERT_THAT(Run(inference), IsOk());
+  EXPECT_EQ(ListFolder(Path("found"))->size(), 4u);
+}
+
+TEST_F(EngineWorkerTest, ATableFromCalibrateBuildsTheSameEngineAgain) {
+  WorkerJob calibration = Job();
+  auto& task = *calibration.mutable_calibrate();
+  task.set_model(Path("ssd.tlt"));
+  task.set_images(Path("data/train/images"));
+  task.set_output(Path("ssd.calibration"));
+  task.set_batches(10);
+  task.set_batch_size(4);
+  const auto calibrated = Run(calibration);
+  ASSERT_THAT(calibrated, IsOk());
+  EXPECT_THAT(calibrated->notes(), ElementsAre(HasSubstr("6 images, fewer than 40")));
+  EXPECT_EQ(LoadCalibrationTable(Path("ssd.calibration"))->images, 6);
+
+  for (const std::string engine : {"once.engine", "again.engine"}) {
+    WorkerJob job = BuildJob("int8", engine);
+    job.mutable_build_engine()->set_calibration(Path("ssd.calibration"));
+    const auto built = Run(job);
+    ASSERT_THAT(built, IsOk());
+    EXPECT_THAT(built->notes(), Contains(HasSubstr("ssd.calibration")));
+    for (const std::string& note : built->notes()) {
+      EXPECT_EQ(note.find("other weights"), std::string::npos) << note;
+    }
+  }
+  EXPECT_EQ(*ReadFile(Path("once.engine")), *ReadFile(Path("again.engine")));
+}
+
+TEST_F(EngineWorkerTest, BuildsInFp32AndSaysWhatItCosts) {
+  const auto built = Run(BuildJob("fp32", "fp32.engine"));
+  ASSERT_THAT(built, IsOk());
+  EXPECT_EQ(MetricOf(*built, "int8_mac_share"), 0);
+  EXPECT_GT(MetricOf(*built, "macs"), 1e8);
+  ASSERT_EQ(built->outputs_size(), 1);
+  EXPECT_EQ(built->outputs(0).name(), "engine");
+  EXPECT_EQ(built->outputs(0).kind(), "engine");
+}
+
+TEST_F(EngineWorkerTest, SaysWhyItCannotBuild) {
+  EXPECT_THAT(Run(BuildJob("int8", "none.engine")),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("calibration table (-c)")));
+  EXPECT_FALSE(FileExists(Path("none.engine")));
+
+  WorkerJob wrong_dims = BuildJob("fp32", "none.engine");
+  for (const int dimension : {3, 300, 300}) wrong_dims.mutable_build_engine()->add_dims(dimension);
+  EXPECT_THAT(Run(wrong_dims), StatusIs(absl::StatusCode::kInvalidArgument,
+                                        AllOf(HasSubstr("3,300,300"), HasSubstr("3,128,128"))));
+
+  ASSERT_THAT(MakeFolders(Path("empty")), IsOk());
+  WorkerJob no_images = BuildJob("int8", "none.engine");
+  no_images.mutable_build_engine()->set_calibration_images(Path("empty"));
+  EXPECT_THAT(Run(no_images), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("empty")));
+
+  WorkerJob checkpoint = BuildJob("fp32", "none.engine");
+  checkpoint.mutable_build_engine()->set_model(Path("ssd.tlt"));
+  EXPECT_THAT(Run(checkpoint), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ssd.tlt")));
+
+  WorkerJob training = Job();
+  training.mutable_train();
+  EXPECT_THAT(Run(training), StatusIs(absl::StatusCode::kUnimplemented));
+}
+
+}  // namespace
+}  // namespace trainyard
