@@ -75,14 +75,22 @@ class Parser {
     if (a.is_list || b.is_list) return ErrorAt(column, "a list stands where a number was expected");
     double value = 0;
     switch (operation) {
-      case '+': value = a.number + b.number; break;
-      case '-': value = a.number - b.number; break;
-      case '*': value = a.number * b.number; break;
+      case '+':
+        value = a.number + b.number;
+        break;
+      case '-':
+        value = a.number - b.number;
+        break;
+      case '*':
+        value = a.number * b.number;
+        break;
       case '/':
         if (b.number == 0) return ErrorAt(column, "divides by zero");
         value = a.number / b.number;
         break;
-      default: value = std::pow(a.number, b.number); break;
+      default:
+        value = std::pow(a.number, b.number);
+        break;
     }
     if (!std::isfinite(value)) return ErrorAt(column, "the result is not a finite number");
     return ExpressionValue{.number = value, .column = a.column};
@@ -183,8 +191,8 @@ class Parser {
     }
     const absl::string_view literal = text_.substr(begin, at_ - begin);
     double value = 0;
-    const bool follows_letter =
-        at_ < text_.size() && (absl::ascii_isalnum(text_[at_]) || text_[at_] == '_' || text_[at_] == '.');
+    const bool follows_letter = at_ < text_.size() && (absl::ascii_isalnum(text_[at_]) ||
+                                                       text_[at_] == '_' || text_[at_] == '.');
     if (follows_letter || !absl::SimpleAtod(literal, &value)) {
       return ErrorAt(column, absl::StrCat("'", text_.substr(begin, at_ - begin + follows_letter),
                                           "' is not a number"));

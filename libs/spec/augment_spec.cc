@@ -50,9 +50,11 @@ void CheckFolders(const AugmentConfig& config, FieldCheck* check) {
 void CheckSpatial(const SpatialConfig& config, FieldCheck* check) {
   const std::string path = "spatial_config";
   check->Number(config.rotation_config(), path + ".rotation_config", "angle", kFinite);
-  check->Choice(config.rotation_config(), path + ".rotation_config", "units", {"degrees", "radians"});
+  check->Choice(config.rotation_config(), path + ".rotation_config", "units",
+                {"degrees", "radians"});
   for (const char* name : {"shear_ratio_x", "shear_ratio_y"}) {
-    check->Number(config.shear_config(), path + ".shear_config", name, {.least = -100, .most = 100});
+    check->Number(config.shear_config(), path + ".shear_config", name,
+                  {.least = -100, .most = 100});
   }
   // x' = x + a y, y' = y + b x folds the picture onto a line when a b = 1.
   const double folding = static_cast<double>(config.shear_config().shear_ratio_x()) *
@@ -69,7 +71,8 @@ void CheckColor(const ColorConfig& config, FieldCheck* check) {
   const std::string path = "color_config";
   const auto& hue = config.hue_saturation_config();
   check->Number(hue, path + ".hue_saturation_config", "hue_rotation_angle", kFinite);
-  check->Number(hue, path + ".hue_saturation_config", "saturation_shift", {.least = 0, .most = 1e6});
+  check->Number(hue, path + ".hue_saturation_config", "saturation_shift",
+                {.least = 0, .most = 1e6});
   const auto& contrast = config.contrast_config();
   check->Number(contrast, path + ".contrast_config", "contrast", {.least = -1, .most = 1e6});
   check->Number(contrast, path + ".contrast_config", "center", {.least = 0, .most = 255});
@@ -80,7 +83,8 @@ void CheckColor(const ColorConfig& config, FieldCheck* check) {
 void CheckBlur(const BlurConfig& config, FieldCheck* check) {
   check->Number(config, "blur_config", "size", {.least = 0, .most = 255});
   if (config.size() != 0 && config.size() % 2 == 0) {
-    check->Add("blur_config.size", "is %d; expected an odd number, or 0 for no blur", config.size());
+    check->Add("blur_config.size", "is %d; expected an odd number, or 0 for no blur",
+               config.size());
   }
   if (config.size() != 0) check->Number(config, "blur_config", "std", internal::kPositive);
 }

@@ -40,8 +40,8 @@ std::string PrintCanonical(const Message& message) {
   const std::unique_ptr<Message> copy(message.New());
   copy->CopyFrom(message);
   ClearSecrets(copy.get());
-  // protobuf's printer goes by field number, sorts maps by key, and prints numbers in the shortest form
-  // that reads back exactly.
+  // protobuf's printer goes by field number, sorts maps by key, and prints numbers in the shortest
+  // form that reads back exactly.
   google::protobuf::TextFormat::Printer printer;
   printer.SetUseUtf8StringEscaping(true);
   std::string text;

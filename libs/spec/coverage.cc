@@ -51,11 +51,12 @@ constexpr Rule kRules[] = {
      "Weights & Biases is not offered, the training goes on without it"},
     {"common.v1.VisualizerConfig.clearml_config", FieldSupport::kNoEffect, Use::kWhenSet,
      "ClearML is not offered, the training goes on without it"},
-    {"common.v1.NMSConfig.force_on_cpu", FieldSupport::kNoEffect, Use::kWhenNotNeutral, kSsdIgnores},
+    {"common.v1.NMSConfig.force_on_cpu", FieldSupport::kNoEffect, Use::kWhenNotNeutral,
+     kSsdIgnores},
     {"common.v1.DatasetConfig.type", FieldSupport::kNoEffect, Use::kWhenSet, kSsdIgnores},
     {"common.v1.DataSource.root_path", FieldSupport::kNoEffect, Use::kWhenSet, kSsdIgnores},
-    {"common.v1.SoftStartCosineAnnealingScheduleConfig", FieldSupport::kUnimplemented, Use::kWhenSet,
-     ""},
+    {"common.v1.SoftStartCosineAnnealingScheduleConfig", FieldSupport::kUnimplemented,
+     Use::kWhenSet, ""},
     {"common.v1.OptimizerConfig", FieldSupport::kNoEffect, Use::kWhenSet, ""},
     {"common.v1.AdamOptimizerConfig", FieldSupport::kNoEffect, Use::kWhenSet, ""},
     {"common.v1.SGDOptimizerConfig", FieldSupport::kNoEffect, Use::kWhenSet, ""},
@@ -66,8 +67,10 @@ constexpr Rule kRules[] = {
     {"dataset.v1.DatasetExportConfig.coco_config", FieldSupport::kUnimplemented, Use::kWhenSet,
      "COCO conversion"},
     {"dataset.v1.COCOConfig", FieldSupport::kUnimplemented, Use::kWhenSet, ""},
-    {"dataset.v1.KITTIConfig.point_clouds_dir", FieldSupport::kNoEffect, Use::kWhenSet, kSsdIgnores},
-    {"dataset.v1.KITTIConfig.calibrations_dir", FieldSupport::kNoEffect, Use::kWhenSet, kSsdIgnores},
+    {"dataset.v1.KITTIConfig.point_clouds_dir", FieldSupport::kNoEffect, Use::kWhenSet,
+     kSsdIgnores},
+    {"dataset.v1.KITTIConfig.calibrations_dir", FieldSupport::kNoEffect, Use::kWhenSet,
+     kSsdIgnores},
     {"dataset.v1.KITTIConfig.kitti_sequence_to_frames_file", FieldSupport::kNoEffect,
      Use::kWhenNotNeutral, "only conversion by sequences reads it"},
     {"dataset.v1.SampleModifierConfig.filter_samples_containing_only", FieldSupport::kNoEffect,
@@ -95,10 +98,14 @@ const Rule* FindRule(const FieldDescriptor* field) {
 bool IsNeutral(const Message& message, const FieldDescriptor* field) {
   const Reflection* reflection = message.GetReflection();
   switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_BOOL: return !reflection->GetBool(message, field);
-    case FieldDescriptor::CPPTYPE_UINT32: return reflection->GetUInt32(message, field) == 0;
-    case FieldDescriptor::CPPTYPE_STRING: return reflection->GetString(message, field).empty();
-    default: return false;
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return !reflection->GetBool(message, field);
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return reflection->GetUInt32(message, field) == 0;
+    case FieldDescriptor::CPPTYPE_STRING:
+      return reflection->GetString(message, field).empty();
+    default:
+      return false;
   }
 }
 
@@ -112,16 +119,17 @@ void Find(const Message& message, const std::string& prefix, std::vector<Unsuppo
     if (rule != nullptr) {
       if (rule->use == Use::kWhenNotNeutral && IsNeutral(message, field)) continue;
       const bool no_effect = rule->support == FieldSupport::kNoEffect;
-      found->push_back({path, rule->support,
-                        absl::StrCat(no_effect ? "has no effect: " : "is not offered yet: ",
-                                     rule->reason)});
+      found->push_back(
+          {path, rule->support,
+           absl::StrCat(no_effect ? "has no effect: " : "is not offered yet: ", rule->reason)});
     } else if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE || field->is_map()) {
       continue;
     } else if (!field->is_repeated()) {
       Find(reflection->GetMessage(message, field), path, found);
     } else {
       for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
-        Find(reflection->GetRepeatedMessage(message, field, i), internal::IndexedPath(path, i), found);
+        Find(reflection->GetRepeatedMessage(message, field, i), internal::IndexedPath(path, i),
+             found);
       }
     }
   }
@@ -136,9 +144,12 @@ FieldSupport SupportOf(const FieldDescriptor* field) {
 
 absl::string_view NameOf(FieldSupport support) {
   switch (support) {
-    case FieldSupport::kSupported: return "supported";
-    case FieldSupport::kNoEffect: return "warned";
-    case FieldSupport::kUnimplemented: return "UNIMPLEMENTED";
+    case FieldSupport::kSupported:
+      return "supported";
+    case FieldSupport::kNoEffect:
+      return "warned";
+    case FieldSupport::kUnimplemented:
+      return "UNIMPLEMENTED";
   }
   return "";
 }

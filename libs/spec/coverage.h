@@ -35,8 +35,9 @@ struct UnsupportedField {
   std::string description;
 };
 
-/// The fields of `message`, at any depth, that are not supported and set; for some only another value
-/// than the neutral one counts (`enable_qat: false` is fine). Nothing below such a field is named.
+/// The fields of `message`, at any depth, that are not supported and set; for some only another
+/// value than the neutral one counts (`enable_qat: false` is fine). Nothing below such a field is
+/// named.
 std::vector<UnsupportedField> FindUnsupported(const google::protobuf::Message& message);
 
 /// Appends a line to `warnings` (may be null) for every kNoEffect field that is set.

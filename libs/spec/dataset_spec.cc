@@ -31,9 +31,10 @@ void CheckRoots(const DatasetExportConfig& config, bool root_given, FieldCheck* 
     }
   } else if (!root.empty() && !images.empty() &&
              WithoutFinalSlash(root) != WithoutFinalSlash(images)) {
-    check->Add("image_directory_path",
-               "is \"%s\", but kitti_config.root_directory_path is \"%s\"; expected one root folder",
-               images, root);
+    check->Add(
+        "image_directory_path",
+        "is \"%s\", but kitti_config.root_directory_path is \"%s\"; expected one root folder",
+        images, root);
   }
 }
 
@@ -126,7 +127,8 @@ void ApplyDefaults(DatasetExportConfig* config) {
   }
   if (config->has_coco_config()) {
     TY_DEFAULT(config->mutable_coco_config(), num_partitions, 2);
-    if (config->coco_config().num_shards().empty()) config->mutable_coco_config()->add_num_shards(10);
+    if (config->coco_config().num_shards().empty())
+      config->mutable_coco_config()->add_num_shards(10);
   }
 }
 

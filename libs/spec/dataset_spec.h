@@ -17,9 +17,9 @@ absl::StatusOr<spec::dataset::v1::DatasetExportConfig> ParseDatasetExport(
     absl::string_view text, absl::string_view file_name, absl::Span<const std::string> overrides,
     std::vector<std::string>* warnings, FieldPlaces* places = nullptr);
 
-/// Checks a converter spec; as CheckExperiment. `root_given`: the request names the root folder itself,
-/// so the spec need not. COCO and sequence mode are kUnimplemented. Folder names below the root must be
-/// relative and must not contain "..".
+/// Checks a converter spec; as CheckExperiment. `root_given`: the request names the root folder
+/// itself, so the spec need not. COCO and sequence mode are kUnimplemented. Folder names below the
+/// root must be relative and must not contain "..".
 ///
 /// Source: reference ssd 1.9, 8.2; decisions.md A2, A3, A5.
 absl::Status CheckDatasetExport(const spec::dataset::v1::DatasetExportConfig& config,

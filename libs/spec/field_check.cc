@@ -28,10 +28,14 @@ const FieldDescriptor* FieldOf(const Message& message, absl::string_view name) {
 double NumberOf(const Message& message, const FieldDescriptor* field) {
   const Reflection* reflection = message.GetReflection();
   switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32: return reflection->GetInt32(message, field);
-    case FieldDescriptor::CPPTYPE_UINT32: return reflection->GetUInt32(message, field);
-    case FieldDescriptor::CPPTYPE_FLOAT: return reflection->GetFloat(message, field);
-    default: return reflection->GetDouble(message, field);
+    case FieldDescriptor::CPPTYPE_INT32:
+      return reflection->GetInt32(message, field);
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return reflection->GetUInt32(message, field);
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return reflection->GetFloat(message, field);
+    default:
+      return reflection->GetDouble(message, field);
   }
 }
 
@@ -47,7 +51,8 @@ bool Range::Holds(double value) const {
 }
 
 std::string Range::Text() const {
-  if (most == kInfinity) return absl::StrFormat("%s %.10g", open_least ? "above" : "at least", least);
+  if (most == kInfinity)
+    return absl::StrFormat("%s %.10g", open_least ? "above" : "at least", least);
   return absl::StrFormat("a number in %c%.10g, %.10g%c", open_least ? '(' : '[', least, most,
                          open_most ? ')' : ']');
 }
@@ -138,7 +143,8 @@ absl::Status FieldCheck::ToStatus(const Problems& earlier) const {
   all.Merge(invalid_);
   const bool wrong = !all.empty();
   all.Merge(not_offered_);
-  return all.ToStatus(wrong ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kUnimplemented);
+  return all.ToStatus(wrong ? absl::StatusCode::kInvalidArgument
+                            : absl::StatusCode::kUnimplemented);
 }
 
 }  // namespace trainyard::internal

@@ -6,9 +6,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "google/protobuf/descriptor.h"
@@ -35,7 +35,8 @@ struct Step {
 bool SplitPath(absl::string_view path, std::vector<Step>* steps, std::string* wrong) {
   while (true) {
     size_t length = 0;
-    while (length < path.size() && (absl::ascii_isalnum(path[length]) || path[length] == '_')) ++length;
+    while (length < path.size() && (absl::ascii_isalnum(path[length]) || path[length] == '_'))
+      ++length;
     if (length == 0) {
       *wrong = path.empty() ? "ends where a field's name was expected"
                             : absl::StrCat("holds '", path.substr(0, 1),
@@ -242,7 +243,8 @@ class Override {
     for (auto it = places_->lower_bound(path); it != places_->end();) {
       const absl::string_view key = it->first;
       if (!absl::StartsWith(key, path)) break;
-      const bool below = key.size() == path.size() || key[path.size()] == '.' || key[path.size()] == '[';
+      const bool below =
+          key.size() == path.size() || key[path.size()] == '.' || key[path.size()] == '[';
       it = below ? places_->erase(it) : std::next(it);
     }
   }

@@ -38,7 +38,8 @@ struct Rewrite {
       return;
     }
     if (code == absl::StatusCode::kOk) code = resolved.status().code();
-    problems.AddProblem({path, "is '" + seen + "': " + std::string(resolved.status().message()), ""});
+    problems.AddProblem(
+        {path, "is '" + seen + "': " + std::string(resolved.status().message()), ""});
   }
 
   void Fields(Message* message, const std::string& prefix) {

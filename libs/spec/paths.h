@@ -10,12 +10,13 @@
 
 namespace trainyard {
 
-/// Replaces every path in a spec message, at any depth, by what `resolve` makes of it: the fields that
-/// IsPathField names, when they are set and not empty. Folder names below a root (image_dir_name and
-/// its like) are left alone. A tfrecords_path may be a prefix or a pattern; `resolve` gets it as it is.
+/// Replaces every path in a spec message, at any depth, by what `resolve` makes of it: the fields
+/// that IsPathField names, when they are set and not empty. Folder names below a root
+/// (image_dir_name and its like) are left alone. A tfrecords_path may be a prefix or a pattern;
+/// `resolve` gets it as it is.
 ///
-/// Fails with the code of the first failure and all problems, each with its field's path; `message` is
-/// then unchanged.
+/// Fails with the code of the first failure and all problems, each with its field's path; `message`
+/// is then unchanged.
 absl::Status RewritePaths(
     google::protobuf::Message* message,
     const std::function<absl::StatusOr<std::string>(absl::string_view)>& resolve);

@@ -29,8 +29,8 @@ using spec::ssd::v1::EvalConfig;
 using spec::ssd::v1::Experiment;
 using spec::ssd::v1::SSDConfig;
 
-// Upper ends that no sensible spec reaches: they keep a slip of the pen from asking for terabytes, and
-// values within the range of int.
+// Upper ends that no sensible spec reaches: they keep a slip of the pen from asking for terabytes,
+// and values within the range of int.
 constexpr Range kCount{.least = 1, .most = 1e6};
 constexpr Range kCountOrZero{.least = 0, .most = 1e6};
 constexpr Range kSide{.least = 128, .most = 8192};
@@ -38,12 +38,14 @@ constexpr Range kSide{.least = 128, .most = 8192};
 // TAO's backbones that we do not offer yet.
 const std::vector<std::string>& KnownArchs() {
   static const auto* archs = new std::vector<std::string>{
-      "resnet",       "vgg",       "darknet",         "mobilenet_v1",   "mobilenet_v2",
-      "squeezenet",   "googlenet", "efficientnet_b0", "efficientnet_b1"};
+      "resnet",     "vgg",       "darknet",         "mobilenet_v1",   "mobilenet_v2",
+      "squeezenet", "googlenet", "efficientnet_b0", "efficientnet_b1"};
   return *archs;
 }
 
-Presence RequiredIf(bool condition) { return condition ? Presence::kRequired : Presence::kOptional; }
+Presence RequiredIf(bool condition) {
+  return condition ? Presence::kRequired : Presence::kOptional;
+}
 
 void CheckArch(const SSDConfig& config, FieldCheck* check) {
   const std::vector<std::string>& known = KnownArchs();
@@ -51,8 +53,8 @@ void CheckArch(const SSDConfig& config, FieldCheck* check) {
   check->Choice(config, "ssd_config", "arch", known);
   if (config.arch() != "resnet") {
     if (std::find(known.begin(), known.end(), config.arch()) != known.end()) {
-      check->NotOffered("ssd_config.arch",
-                        absl::StrCat("is \"", config.arch(), "\", which is not offered yet; resnet is"));
+      check->NotOffered("ssd_config.arch", absl::StrCat("is \"", config.arch(),
+                                                        "\", which is not offered yet; resnet is"));
     }
     return;
   }
@@ -83,8 +85,8 @@ void CheckNetwork(const Experiment& experiment, SsdTask task, FieldCheck* check)
   check->Number(config, "ssd_config", "neg_iou_thresh", kUnit);
   for (int i = 0; i < config.freeze_blocks_size(); ++i) {
     if (config.arch() != "resnet" || config.freeze_blocks(i) <= 4) continue;
-    check->Add(IndexedPath("ssd_config.freeze_blocks", i), "is %d; expected a block of resnet, 0 to 4",
-               config.freeze_blocks(i));
+    check->Add(IndexedPath("ssd_config.freeze_blocks", i),
+               "is %d; expected a block of resnet, 0 to 4", config.freeze_blocks(i));
   }
   if (task == SsdTask::kTrain && config.pred_num_channels() != 0 &&
       config.pred_num_channels() != 256 && config.pred_num_channels() != 512 &&
@@ -99,8 +101,9 @@ void CheckLearningRate(const TrainingConfig& config, FieldCheck* check) {
   const LearningRateConfig& rate = config.learning_rate();
   if (rate.has_soft_start_cosine_annealing_schedule()) return;  // NotOfferedIn has said it
   if (!rate.has_soft_start_annealing_schedule()) {
-    return check->Missing(config.has_learning_rate() ? path + ".soft_start_annealing_schedule" : path,
-                          "soft_start_annealing_schedule { ... }");
+    return check->Missing(
+        config.has_learning_rate() ? path + ".soft_start_annealing_schedule" : path,
+        "soft_start_annealing_schedule { ... }");
   }
   const auto& schedule = rate.soft_start_annealing_schedule();
   const std::string prefix = path + ".soft_start_annealing_schedule";
@@ -110,7 +113,8 @@ void CheckLearningRate(const TrainingConfig& config, FieldCheck* check) {
   check->Number(schedule, prefix, "annealing", kOpenUnit, Presence::kRequired);
   if (schedule.has_min_learning_rate() && schedule.has_max_learning_rate() &&
       schedule.min_learning_rate() > schedule.max_learning_rate()) {
-    check->Add(prefix + ".min_learning_rate", "is %g; expected at most max_learning_rate, which is %g",
+    check->Add(prefix + ".min_learning_rate",
+               "is %g; expected at most max_learning_rate, which is %g",
                schedule.min_learning_rate(), schedule.max_learning_rate());
   }
   if (schedule.has_soft_start() && schedule.has_annealing() &&
@@ -189,11 +193,11 @@ void CheckNms(const Experiment& experiment, SsdTask task, FieldCheck* check) {
   check->Number(config, "nms_config", "top_k", kCount, Presence::kRequired);
 }
 
-void CheckOrdered(absl::string_view least_name, float least, absl::string_view most_name, float most,
-                  FieldCheck* check) {
+void CheckOrdered(absl::string_view least_name, float least, absl::string_view most_name,
+                  float most, FieldCheck* check) {
   if (least <= most) return;
-  check->Add(JoinField("augmentation_config", least_name), "is %g; expected at most %s, which is %g",
-             least, most_name, most);
+  check->Add(JoinField("augmentation_config", least_name),
+             "is %g; expected at most %s, which is %g", least, most_name, most);
 }
 
 void CheckImageMean(const AugmentationConfig& config, FieldCheck* check) {
@@ -206,8 +210,8 @@ void CheckImageMean(const AugmentationConfig& config, FieldCheck* check) {
   for (const std::string& key : wanted) {
     if (config.image_mean().count(key) == 0) {
       check->Missing(absl::StrCat(path, "[\"", key, "\"]"),
-                     absl::StrFormat("all of %s for output_channel %d, or no image_mean at all", names,
-                                     config.output_channel()));
+                     absl::StrFormat("all of %s for output_channel %d, or no image_mean at all",
+                                     names, config.output_channel()));
     }
   }
   const std::map<std::string, float> sorted(config.image_mean().begin(), config.image_mean().end());
@@ -238,14 +242,17 @@ void CheckAugmentation(const Experiment& experiment, SsdTask task, FieldCheck* c
   if (!config.has_output_channel()) {
     check->Missing("augmentation_config.output_channel", "1 or 3");
   } else if (config.output_channel() != 1 && config.output_channel() != 3) {
-    check->Add("augmentation_config.output_channel", "is %d; expected 1 or 3", config.output_channel());
+    check->Add("augmentation_config.output_channel", "is %d; expected 1 or 3",
+               config.output_channel());
   }
   constexpr Range kCropScale{.least = 0, .most = 1, .open_least = true};
   constexpr Range kFraction{.least = 0, .most = 1, .open_most = true};
-  for (const char* name : {"random_crop_min_scale", "random_crop_max_scale"}) number(name, kCropScale);
+  for (const char* name : {"random_crop_min_scale", "random_crop_max_scale"})
+    number(name, kCropScale);
   for (const char* name : {"random_crop_min_ar", "random_crop_max_ar"}) number(name, kPositive);
   // Beyond 100 times nothing of the picture is left.
-  for (const char* name : {"zoom_out_min_scale", "zoom_out_max_scale"}) number(name, {.least = 1, .most = 100});
+  for (const char* name : {"zoom_out_min_scale", "zoom_out_max_scale"})
+    number(name, {.least = 1, .most = 100});
   for (const char* name : {"contrast", "saturation", "random_flip"}) number(name, kFraction);
   number("brightness", {.least = 0, .most = 255});
   number("hue", {.least = 0, .most = 180});
@@ -269,11 +276,14 @@ void CheckSource(const DataSource& source, const std::string& path, FieldCheck* 
   const bool no_images = source.image_directory_path().empty();
   const bool no_labels = source.label_directory_path().empty();
   if (no_images && no_labels) {
-    check->Missing(path + ".tfrecords_path", "it, or image_directory_path and label_directory_path");
+    check->Missing(path + ".tfrecords_path",
+                   "it, or image_directory_path and label_directory_path");
   } else if (no_images) {
-    check->Missing(path + ".image_directory_path", "the folder of the images of label_directory_path");
+    check->Missing(path + ".image_directory_path",
+                   "the folder of the images of label_directory_path");
   } else if (no_labels) {
-    check->Missing(path + ".label_directory_path", "the folder of the labels of image_directory_path");
+    check->Missing(path + ".label_directory_path",
+                   "the folder of the labels of image_directory_path");
   }
 }
 

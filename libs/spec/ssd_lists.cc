@@ -1,3 +1,5 @@
+#include "libs/spec/internal/ssd_lists.h"
+
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -5,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/expression.h"
 #include "libs/spec/internal/field_check.h"
-#include "libs/spec/internal/ssd_lists.h"
 #include "libs/spec/ssd_spec.h"
 
 namespace trainyard {
@@ -22,8 +23,8 @@ struct List {
   std::vector<ExpressionValue> items;
 };
 
-// Reads `text` as a list. False, with a problem, when it is none or its length is not `count` (0: any
-// but empty). An empty text must have been handled before.
+// Reads `text` as a list. False, with a problem, when it is none or its length is not `count` (0:
+// any but empty). An empty text must have been handled before.
 bool ReadList(const std::string& path, const std::string& text, size_t count, FieldCheck* check,
               List* list) {
   absl::StatusOr<ExpressionValue> value = ParseExpression(text);
@@ -69,8 +70,9 @@ void ReadAspectRatios(const SSDConfig& config, FieldCheck* check, SsdLists* list
     for (size_t i = 0; i < kSsdMaps; ++i) {
       const ExpressionValue& item = list.items[i];
       if (!item.is_list || item.items.empty()) {
-        check->Add(path, "has %s as element %d; expected a list of ratios, one list a prediction map",
-                   item.is_list ? "an empty list" : absl::StrCat("the number ", item.number), i + 1);
+        check->Add(
+            path, "has %s as element %d; expected a list of ratios, one list a prediction map",
+            item.is_list ? "an empty list" : absl::StrCat("the number ", item.number), i + 1);
         continue;
       }
       lists->aspect_ratios[i] =

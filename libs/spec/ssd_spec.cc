@@ -32,8 +32,9 @@ void WarnOfUnusedFolders(const Experiment& experiment, const FieldPlaces& places
       }
       const std::string path = internal::IndexedPath(absl::StrCat("dataset_config.", list), i);
       const auto place = places.find(path);
-      warnings->push_back(absl::StrCat(place == places.end() ? "" : place->second + ": ", path,
-                                       " has tfrecords_path and folders; the folders are not read"));
+      warnings->push_back(
+          absl::StrCat(place == places.end() ? "" : place->second + ": ", path,
+                       " has tfrecords_path and folders; the folders are not read"));
     }
   };
   warn(experiment.dataset_config().data_sources(), "data_sources");

@@ -26,12 +26,14 @@ enum class SsdTask { kTrain, kEvaluate, kInference, kExport };
 /// `warnings` (may be null) receives a line for each scalar given twice and each field that has no
 /// effect (decisions.md A23), with its place. Fails as ParseTextFormat and ApplyOverrides do; the
 /// problems of both come together.
-absl::StatusOr<spec::ssd::v1::Experiment> ParseExperiment(
-    absl::string_view text, absl::string_view file_name, absl::Span<const std::string> overrides,
-    std::vector<std::string>* warnings, FieldPlaces* places = nullptr);
+absl::StatusOr<spec::ssd::v1::Experiment> ParseExperiment(absl::string_view text,
+                                                          absl::string_view file_name,
+                                                          absl::Span<const std::string> overrides,
+                                                          std::vector<std::string>* warnings,
+                                                          FieldPlaces* places = nullptr);
 
-/// Checks everything about an experiment that needs no other file: required parts for the task, ranges,
-/// the lists in texts, what TAO can do and we do not yet. Defaults need not be applied.
+/// Checks everything about an experiment that needs no other file: required parts for the task,
+/// ranges, the lists in texts, what TAO can do and we do not yet. Defaults need not be applied.
 ///
 /// Fails with all problems at once: kInvalidArgument, or kUnimplemented when nothing is wrong but
 /// something is not offered yet. `places` (may be null) gives problems their file and line.
@@ -40,21 +42,22 @@ absl::StatusOr<spec::ssd::v1::Experiment> ParseExperiment(
 absl::Status CheckExperiment(const spec::ssd::v1::Experiment& experiment, SsdTask task,
                              const FieldPlaces* places = nullptr);
 
-/// Sets every absent scalar that has a default, in messages that are there, and the image mean. 0 counts
-/// as absent where TAO takes it so (alpha, neg_pos_ratio, the IoU thresholds of matching,
-/// checkpoint_interval, max_queue_size), never in augmentation_config (decisions.md A1). Idempotent.
+/// Sets every absent scalar that has a default, in messages that are there, and the image mean. 0
+/// counts as absent where TAO takes it so (alpha, neg_pos_ratio, the IoU thresholds of matching,
+/// checkpoint_interval, max_queue_size), never in augmentation_config (decisions.md A1).
+/// Idempotent.
 void ApplyDefaults(spec::ssd::v1::Experiment* experiment);
 
-/// Parse, check, defaults: what a stage wants. Fails as the three do; values are checked also when the
-/// text has problems, and all come together.
+/// Parse, check, defaults: what a stage wants. Fails as the three do; values are checked also when
+/// the text has problems, and all come together.
 absl::StatusOr<spec::ssd::v1::Experiment> LoadExperiment(absl::string_view text,
                                                          absl::string_view file_name,
                                                          absl::Span<const std::string> overrides,
                                                          SsdTask task,
                                                          std::vector<std::string>* warnings);
 
-/// The lists that ssd_config holds in texts, as numbers. Arithmetic in double; min_scale and max_scale
-/// are floats first.
+/// The lists that ssd_config holds in texts, as numbers. Arithmetic in double; min_scale and
+/// max_scale are floats first.
 struct SsdLists {
   struct YX {
     double y = 0, x = 0;

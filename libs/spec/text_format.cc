@@ -36,8 +36,8 @@ constexpr FieldAlias kAliases[] = {
 absl::Span<const FieldAlias> Aliases() { return kAliases; }
 
 absl::Status ParseTextFormat(absl::string_view text, absl::string_view file_name,
-                             google::protobuf::Message* message,
-                             std::vector<std::string>* warnings, FieldPlaces* places) {
+                             google::protobuf::Message* message, std::vector<std::string>* warnings,
+                             FieldPlaces* places) {
   Problems problems;
   internal::ParseTextFormatInto(text, file_name, message, warnings, places, &problems);
   return problems.ToStatus();
@@ -54,7 +54,8 @@ using ::google::protobuf::Message;
 using ::google::protobuf::Reflection;
 using ::google::protobuf::io::Tokenizer;
 
-// Collects what the tokenizer finds wrong: texts that do not end, letters that no token begins with.
+// Collects what the tokenizer finds wrong: texts that do not end, letters that no token begins
+// with.
 class TokenErrors : public google::protobuf::io::ErrorCollector {
  public:
   struct Error {
@@ -150,7 +151,11 @@ bool IsSecret(const FieldDescriptor* field) {
 bool IsUtf8(absl::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    const int more = lead < 0x80 ? 0 : lead >> 5 == 6 ? 1 : lead >> 4 == 14 ? 2 : lead >> 3 == 30 ? 3 : -1;
+    const int more = lead < 0x80       ? 0
+                     : lead >> 5 == 6  ? 1
+                     : lead >> 4 == 14 ? 2
+                     : lead >> 3 == 30 ? 3
+                                       : -1;
     if (more < 0 || i + static_cast<size_t>(more) >= text.size()) return false;
     uint32_t code = more == 0 ? lead : lead & (0x3F >> more);
     for (int k = 1; k <= more; ++k) {
@@ -177,7 +182,10 @@ void ParseTextFormatInto(absl::string_view text, absl::string_view file_name, Me
 
 TextParser::TextParser(absl::string_view text, absl::string_view file_name, absl::string_view place,
                        std::vector<std::string>* warnings, FieldPlaces* places, Problems* problems)
-    : file_name_(file_name), place_(place), warnings_(warnings), places_(places),
+    : file_name_(file_name),
+      place_(place),
+      warnings_(warnings),
+      places_(places),
       problems_(problems) {
   ReadTokens(text);
 }
@@ -186,8 +194,8 @@ void TextParser::ReadTokens(absl::string_view text) {
   absl::ConsumePrefix(&text, "\xEF\xBB\xBF");  // a byte order mark
   Token end{.type = Tokenizer::TYPE_END, .text = "", .line = 0, .column = 0, .end_column = 0};
   if (text.size() > kMaxBytes) {
-    Complain(end, "", absl::StrFormat("the text has %d bytes; expected at most %d", text.size(),
-                                      kMaxBytes));
+    Complain(end, "",
+             absl::StrFormat("the text has %d bytes; expected at most %d", text.size(), kMaxBytes));
     tokens_.push_back(end);
     return;
   }
@@ -270,8 +278,9 @@ void TextParser::ParseFields(const Scope& scope, absl::string_view close, const 
     if (Current().type == Tokenizer::TYPE_IDENTIFIER) {
       ParseField(scope);
     } else {
-      Complain(Current(), scope.path, absl::StrCat(scope.path.empty() ? "found " : "holds ", Seen(),
-                                                   " where a field's name was expected"));
+      Complain(Current(), scope.path,
+               absl::StrCat(scope.path.empty() ? "found " : "holds ", Seen(),
+                            " where a field's name was expected"));
       SkipToField();
     }
     if (!Accept(",")) Accept(";");
@@ -399,8 +408,8 @@ void TextParser::ParseMapEntry(const Scope& scope, const FieldDescriptor* field,
   const int earlier = FindMapEntry(*scope.message, field, *entry, index);
   if (earlier >= 0) {
     if (warnings_ != nullptr) {
-      warnings_->push_back(absl::StrCat(PlaceOf(name), ": ", key_path,
-                                        " is given again; the last one wins"));
+      warnings_->push_back(
+          absl::StrCat(PlaceOf(name), ": ", key_path, " is given again; the last one wins"));
     }
     reflection->SwapElements(scope.message, field, earlier, index);
     reflection->RemoveLast(scope.message, field);
@@ -416,9 +425,10 @@ void TextParser::CheckOneof(const Scope& scope, const FieldDescriptor* field,
       scope.message->GetReflection()->GetOneofFieldDescriptor(*scope.message, oneof);
   if (other == nullptr || other == field) return;
   const auto place = places_->find(JoinField(scope.path, other->name()));
-  Complain(name, path, absl::StrCat("and ", other->name(), " exclude each other",
-                                    place == places_->end() ? "" : "; it was given at ",
-                                    place == places_->end() ? "" : place->second));
+  Complain(name, path,
+           absl::StrCat("and ", other->name(), " exclude each other",
+                        place == places_->end() ? "" : "; it was given at ",
+                        place == places_->end() ? "" : place->second));
 }
 
 void TextParser::ParseScalar(Message* message, const FieldDescriptor* field,
@@ -429,7 +439,8 @@ void TextParser::ParseScalar(Message* message, const FieldDescriptor* field,
     Complain(Current(), path, absl::StrCat("has no value: found ", Seen()));
     return SkipValue();
   }
-  // `a: b: 1` and `a: b { }`: the value of `a` was forgotten, and the next field should not be lost.
+  // `a: b: 1` and `a: b { }`: the value of `a` was forgotten, and the next field should not be
+  // lost.
   const bool names_next_field = Current().type == Tokenizer::TYPE_IDENTIFIER &&
                                 (Following().text == ":" || Following().text == "{");
   if (names_next_field) {
@@ -450,23 +461,31 @@ void TextParser::StoreScalar(Message* message, const FieldDescriptor* field,
                              const std::string& path, const Literal& literal) {
   const Reflection* reflection = message->GetReflection();
   const bool add = field->is_repeated();
-#define TY_STORE(Type, Kind, read)                                               \
-  {                                                                              \
-    Type value{};                                                                \
-    if (!read(field, path, literal, &value)) return;                             \
-    add ? reflection->Add##Kind(message, field, value)                           \
-        : reflection->Set##Kind(message, field, value);                          \
-    return;                                                                      \
+#define TY_STORE(Type, Kind, read)                      \
+  {                                                     \
+    Type value{};                                       \
+    if (!read(field, path, literal, &value)) return;    \
+    add ? reflection->Add##Kind(message, field, value)  \
+        : reflection->Set##Kind(message, field, value); \
+    return;                                             \
   }
   switch (field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_INT32: TY_STORE(int32_t, Int32, ReadInteger)
-    case FieldDescriptor::CPPTYPE_UINT32: TY_STORE(uint32_t, UInt32, ReadInteger)
-    case FieldDescriptor::CPPTYPE_INT64: TY_STORE(int64_t, Int64, ReadInteger)
-    case FieldDescriptor::CPPTYPE_UINT64: TY_STORE(uint64_t, UInt64, ReadInteger)
-    case FieldDescriptor::CPPTYPE_DOUBLE: TY_STORE(double, Double, ReadDouble)
-    case FieldDescriptor::CPPTYPE_BOOL: TY_STORE(bool, Bool, ReadBool)
-    case FieldDescriptor::CPPTYPE_STRING: TY_STORE(std::string, String, ReadText)
-    case FieldDescriptor::CPPTYPE_ENUM: TY_STORE(int, EnumValue, ReadEnum)
+    case FieldDescriptor::CPPTYPE_INT32:
+      TY_STORE(int32_t, Int32, ReadInteger)
+    case FieldDescriptor::CPPTYPE_UINT32:
+      TY_STORE(uint32_t, UInt32, ReadInteger)
+    case FieldDescriptor::CPPTYPE_INT64:
+      TY_STORE(int64_t, Int64, ReadInteger)
+    case FieldDescriptor::CPPTYPE_UINT64:
+      TY_STORE(uint64_t, UInt64, ReadInteger)
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      TY_STORE(double, Double, ReadDouble)
+    case FieldDescriptor::CPPTYPE_BOOL:
+      TY_STORE(bool, Bool, ReadBool)
+    case FieldDescriptor::CPPTYPE_STRING:
+      TY_STORE(std::string, String, ReadText)
+    case FieldDescriptor::CPPTYPE_ENUM:
+      TY_STORE(int, EnumValue, ReadEnum)
     case FieldDescriptor::CPPTYPE_FLOAT: {
       double wide = 0;
       if (!ReadDouble(field, path, literal, &wide)) return;
@@ -474,10 +493,12 @@ void TextParser::StoreScalar(Message* message, const FieldDescriptor* field,
       if (std::isinf(value) && !std::isinf(wide)) {
         return ComplainAboutType(field, path, literal, "a number that a 32-bit float can hold");
       }
-      add ? reflection->AddFloat(message, field, value) : reflection->SetFloat(message, field, value);
+      add ? reflection->AddFloat(message, field, value)
+          : reflection->SetFloat(message, field, value);
       return;
     }
-    case FieldDescriptor::CPPTYPE_MESSAGE: return;  // never a scalar
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return;  // never a scalar
   }
 #undef TY_STORE
 }
@@ -511,8 +532,8 @@ bool TextParser::ReadDouble(const FieldDescriptor* field, const std::string& pat
                             const Literal& literal, double* value) {
   const Token& token = literal.token;
   const std::string lower = absl::AsciiStrToLower(token.text);
-  const bool decimal = token.type == Tokenizer::TYPE_INTEGER &&
-                       !(token.text.size() > 1 && token.text[0] == '0');
+  const bool decimal =
+      token.type == Tokenizer::TYPE_INTEGER && !(token.text.size() > 1 && token.text[0] == '0');
   if (token.type == Tokenizer::TYPE_FLOAT || decimal) {
     *value = Tokenizer::ParseFloat(token.text);
   } else if (token.type == Tokenizer::TYPE_IDENTIFIER && (lower == "inf" || lower == "infinity")) {

@@ -36,8 +36,8 @@ inline constexpr Range kUnit{.least = 0, .most = 1};
 
 enum class Presence { kOptional, kRequired };
 
-/// Collects what is wrong with the values of a spec. Paths are those of FieldPlaces, which give each
-/// problem its place: the field's own, or that of the nearest message around it that is there.
+/// Collects what is wrong with the values of a spec. Paths are those of FieldPlaces, which give
+/// each problem its place: the field's own, or that of the nearest message around it that is there.
 class FieldCheck {
  public:
   /// `places` may be null. `partial`: the text could not be read whole, so that nothing is missed.
@@ -72,8 +72,8 @@ class FieldCheck {
 
   /// The problems of both kinds: those that are wrong, and those that are not offered yet.
   const Problems& invalid() const { return invalid_; }
-  /// kInvalidArgument with everything, kUnimplemented when only things not offered were found, or OK.
-  /// `earlier` come first: the problems of reading the text.
+  /// kInvalidArgument with everything, kUnimplemented when only things not offered were found, or
+  /// OK. `earlier` come first: the problems of reading the text.
   absl::Status ToStatus(const Problems& earlier = {}) const;
 
  private:

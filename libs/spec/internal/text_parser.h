@@ -15,8 +15,8 @@
 
 namespace trainyard::internal {
 
-/// A text in protobuf text format, read by recursive descent over its tokens. Every problem is kept and
-/// reading goes on at the next field. One object reads one text, once.
+/// A text in protobuf text format, read by recursive descent over its tokens. Every problem is kept
+/// and reading goes on at the next field. One object reads one text, once.
 class TextParser {
  public:
   /// `place` stands for all places when it is not empty (overrides); else they are
@@ -131,7 +131,8 @@ std::string JoinField(absl::string_view path, absl::string_view name);
 std::string IndexedPath(absl::string_view path, int index);
 std::string MapPath(absl::string_view path, const google::protobuf::Message& entry);
 
-/// The position of the map entry that has the same key as `entry`, leaving out `except`; -1 for none.
+/// The position of the map entry that has the same key as `entry`, leaving out `except`; -1 for
+/// none.
 int FindMapEntry(const google::protobuf::Message& message,
                  const google::protobuf::FieldDescriptor* field,
                  const google::protobuf::Message& entry, int except);

@@ -1,6 +1,6 @@
-// The spec files that the public user guide of TAO's SSD shows, as facts: the same fields and values,
-// some of them on one line as the guide prints them. They must read, check and mean what the guide says
-// (decisions.md A28).
+// The spec files that the public user guide of TAO's SSD shows, as facts: the same fields and
+// values, some of them on one line as the guide prints them. They must read, check and mean what
+// the guide says (decisions.md A28).
 
 #include <string>
 #include <vector>
@@ -23,10 +23,10 @@ using spec::ssd::v1::EvalConfig;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Pair;
-using ::testing::UnorderedElementsAre;
 using testing::IsOk;
+using ::testing::Pair;
 using testing::StatusIs;
+using ::testing::UnorderedElementsAre;
 
 // The sample of a training. The comments inside data_sources need their line ends.
 constexpr char kTrain[] = R"(random_seed: 42
@@ -75,12 +75,15 @@ dataset_config {
 // The converter's sample: all of KITTI becomes training data. One line, as the guide has it.
 constexpr char kKitti[] =
     "kitti_config { root_directory_path: \"/workspace/tao-experiments/data/\" image_dir_name: "
-    "\"training/image_2\" label_dir_name: \"training/label_2\" image_extension: \".png\" partition_mode: "
+    "\"training/image_2\" label_dir_name: \"training/label_2\" image_extension: \".png\" "
+    "partition_mode: "
     "\"random\" num_partitions: 2 val_split: 0 num_shards: 10 } image_directory_path: "
     "\"/workspace/tao-experiments/data/\" target_class_mapping { key: \"car\" value: \"car\" } "
-    "target_class_mapping { key: \"pedestrian\" value: \"pedestrian\" } target_class_mapping { key: "
+    "target_class_mapping { key: \"pedestrian\" value: \"pedestrian\" } target_class_mapping { "
+    "key: "
     "\"cyclist\" value: \"cyclist\" } target_class_mapping { key: \"van\" value: \"car\" } "
-    "target_class_mapping { key: \"person_sitting\" value: \"pedestrian\" } target_class_mapping { key: "
+    "target_class_mapping { key: \"person_sitting\" value: \"pedestrian\" } target_class_mapping { "
+    "key: "
     "\"truck\" value: \"car\" }";
 
 // The converter's COCO sample: without a class mapping, with the guide's own field name.
@@ -91,7 +94,8 @@ constexpr char kCoco[] =
     "image_directory_path: \"/workspace/tao-experiments/data/coco\"";
 
 TEST(GuideSpecsTest, TheTrainingSampleServesEveryTaskWithoutAWarning) {
-  for (SsdTask task : {SsdTask::kTrain, SsdTask::kEvaluate, SsdTask::kInference, SsdTask::kExport}) {
+  for (SsdTask task :
+       {SsdTask::kTrain, SsdTask::kEvaluate, SsdTask::kInference, SsdTask::kExport}) {
     std::vector<std::string> warnings;
     EXPECT_THAT(LoadExperiment(kTrain, "train.txt", {}, task, &warnings), IsOk());
     EXPECT_THAT(warnings, IsEmpty());
@@ -140,10 +144,10 @@ TEST(GuideSpecsTest, TheTrainingSampleAugmentsAsTheGuidesTableSays) {
 }
 
 TEST(GuideSpecsTest, TheSecondOptionOfTheTrainingSampleIsRawFolders) {
-  const std::string raw = absl::StrReplaceAll(
-      kTrain, {{"    tfrecords_path:", "    # tfrecords_path:"},
-               {"# label_directory_path", "label_directory_path"},
-               {"# image_directory_path", "image_directory_path"}});
+  const std::string raw =
+      absl::StrReplaceAll(kTrain, {{"    tfrecords_path:", "    # tfrecords_path:"},
+                                   {"# label_directory_path", "label_directory_path"},
+                                   {"# image_directory_path", "image_directory_path"}});
   const auto spec = LoadExperiment(raw, "train.txt", {}, SsdTask::kTrain, nullptr);
   ASSERT_THAT(spec, IsOk());
   EXPECT_EQ(spec->dataset_config().data_sources(0).label_directory_path(), "/path/to/train/labels");
@@ -191,8 +195,9 @@ TEST(GuideSpecsTest, TheCocoSampleReadsAndIsNotOfferedByName) {
   ASSERT_THAT(config, IsOk());
   EXPECT_THAT(config->coco_config().img_dir_names(), ElementsAre("val2017", "train2017"));
   EXPECT_THAT(config->coco_config().num_shards(), ElementsAre(32, 256));
-  EXPECT_THAT(CheckDatasetExport(*config, false),
-              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("coco_config is not offered yet")));
+  EXPECT_THAT(
+      CheckDatasetExport(*config, false),
+      StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("coco_config is not offered yet")));
 }
 
 // Every path of the samples lies where TAO's containers have it; a service moves it below its root.

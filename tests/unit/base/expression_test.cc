@@ -13,8 +13,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::SizeIs;
 using testing::IsOk;
+using ::testing::SizeIs;
 using testing::StatusIs;
 
 double NumberOf(absl::string_view text) {
@@ -71,9 +71,7 @@ TEST(ParseExpressionTest, ReadsListsAndTuplesAtAnyDepth) {
   EXPECT_FALSE(nested->items[3].is_list);
 }
 
-TEST(ParseExpressionTest, ParenthesesAroundANumberAreNoTuple) {
-  EXPECT_EQ(NumberOf("((4))"), 4);
-}
+TEST(ParseExpressionTest, ParenthesesAroundANumberAreNoTuple) { EXPECT_EQ(NumberOf("((4))"), 4); }
 
 TEST(ParseExpressionTest, RemembersColumns) {
   const auto value = ParseExpression("[1, (2 + 3), [4]]");
@@ -119,8 +117,9 @@ TEST(ParseExpressionTest, LimitsDepthAndLength) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("more than 32 levels")));
   EXPECT_THAT(ParseExpression(std::string(60000, '-')),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("more than 32 levels")));
-  EXPECT_THAT(ParseExpression(std::string(70000, ' ')),
-              StatusIs(absl::StatusCode::kInvalidArgument, AllOf(HasSubstr("70000"), HasSubstr("65536"))));
+  EXPECT_THAT(
+      ParseExpression(std::string(70000, ' ')),
+      StatusIs(absl::StatusCode::kInvalidArgument, AllOf(HasSubstr("70000"), HasSubstr("65536"))));
 }
 
 }  // namespace

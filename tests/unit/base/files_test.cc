@@ -13,13 +13,13 @@ namespace trainyard {
 namespace {
 
 using ::testing::AllOf;
+using testing::ContentOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::StartsWith;
-using testing::ContentOf;
 using testing::IsOk;
 using testing::IsOkAndHolds;
+using ::testing::StartsWith;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 
@@ -34,8 +34,8 @@ TEST(ReadFileTest, NamesThePathInEveryFailure) {
   const TemporaryFolder folder;
   EXPECT_THAT(ReadFile(folder / "none"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr(folder / "none")));
-  EXPECT_THAT(ReadFile(folder.path()),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is a folder; expected a file")));
+  EXPECT_THAT(ReadFile(folder.path()), StatusIs(absl::StatusCode::kInvalidArgument,
+                                                HasSubstr("is a folder; expected a file")));
   EXPECT_THAT(ReadFile(folder.Write("big", "12345"), /*max_bytes=*/4),
               StatusIs(absl::StatusCode::kResourceExhausted,
                        AllOf(HasSubstr("has 5 bytes"), HasSubstr("at most 4"))));

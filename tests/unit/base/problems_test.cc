@@ -12,8 +12,8 @@ namespace trainyard {
 namespace {
 
 using ::testing::IsEmpty;
-using ::testing::SizeIs;
 using testing::IsOk;
+using ::testing::SizeIs;
 using testing::StatusIs;
 
 TEST(ProblemsTest, NoneIsOk) {

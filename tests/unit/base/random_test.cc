@@ -18,9 +18,11 @@ using Block = std::array<uint32_t, 4>;
 // Philox-4x32-10 written from the paper's definition, for comparison.
 Block Reference(Block counter, std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
-    const uint64_t first = uint64_t{0xD2511F53} * counter[0], second = uint64_t{0xCD9E8D57} * counter[2];
-    counter = {static_cast<uint32_t>(second >> 32) ^ counter[1] ^ key[0], static_cast<uint32_t>(second),
-               static_cast<uint32_t>(first >> 32) ^ counter[3] ^ key[1], static_cast<uint32_t>(first)};
+    const uint64_t first = uint64_t{0xD2511F53} * counter[0],
+                   second = uint64_t{0xCD9E8D57} * counter[2];
+    counter = {
+        static_cast<uint32_t>(second >> 32) ^ counter[1] ^ key[0], static_cast<uint32_t>(second),
+        static_cast<uint32_t>(first >> 32) ^ counter[3] ^ key[1], static_cast<uint32_t>(first)};
     key = {key[0] + 0x9E3779B9, key[1] + 0xBB67AE85};
   }
   return counter;
@@ -45,7 +47,8 @@ TEST(PhiloxTest, HasThePublishedAnswerForZeros) {
 }
 
 TEST(PhiloxTest, SeedIsTheKeyAndTheStreamIsTheCounter) {
-  Philox random(0x299f31d0a4093822, /*epoch=*/5, /*sample=*/0x1234567890, RandomPurpose::kAugmentation);
+  Philox random(0x299f31d0a4093822, /*epoch=*/5, /*sample=*/0x1234567890,
+                RandomPurpose::kAugmentation);
   const std::array<uint32_t, 2> key = {0xa4093822, 0x299f31d0};
   for (uint32_t block = 0; block < 3; ++block) {
     EXPECT_EQ(First(random), Reference({block, 0x34567890, 0x12, (3u << 24) | 5}, key)) << block;

@@ -17,16 +17,16 @@ namespace trainyard {
 namespace {
 
 using ::testing::AllOf;
+using testing::ContentOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::ContentOf;
 using testing::IsOk;
 using testing::IsOkAndHolds;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 
-// Two records that TensorBoard's own writer makes (reference conventions 9): the file version at wall
-// time 1.0, and the scalar loss = 0.5 of step 1.
+// Two records that TensorBoard's own writer makes (reference conventions 9): the file version at
+// wall time 1.0, and the scalar loss = 0.5 of step 1.
 constexpr char kVersion[] =
     "1800000000000000a37f4b2209000000000000f03f1a0d627261696e2e4576656e743a3286bf577a";
 constexpr char kScalar[] =
@@ -110,8 +110,8 @@ TEST(RecordsTest, EveryFlippedByteIsFound) {
     const std::string path = folder.Write("records", bad);
     auto reader = RecordReader::Open(path);
     ASSERT_THAT(reader, IsOk());
-    EXPECT_THAT(reader->Next(), StatusIs(absl::StatusCode::kDataLoss,
-                                         AllOf(HasSubstr(path), HasSubstr("byte 0"))))
+    EXPECT_THAT(reader->Next(),
+                StatusIs(absl::StatusCode::kDataLoss, AllOf(HasSubstr(path), HasSubstr("byte 0"))))
         << i;
   }
 }

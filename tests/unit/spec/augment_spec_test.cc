@@ -54,26 +54,29 @@ TEST(LoadAugmentTest, TakesEveryPart) {
         contrast_config { contrast: 0.1 center: 127.5 }
         brightness_config { offset: 25 }
       }
-      blur_config { size: 5 std: 1.0 })"), "augment.txt", {}, nullptr),
+      blur_config { size: 5 std: 1.0 })"),
+                          "augment.txt", {}, nullptr),
               IsOk());
 }
 
 TEST(LoadAugmentTest, NamesEveryValueOutOfRange) {
   EXPECT_THAT(
       ProblemsOf({"output_image_width = 100", "output_image_channel = 2", "image_extension = .gif",
-                  "dataset_config.image_path = ../x", "dataset_config.label_path =",
-                  "spatial_config.rotation_config.units = degree",
+                  "dataset_config.image_path = ../x",
+                  "dataset_config.label_path =", "spatial_config.rotation_config.units = degree",
                   "spatial_config.shear_config = { shear_ratio_x: 2 shear_ratio_y: 0.5 }",
                   "color_config.hue_saturation_config.saturation_shift = -1",
-                  "color_config.contrast_config.center = 300", "color_config.brightness_config.offset = 256",
+                  "color_config.contrast_config.center = 300",
+                  "color_config.brightness_config.offset = 256",
                   "blur_config = { size: 4 std: 0 }"}),
-      ElementsAre(HasSubstr("output_image_channel is 2"), HasSubstr("is \".gif\""),
-                  HasSubstr("output_image_height is missing"), HasSubstr("label_path is missing"),
-                  HasSubstr("is \"../x\"; expected a path below the root"),
-                  HasSubstr("is \"degree\"; expected one of degrees, radians; did you mean 'degrees'?"),
-                  HasSubstr("product is 1"), HasSubstr("saturation_shift is -1"),
-                  HasSubstr("center is 300"), HasSubstr("offset is 256"),
-                  HasSubstr("size is 4; expected an odd number"), HasSubstr("std is 0; expected above 0")));
+      ElementsAre(
+          HasSubstr("output_image_channel is 2"), HasSubstr("is \".gif\""),
+          HasSubstr("output_image_height is missing"), HasSubstr("label_path is missing"),
+          HasSubstr("is \"../x\"; expected a path below the root"),
+          HasSubstr("is \"degree\"; expected one of degrees, radians; did you mean 'degrees'?"),
+          HasSubstr("product is 1"), HasSubstr("saturation_shift is -1"),
+          HasSubstr("center is 300"), HasSubstr("offset is 256"),
+          HasSubstr("size is 4; expected an odd number"), HasSubstr("std is 0; expected above 0")));
 }
 
 TEST(LoadAugmentTest, NeedsFolders) {

@@ -24,7 +24,8 @@ using ::google::protobuf::Descriptor;
 using ::google::protobuf::FieldDescriptor;
 using testing::IsOk;
 
-// Field -> word, for every field below `type`: "SSDConfig.arch", "augment.DatasetConfig.image_path".
+// Field -> word, for every field below `type`: "SSDConfig.arch",
+// "augment.DatasetConfig.image_path".
 void Collect(const Descriptor* type, std::map<std::string, std::string>* fields) {
   for (int i = 0; i < type->field_count(); ++i) {
     const FieldDescriptor* field = type->field(i);
@@ -107,12 +108,14 @@ TEST(CoverageTest, NumbersAreTaos) {
 }
 
 TEST(CoverageTest, EveryRuleNamesAFieldThatExists) {
-  // A rule with a slip in its name would leave its field "supported"; these counts come from the sheet.
+  // A rule with a slip in its name would leave its field "supported"; these counts come from the
+  // sheet.
   std::map<std::string, int> counts;
   for (const auto& [field, word] : FieldsOfDescriptors()) {
     if (!absl::StrContains(field, "COCOConfig.") && !absl::StrContains(field, "Optimizer") &&
-        !absl::StrContains(field, "CostScalingConfig.") && !absl::StrContains(field, "WandBConfig.") &&
-        !absl::StrContains(field, "ClearMLConfig.") && !absl::StrContains(field, "Cosine")) {
+        !absl::StrContains(field, "CostScalingConfig.") &&
+        !absl::StrContains(field, "WandBConfig.") && !absl::StrContains(field, "ClearMLConfig.") &&
+        !absl::StrContains(field, "Cosine")) {
       ++counts[word];
     }
   }

@@ -61,40 +61,45 @@ TEST(LoadDatasetExportTest, EitherRootServesButTheyMustAgree) {
   ASSERT_THAT(config, IsOk());
   EXPECT_EQ(config->kitti_config().root_directory_path(), "/other");
   EXPECT_THAT(Load({"image_directory_path = /data"}), IsOk());
-  EXPECT_THAT(ProblemsOf({"image_directory_path = /other"}),
-              ElementsAre(HasSubstr("is \"/other\", but kitti_config.root_directory_path is \"/data/\"")));
+  EXPECT_THAT(
+      ProblemsOf({"image_directory_path = /other"}),
+      ElementsAre(HasSubstr("is \"/other\", but kitti_config.root_directory_path is \"/data/\"")));
   EXPECT_THAT(ProblemsOf({"kitti_config.root_directory_path ="}),
               ElementsAre(HasSubstr("kitti_config.root_directory_path is missing")));
   EXPECT_THAT(Load({"kitti_config.root_directory_path ="}, nullptr, /*root_given=*/true), IsOk());
 }
 
 TEST(LoadDatasetExportTest, NamesValuesOutOfRange) {
-  EXPECT_THAT(ProblemsOf({"kitti_config.val_split = 101", "kitti_config.num_shards = 21",
-                          "kitti_config.image_extension = .bmp", "kitti_config.partition_mode = randm",
-                          "kitti_config.label_dir_name =", "target_class_mapping[a] = \"\"",
-                          "target_class_mapping[Van] = x", "target_class_mapping[van] = y"}),
-              ElementsAre(HasSubstr("target_class_mapping[\"a\"] is empty"),
-                          HasSubstr("target_class_mapping[\"van\"] is \"y\", but another key"),
-                          HasSubstr("label_dir_name is missing"),
-                          HasSubstr("is \".bmp\"; expected one of .png, .jpg, .jpeg"),
-                          HasSubstr("num_shards is 21; expected a number in [1, 20]"),
-                          HasSubstr("val_split is 101; expected a number in [0, 100]"),
-                          HasSubstr("is \"randm\"; expected one of random, sequence; did you mean "
-                                    "'random'?")));
+  EXPECT_THAT(
+      ProblemsOf({"kitti_config.val_split = 101", "kitti_config.num_shards = 21",
+                  "kitti_config.image_extension = .bmp", "kitti_config.partition_mode = randm",
+                  "kitti_config.label_dir_name =", "target_class_mapping[a] = \"\"",
+                  "target_class_mapping[Van] = x", "target_class_mapping[van] = y"}),
+      ElementsAre(HasSubstr("target_class_mapping[\"a\"] is empty"),
+                  HasSubstr("target_class_mapping[\"van\"] is \"y\", but another key"),
+                  HasSubstr("label_dir_name is missing"),
+                  HasSubstr("is \".bmp\"; expected one of .png, .jpg, .jpeg"),
+                  HasSubstr("num_shards is 21; expected a number in [1, 20]"),
+                  HasSubstr("val_split is 101; expected a number in [0, 100]"),
+                  HasSubstr("is \"randm\"; expected one of random, sequence; did you mean "
+                            "'random'?")));
 }
 
 TEST(LoadDatasetExportTest, FoldersStayBelowTheRoot) {
-  EXPECT_THAT(ProblemsOf({"kitti_config.image_dir_name = /etc", "kitti_config.label_dir_name = a/../../b"}),
-              ElementsAre(HasSubstr("is \"/etc\"; expected a path below the root folder"),
-                          HasSubstr("is \"a/../../b\"; expected")));
+  EXPECT_THAT(
+      ProblemsOf({"kitti_config.image_dir_name = /etc", "kitti_config.label_dir_name = a/../../b"}),
+      ElementsAre(HasSubstr("is \"/etc\"; expected a path below the root folder"),
+                  HasSubstr("is \"a/../../b\"; expected")));
   EXPECT_THAT(Load({"kitti_config.image_dir_name = training/image..2"}), IsOk());
 }
 
 TEST(LoadDatasetExportTest, CocoAndSequencesAreUnimplementedByName) {
-  EXPECT_THAT(LoadDatasetExport("coco_config { root_directory_path: '/d' }", "s", {}, false, nullptr),
-              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("coco_config is not offered yet")));
-  EXPECT_THAT(Load({"kitti_config.partition_mode = sequence"}),
-              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("is \"sequence\", which is not")));
+  EXPECT_THAT(
+      LoadDatasetExport("coco_config { root_directory_path: '/d' }", "s", {}, false, nullptr),
+      StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("coco_config is not offered yet")));
+  EXPECT_THAT(
+      Load({"kitti_config.partition_mode = sequence"}),
+      StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("is \"sequence\", which is not")));
 }
 
 TEST(LoadDatasetExportTest, OfTheSampleModifiersOnlyTheLimitHasAnEffect) {
@@ -103,9 +108,10 @@ TEST(LoadDatasetExportTest, OfTheSampleModifiersOnlyTheLimitHasAnEffect) {
                     "minimum_target_class_imbalance { key: 'a' value: 1 } }"},
                    &warnings),
               IsOk());
-  EXPECT_THAT(warnings,
-              ElementsAre(HasSubstr("minimum_target_class_imbalance has no effect: it goes by class names"),
-                          HasSubstr("num_duplicates has no effect")));
+  EXPECT_THAT(
+      warnings,
+      ElementsAre(HasSubstr("minimum_target_class_imbalance has no effect: it goes by class names"),
+                  HasSubstr("num_duplicates has no effect")));
 }
 
 TEST(LoadDatasetExportTest, NeedsOneKindOfLabels) {
@@ -118,7 +124,8 @@ TEST(LoadDatasetExportTest, WarnsOfPartitionsThatRandomModeIgnores) {
   const auto config = Load({"kitti_config.num_partitions = 5"}, &warnings);
   ASSERT_THAT(config, IsOk());
   EXPECT_EQ(config->kitti_config().num_partitions(), 2);
-  EXPECT_THAT(warnings, ElementsAre(HasSubstr("num_partitions is 5 and has no effect: random mode")));
+  EXPECT_THAT(warnings,
+              ElementsAre(HasSubstr("num_partitions is 5 and has no effect: random mode")));
   warnings.clear();
   EXPECT_THAT(Load({"kitti_config.num_partitions = 2"}, &warnings), IsOk());
   EXPECT_THAT(warnings, IsEmpty());

@@ -28,7 +28,8 @@ absl::StatusOr<std::string> BelowRoot(absl::string_view path) {
 
 TEST(RewritePathsTest, ChangesPathsAtAnyDepthAndNothingElse) {
   auto spec = ParseExperiment(
-      "dataset_config { data_sources { tfrecords_path: 'a*' } data_sources { image_directory_path: 'i' "
+      "dataset_config { data_sources { tfrecords_path: 'a*' } data_sources { image_directory_path: "
+      "'i' "
       "label_directory_path: 'l' root_path: 'r' } validation_data_sources { tfrecords_path: '' } } "
       "training_config { pretrain_model_path: 'm.tlt' } ssd_config { arch: 'resnet' }",
       "s", {}, nullptr);
@@ -45,8 +46,9 @@ TEST(RewritePathsTest, ChangesPathsAtAnyDepthAndNothingElse) {
 
 TEST(RewritePathsTest, FoldersBelowTheRootStayAsTheyAre) {
   auto spec = ParseDatasetExport(
-      "kitti_config { root_directory_path: 'd' image_dir_name: 'images' } image_directory_path: 'd'", "s",
-      {}, nullptr);
+      "kitti_config { root_directory_path: 'd' image_dir_name: 'images' } image_directory_path: "
+      "'d'",
+      "s", {}, nullptr);
   ASSERT_THAT(spec, IsOk());
   ASSERT_THAT(RewritePaths(&*spec, BelowRoot), IsOk());
   EXPECT_EQ(spec->kitti_config().root_directory_path(), "/root/d");
@@ -60,10 +62,11 @@ TEST(RewritePathsTest, NamesEveryPathThatFailsAndChangesNothing) {
       "validation_data_sources { tfrecords_path: '../b' } }",
       "s", {}, nullptr);
   ASSERT_THAT(spec, IsOk());
-  EXPECT_THAT(RewritePaths(&*spec, BelowRoot),
-              StatusIs(absl::StatusCode::kPermissionDenied,
-                       AllOf(HasSubstr("data_sources[0].image_directory_path is '../a': the path leaves"),
-                             HasSubstr("validation_data_sources[0].tfrecords_path is '../b'"))));
+  EXPECT_THAT(
+      RewritePaths(&*spec, BelowRoot),
+      StatusIs(absl::StatusCode::kPermissionDenied,
+               AllOf(HasSubstr("data_sources[0].image_directory_path is '../a': the path leaves"),
+                     HasSubstr("validation_data_sources[0].tfrecords_path is '../b'"))));
   EXPECT_EQ(spec->dataset_config().data_sources(0).label_directory_path(), "l");
 }
 

@@ -22,10 +22,10 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Pair;
-using ::testing::UnorderedElementsAre;
 using testing::IsOk;
+using ::testing::Pair;
 using testing::StatusIs;
+using ::testing::UnorderedElementsAre;
 
 constexpr char kSpec[] = R"(random_seed: 7
 ssd_config {
@@ -69,7 +69,8 @@ std::vector<std::string> ProblemsOf(const std::vector<std::string>& overrides,
 }
 
 TEST(LoadExperimentTest, TakesAGoodSpecForEveryTask) {
-  for (SsdTask task : {SsdTask::kTrain, SsdTask::kEvaluate, SsdTask::kInference, SsdTask::kExport}) {
+  for (SsdTask task :
+       {SsdTask::kTrain, SsdTask::kEvaluate, SsdTask::kInference, SsdTask::kExport}) {
     std::vector<std::string> warnings;
     EXPECT_THAT(Load({}, task, &warnings), IsOk());
     EXPECT_THAT(warnings, IsEmpty());
@@ -103,9 +104,9 @@ TEST(LoadExperimentTest, AnExplicitZeroOfAugmentationStays) {
 }
 
 TEST(LoadExperimentTest, ZeroCountsAsAbsentWhereTaoTakesItSo) {
-  const auto spec = Load({"ssd_config.alpha = 0", "ssd_config.neg_pos_ratio = 0",
-                          "ssd_config.pos_iou_thresh = 0", "training_config.checkpoint_interval = 0",
-                          "training_config.max_queue_size = 0"});
+  const auto spec =
+      Load({"ssd_config.alpha = 0", "ssd_config.neg_pos_ratio = 0", "ssd_config.pos_iou_thresh = 0",
+            "training_config.checkpoint_interval = 0", "training_config.max_queue_size = 0"});
   ASSERT_THAT(spec, IsOk());
   EXPECT_EQ(spec->ssd_config().alpha(), 1);
   EXPECT_EQ(spec->ssd_config().neg_pos_ratio(), 3);
@@ -118,8 +119,7 @@ TEST(LoadExperimentTest, ZeroCountsAsAbsentWhereTaoTakesItSo) {
 TEST(LoadExperimentTest, AGreyInputHasOneMean) {
   const auto spec = Load({"augmentation_config.output_channel = 1"});
   ASSERT_THAT(spec, IsOk());
-  EXPECT_THAT(spec->augmentation_config().image_mean(),
-              ElementsAre(Pair("l", 117.3786f)));
+  EXPECT_THAT(spec->augmentation_config().image_mean(), ElementsAre(Pair("l", 117.3786f)));
 }
 
 TEST(LoadExperimentTest, DefaultsAreIdempotentAndSurviveTheCanonicalText) {
@@ -155,24 +155,25 @@ TEST(LoadExperimentTest, NamesMissingPartsOfWhatIsThere) {
   EXPECT_THAT(
       ProblemsOf({"training_config = {}", "eval_config = {}", "nms_config = {}",
                   "augmentation_config = {}", "dataset_config = {}", "ssd_config = {}"}),
-      ElementsAre(HasSubstr("ssd_config.arch is missing"),
-                  HasSubstr("ssd_config.aspect_ratios is missing; expected it or aspect_ratios_global"),
-                  HasSubstr("ssd_config.scales is missing; expected seven numbers, or min_scale"),
-                  HasSubstr("ssd_config.variances is missing"),
-                  HasSubstr("training_config.batch_size_per_gpu is missing"),
-                  HasSubstr("training_config.num_epochs is missing"),
-                  HasSubstr("training_config.learning_rate is missing"),
-                  HasSubstr("training_config.regularizer is missing"),
-                  HasSubstr("eval_config.validation_period_during_training is missing"),
-                  HasSubstr("eval_config.batch_size is missing"),
-                  HasSubstr("nms_config.confidence_threshold is missing"),
-                  HasSubstr("nms_config.clustering_iou_threshold is missing"),
-                  HasSubstr("nms_config.top_k is missing"),
-                  HasSubstr("augmentation_config.output_width is missing"),
-                  HasSubstr("augmentation_config.output_height is missing"),
-                  HasSubstr("augmentation_config.output_channel is missing"),
-                  HasSubstr("dataset_config.target_class_mapping is missing"),
-                  HasSubstr("dataset_config.data_sources is missing")));
+      ElementsAre(
+          HasSubstr("ssd_config.arch is missing"),
+          HasSubstr("ssd_config.aspect_ratios is missing; expected it or aspect_ratios_global"),
+          HasSubstr("ssd_config.scales is missing; expected seven numbers, or min_scale"),
+          HasSubstr("ssd_config.variances is missing"),
+          HasSubstr("training_config.batch_size_per_gpu is missing"),
+          HasSubstr("training_config.num_epochs is missing"),
+          HasSubstr("training_config.learning_rate is missing"),
+          HasSubstr("training_config.regularizer is missing"),
+          HasSubstr("eval_config.validation_period_during_training is missing"),
+          HasSubstr("eval_config.batch_size is missing"),
+          HasSubstr("nms_config.confidence_threshold is missing"),
+          HasSubstr("nms_config.clustering_iou_threshold is missing"),
+          HasSubstr("nms_config.top_k is missing"),
+          HasSubstr("augmentation_config.output_width is missing"),
+          HasSubstr("augmentation_config.output_height is missing"),
+          HasSubstr("augmentation_config.output_channel is missing"),
+          HasSubstr("dataset_config.target_class_mapping is missing"),
+          HasSubstr("dataset_config.data_sources is missing")));
 }
 
 struct BadValue {
@@ -185,7 +186,8 @@ TEST(LoadExperimentTest, NamesValuesOutOfRange) {
   const std::string schedule = "training_config.learning_rate.soft_start_annealing_schedule.";
   const BadValue rows[] = {
       {"ssd_config.nlayers = 11", "ssd_config.nlayers is 11; expected 10 or 18 for resnet"},
-      {"ssd_config.arch = resnet18", "ssd_config.arch is \"resnet18\"; expected one of resnet, vgg"},
+      {"ssd_config.arch = resnet18",
+       "ssd_config.arch is \"resnet18\"; expected one of resnet, vgg"},
       {"ssd_config.alpha = -1", "ssd_config.alpha is -1; expected at least 0"},
       {"ssd_config.pos_iou_thresh = 1.5", "is 1.5; expected a number in [0, 1]"},
       {"ssd_config.freeze_blocks = [0, 5]", "ssd_config.freeze_blocks[1] is 5; expected a block"},
@@ -205,13 +207,15 @@ TEST(LoadExperimentTest, NamesValuesOutOfRange) {
       {"nms_config.clustering_iou_threshold = 1", "is 1; expected a number in (0, 1)"},
       {"nms_config.clustering_iou_threshold = nan", "is nan; expected a number in (0, 1)"},
       {"nms_config.top_k = 0", "nms_config.top_k is 0"},
-      {"augmentation_config.output_width = 127", "output_width is 127; expected a number in [128, 8192]"},
+      {"augmentation_config.output_width = 127",
+       "output_width is 127; expected a number in [128, 8192]"},
       {"augmentation_config.output_height = 0", "output_height is 0"},
       {"augmentation_config.output_channel = 4", "is 4; expected 1 or 3"},
       {"augmentation_config.random_crop_min_scale = 0", "is 0; expected a number in (0, 1]"},
       {"augmentation_config.random_crop_max_scale = 0.2",
        "random_crop_min_scale is 0.3; expected at most random_crop_max_scale, which is 0.2"},
-      {"augmentation_config.random_crop_max_ar = 0.4", "random_crop_min_ar is 0.5; expected at most"},
+      {"augmentation_config.random_crop_max_ar = 0.4",
+       "random_crop_min_ar is 0.5; expected at most"},
       {"augmentation_config.zoom_out_min_scale = 0.5", "is 0.5; expected a number in [1, 100]"},
       {"augmentation_config.zoom_out_min_scale = 5", "zoom_out_min_scale is 5; expected at most"},
       {"augmentation_config.brightness = -1", "is -1; expected a number in [0, 255]"},
@@ -221,8 +225,10 @@ TEST(LoadExperimentTest, NamesValuesOutOfRange) {
        "image_mean[\"g\"] is missing; expected all of b, g, r for output_channel 3"},
       {"dataset_config.target_class_mapping[\"NUT\"] = bolt", "differs by case alone"},
       {"dataset_config.data_sources[0].label_directory_path =", "label_directory_path is missing"},
-      {"dataset_config.data_sources[1] = {}", "data_sources[1].tfrecords_path is missing; expected it, or"},
-      {"dataset_config.data_sources[1].tfrecords_path = /t", "mixes 1 with tfrecords_path and 1 with"},
+      {"dataset_config.data_sources[1] = {}",
+       "data_sources[1].tfrecords_path is missing; expected it, or"},
+      {"dataset_config.data_sources[1].tfrecords_path = /t",
+       "mixes 1 with tfrecords_path and 1 with"},
       {"dataset_config.validation_fold = 0", "expected one of the two"},
   };
   for (const BadValue& row : rows) {
@@ -233,8 +239,9 @@ TEST(LoadExperimentTest, NamesValuesOutOfRange) {
               ElementsAre(HasSubstr("soft_start is 0.9; expected below annealing, which is 0.8")));
   EXPECT_THAT(ProblemsOf({schedule + "min_learning_rate = 0.1"}),
               ElementsAre(HasSubstr("is 0.1; expected at most max_learning_rate, which is 0.02")));
-  EXPECT_THAT(ProblemsOf({schedule + "max_learning_rate = 0", schedule + "min_learning_rate ="}),
-              ElementsAre(HasSubstr("min_learning_rate is missing"), HasSubstr("max_learning_rate is 0")));
+  EXPECT_THAT(
+      ProblemsOf({schedule + "max_learning_rate = 0", schedule + "min_learning_rate ="}),
+      ElementsAre(HasSubstr("min_learning_rate is missing"), HasSubstr("max_learning_rate is 0")));
 }
 
 TEST(LoadExperimentTest, NoRegularizationNeedsNoWeight) {
@@ -272,13 +279,16 @@ TEST(LoadExperimentTest, WhatIsNotOfferedIsUnimplementedByName) {
        "soft_start_cosine_annealing_schedule is not offered yet"},
   };
   for (const auto& [override_text, words] : rows) {
-    EXPECT_THAT(Load({override_text}), StatusIs(absl::StatusCode::kUnimplemented, HasSubstr(words)));
+    EXPECT_THAT(Load({override_text}),
+                StatusIs(absl::StatusCode::kUnimplemented, HasSubstr(words)));
   }
   std::string dssd = kSpec;
   dssd = absl::StrReplaceAll(dssd, {{"ssd_config {", "dssd_config {"}});
-  EXPECT_THAT(LoadExperiment(dssd, "s", {}, SsdTask::kTrain, nullptr),
-              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("dssd_config is not offered yet")));
-  EXPECT_THAT(Load({"training_config.enable_qat = false", "ssd_config.pred_num_channels = 0"}), IsOk());
+  EXPECT_THAT(
+      LoadExperiment(dssd, "s", {}, SsdTask::kTrain, nullptr),
+      StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("dssd_config is not offered yet")));
+  EXPECT_THAT(Load({"training_config.enable_qat = false", "ssd_config.pred_num_channels = 0"}),
+              IsOk());
 }
 
 TEST(LoadExperimentTest, AWrongValueBesideAnUnofferedOneIsInvalidAndNamesBoth) {
@@ -290,9 +300,11 @@ TEST(LoadExperimentTest, AWrongValueBesideAnUnofferedOneIsInvalidAndNamesBoth) {
 TEST(LoadExperimentTest, WarnsOfFieldsWithoutEffectWithTheirPlace) {
   std::vector<std::string> warnings;
   std::string text = kSpec;
-  text += "training_config { model_ema: true use_multiprocessing: true optimizer { sgd { momentum: 0.5 } }\n"
-          "  visualizer { enabled: true wandb_config { project: 'p' } clearml_config {} } }\n"
-          "nms_config { force_on_cpu: true }\nssd_config { mean_color: '0' }\n";
+  text +=
+      "training_config { model_ema: true use_multiprocessing: true optimizer { sgd { momentum: 0.5 "
+      "} }\n"
+      "  visualizer { enabled: true wandb_config { project: 'p' } clearml_config {} } }\n"
+      "nms_config { force_on_cpu: true }\nssd_config { mean_color: '0' }\n";
   EXPECT_THAT(LoadExperiment(text, "s.txt", {}, SsdTask::kTrain, &warnings), IsOk());
   EXPECT_THAT(warnings, UnorderedElementsAre(
                             HasSubstr("s.txt:24:19: training_config.model_ema has no effect"),
@@ -306,8 +318,9 @@ TEST(LoadExperimentTest, WarnsOfFieldsWithoutEffectWithTheirPlace) {
 
 TEST(LoadExperimentTest, WarnsOfFoldersBesideRecords) {
   std::vector<std::string> warnings;
-  EXPECT_THAT(Load({"dataset_config.data_sources[0].tfrecords_path = /t"}, SsdTask::kTrain, &warnings),
-              IsOk());
+  EXPECT_THAT(
+      Load({"dataset_config.data_sources[0].tfrecords_path = /t"}, SsdTask::kTrain, &warnings),
+      IsOk());
   EXPECT_THAT(warnings, ElementsAre(HasSubstr("data_sources[0] has tfrecords_path and folders")));
 }
 
@@ -318,8 +331,8 @@ TEST(LoadExperimentTest, ProblemsOfTextOverridesAndValuesComeTogetherWithTheirPl
                                      SsdTask::kTrain, nullptr);
   std::vector<std::string> places;
   for (const Problem& problem : ProblemsFrom(result.status())) places.push_back(problem.place);
-  EXPECT_THAT(places, ElementsAre("s.txt:24:1", "override 'nms'", "override 'training_config.num_epochs'",
-                                  "s.txt:25:14"));
+  EXPECT_THAT(places, ElementsAre("s.txt:24:1", "override 'nms'",
+                                  "override 'training_config.num_epochs'", "s.txt:25:14"));
 }
 
 TEST(LoadExperimentTest, AMissingFieldHasThePlaceOfItsMessage) {
@@ -388,7 +401,8 @@ TEST(ListsOfTest, NamesWhatIsWrongWithEachList) {
   };
   fails("scales", "[0.1, 0.2]", "has 2 elements; expected 7");
   fails("scales", "[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0]", "has 0 as element 7; expected above 0");
-  fails("scales", "[0.1, 0.2, 0.3, 0.4, 0.5, 1.2, 1.3]", "makes the scale of map 6 1.2; expected at most 1");
+  fails("scales", "[0.1, 0.2, 0.3, 0.4, 0.5, 1.2, 1.3]",
+        "makes the scale of map 6 1.2; expected at most 1");
   fails("scales", "0.5", "is the number 0.5; expected a list");
   fails("scales", "[0.1, ", "column 7: the text ends");
   fails("aspect_ratios", "[1, 2, 3, 4, 5]", "has 5 elements; expected 6");
@@ -397,7 +411,8 @@ TEST(ListsOfTest, NamesWhatIsWrongWithEachList) {
   fails("aspect_ratios_global", "[]", "has 0 elements; expected at least 1");
   fails("variances", "[0.1, 0.1, 0.2]", "has 3 elements; expected 4");
   fails("variances", "[0.1, 0.1, 0.2, [1]]", "has a list as element 4; expected a number");
-  fails("steps", "[8, [16], 32, 64, 100, 300]", "has a list of 1 as element 2; expected a number or [y, x]");
+  fails("steps", "[8, [16], 32, 64, 100, 300]",
+        "has a list of 1 as element 2; expected a number or [y, x]");
   fails("steps", "[8, 16, 32, 64, 100, 0]", "has 0 as element 6; expected above 0");
   fails("offsets", "[0.5, 0.5, 0.5, 0.5, 0.5, [0.5, 1]]", "has 1 as element 2 of pair 6");
 }

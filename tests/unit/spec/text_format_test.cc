@@ -24,12 +24,12 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::IsOk;
 using ::testing::Not;
 using ::testing::Pair;
 using ::testing::SizeIs;
-using ::testing::UnorderedElementsAre;
-using testing::IsOk;
 using testing::StatusIs;
+using ::testing::UnorderedElementsAre;
 
 template <typename T = Experiment>
 T Parsed(const std::string& text) {
@@ -69,7 +69,8 @@ TEST(ParseTextFormatTest, AgreesWithProtobufsOwnReaderOnAWholeSpec) {
 
 TEST(ParseTextFormatTest, ReadsBooleansInAllTheirForms) {
   for (const char* yes : {"true", "True", "t", "1"}) {
-    EXPECT_TRUE(Parsed(absl::StrCat("ssd_config { clip_boxes: ", yes, " }")).ssd_config().clip_boxes());
+    EXPECT_TRUE(
+        Parsed(absl::StrCat("ssd_config { clip_boxes: ", yes, " }")).ssd_config().clip_boxes());
   }
   for (const char* no : {"false", "False", "f", "0"}) {
     const Experiment spec = Parsed(absl::StrCat("ssd_config { clip_boxes: ", no, " }"));
@@ -85,7 +86,8 @@ TEST(ParseTextFormatTest, KeepsAbsentAndZeroApart) {
 }
 
 TEST(ParseTextFormatTest, TakesCommentsByteOrderMarkAndWindowsLines) {
-  EXPECT_EQ(Parsed("\xEF\xBB\xBF# a comment { : \"\r\nrandom_seed: 5 # another\r\n").random_seed(), 5);
+  EXPECT_EQ(Parsed("\xEF\xBB\xBF# a comment { : \"\r\nrandom_seed: 5 # another\r\n").random_seed(),
+            5);
 }
 
 TEST(ParseTextFormatTest, MergesAMessageThatIsGivenTwice) {
@@ -97,10 +99,12 @@ TEST(ParseTextFormatTest, MergesAMessageThatIsGivenTwice) {
 TEST(ParseTextFormatTest, TheLastScalarWinsWithAWarning) {
   Experiment spec;
   std::vector<std::string> warnings;
-  ASSERT_THAT(ParseTextFormat("random_seed: 1\nrandom_seed: 2", "spec.txt", &spec, &warnings), IsOk());
+  ASSERT_THAT(ParseTextFormat("random_seed: 1\nrandom_seed: 2", "spec.txt", &spec, &warnings),
+              IsOk());
   EXPECT_EQ(spec.random_seed(), 2);
-  EXPECT_THAT(warnings, ElementsAre("spec.txt:2:1: random_seed is given again; the last one wins (the "
-                                    "one before is at spec.txt:1:1)"));
+  EXPECT_THAT(warnings,
+              ElementsAre("spec.txt:2:1: random_seed is given again; the last one wins (the "
+                          "one before is at spec.txt:1:1)"));
 }
 
 TEST(ParseTextFormatTest, TheLastOfEqualMapKeysWinsWithAWarning) {
@@ -111,13 +115,14 @@ TEST(ParseTextFormatTest, TheLastOfEqualMapKeysWinsWithAWarning) {
                               "target_class_mapping { key: 'a' value: 'z' }",
                               "spec.txt", &spec, &warnings),
               IsOk());
-  EXPECT_THAT(spec.target_class_mapping(),
-              UnorderedElementsAre(Pair("a", "z"), Pair("b", "y")));
+  EXPECT_THAT(spec.target_class_mapping(), UnorderedElementsAre(Pair("a", "z"), Pair("b", "y")));
   EXPECT_THAT(warnings, ElementsAre(HasSubstr("spec.txt:3:1: target_class_mapping[\"a\"]")));
 }
 
 TEST(ParseTextFormatTest, ReadsTheOtherSpellings) {
-  EXPECT_FLOAT_EQ(Parsed("nms_config { cluster_iou_threshold: 0.6 }").nms_config().clustering_iou_threshold(), 0.6f);
+  EXPECT_FLOAT_EQ(
+      Parsed("nms_config { cluster_iou_threshold: 0.6 }").nms_config().clustering_iou_threshold(),
+      0.6f);
   EXPECT_THAT(Parsed<DatasetExportConfig>("coco_config { image_dir_names: ['a', 'b'] }")
                   .coco_config()
                   .img_dir_names(),
@@ -132,64 +137,67 @@ TEST(ParseTextFormatTest, RemembersThePlaceOfEveryField) {
                               "target_class_mapping { key: 'van' value: 'car' } }",
                               "spec.txt", &spec, nullptr, &places),
               IsOk());
-  EXPECT_THAT(places, UnorderedElementsAre(
-                          Pair("ssd_config", "spec.txt:1:1"),
-                          Pair("ssd_config.nlayers", "spec.txt:2:3"),
-                          Pair("ssd_config.freeze_blocks[0]", "spec.txt:3:19"),
-                          Pair("ssd_config.freeze_blocks[1]", "spec.txt:3:22"),
-                          Pair("dataset_config", "spec.txt:5:1"),
-                          Pair("dataset_config.data_sources[0]", "spec.txt:5:18"),
-                          Pair("dataset_config.data_sources[0].tfrecords_path", "spec.txt:6:9"),
-                          Pair("dataset_config.target_class_mapping[\"van\"]", "spec.txt:6:32")));
+  EXPECT_THAT(places,
+              UnorderedElementsAre(
+                  Pair("ssd_config", "spec.txt:1:1"), Pair("ssd_config.nlayers", "spec.txt:2:3"),
+                  Pair("ssd_config.freeze_blocks[0]", "spec.txt:3:19"),
+                  Pair("ssd_config.freeze_blocks[1]", "spec.txt:3:22"),
+                  Pair("dataset_config", "spec.txt:5:1"),
+                  Pair("dataset_config.data_sources[0]", "spec.txt:5:18"),
+                  Pair("dataset_config.data_sources[0].tfrecords_path", "spec.txt:6:9"),
+                  Pair("dataset_config.target_class_mapping[\"van\"]", "spec.txt:6:32")));
 }
 
 TEST(ParseTextFormatTest, NamesAllProblemsAtOnce) {
-  EXPECT_THAT(ProblemsOf("random_sed: 1\n"
-                         "training_config {\n"
-                         "  num_epochs: -3\n"
-                         "  batch_size_per_gpu: 16.5\n"
-                         "  num_epoch: 80\n"
-                         "  regularizer { type: L3 weight: \"x\" }\n"
-                         "  enable_qat: yes\n"
-                         "}\n"
-                         "ssd_config { arch: resnet }\n"),
-              ElementsAre("spec.txt:1:1: random_sed is not a field of Experiment; did you mean "
-                          "'random_seed'?",
-                          "spec.txt:3:16: training_config.num_epochs is -3; expected a whole number "
-                          "from 0 to 4294967295",
-                          "spec.txt:4:23: training_config.batch_size_per_gpu is 16.5; expected a whole "
-                          "number from 0 to 4294967295",
-                          "spec.txt:5:3: training_config.num_epoch is not a field of TrainingConfig; "
-                          "did you mean 'num_epochs'?",
-                          "spec.txt:6:23: training_config.regularizer.type is L3; expected one of "
-                          "NO_REG, L1, L2; did you mean 'L1'?",
-                          "spec.txt:6:34: training_config.regularizer.weight is \"x\"; expected a number",
-                          "spec.txt:7:15: training_config.enable_qat is yes; expected true or false",
-                          "spec.txt:9:20: ssd_config.arch is resnet; expected text in quotes"));
+  EXPECT_THAT(
+      ProblemsOf("random_sed: 1\n"
+                 "training_config {\n"
+                 "  num_epochs: -3\n"
+                 "  batch_size_per_gpu: 16.5\n"
+                 "  num_epoch: 80\n"
+                 "  regularizer { type: L3 weight: \"x\" }\n"
+                 "  enable_qat: yes\n"
+                 "}\n"
+                 "ssd_config { arch: resnet }\n"),
+      ElementsAre("spec.txt:1:1: random_sed is not a field of Experiment; did you mean "
+                  "'random_seed'?",
+                  "spec.txt:3:16: training_config.num_epochs is -3; expected a whole number "
+                  "from 0 to 4294967295",
+                  "spec.txt:4:23: training_config.batch_size_per_gpu is 16.5; expected a whole "
+                  "number from 0 to 4294967295",
+                  "spec.txt:5:3: training_config.num_epoch is not a field of TrainingConfig; "
+                  "did you mean 'num_epochs'?",
+                  "spec.txt:6:23: training_config.regularizer.type is L3; expected one of "
+                  "NO_REG, L1, L2; did you mean 'L1'?",
+                  "spec.txt:6:34: training_config.regularizer.weight is \"x\"; expected a number",
+                  "spec.txt:7:15: training_config.enable_qat is yes; expected true or false",
+                  "spec.txt:9:20: ssd_config.arch is resnet; expected text in quotes"));
 }
 
 TEST(ParseTextFormatTest, GoesOnAfterUnknownFieldsOfEveryForm) {
-  EXPECT_THAT(ProblemsOf("a: 1 b: -2 c: 'x' \"y\" d { e: { f: 1 } g: [1, { h: 2 }] } i: [1, 2] j < k: 1 > "
-                         "l: word random_seed: x"),
-              SizeIs(8));
+  EXPECT_THAT(
+      ProblemsOf("a: 1 b: -2 c: 'x' \"y\" d { e: { f: 1 } g: [1, { h: 2 }] } i: [1, 2] j < k: 1 > "
+                 "l: word random_seed: x"),
+      SizeIs(8));
 }
 
 TEST(ParseTextFormatTest, ReadsWhatIsGoodBesideProblems) {
   Experiment spec;
-  EXPECT_THAT(ParseTextFormat("bad: 1 random_seed: 3 ssd_config { worse { } nlayers: 18 }", "s", &spec,
-                              nullptr),
+  EXPECT_THAT(ParseTextFormat("bad: 1 random_seed: 3 ssd_config { worse { } nlayers: 18 }", "s",
+                              &spec, nullptr),
               StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_EQ(spec.random_seed(), 3);
   EXPECT_EQ(spec.ssd_config().nlayers(), 18);
 }
 
 TEST(ParseTextFormatTest, AMissingBraceIsNamedWhereTheNextMessageBegins) {
-  EXPECT_THAT(ProblemsOf("ssd_config {\n  nlayers: 18\n\ntraining_config { num_epoch: 1 }\n"),
-              ElementsAre("spec.txt:4:1: ssd_config.training_config is a field of Experiment, not of "
-                          "SSDConfig; is a '}' missing before it?",
-                          AllOf(HasSubstr("spec.txt:4:19: training_config.num_epoch is not"),
-                                HasSubstr("'num_epochs'")),
-                          "spec.txt:1:12: ssd_config is not closed; expected '}'"));
+  EXPECT_THAT(
+      ProblemsOf("ssd_config {\n  nlayers: 18\n\ntraining_config { num_epoch: 1 }\n"),
+      ElementsAre("spec.txt:4:1: ssd_config.training_config is a field of Experiment, not of "
+                  "SSDConfig; is a '}' missing before it?",
+                  AllOf(HasSubstr("spec.txt:4:19: training_config.num_epoch is not"),
+                        HasSubstr("'num_epochs'")),
+                  "spec.txt:1:12: ssd_config is not closed; expected '}'"));
 }
 
 TEST(ParseTextFormatTest, AForgottenOpeningBraceIsOneProblem) {
@@ -213,32 +221,36 @@ TEST(ParseTextFormatTest, NamesForgottenColonsAndValues) {
               ElementsAre("spec.txt:1:23: ssd_config.nlayers has no value: found 'arch'"));
   EXPECT_THAT(ProblemsOf("random_seed:"), ElementsAre(HasSubstr("found the end of the text")));
   EXPECT_THAT(ProblemsOf("ssd_config: 5"), ElementsAre(HasSubstr("expected '{'")));
-  EXPECT_THAT(ProblemsOf("nms_config { top_k: [1, 2] }"), ElementsAre(HasSubstr("expected one value")));
+  EXPECT_THAT(ProblemsOf("nms_config { top_k: [1, 2] }"),
+              ElementsAre(HasSubstr("expected one value")));
   EXPECT_THAT(ProblemsOf("random_seed: { a: 1 } eval_config { batch_size: 1 }"), SizeIs(1));
 }
 
 TEST(ParseTextFormatTest, NamesNumbersThatDoNotFit) {
-  EXPECT_THAT(ProblemsOf("random_seed: 4294967296"), ElementsAre(HasSubstr("is 4294967296; expected")));
+  EXPECT_THAT(ProblemsOf("random_seed: 4294967296"),
+              ElementsAre(HasSubstr("is 4294967296; expected")));
   EXPECT_THAT(Parsed("random_seed: 4294967295").random_seed(), 4294967295u);
-  EXPECT_EQ(Parsed("augmentation_config { hue: -2147483648 }").augmentation_config().hue(), INT32_MIN);
+  EXPECT_EQ(Parsed("augmentation_config { hue: -2147483648 }").augmentation_config().hue(),
+            INT32_MIN);
   EXPECT_THAT(ProblemsOf("augmentation_config { hue: -2147483649 }"), SizeIs(1));
   EXPECT_THAT(ProblemsOf("ssd_config { alpha: 1e60 }"), ElementsAre(HasSubstr("32-bit float")));
 }
 
 TEST(ParseTextFormatTest, TwoMembersOfAOneofExcludeEachOther) {
-  EXPECT_THAT(ProblemsOf("ssd_config { }\ndssd_config { }"),
-              ElementsAre("spec.txt:2:1: dssd_config and ssd_config exclude each other; it was given at "
-                          "spec.txt:1:1"));
+  EXPECT_THAT(
+      ProblemsOf("ssd_config { }\ndssd_config { }"),
+      ElementsAre("spec.txt:2:1: dssd_config and ssd_config exclude each other; it was given at "
+                  "spec.txt:1:1"));
 }
 
 TEST(ParseTextFormatTest, AMapEntryNeedsKeyAndValue) {
-  EXPECT_THAT(ProblemsOf("augmentation_config { image_mean { key: 'b' } image_mean { value: 1 } "
-                         "image_mean { key: 'r' valu: 2 } image_mean: 5 }"),
-              ElementsAre(HasSubstr("holds an entry without 'value'"),
-                          HasSubstr("holds an entry without 'key'"),
-                          HasSubstr("did you mean 'value'?"),
-                          HasSubstr("holds an entry without 'value'"),
-                          HasSubstr("expected '{ key: ... value: ... }'")));
+  EXPECT_THAT(
+      ProblemsOf("augmentation_config { image_mean { key: 'b' } image_mean { value: 1 } "
+                 "image_mean { key: 'r' valu: 2 } image_mean: 5 }"),
+      ElementsAre(HasSubstr("holds an entry without 'value'"),
+                  HasSubstr("holds an entry without 'key'"), HasSubstr("did you mean 'value'?"),
+                  HasSubstr("holds an entry without 'value'"),
+                  HasSubstr("expected '{ key: ... value: ... }'")));
 }
 
 TEST(ParseTextFormatTest, NamesTextsThatDoNotEndOrAreNotUtf8) {
@@ -277,8 +289,9 @@ Experiment WithOverrides(const std::string& text, const std::vector<std::string>
 
 TEST(ApplyOverridesTest, SetsScalarsAndMakesTheMessagesOnTheWay) {
   const Experiment spec = WithOverrides(
-      "random_seed: 1", {"training_config.num_epochs = 20", "eval_config.average_precision_mode=INTEGRATE",
-                         "training_config.learning_rate.soft_start_annealing_schedule.soft_start = 0.25"});
+      "random_seed: 1",
+      {"training_config.num_epochs = 20", "eval_config.average_precision_mode=INTEGRATE",
+       "training_config.learning_rate.soft_start_annealing_schedule.soft_start = 0.25"});
   EXPECT_EQ(spec.training_config().num_epochs(), 20);
   EXPECT_EQ(spec.eval_config().average_precision_mode(), EvalConfig::INTEGRATE);
   EXPECT_FLOAT_EQ(
@@ -286,9 +299,9 @@ TEST(ApplyOverridesTest, SetsScalarsAndMakesTheMessagesOnTheWay) {
 }
 
 TEST(ApplyOverridesTest, TextsNeedNoQuotes) {
-  const Experiment spec = WithOverrides(
-      "", {"ssd_config.scales = [0.1, 0.2]", "ssd_config.arch = \"resnet\"",
-           "training_config.pretrain_model_path = /models/a=b.tlt"});
+  const Experiment spec =
+      WithOverrides("", {"ssd_config.scales = [0.1, 0.2]", "ssd_config.arch = \"resnet\"",
+                         "training_config.pretrain_model_path = /models/a=b.tlt"});
   EXPECT_EQ(spec.ssd_config().scales(), "[0.1, 0.2]");
   EXPECT_EQ(spec.ssd_config().arch(), "resnet");
   EXPECT_EQ(spec.training_config().pretrain_model_path(), "/models/a=b.tlt");
@@ -296,7 +309,8 @@ TEST(ApplyOverridesTest, TextsNeedNoQuotes) {
 
 TEST(ApplyOverridesTest, ChangesAndAppendsRepeatedFields) {
   const Experiment spec = WithOverrides(
-      "ssd_config { freeze_blocks: [0, 1] } dataset_config { data_sources { tfrecords_path: 'a' } }",
+      "ssd_config { freeze_blocks: [0, 1] } dataset_config { data_sources { tfrecords_path: 'a' } "
+      "}",
       {"ssd_config.freeze_blocks[1] = 3", "ssd_config.freeze_blocks[2] = 2",
        "dataset_config.data_sources[0].tfrecords_path = b",
        "dataset_config.data_sources[1].tfrecords_path = c",
@@ -309,28 +323,29 @@ TEST(ApplyOverridesTest, ChangesAndAppendsRepeatedFields) {
 }
 
 TEST(ApplyOverridesTest, ReplacesAndClearsWholeFields) {
-  const Experiment spec = WithOverrides(
-      "random_seed: 1 ssd_config { freeze_blocks: [0, 1] } nms_config { top_k: 5 }",
-      {"ssd_config.freeze_blocks = [2, 3]", "random_seed =", "nms_config = { confidence_threshold: 0.5 }"});
+  const Experiment spec =
+      WithOverrides("random_seed: 1 ssd_config { freeze_blocks: [0, 1] } nms_config { top_k: 5 }",
+                    {"ssd_config.freeze_blocks = [2, 3]",
+                     "random_seed =", "nms_config = { confidence_threshold: 0.5 }"});
   EXPECT_THAT(spec.ssd_config().freeze_blocks(), ElementsAre(2, 3));
   EXPECT_FALSE(spec.has_random_seed());
   EXPECT_FALSE(spec.nms_config().has_top_k());
 }
 
 TEST(ApplyOverridesTest, ChangesMapsByKey) {
-  const Experiment spec = WithOverrides(
-      "dataset_config { target_class_mapping { key: 'van' value: 'car' } }",
-      {"dataset_config.target_class_mapping[van] = truck",
-       "dataset_config.target_class_mapping[\"a.b]\"] = x", "augmentation_config.image_mean[b] = 104"});
+  const Experiment spec =
+      WithOverrides("dataset_config { target_class_mapping { key: 'van' value: 'car' } }",
+                    {"dataset_config.target_class_mapping[van] = truck",
+                     "dataset_config.target_class_mapping[\"a.b]\"] = x",
+                     "augmentation_config.image_mean[b] = 104"});
   EXPECT_THAT(spec.dataset_config().target_class_mapping(),
               UnorderedElementsAre(Pair("van", "truck"), Pair("a.b]", "x")));
   EXPECT_FLOAT_EQ(spec.augmentation_config().image_mean().at("b"), 104);
 }
 
 TEST(ApplyOverridesTest, ALeafOfAOneofReplacesTheOther) {
-  const Experiment spec =
-      WithOverrides("training_config { pretrain_model_path: 'a' }",
-                    {"training_config.pruned_model_path = b"});
+  const Experiment spec = WithOverrides("training_config { pretrain_model_path: 'a' }",
+                                        {"training_config.pruned_model_path = b"});
   EXPECT_FALSE(spec.training_config().has_pretrain_model_path());
   EXPECT_EQ(spec.training_config().pruned_model_path(), "b");
 }
@@ -339,29 +354,30 @@ TEST(ApplyOverridesTest, NamesAllProblemsAndChangesNothing) {
   Experiment spec = Parsed("random_seed: 1 ssd_config { freeze_blocks: 0 }");
   FieldPlaces places;
   const absl::Status status = ApplyOverrides(
-      {"random_seed = 2", "random_seed", "training_config.num_epoch = 1", "ssd_config.nlayers = many",
-       "ssd_config.freeze_blocks[2] = 1", "dssd_config.nlayers = 18", "random_seed.x = 1", "a..b = 1",
-       "nms_config.top_k[0] = 1", "dataset_config.target_class_mapping[a =b",
-       "eval_config.batch_size = 1 2", "dataset_config.data_sources.tfrecords_path = x"},
+      {"random_seed = 2", "random_seed", "training_config.num_epoch = 1",
+       "ssd_config.nlayers = many", "ssd_config.freeze_blocks[2] = 1", "dssd_config.nlayers = 18",
+       "random_seed.x = 1", "a..b = 1", "nms_config.top_k[0] = 1",
+       "dataset_config.target_class_mapping[a =b", "eval_config.batch_size = 1 2",
+       "dataset_config.data_sources.tfrecords_path = x"},
       &spec, &places);
   std::vector<std::string> lines;
   for (const Problem& problem : ProblemsFrom(status)) {
     lines.push_back(absl::StrCat(problem.field, " ", problem.description));
   }
-  EXPECT_THAT(lines,
-              ElementsAre("random_seed has no '='; expected 'field = value'",
-                          "training_config.num_epoch is not a field of TrainingConfig; did you mean "
-                          "'num_epochs'?",
-                          "ssd_config.nlayers is many; expected a whole number from 0 to 4294967295",
-                          "ssd_config.freeze_blocks has no item [2]; expected 0 to 1 (1 appends)",
-                          "dssd_config is not what the spec uses; it has ssd_config",
-                          "random_seed holds no fields; expected the path to end here",
-                          "a..b holds '.' where a field's name was expected",
-                          "nms_config.top_k is not repeated; expected no [index]",
-                          "dataset_config.target_class_mapping[a has no ']' after "
-                          "'target_class_mapping['",
-                          "eval_config.batch_size is followed by '2'; expected nothing more",
-                          "dataset_config.data_sources is repeated; expected an [index]"));
+  EXPECT_THAT(
+      lines, ElementsAre("random_seed has no '='; expected 'field = value'",
+                         "training_config.num_epoch is not a field of TrainingConfig; did you mean "
+                         "'num_epochs'?",
+                         "ssd_config.nlayers is many; expected a whole number from 0 to 4294967295",
+                         "ssd_config.freeze_blocks has no item [2]; expected 0 to 1 (1 appends)",
+                         "dssd_config is not what the spec uses; it has ssd_config",
+                         "random_seed holds no fields; expected the path to end here",
+                         "a..b holds '.' where a field's name was expected",
+                         "nms_config.top_k is not repeated; expected no [index]",
+                         "dataset_config.target_class_mapping[a has no ']' after "
+                         "'target_class_mapping['",
+                         "eval_config.batch_size is followed by '2'; expected nothing more",
+                         "dataset_config.data_sources is repeated; expected an [index]"));
   EXPECT_EQ(spec.random_seed(), 1);
   EXPECT_THAT(places, IsEmpty());
 }
@@ -369,8 +385,9 @@ TEST(ApplyOverridesTest, NamesAllProblemsAndChangesNothing) {
 TEST(ApplyOverridesTest, ThePlaceNamesTheOverrideWithoutItsValue) {
   Experiment spec;
   FieldPlaces places;
-  ASSERT_THAT(ApplyOverrides({"training_config.visualizer.wandb_config.key = hush"}, &spec, &places),
-              IsOk());
+  ASSERT_THAT(
+      ApplyOverrides({"training_config.visualizer.wandb_config.key = hush"}, &spec, &places),
+      IsOk());
   EXPECT_EQ(places["training_config.visualizer.wandb_config.key"],
             "override 'training_config.visualizer.wandb_config.key'");
 }
@@ -378,7 +395,8 @@ TEST(ApplyOverridesTest, ThePlaceNamesTheOverrideWithoutItsValue) {
 TEST(PrintCanonicalTest, ReadsBackEqualAndIsSortedByNumberAndKey) {
   const Experiment spec = Parsed(
       "nms_config { clustering_iou_threshold: 0.6 } random_seed: 3 dataset_config { "
-      "target_class_mapping { key: 'b' value: 'x' } target_class_mapping { key: 'a' value: '\\303\\251' } "
+      "target_class_mapping { key: 'b' value: 'x' } target_class_mapping { key: 'a' value: "
+      "'\\303\\251' } "
       "} ssd_config { alpha: 0.1 }");
   const std::string text = PrintCanonical(spec);
   EXPECT_EQ(text,

@@ -49,7 +49,8 @@ TEST(ElementCountTest, MultipliesAndRefusesWhatHasNoCount) {
   EXPECT_THAT(ElementCount({}), IsOkAndHolds(1));
   EXPECT_THAT(ElementCount({2, 3, 0}), IsOkAndHolds(0));
   EXPECT_THAT(ElementCount({2, 3, 300, 300}), IsOkAndHolds(540000));
-  EXPECT_THAT(ElementCount({2, -1}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("[2, -1]")));
+  EXPECT_THAT(ElementCount({2, -1}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("[2, -1]")));
   EXPECT_THAT(ElementCount({int64_t{1} << 32, int64_t{1} << 31}),
               StatusIs(absl::StatusCode::kInvalidArgument));
 }
@@ -107,7 +108,8 @@ TEST(TensorTest, RowsAreAWindow) {
   rows->data<int32_t>()[0] = -1;
   EXPECT_EQ(tensor.data<int32_t>()[3], -1);
   EXPECT_EQ(tensor.Rows(2, 2)->size(), 0);
-  EXPECT_THAT(tensor.Rows(0, 5), StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("rows [0, 5) of shape")));
+  EXPECT_THAT(tensor.Rows(0, 5),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("rows [0, 5) of shape")));
   EXPECT_THAT(tensor.Rows(-1, 1), StatusIs(absl::StatusCode::kOutOfRange));
   EXPECT_THAT(tensor.Rows(3, 2), StatusIs(absl::StatusCode::kOutOfRange));
   EXPECT_THAT(Tensor::Of<float>({}, {1}).Rows(0, 1), StatusIs(absl::StatusCode::kOutOfRange));
