@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "libs/base/files.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
@@ -36,6 +37,7 @@ constexpr absl::Duration kTailInterval = absl::Milliseconds(50);
 // A worker whose service died ends by itself within this (libs/worker/runtime.cc: 10 s).
 constexpr absl::Duration kPredecessorPatience = absl::Seconds(12);
 constexpr size_t kLogTailBytes = 1024;
+constexpr int64_t kMostJobBytes = int64_t{64} << 20;
 constexpr int64_t kMostLogBytes = int64_t{1} << 30;
 constexpr int kExitRetry = 75;
 
@@ -47,10 +49,30 @@ struct Past {
   std::string checkpoint;            // newest of this operation that is still there
 };
 
-absl::StatusOr<Past> ReadPast(worker::JournalReader& reader, const OperationContext& context,
-                              const std::string& job_dir) {
+// Without what differs from try to try.
+WorkerJob Essence(WorkerJob job) {
+  job.clear_fencing_epoch();
+  job.clear_threads();
+  job.clear_key_env();
+  job.clear_job_dir();
+  if (job.has_train()) job.mutable_train()->clear_resume_model();
+  return job;
+}
+
+// Whether the newest worker in the folder had this very job: an operation may run several.
+bool IsSameJob(const WorkerJob& job, const OperationContext& context, const std::string& job_dir) {
+  WorkerJob last, now = job;
+  const auto bytes = ReadFile(JoinPath(job_dir, "job.pb"), kMostJobBytes);
+  if (!bytes.ok() || !last.ParseFromString(*bytes)) return false;
+  now.set_operation(context.name());
+  return google::protobuf::util::MessageDifferencer::Equals(Essence(now), Essence(last));
+}
+
+absl::StatusOr<Past> ReadPast(worker::JournalReader& reader, const WorkerJob& job,
+                              const OperationContext& context, const std::string& job_dir) {
   Past past;
   const bool seen_before = context.epoch() > 0 && context.job_dir() == job_dir;
+  const bool same_job = seen_before && IsSameJob(job, context, job_dir);
   TY_ASSIGN_OR_RETURN(const std::vector<WorkerEvent> events, reader.Poll());
   for (const WorkerEvent& event : events) {
     const int64_t epoch = event.fencing_epoch();
@@ -61,7 +83,9 @@ absl::StatusOr<Past> ReadPast(worker::JournalReader& reader, const OperationCont
     if (event.has_checkpoint() && FileExists(event.checkpoint().path())) {
       past.checkpoint = event.checkpoint().path();
     }
-    if (event.has_finished() && epoch == context.epoch()) past.finished = event.finished();
+    if (event.has_finished() && epoch == context.epoch() && same_job) {
+      past.finished = event.finished();
+    }
   }
   if (seen_before && past.newest_epoch > context.epoch()) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -262,7 +286,7 @@ absl::StatusOr<v1::StageResult> RunOnce(OperationContext& context, WorkerJob job
                                         bool* retry) {
   *retry = false;
   worker::JournalReader reader(job_dir);
-  TY_ASSIGN_OR_RETURN(Past past, ReadPast(reader, context, job_dir));
+  TY_ASSIGN_OR_RETURN(Past past, ReadPast(reader, job, context, job_dir));
   if (past.finished.has_value() && past.finished->status().code() == 0) {
     LogInfo("worker had finished before the service was restarted", {{"job", context.name()}});
     return ResultFrom(*past.finished, run);
@@ -270,7 +294,7 @@ absl::StatusOr<v1::StageResult> RunOnce(OperationContext& context, WorkerJob job
   TY_RETURN_IF_ERROR(WaitForPredecessor(context, job_dir, past.last_pid));
   // What it wrote in the meantime: perhaps the end, surely a newer checkpoint.
   reader = worker::JournalReader(job_dir);
-  TY_ASSIGN_OR_RETURN(past, ReadPast(reader, context, job_dir));
+  TY_ASSIGN_OR_RETURN(past, ReadPast(reader, job, context, job_dir));
   if (past.finished.has_value() && past.finished->status().code() == 0) {
     return ResultFrom(*past.finished, run);
   }

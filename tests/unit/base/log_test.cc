@@ -1,6 +1,7 @@
 #include "libs/base/log.h"
 
-#include "absl/strings/str_split.h"
+#include <algorithm>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
@@ -52,7 +53,8 @@ TEST_F(LogTest, ATextLineCannotBeForged) {
   LogWarning("label refused", {{"file", "a\n2026 error [prune] all is lost"}, {"line", 3}});
   EXPECT_THAT(Lines(), HasSubstr("warning [prune] label refused file=\"a\\n2026 error"));
   EXPECT_THAT(Lines(), HasSubstr(" line=3\n"));
-  EXPECT_EQ(std::count(Lines().begin(), Lines().end(), '\n'), 1);
+  const std::string lines = Lines();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1);
 }
 
 TEST_F(LogTest, LinesBelowTheLevelAreDropped) {

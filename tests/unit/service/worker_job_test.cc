@@ -10,7 +10,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/base/files.h"
+#include "libs/base/status.h"
 #include "libs/service/client.h"
 #include "libs/worker/journal.h"
 #include "libs/worker/rpc_status.h"
@@ -201,6 +201,29 @@ TEST_F(WorkerJobTest, AFolderThatAnotherOperationUsedSinceIsLeftAlone) {
   Restart();
   EXPECT_THAT(ResultOf(AwaitDone(*manager_, name)),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another operation")));
+}
+
+TEST_F(WorkerJobTest, AnOperationMayRunOneWorkerAfterAnother) {
+  manager_.reset();
+  manager_ = *OperationManager::Create({.service = "train", .state_dir = folder_ / "state"});
+  manager_->AddStage(StageOf<v1::TrainRequest>(
+      "train", [](const v1::TrainRequest&) -> absl::StatusOr<StageRun> {
+        return StageRun([](OperationContext& context) -> absl::StatusOr<v1::StageResult> {
+          v1::StageResult all;
+          for (const char* note : {"first", "second"}) {
+            worker::WorkerJob job;
+            job.set_spec(absl::StrCat("note ", note));
+            TY_ASSIGN_OR_RETURN(const v1::StageResult one,
+                                RunWorkerJob(context, job, {.program = TRAINYARD_FAKE_WORKER}));
+            all.MergeFrom(one);
+          }
+          return all;
+        });
+      }));
+  ASSERT_THAT(manager_->Begin(""), IsOk());
+  const auto result = ResultOf(AwaitDone(*manager_, StartOne("")));
+  ASSERT_THAT(result, IsOk());
+  EXPECT_THAT(result->notes(), ::testing::ElementsAre("first", "second"));
 }
 
 TEST_F(WorkerJobTest, AProgramThatIsMissingIsNamed) {
