@@ -45,7 +45,7 @@ void AddTaskFlags(CLI::App& command, Task& task) {
 }
 
 CLI::Option* AddSpec(CLI::App& command, Task& task) {
-  return command.add_option("-e,--experiment_spec,--experiment_spec_file", task.spec,
+  return command.add_option("-e,--experiment_spec,--experiment_spec_file,--config_path", task.spec,
                             "experiment spec file");
 }
 

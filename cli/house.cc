@@ -13,7 +13,7 @@
 #include "services/convert-engine/convert_engine_service.h"
 #include "services/convert/convert_service.h"
 #include "services/export/export_service.h"
-#include "services/orchestrator/orchestrator_service.h"
+#include "services/orchestrator/orchestrator_program.h"
 #include "services/prune/prune_service.h"
 #include "services/train/train_service.h"
 #include "yaml-cpp/yaml.h"

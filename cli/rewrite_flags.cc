@@ -12,6 +12,8 @@ const std::map<std::string, std::string, std::less<>>& LongForms() {
       {"-eq", "--equalization_criterion"}, {"-pg", "--pruning_granularity"},
       {"-pth", "--pruning_threshold"},     {"-nf", "--min_num_filters"},
       {"-el", "--excluded_layers"},        {"-np", "--num_processes"},
+      // Printed so in TAO's guide.
+      {"-pruning_granularity", "--pruning_granularity"},
   };
   return *forms;
 }

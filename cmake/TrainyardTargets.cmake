@@ -56,6 +56,12 @@ endfunction()
 # One program per test file; DATA tests find the sources by TRAINYARD_SOURCE_DIR.
 function(trainyard_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
+  foreach(trainyard_missing IN LISTS ARG_SRCS)
+    if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${trainyard_missing} AND NOT IS_ABSOLUTE ${trainyard_missing})
+      message(WARNING "${name} waits for ${trainyard_missing}")
+      return()
+    endif()
+  endforeach()
   add_executable(${name} ${ARG_SRCS})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main trainyard_flags)
   target_compile_definitions(${name} PRIVATE TRAINYARD_SOURCE_DIR="${CMAKE_SOURCE_DIR}"

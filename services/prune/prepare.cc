@@ -71,7 +71,8 @@ absl::StatusOr<v1::StageResult> RunPrune(service::OperationContext& context,
   result.mutable_metrics(0)->set_primary(true);
   result.add_notes(absl::StrFormat("Pruning ratio (pruned model / original model): %.17g",
                                    pruned.ratio));
-  context.ReportMetrics({result.metrics().begin(), result.metrics().end()});
+  context.ReportMetrics(
+      std::vector<v1::Metric>(result.metrics().begin(), result.metrics().end()));
   context.Progress(3, 3, "steps", "done");
   return result;
 }
