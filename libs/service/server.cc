@@ -212,6 +212,9 @@ void Server::Drain() {
   LogInfo("draining", {{"address", address_}});
   parts_->server->GetHealthCheckService()->Shutdown();
   parts_->operations->Drain();
+  // Still held when the start failed: calls that came meanwhile must end.
+  parts_->pool->Release();
+  parts_->watch_pool->Release();
   parts_->pool->AwaitIdle(absl::ToChronoNanoseconds(parts_->options.drain_grace));
   // Answers are on their way. A longer time would be spent on idle connections: a client that does
   // not poll acknowledges the GOAWAY seconds later.
