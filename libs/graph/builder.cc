@@ -60,8 +60,8 @@ void GraphBuilder::Output(const std::string& value, const Shape& shape) {
 
 std::string GraphBuilder::Initializer(const std::string& name, const Tensor& tensor) {
   if (graph_.HasInitializer(name)) {
-    status_.Update(absl::InvalidArgumentError(
-        absl::StrCat("initializer '", name, "' is added twice")));
+    status_.Update(
+        absl::InvalidArgumentError(absl::StrCat("initializer '", name, "' is added twice")));
   }
   status_.Update(graph_.SetInitializer(name, tensor));
   return name;
@@ -107,8 +107,7 @@ std::string GraphBuilder::Relu(const std::string& name, const std::string& x) {
   return Node("Relu", name, {x});
 }
 
-std::string GraphBuilder::Add(const std::string& name, const std::string& a,
-                              const std::string& b) {
+std::string GraphBuilder::Add(const std::string& name, const std::string& a, const std::string& b) {
   return Node("Add", name, {a, b});
 }
 

@@ -69,8 +69,7 @@ class GraphBuilder {
   std::string Add(const std::string& name, const std::string& a, const std::string& b);
   std::string MaxPool(const std::string& name, const std::string& x, int64_t kernel,
                       const Window& window);
-  std::string Concat(const std::string& name, const std::vector<std::string>& values,
-                     int64_t axis);
+  std::string Concat(const std::string& name, const std::vector<std::string>& values, int64_t axis);
   std::string Transpose(const std::string& name, const std::string& x,
                         const std::vector<int64_t>& permutation);
   /// 0 keeps a dimension, -1 takes what is left. The shape is the initializer `<name>/shape`.

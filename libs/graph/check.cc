@@ -67,6 +67,21 @@ void CheckWithOnnx(const onnx::ModelProto& model, const Graph& indexed, Problems
 
 }  // namespace
 
+void internal::CheckSignatures(const onnx::ModelProto& model, Problems& problems) {
+  std::unordered_map<std::string, int> opsets = ContextOf(model).get_opset_imports();
+  if (opsets.contains("ai.onnx")) opsets[""] = opsets["ai.onnx"];
+  for (const onnx::NodeProto& node : model.graph().node()) {
+    const std::string domain = node.domain() == "ai.onnx" ? "" : node.domain();
+    const auto version = opsets.find(domain);
+    if (version == opsets.end()) continue;
+    const onnx::OpSchema* schema =
+        onnx::OpSchemaRegistry::Schema(node.op_type(), version->second, domain);
+    if (schema == nullptr) continue;
+    Collect(absl::StrCat("node '", node.name(), "' (", node.op_type(), ")"), problems,
+            [&] { schema->Verify(node); });
+  }
+}
+
 absl::Status Graph::Check() const {
   Problems problems;
   internal::CheckStructure(model_->graph(), problems);

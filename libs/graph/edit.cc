@@ -29,7 +29,8 @@ int RemoveUnusedInitializers(Graph& graph) {
   const auto is_used = [&graph](const onnx::TensorProto& tensor) {
     return !graph.Consumers(tensor.name()).empty() || graph.IsOutput(tensor.name());
   };
-  const int removed = KeepIf(*graph.mutable_proto().mutable_graph()->mutable_initializer(), is_used);
+  const int removed =
+      KeepIf(*graph.mutable_proto().mutable_graph()->mutable_initializer(), is_used);
   graph.Reindex();
   return removed;
 }

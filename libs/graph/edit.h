@@ -10,8 +10,8 @@ namespace trainyard {
 /// how many went.
 int RemoveUnusedInitializers(Graph& graph);
 
-/// Removes nodes whose outputs nobody reads and that make no graph output, again and again until none
-/// is left, then unused initializers; reindexes. Returns how many nodes went.
+/// Removes nodes whose outputs nobody reads and that make no graph output, again and again until
+/// none is left, then unused initializers; reindexes. Returns how many nodes went.
 int RemoveDeadNodes(Graph& graph);
 
 /// Lets everybody who reads `from` (bodies of nodes excepted) read `to` instead; graph outputs keep

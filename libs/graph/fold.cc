@@ -70,8 +70,9 @@ absl::Status ScaleConv(Graph& graph, const std::string& conv_name, const onnx::N
   if (conv.input_size() > 2 && !conv.input(2).empty()) {
     TY_ASSIGN_OR_RETURN(bias, graph.Initializer(conv.input(2)));
     if (bias.dtype() != DType::kFloat32 || bias.shape() != Shape{channels}) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "bias '%s' has shape %s; expected [%d]", conv.input(2), ShapeText(bias.shape()), channels));
+      return absl::InvalidArgumentError(absl::StrFormat("bias '%s' has shape %s; expected [%d]",
+                                                        conv.input(2), ShapeText(bias.shape()),
+                                                        channels));
     }
   }
   const int64_t filter = channels == 0 ? 0 : kernel.size() / channels;
@@ -118,7 +119,8 @@ absl::Status FoldBatchNorm(Graph& graph) {
   }
   std::set<std::string> folded;
   for (const auto& [conv, norm] : pairs) {
-    TY_RETURN_IF_ERROR(Annotate(ScaleConv(graph, conv, *norm), absl::StrCat("node '", norm->name(), "'")));
+    TY_RETURN_IF_ERROR(
+        Annotate(ScaleConv(graph, conv, *norm), absl::StrCat("node '", norm->name(), "'")));
     folded.insert(norm->name());
   }
   RemoveNodes(graph, folded);

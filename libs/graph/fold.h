@@ -6,11 +6,11 @@
 namespace trainyard {
 
 /// Folds every BatchNormalization that alone reads a Conv into that Conv's kernel and bias, for
-/// inference: kernel' = kernel * s, bias' = (bias - mean) * s + beta with s = gamma / sqrt(variance +
-/// epsilon), worked out in double. The Conv keeps its name and makes the value that the
+/// inference: kernel' = kernel * s, bias' = (bias - mean) * s + beta with s = gamma / sqrt(variance
+/// + epsilon), worked out in double. The Conv keeps its name and makes the value that the
 /// BatchNormalization made; its bias is called `<conv>/bias`. Others stay as they are: a BN after
-/// something else, after a Conv whose output is read elsewhere or is a graph output, or with weights
-/// that are no initializers.
+/// something else, after a Conv whose output is read elsewhere or is a graph output, or with
+/// weights that are no initializers.
 ///
 /// kInvalidArgument, naming the node, when the weights' shapes do not fit each other; the graph is
 /// then in an unspecified but valid state.

@@ -96,6 +96,7 @@ absl::StatusOr<Graph> Graph::Parse(absl::string_view bytes, const std::string& f
   internal::NameNodes(*model.mutable_graph());
   Problems problems;
   internal::CheckStructure(model.graph(), problems);
+  internal::CheckSignatures(model, problems);
   TY_RETURN_IF_ERROR(problems.ToStatus());
   SortNodes(*model.mutable_graph());
   graph.Reindex();
@@ -217,14 +218,13 @@ absl::StatusOr<Tensor> Graph::Initializer(absl::string_view name) const {
 absl::Status Graph::SetInitializer(const std::string& name, const Tensor& tensor) {
   if (name.empty()) return absl::InvalidArgumentError("an initializer needs a name");
   if (Producer(name) != nullptr) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "initializer '%s' has the name of a value that node '%s' makes", name,
-        Producer(name)->name()));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("initializer '%s' has the name of a value that node '%s' makes", name,
+                        Producer(name)->name()));
   }
   onnx::GraphProto& graph = *model_->mutable_graph();
   const auto [it, added] = initializer_index_.emplace(name, graph.initializer_size());
-  onnx::TensorProto* slot =
-      added ? graph.add_initializer() : graph.mutable_initializer(it->second);
+  onnx::TensorProto* slot = added ? graph.add_initializer() : graph.mutable_initializer(it->second);
   *slot = TensorToProto(name, tensor);
   return absl::OkStatus();
 }

@@ -20,13 +20,13 @@ class AttributeProto;
 
 namespace trainyard {
 
-/// A network as an ONNX graph in memory: the one form that builders emit and that training, pruning,
-/// quantization and engines share (decisions.md B20, B21, B30).
+/// A network as an ONNX graph in memory: the one form that builders emit and that training,
+/// pruning, quantization and engines share (decisions.md B20, B21, B30).
 ///
 /// Holds the ModelProto whole, so that what we do not understand survives a round trip; look-ups by
 /// name are kept beside it. Value semantics are explicit: move, or Clone(). Reading from several
-/// threads is safe; editing is not. Node names are unique and never empty (missing ones are given on
-/// loading: "<op>_<index>").
+/// threads is safe; editing is not. Node names are unique and never empty (missing ones are given
+/// on loading: "<op>_<index>").
 class Graph {
  public:
   /// An empty graph: IR 8, opset 17, producer "trainyard".
@@ -39,7 +39,8 @@ class Graph {
   /// Parses a serialized ModelProto. `folder` is where external data lies ("" = none is allowed; a
   /// location that leaves the folder is refused). Fails with kInvalidArgument naming what is wrong:
   /// not ONNX, IR above 8, opset outside 11-17 (with the way to convert), duplicate or dangling
-  /// names, cycles; kDataLoss for external data that is short.
+  /// names, cycles, standard operators with a wrong number of inputs or wrong attributes; kDataLoss
+  /// for external data that is short. Nodes that are out of order are put in order.
   static absl::StatusOr<Graph> Parse(absl::string_view bytes, const std::string& folder = "");
   static absl::StatusOr<Graph> Load(const std::string& path);
   /// Deterministic bytes.
@@ -75,13 +76,15 @@ class Graph {
   /// Adds or replaces. The stored form is raw_data.
   absl::Status SetInitializer(const std::string& name, const Tensor& tensor);
 
-  /// Static shapes of all values by ONNX shape inference, with the batch dimension as -1 where it is
-  /// symbolic. kInvalidArgument naming the node that contradicts itself.
+  /// Static shapes of all values and initializers by ONNX shape inference, -1 for dimensions that
+  /// are not fixed (the batch). A value whose rank is not known is left out. kInvalidArgument
+  /// naming the node that contradicts itself.
   absl::StatusOr<std::map<std::string, Shape>> InferShapes() const;
 
   /// Scalars of all floating initializers that the graph's nodes read (BN statistics included).
   int64_t ParameterCount() const;
-  /// Multiply-accumulates of Conv, Gemm and MatMul for one image.
+  /// Multiply-accumulates of Conv, Gemm and MatMul for one image. kInvalidArgument naming the node
+  /// when a shape other than the batch is not known.
   absl::StatusOr<int64_t> MacCount() const;
 
  private:
@@ -102,8 +105,8 @@ std::string StringAttribute(const onnx::NodeProto& node, absl::string_view name,
 std::vector<int64_t> IntsAttribute(const onnx::NodeProto& node, absl::string_view name,
                                    std::vector<int64_t> fallback);
 
-/// TensorProto <-> Tensor. kUnimplemented for dtypes that Tensor lacks, kDataLoss when the bytes do not
-/// fit the shape.
+/// TensorProto <-> Tensor. kUnimplemented for dtypes that Tensor lacks, kDataLoss when the bytes do
+/// not fit the shape.
 absl::StatusOr<Tensor> TensorFromProto(const onnx::TensorProto& proto);
 onnx::TensorProto TensorToProto(const std::string& name, const Tensor& tensor);
 

@@ -9,8 +9,8 @@
 
 namespace trainyard {
 
-/// The names of the nodes behind which, along any path of values, comes a node whose operator is one
-/// of `ops`. O(nodes log nodes).
+/// The names of the nodes behind which, along any path of values, comes a node whose operator is
+/// one of `ops`. O(nodes log nodes).
 std::set<std::string> NodesBefore(const Graph& graph, absl::Span<const absl::string_view> ops);
 
 }  // namespace trainyard

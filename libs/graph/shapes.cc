@@ -121,8 +121,7 @@ int64_t Graph::ParameterCount() const {
   for (const onnx::TensorProto& tensor : model_->graph().initializer()) {
     const int32_t type = tensor.data_type();
     const bool floating = type == onnx::TensorProto::FLOAT || type == onnx::TensorProto::DOUBLE ||
-                          type == onnx::TensorProto::FLOAT16 ||
-                          type == onnx::TensorProto::BFLOAT16;
+                          type == onnx::TensorProto::FLOAT16 || type == onnx::TensorProto::BFLOAT16;
     if (!floating || Consumers(tensor.name()).empty()) continue;
     const absl::StatusOr<int64_t> elements =
         ElementCount(Shape(tensor.dims().begin(), tensor.dims().end()));

@@ -24,12 +24,13 @@ bool IsKnown(int32_t data_type) {
 }
 
 std::string TypeName(int32_t data_type) {
-  const std::string& name = onnx::TensorProto::DataType_Name(
-      static_cast<onnx::TensorProto::DataType>(data_type));
+  const std::string& name =
+      onnx::TensorProto::DataType_Name(static_cast<onnx::TensorProto::DataType>(data_type));
   return name.empty() ? absl::StrCat("type ", data_type) : name;
 }
 
-absl::Status WrongCount(int64_t seen, absl::string_view what, int64_t expected, const Shape& shape) {
+absl::Status WrongCount(int64_t seen, absl::string_view what, int64_t expected,
+                        const Shape& shape) {
   return absl::DataLossError(absl::StrFormat("has %d %s; expected %d for shape %s", seen, what,
                                              expected, ShapeText(shape)));
 }
@@ -70,13 +71,20 @@ absl::StatusOr<Tensor> Decode(const onnx::TensorProto& proto) {
   TY_ASSIGN_OR_RETURN(const int64_t count, ElementCount(shape));
   if (proto.has_raw_data()) return FromRaw(dtype, shape, count, proto.raw_data());
   switch (dtype) {
-    case DType::kFloat32: return FromField<float>(dtype, shape, count, proto.float_data());
-    case DType::kFloat64: return FromField<double>(dtype, shape, count, proto.double_data());
-    case DType::kInt64: return FromField<int64_t>(dtype, shape, count, proto.int64_data());
-    case DType::kInt32: return FromField<int32_t>(dtype, shape, count, proto.int32_data());
-    case DType::kInt8: return FromField<int8_t>(dtype, shape, count, proto.int32_data());
-    case DType::kUInt8: return FromField<uint8_t>(dtype, shape, count, proto.int32_data());
-    case DType::kBool: return FromField<bool>(dtype, shape, count, proto.int32_data());
+    case DType::kFloat32:
+      return FromField<float>(dtype, shape, count, proto.float_data());
+    case DType::kFloat64:
+      return FromField<double>(dtype, shape, count, proto.double_data());
+    case DType::kInt64:
+      return FromField<int64_t>(dtype, shape, count, proto.int64_data());
+    case DType::kInt32:
+      return FromField<int32_t>(dtype, shape, count, proto.int32_data());
+    case DType::kInt8:
+      return FromField<int8_t>(dtype, shape, count, proto.int32_data());
+    case DType::kUInt8:
+      return FromField<uint8_t>(dtype, shape, count, proto.int32_data());
+    case DType::kBool:
+      return FromField<bool>(dtype, shape, count, proto.int32_data());
   }
   return absl::InternalError("unreachable");
 }

@@ -14,10 +14,14 @@ namespace {
 
 SsdTask SsdTaskOf(NetworkTask task) {
   switch (task) {
-    case NetworkTask::kTrain: return SsdTask::kTrain;
-    case NetworkTask::kEvaluate: return SsdTask::kEvaluate;
-    case NetworkTask::kInference: return SsdTask::kInference;
-    case NetworkTask::kExport: return SsdTask::kExport;
+    case NetworkTask::kTrain:
+      return SsdTask::kTrain;
+    case NetworkTask::kEvaluate:
+      return SsdTask::kEvaluate;
+    case NetworkTask::kInference:
+      return SsdTask::kInference;
+    case NetworkTask::kExport:
+      return SsdTask::kExport;
   }
   return SsdTask::kTrain;
 }
@@ -35,8 +39,8 @@ absl::StatusOr<PreparedSpec> PrepareSpec(
     const std::function<absl::StatusOr<std::string>(absl::string_view)>& resolve) {
   if (network != "ssd") {
     const std::vector<std::string> names = NetworkNames();
-    return absl::NotFoundError(absl::StrCat("there is no network '", network, "'; known: ",
-                                            absl::StrJoin(names, ", "),
+    return absl::NotFoundError(absl::StrCat("there is no network '", network,
+                                            "'; known: ", absl::StrJoin(names, ", "),
                                             DidYouMean(network, names)));
   }
   PreparedSpec prepared;

@@ -27,8 +27,8 @@ absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,
 
 absl::StatusOr<std::unique_ptr<Decoder>> CreateDecoder(const ModelRecord& record) {
   if (record.has_ssd()) return SsdDecoder::Create(record);
-  return absl::UnimplementedError(absl::StrCat("network '", record.network(),
-                                               "' has no head that can be decoded; known: ssd"));
+  return absl::UnimplementedError(
+      absl::StrCat("network '", record.network(), "' has no head that can be decoded; known: ssd"));
 }
 
 }  // namespace trainyard

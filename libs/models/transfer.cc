@@ -61,7 +61,8 @@ absl::Status CheckGraphFits(const ModelRecord& from, const ModelRecord& to) {
     return absl::StrFormat("%dx%dx%d", p.width(), p.height(), p.mean_size());
   };
   if (size(from.preprocess()) != size(to.preprocess())) {
-    problems.Add("input", "(width x height x channels) is %s in the spec and %s in the pruned model",
+    problems.Add("input",
+                 "(width x height x channels) is %s in the spec and %s in the pruned model",
                  size(to.preprocess()), size(from.preprocess()));
   }
   if (from.ssd().maps_size() != to.ssd().maps_size()) {
@@ -75,7 +76,8 @@ absl::Status CheckGraphFits(const ModelRecord& from, const ModelRecord& to) {
     problems.Add(absl::StrFormat("boxes of a cell of prediction map %d", i),
                  "are %d in the spec and %d in the pruned model", ours, theirs);
   }
-  return Annotate(problems.ToStatus(), "a pruned model keeps its graph, so the spec must agree with it");
+  return Annotate(problems.ToStatus(),
+                  "a pruned model keeps its graph, so the spec must agree with it");
 }
 
 TransferReport TakeGraph(const Model& from, Model& to) {
@@ -117,9 +119,9 @@ absl::StatusOr<LayerWeights> WeightsFor(const Graph& from, const onnx::NodeProto
     }
     TY_ASSIGN_OR_RETURN(Tensor other, from.Initializer(theirs.input(i)));
     if (other.shape() != own.shape() || other.dtype() != own.dtype()) {
-      weights.mismatch = absl::StrFormat("%s %s, the file has %s %s", NameOf(own.dtype()),
-                                         ShapeText(own.shape()), NameOf(other.dtype()),
-                                         ShapeText(other.shape()));
+      weights.mismatch =
+          absl::StrFormat("%s %s, the file has %s %s", NameOf(own.dtype()), ShapeText(own.shape()),
+                          NameOf(other.dtype()), ShapeText(other.shape()));
       return weights;
     }
     weights.tensors.emplace_back(ours.input(i), std::move(other));
@@ -139,9 +141,9 @@ std::string TransferReport::Summary() const {
 
 absl::StatusOr<TransferReport> TransferWeights(const Model& from, Model& to) {
   if (from.record.network() != to.record.network()) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "the model is of network '%s'; the spec is for '%s'", from.record.network(),
-        to.record.network()));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the model is of network '%s'; the spec is for '%s'", from.record.network(),
+                        to.record.network()));
   }
   TY_ASSIGN_OR_RETURN(const bool pruned, IsPruned(from, to));
   if (pruned) TY_RETURN_IF_ERROR(CheckGraphFits(from.record, to.record));

@@ -25,17 +25,17 @@ struct TransferReport {
   std::string Summary() const;
 };
 
-/// Starts `to`, a model fresh from its spec, with the weights of `from` (decisions.md A18): layer by
-/// layer, by name, where all shapes agree. Lineage comes along.
+/// Starts `to`, a model fresh from its spec, with the weights of `from` (decisions.md A18): layer
+/// by layer, by name, where all shapes agree. Lineage comes along.
 ///
 /// A pruned `from` brings its own graph, anchors and training flags instead; classes, preprocessing
-/// and inference settings stay those of `to`. It counts as pruned when its record says so, or when it
-/// has the same layers as `to` but a convolution with another one behind it has another number of
-/// filters (TAO looks at the backbone alone; here the expansion counts as well).
+/// and inference settings stay those of `to`. It counts as pruned when its record says so, or when
+/// it has the same layers as `to` but a convolution with another one behind it has another number
+/// of filters (TAO looks at the backbone alone; here the expansion counts as well).
 ///
-/// kInvalidArgument, with both numbers, when a pruned `from` disagrees in the number of classes, the
-/// boxes of a cell or the size of the input, which its graph fixes; also when the networks differ. `to`
-/// is unchanged then. A model of which nothing fits is no error: see the report.
+/// kInvalidArgument, with both numbers, when a pruned `from` disagrees in the number of classes,
+/// the boxes of a cell or the size of the input, which its graph fixes; also when the networks
+/// differ. `to` is unchanged then. A model of which nothing fits is no error: see the report.
 ///
 /// Source: TAO's loading of pretrained weights (reference ssd 4.6, 7.2).
 absl::StatusOr<TransferReport> TransferWeights(const Model& from, Model& to);

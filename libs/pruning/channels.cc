@@ -16,18 +16,22 @@ using Names = std::set<std::string>;
 
 /// One value in, one value out, channel by channel, without weights of their own.
 const Names& PassingOperators() {
-  static const Names& names = *new Names{
-      "Abs",      "AveragePool", "Cast",     "Ceil",        "Clip",      "Dropout",
-      "Elu",      "Erf",         "Exp",      "Floor",       "Identity",  "GlobalAveragePool",
-      "GlobalLpPool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "LeakyRelu", "Log",
-      "LpPool",   "MaxPool",     "Neg",      "Reciprocal",  "Relu",      "Selu",
-      "Sigmoid",  "Softplus",    "Softsign", "Sqrt",        "Tanh",      "ThresholdedRelu"};
+  static const Names& names = *new Names{"Abs",          "AveragePool",   "Cast",
+                                         "Ceil",         "Clip",          "Dropout",
+                                         "Elu",          "Erf",           "Exp",
+                                         "Floor",        "Identity",      "GlobalAveragePool",
+                                         "GlobalLpPool", "GlobalMaxPool", "HardSigmoid",
+                                         "HardSwish",    "LeakyRelu",     "Log",
+                                         "LpPool",       "MaxPool",       "Neg",
+                                         "Reciprocal",   "Relu",          "Selu",
+                                         "Sigmoid",      "Softplus",      "Softsign",
+                                         "Sqrt",         "Tanh",          "ThresholdedRelu"};
   return names;
 }
 
 const Names& ElementwiseOperators() {
-  static const Names& names = *new Names{"Add", "Div", "Max", "Mean", "Min",
-                                         "Mul", "Pow", "PRelu", "Sub", "Sum"};
+  static const Names& names =
+      *new Names{"Add", "Div", "Max", "Mean", "Min", "Mul", "Pow", "PRelu", "Sub", "Sum"};
   return names;
 }
 
@@ -120,7 +124,8 @@ class ChannelTracer {
   void Output(const onnx::NodeProto& node, Channels channels) {
     values_[node.output(0)] = std::move(channels);
   }
-  /// The weights at input `i` hold `channels` along `axis`. kInvalidArgument when their number differs.
+  /// The weights at input `i` hold `channels` along `axis`. kInvalidArgument when their number
+  /// differs.
   absl::Status Slice(const onnx::NodeProto& node, int i, int64_t axis, const Channels& channels) {
     const std::string& name = node.input(i);
     const Shape* shape = ShapeOf(name);
@@ -149,8 +154,9 @@ class ChannelTracer {
       map_.barriers_.push_back({Describe(node), channels});
     };
     for (int i = 0; i < node.input_size(); ++i) add(Input(node, i));
-    const bool has_body = std::any_of(node.attribute().begin(), node.attribute().end(),
-                                      [](const auto& a) { return a.has_g() || a.graphs_size() > 0; });
+    const bool has_body =
+        std::any_of(node.attribute().begin(), node.attribute().end(),
+                    [](const auto& a) { return a.has_g() || a.graphs_size() > 0; });
     for (const auto& [value, channels] : values_) {
       const auto& readers = graph_.Consumers(value);
       if (has_body && std::find(readers.begin(), readers.end(), &node) != readers.end()) {
@@ -180,7 +186,8 @@ class ChannelTracer {
 
   absl::Status Pass(const onnx::NodeProto& node) {
     Output(node, Input(node, 0));
-    // A mask or an index beside the value (Dropout, MaxPool) follows it, but nobody may read it here.
+    // A mask or an index beside the value (Dropout, MaxPool) follows it, but nobody may read it
+    // here.
     for (int i = 1; i < node.output_size(); ++i) {
       if (graph_.Consumers(node.output(i)).empty() && !graph_.IsOutput(node.output(i))) continue;
       return Barrier(node);
@@ -191,7 +198,8 @@ class ChannelTracer {
   absl::Status Convolution(const onnx::NodeProto& node) {
     if (!IsConstant(node, 1) || RankOf(node.input(1)) < 3) return Barrier(node);
     const Shape& kernel = *ShapeOf(node.input(1));
-    const bool constant_bias = node.input_size() < 3 || node.input(2).empty() || IsConstant(node, 2);
+    const bool constant_bias =
+        node.input_size() < 3 || node.input(2).empty() || IsConstant(node, 2);
     const int64_t group = IntAttribute(node, "group", 1);
     const bool depthwise = group > 1 && group == kernel[0] && kernel[1] == 1;
     if (!constant_bias || (group > 1 && !depthwise)) return Barrier(node);
@@ -210,8 +218,8 @@ class ChannelTracer {
     return absl::OkStatus();
   }
 
-  /// As many channels out as in: it must agree with its producer, and its own norms count too. Behind
-  /// a Concat it only follows.
+  /// As many channels out as in: it must agree with its producer, and its own norms count too.
+  /// Behind a Concat it only follows.
   absl::Status Depthwise(const onnx::NodeProto& node, int64_t channels) {
     const Channels input = Input(node, 0);
     Channels own = input;
@@ -235,7 +243,8 @@ class ChannelTracer {
     const bool plain = RankOf(node.input(0)) == 2 && IsConstant(node, 1) &&
                        RankOf(node.input(1)) == 2 && IntAttribute(node, "transA", 0) == 0 &&
                        !IsConstant(node, 0);
-    const bool constant_bias = node.input_size() < 3 || node.input(2).empty() || IsConstant(node, 2);
+    const bool constant_bias =
+        node.input_size() < 3 || node.input(2).empty() || IsConstant(node, 2);
     if (!plain || !constant_bias) return Barrier(node);
     const int64_t axis = gemm && IntAttribute(node, "transB", 0) != 0 ? 0 : 1;
     const int64_t units = (*ShapeOf(node.input(1)))[axis];

@@ -53,19 +53,22 @@ struct ChannelBarrier {
 /// Where the channels of every layer of a graph go: who must keep the same ones, which weights hold
 /// them, who cannot bear a loss. Knows nothing of scores.
 ///
-/// Rules: Conv, Gemm and MatMul begin new channels; a depthwise Conv, BatchNormalization, activations,
-/// pooling, Pad, Resize, Dropout, Identity and Cast pass theirs on; Add, Sub, Mul, Div, Max, Min, Mean,
-/// Sum, Pow and PRelu make those of their operands agree; Concat on axis 1 puts them side by side;
-/// Flatten on axis 1 (also Reshape to [0, -1]) makes runs of them; ConvTranspose with one group takes
-/// fewer and makes all of its own. Every other node is a barrier.
+/// Rules: Conv, Gemm and MatMul begin new channels; a depthwise Conv, BatchNormalization,
+/// activations, pooling, Pad, Resize, Dropout, Identity and Cast pass theirs on; Add, Sub, Mul,
+/// Div, Max, Min, Mean, Sum, Pow and PRelu make those of their operands agree; Concat on axis 1
+/// puts them side by side; Flatten on axis 1 (also Reshape to [0, -1]) makes runs of them;
+/// ConvTranspose with one group takes fewer and makes all of its own. Every other node is a
+/// barrier.
 ///
 /// Fixed, with all layers that must agree with them: layers in `excluded`, layers with no Conv,
-/// ConvTranspose, Gemm or MatMul behind them (heads), channels of graph inputs and outputs, and what a
-/// barrier in `excluded` reads.
+/// ConvTranspose, Gemm or MatMul behind them (heads), channels of graph inputs and outputs, and
+/// what a barrier in `excluded` reads.
 class ChannelMap {
  public:
-  /// kInvalidArgument when shapes contradict each other or weights do not fit what they are applied to.
-  static absl::StatusOr<ChannelMap> Trace(const Graph& graph, const std::set<std::string>& excluded);
+  /// kInvalidArgument when shapes contradict each other or weights do not fit what they are applied
+  /// to.
+  static absl::StatusOr<ChannelMap> Trace(const Graph& graph,
+                                          const std::set<std::string>& excluded);
 
   /// In the order of the graph.
   const std::vector<ScoredLayer>& layers() const { return layers_; }

@@ -20,13 +20,29 @@ namespace {
 
 /// TAO's common tool protects these by name, whatever the network.
 const std::vector<std::string>& ForcedExclusions() {
-  static const auto& names = *new std::vector<std::string>{
-      "ssd_conf_0",       "ssd_conf_1",      "ssd_conf_2",       "ssd_conf_3",
-      "ssd_conf_4",       "ssd_conf_5",      "ssd_loc_0",        "ssd_loc_1",
-      "ssd_loc_2",        "ssd_loc_3",       "ssd_loc_4",        "ssd_loc_5",
-      "ssd_predictions",  "rpn_out_class",   "rpn_out_regress",  "dense_class_td",
-      "dense_regress_td", "conv_big_object", "conv_mid_object",  "conv_sm_object",
-      "retinanet_predictions", "retinanet_loc_regressor", "retinanet_conf_regressor"};
+  static const auto& names = *new std::vector<std::string>{"ssd_conf_0",
+                                                           "ssd_conf_1",
+                                                           "ssd_conf_2",
+                                                           "ssd_conf_3",
+                                                           "ssd_conf_4",
+                                                           "ssd_conf_5",
+                                                           "ssd_loc_0",
+                                                           "ssd_loc_1",
+                                                           "ssd_loc_2",
+                                                           "ssd_loc_3",
+                                                           "ssd_loc_4",
+                                                           "ssd_loc_5",
+                                                           "ssd_predictions",
+                                                           "rpn_out_class",
+                                                           "rpn_out_regress",
+                                                           "dense_class_td",
+                                                           "dense_regress_td",
+                                                           "conv_big_object",
+                                                           "conv_mid_object",
+                                                           "conv_sm_object",
+                                                           "retinanet_predictions",
+                                                           "retinanet_loc_regressor",
+                                                           "retinanet_conf_regressor"};
   return names;
 }
 
@@ -36,8 +52,8 @@ std::vector<std::string> UnknownNameWarnings(const Graph& graph,
   for (const onnx::NodeProto* node : graph.nodes()) known.push_back(node->name());
   for (const std::string& name : excluded) {
     if (graph.FindNode(name) != nullptr) continue;
-    warnings.push_back(absl::StrCat("excluded_layers names '", name, "', which the model does not have",
-                                    DidYouMean(name, known)));
+    warnings.push_back(absl::StrCat("excluded_layers names '", name,
+                                    "', which the model does not have", DidYouMean(name, known)));
   }
   return warnings;
 }
@@ -256,10 +272,11 @@ absl::StatusOr<double> ThresholdForRatio(const Model& model, const PruneOptions&
   TY_ASSIGN_OR_RETURN(const double most,
                       removed_at(thresholds.empty() ? 0 : double{thresholds.back()}));
   if (most < removed) {
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "at most %.1f %% of the parameters can be removed with min_filters %d, granularity %d and the "
-        "layers that are excluded; asked for %.1f %%",
-        100 * most, options.min_filters, options.granularity, 100 * removed));
+    return absl::FailedPreconditionError(
+        absl::StrFormat("at most %.1f %% of the parameters can be removed with min_filters %d, "
+                        "granularity %d and the "
+                        "layers that are excluded; asked for %.1f %%",
+                        100 * most, options.min_filters, options.granularity, 100 * removed));
   }
   size_t low = 0, high = thresholds.size() - 1;  // the answer lies in [low, high]
   while (low < high) {

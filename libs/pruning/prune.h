@@ -20,8 +20,8 @@ struct PruneOptions {
   Equalization equalization = Equalization::kUnion;
   /// Kept counts are rounded up to a multiple of this. >= 1. TAO -pg.
   int64_t granularity = 8;
-  /// A channel counts when its normalized norm is strictly above this. Finite; below 0 nothing goes.
-  /// TAO -pth.
+  /// A channel counts when its normalized norm is strictly above this. Finite; below 0 nothing
+  /// goes. TAO -pth.
   double threshold = 0.1;
   /// Fewest channels kept in a layer, before the rounding. >= 0. TAO -nf.
   int64_t min_filters = 16;
@@ -47,8 +47,8 @@ struct PrunedLayer {
 
 /// A smaller model, and what was done.
 struct PruneResult {
-  /// The same layers by the same names, `training.pruned` set when anything went. Its graph has passed
-  /// Check() and InferShapes().
+  /// The same layers by the same names, `training.pruned` set when anything went. Its graph has
+  /// passed Check() and InferShapes().
   Model model;
   /// parameters_after / parameters_before.
   double ratio = 1;
@@ -64,20 +64,22 @@ struct PruneResult {
 
 /// Removes the filters whose L2 norm is small, as TAO's `prune` does: nothing but kernels is looked
 /// at, layers that are added together keep the same channels, and every weight that held a removed
-/// channel is cut. Heads and graph outputs stay as they are. `model` is not changed. A pure function;
-/// seconds for a ResNet-18.
+/// channel is cut. Heads and graph outputs stay as they are. `model` is not changed. A pure
+/// function; seconds for a ResNet-18.
 ///
 /// Fails with
 /// * kInvalidArgument: the options break their ranges, or the graph contradicts itself;
-/// * kUnimplemented, naming every node: a node without a channel rule reads a pruned layer, or nodes
+/// * kUnimplemented, naming every node: a node without a channel rule reads a pruned layer, or
+/// nodes
 ///   share weights that they would cut differently. Listing the node in excluded_layers helps.
 ///
-/// Source: magnitude criterion of Molchanov et al., arXiv:1611.06440; TAO (reference prune 1.0-1.15).
+/// Source: magnitude criterion of Molchanov et al., arXiv:1611.06440; TAO (reference
+/// prune 1.0-1.15).
 absl::StatusOr<PruneResult> Prune(const Model& model, const PruneOptions& options);
 
-/// The least threshold with which Prune removes at least the part `removed` of the parameters, 0 to 1;
-/// `options.threshold` is not looked at. Exact: it is one of the scores, and any smaller threshold
-/// removes less. Costs about as much as one Prune.
+/// The least threshold with which Prune removes at least the part `removed` of the parameters, 0 to
+/// 1; `options.threshold` is not looked at. Exact: it is one of the scores, and any smaller
+/// threshold removes less. Costs about as much as one Prune.
 ///
 /// kInvalidArgument for a part outside [0, 1]; kFailedPrecondition, with the most that can go, when
 /// min_filters, granularity and exclusions do not allow that much; else as Prune.

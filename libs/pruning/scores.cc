@@ -35,8 +35,8 @@ absl::StatusOr<std::vector<float>> FilterNorms(const Tensor& kernel, int64_t axi
         absl::StrFormat("a kernel of %s cannot be scored; expected f32", NameOf(kernel.dtype())));
   }
   if (axis < 0 || axis >= kernel.rank()) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "a kernel of shape %s has no axis %d", ShapeText(kernel.shape()), axis));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("a kernel of shape %s has no axis %d", ShapeText(kernel.shape()), axis));
   }
   int64_t inner = 1;
   for (int64_t i = axis + 1; i < kernel.rank(); ++i) inner *= kernel.dim(i);

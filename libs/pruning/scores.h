@@ -29,12 +29,13 @@ enum class Equalization {
   kGeometricMean,
 };
 
-/// L2 norm of each slice of `kernel` along `axis`: over all other axes, without bias. Accumulated in
-/// double, rounded to float. kUnimplemented unless f32; kInvalidArgument for an axis out of range.
+/// L2 norm of each slice of `kernel` along `axis`: over all other axes, without bias. Accumulated
+/// in double, rounded to float. kUnimplemented unless f32; kInvalidArgument for an axis out of
+/// range.
 absl::StatusOr<std::vector<float>> FilterNorms(const Tensor& kernel, int64_t axis);
 
-/// Norms divided as `normalizer` says, in float, as TAO computes. `tao_compat` multiplies kL2 by the
-/// number of norms, as TAO's code does and its guide does not. 0 where all norms are 0.
+/// Norms divided as `normalizer` says, in float, as TAO computes. `tao_compat` multiplies kL2 by
+/// the number of norms, as TAO's code does and its guide does not. 0 where all norms are 0.
 std::vector<float> NormalizeNorms(absl::Span<const float> norms, Normalizer normalizer,
                                   bool tao_compat);
 

@@ -14,7 +14,8 @@ struct SelectionRule {
   /// A channel counts when its normalized norm is strictly above this; both are compared as float.
   /// Finite. TAO -pth.
   double threshold = 0.1;
-  /// The kept count is rounded up to a multiple of this, so that kernels stay aligned. >= 1. TAO -pg.
+  /// The kept count is rounded up to a multiple of this, so that kernels stay aligned. >= 1. TAO
+  /// -pg.
   int64_t granularity = 8;
   /// Fewest channels kept, applied before the rounding. >= 0. TAO -nf.
   int64_t min_channels = 16;

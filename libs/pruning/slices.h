@@ -13,14 +13,15 @@
 
 namespace trainyard {
 
-/// The slices of `tensor` along `axis` at `places`, in that order. Any dtype. Places must lie inside.
+/// The slices of `tensor` along `axis` at `places`, in that order. Any dtype. Places must lie
+/// inside.
 Tensor Take(const Tensor& tensor, int64_t axis, absl::Span<const int64_t> places);
 
 /// For each initializer that loses something: axis -> places that stay.
 using Cuts = std::map<std::string, std::map<int64_t, std::vector<int64_t>>>;
 
-/// What becomes of the initializers when layer i keeps `kept[i]`. kUnimplemented, naming both nodes,
-/// when nodes share an initializer and would cut it differently.
+/// What becomes of the initializers when layer i keeps `kept[i]`. kUnimplemented, naming both
+/// nodes, when nodes share an initializer and would cut it differently.
 absl::StatusOr<Cuts> CutsOf(const Graph& graph, const ChannelMap& map,
                             const std::vector<std::vector<int64_t>>& kept);
 

@@ -114,8 +114,9 @@ class GraphInterpreter {
     const Tensor &x = In(node, 0), &w = In(node, 1);
     const int64_t groups = IntAttribute(node, "group", 1);
     const int64_t per_group = w.dim(0) / groups;
-    Tensor y = Tensor::Zeros(DType::kFloat32, {x.dim(0), w.dim(0), OutSize(x.dim(2), w.dim(2), 0, node),
-                                               OutSize(x.dim(3), w.dim(3), 1, node)});
+    Tensor y =
+        Tensor::Zeros(DType::kFloat32, {x.dim(0), w.dim(0), OutSize(x.dim(2), w.dim(2), 0, node),
+                                        OutSize(x.dim(3), w.dim(3), 1, node)});
     float* out = y.data<float>().data();
     for (int64_t n = 0; n < y.dim(0); ++n) {
       for (int64_t o = 0; o < y.dim(1); ++o) {
@@ -293,7 +294,8 @@ class GraphInterpreter {
 inline Tensor Wavy(Shape shape, double phase = 0.3) {
   Tensor tensor = Tensor::Zeros(DType::kFloat32, std::move(shape));
   for (int64_t i = 0; i < tensor.size(); ++i) {
-    tensor.data<float>()[i] = static_cast<float>(std::sin(12.9898 * static_cast<double>(i) + phase));
+    tensor.data<float>()[i] =
+        static_cast<float>(std::sin(12.9898 * static_cast<double>(i) + phase));
   }
   return tensor;
 }

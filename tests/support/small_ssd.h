@@ -10,8 +10,8 @@
 namespace trainyard::testing {
 
 /// An SSD without a spec: ResNet-10 at `size` x `size`, with a record that agrees with its graph.
-inline Model SmallSsd(const std::vector<std::string>& classes = {"car", "person"}, uint64_t seed = 1,
-                      int size = 128) {
+inline Model SmallSsd(const std::vector<std::string>& classes = {"car", "person"},
+                      uint64_t seed = 1, int size = 128) {
   Model model{*BuildSsdGraph({.depth = 10,
                               .width = size,
                               .height = size,

@@ -63,9 +63,8 @@ absl::StatusOr<std::string> ReadPart(const std::string& path, const Place& place
   TY_ASSIGN_OR_RETURN(const int64_t size, FileSize(path));
   const int64_t length = place.length >= 0 ? place.length : size - place.offset;
   if (place.offset > size || length > size - place.offset) {
-    return absl::DataLossError(
-        absl::StrFormat("'%s' has %d bytes; expected %d bytes from offset %d", path, size, length,
-                        place.offset));
+    return absl::DataLossError(absl::StrFormat(
+        "'%s' has %d bytes; expected %d bytes from offset %d", path, size, length, place.offset));
   }
   std::ifstream file(path, std::ios::binary);
   std::string bytes(length, '\0');
@@ -86,7 +85,8 @@ absl::Status LoadTensor(onnx::TensorProto& tensor, const std::string& folder) {
   std::error_code error;
   const auto root = std::filesystem::weakly_canonical(folder, error);
   const auto path = std::filesystem::weakly_canonical(root / place.location, error);
-  if (error || path.lexically_relative(root).empty() || *path.lexically_relative(root).begin() == "..") {
+  if (error || path.lexically_relative(root).empty() ||
+      *path.lexically_relative(root).begin() == "..") {
     return absl::InvalidArgumentError(absl::StrFormat(
         "external_data.location is '%s', which leaves the model's folder", place.location));
   }

@@ -61,7 +61,8 @@ Names MadeValues(const onnx::GraphProto& graph, Problems& problems) {
       const bool taken = inputs.contains(output) || initializers.contains(output);
       if (taken || !made.insert(output).second) {
         problems.Add(absl::StrCat("node '", node.name(), "'"),
-                     "makes '%s', a name that another node, an input or an initializer has", output);
+                     "makes '%s', a name that another node, an input or an initializer has",
+                     output);
       }
     }
   }

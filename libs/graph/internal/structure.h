@@ -7,6 +7,7 @@
 
 namespace onnx {
 class GraphProto;
+class ModelProto;
 class NodeProto;
 }  // namespace onnx
 
@@ -26,5 +27,10 @@ void NameNodes(onnx::GraphProto& graph);
 /// Adds what ONNX's checker does not say, or says badly: doubled node, value and initializer names,
 /// values that nobody makes, cycles.
 void CheckStructure(const onnx::GraphProto& graph, Problems& problems);
+
+/// Adds every node of a standard operator that has too few or too many inputs or outputs, or an
+/// attribute that is unknown, missing or of another type. Nodes of operators that ONNX 1.12 does
+/// not know are passed over: nobody here touches what is in them.
+void CheckSignatures(const onnx::ModelProto& model, Problems& problems);
 
 }  // namespace trainyard::internal

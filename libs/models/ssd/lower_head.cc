@@ -53,7 +53,8 @@ struct AnchorTensors {
 
 AnchorTensors TensorsOf(const AnchorSet& set, const model::v1::SsdHead& head) {
   const Shape shape = {1, set.size(), 2};
-  AnchorTensors tensors{Tensor::Zeros(DType::kFloat32, shape), Tensor::Zeros(DType::kFloat32, shape),
+  AnchorTensors tensors{Tensor::Zeros(DType::kFloat32, shape),
+                        Tensor::Zeros(DType::kFloat32, shape),
                         Tensor::Zeros(DType::kFloat32, shape)};
   auto centers = tensors.centers.data<float>();
   auto sizes = tensors.sizes.data<float>();
@@ -74,9 +75,8 @@ AnchorTensors TensorsOf(const AnchorSet& set, const model::v1::SsdHead& head) {
 /// location [N, A, 4] -> boxes [N, A, 4].
 absl::Status AppendBoxes(Graph& graph, const model::v1::SsdHead& head, const AnchorSet& anchors) {
   const AnchorTensors tensors = TensorsOf(anchors, head);
-  const Tensor size_variances =
-      Tensor::Of<float>({1, 1, 2}, {static_cast<float>(head.variances(2)),
-                                    static_cast<float>(head.variances(3))});
+  const Tensor size_variances = Tensor::Of<float>(
+      {1, 1, 2}, {static_cast<float>(head.variances(2)), static_cast<float>(head.variances(3))});
   TY_RETURN_IF_ERROR(graph.SetInitializer("anchors/centers", tensors.centers));
   TY_RETURN_IF_ERROR(graph.SetInitializer("anchors/sizes", tensors.sizes));
   TY_RETURN_IF_ERROR(graph.SetInitializer("anchors/steps", tensors.steps));
@@ -145,12 +145,12 @@ absl::Status CheckModel(const Model& model) {
 absl::StatusOr<Graph> LowerHead(const Model& model) {
   TY_RETURN_IF_ERROR(CheckModel(model));
   const ModelRecord& record = model.record;
-  TY_ASSIGN_OR_RETURN(const AnchorSet anchors,
-                      MakeAnchors(record.ssd(), record.preprocess().width(),
-                                  record.preprocess().height()));
+  TY_ASSIGN_OR_RETURN(
+      const AnchorSet anchors,
+      MakeAnchors(record.ssd(), record.preprocess().width(), record.preprocess().height()));
   Graph graph = model.graph.Clone();
-  Appender::Axis(Appender(graph).Node("Softmax", kScores, {record.ssd().confidence_output()}, {kScores}),
-                 2);
+  Appender::Axis(
+      Appender(graph).Node("Softmax", kScores, {record.ssd().confidence_output()}, {kScores}), 2);
   TY_RETURN_IF_ERROR(AppendBoxes(graph, record.ssd(), anchors));
   graph.mutable_proto().mutable_graph()->clear_output();
   DeclareOutput(graph, kScores, anchors.size(), record.classes_size() + 1);

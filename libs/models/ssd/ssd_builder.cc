@@ -18,8 +18,8 @@ namespace {
 
 constexpr int kMaps = 6;
 
-/// One expansion block: 1x1 to `squeeze` channels, then 3x3 to `channels` with `stride`. No channels:
-/// the block is left out and its map is the backbone's output.
+/// One expansion block: 1x1 to `squeeze` channels, then 3x3 to `channels` with `stride`. No
+/// channels: the block is left out and its map is the backbone's output.
 struct ExpansionBlock {
   int64_t squeeze = 0, channels = 0, stride = 0;
 };
@@ -61,8 +61,8 @@ absl::Status Validate(const SsdArchitecture& a) {
   }
   TY_RETURN_IF_ERROR(problems.ToStatus());
   if (a.depth != 10 && a.depth != 18) {
-    return absl::UnimplementedError(
-        absl::StrFormat("SSD on ResNet-%d is not offered yet; offered: ResNet-10, ResNet-18", a.depth));
+    return absl::UnimplementedError(absl::StrFormat(
+        "SSD on ResNet-%d is not offered yet; offered: ResNet-10, ResNet-18", a.depth));
   }
   return absl::OkStatus();
 }
@@ -161,15 +161,16 @@ class SsdBuilder {
     }
   }
 
-  /// `kind` is "conf" or "loc". Channel = box * values + value, so that NHWC flattens to [A, values].
+  /// `kind` is "conf" or "loc". Channel = box * values + value, so that NHWC flattens to [A,
+  /// values].
   std::string Heads(const std::string& kind, const std::string& output, int64_t values) {
     std::vector<std::string> parts;
     for (int i = 0; i < kMaps; ++i) {
-      const Value head = Conv(absl::StrCat("ssd_", kind, "_", i), maps_[i],
-                              architecture_.boxes_per_cell[i] * values, 3, 1, true,
-                              KernelInit::kHeNormal);
-      const std::string rows = builder_.Transpose(absl::StrCat(kind, "_permute_", i), head.name,
-                                                  {0, 2, 3, 1});
+      const Value head =
+          Conv(absl::StrCat("ssd_", kind, "_", i), maps_[i],
+               architecture_.boxes_per_cell[i] * values, 3, 1, true, KernelInit::kHeNormal);
+      const std::string rows =
+          builder_.Transpose(absl::StrCat(kind, "_permute_", i), head.name, {0, 2, 3, 1});
       parts.push_back(builder_.Reshape(absl::StrCat(kind, "_reshape_", i), rows, {0, -1, values}));
     }
     return builder_.Concat(output, parts, 1);

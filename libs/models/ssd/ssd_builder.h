@@ -36,16 +36,17 @@ struct MapSize {
 /// Sizes of the six maps, the largest first: strides 8 to 256, rounded up at every step.
 std::array<MapSize, 6> SsdMapSizes(int64_t height, int64_t width);
 
-/// A fresh SSD: ResNet without max-pool and with projections on all shortcuts, four or five expansion
-/// blocks, six pairs of heads. Nodes are called as TAO's layers (unnamed ones: `conv1_relu`,
-/// `block_1a_add`, `conf_permute_0`), weights as libs/graph/builder.h says.
+/// A fresh SSD: ResNet without max-pool and with projections on all shortcuts, four or five
+/// expansion blocks, six pairs of heads. Nodes are called as TAO's layers (unnamed ones:
+/// `conv1_relu`, `block_1a_add`, `conf_permute_0`), weights as libs/graph/builder.h says.
 ///
 /// Input `Input` [N, channels, height, width]; outputs `mbox_conf` [N, anchors, classes + 1], raw
 /// logits with background first, and `mbox_loc` [N, anchors, 4]; anchors by map, row, column, box.
 ///
-/// Weights: kernels Glorot uniform, heads He normal (cut at two sigma, as Keras), biases 0, batch norm
-/// 1/0/0/1. Each initializer draws from its own stream, Philox(seed, CRC-32C of its name), so adding a
-/// layer changes no other. A pure function of its arguments; 13 million weights take about 0.3 s.
+/// Weights: kernels Glorot uniform, heads He normal (cut at two sigma, as Keras), biases 0, batch
+/// norm 1/0/0/1. Each initializer draws from its own stream, Philox(seed, CRC-32C of its name), so
+/// adding a layer changes no other. A pure function of its arguments; 13 million weights take about
+/// 0.3 s.
 ///
 /// kUnimplemented for another depth; kInvalidArgument, all problems at once, for the ranges above.
 /// Source: TAO's SSD (reference ssd 3.1-3.4).

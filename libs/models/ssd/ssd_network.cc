@@ -49,9 +49,12 @@ AugmentationOptions AugmentationOf(const spec::ssd::v1::AugmentationConfig& conf
 
 Regularizer RegularizerOf(const spec::common::v1::RegularizerConfig& config) {
   switch (config.type()) {
-    case spec::common::v1::RegularizerConfig::L1: return Regularizer::kL1;
-    case spec::common::v1::RegularizerConfig::L2: return Regularizer::kL2;
-    default: return Regularizer::kNone;
+    case spec::common::v1::RegularizerConfig::L1:
+      return Regularizer::kL1;
+    case spec::common::v1::RegularizerConfig::L2:
+      return Regularizer::kL2;
+    default:
+      return Regularizer::kNone;
   }
 }
 
@@ -166,7 +169,8 @@ void SetTrainingFlags(const Graph& graph, const spec::ssd::v1::SSDConfig& config
 absl::StatusOr<std::unique_ptr<SsdNetwork>> SsdNetwork::Create(Experiment experiment) {
   if (!experiment.has_ssd_config()) {
     return experiment.has_dssd_config()
-               ? absl::UnimplementedError("dssd_config: DSSD is not offered yet; offered: ssd_config")
+               ? absl::UnimplementedError(
+                     "dssd_config: DSSD is not offered yet; offered: ssd_config")
                : absl::InvalidArgumentError("ssd_config is missing; an SSD spec needs it");
   }
   TY_ASSIGN_OR_RETURN(SsdLists lists, ListsOf(experiment.ssd_config()));
@@ -287,17 +291,17 @@ MatchThresholds SsdNetwork::match_thresholds() const {
 
 absl::StatusOr<Network::TargetEncoder> SsdNetwork::MakeTargetEncoder(
     const ModelRecord& record) const {
-  TY_ASSIGN_OR_RETURN(
-      SsdTargetEncoder encoder,
-      SsdTargetEncoder::Create(record.ssd(), record.preprocess().width(),
-                               record.preprocess().height(), match_thresholds()));
+  TY_ASSIGN_OR_RETURN(SsdTargetEncoder encoder,
+                      SsdTargetEncoder::Create(record.ssd(), record.preprocess().width(),
+                                               record.preprocess().height(), match_thresholds()));
   const auto shared = std::make_shared<const SsdTargetEncoder>(std::move(encoder));
   return [shared](absl::Span<const LabelledBox> boxes) { return shared->Encode(boxes); };
 }
 
 SsdLossOptions SsdNetwork::loss_options() const {
   const auto& config = experiment_.ssd_config();
-  return {.alpha = OrDefault(config.alpha(), 1), .neg_pos_ratio = OrDefault(config.neg_pos_ratio(), 3)};
+  return {.alpha = OrDefault(config.alpha(), 1),
+          .neg_pos_ratio = OrDefault(config.neg_pos_ratio(), 3)};
 }
 
 }  // namespace trainyard

@@ -23,13 +23,13 @@ struct SsdLossOptions {
 /// SSD as TAO's spec describes it: ResNet-10 or -18, six prediction maps. Thread-safe.
 class SsdNetwork : public Network {
  public:
-  /// From an experiment to which defaults are applied (libs/spec: LoadExperiment). Parts that only a
-  /// training needs may be missing; the plans then hold their defaults. Fails as ListsOf does.
+  /// From an experiment to which defaults are applied (libs/spec: LoadExperiment). Parts that only
+  /// a training needs may be missing; the plans then hold their defaults. Fails as ListsOf does.
   static absl::StatusOr<std::unique_ptr<SsdNetwork>> Create(spec::ssd::v1::Experiment experiment);
 
   absl::string_view name() const override { return "ssd"; }
-  /// kInvalidArgument, all at once: no classes, an input or anchors that cannot be; kUnimplemented: an
-  /// arch other than resnet 10 and 18, a prediction module.
+  /// kInvalidArgument, all at once: no classes, an input or anchors that cannot be; kUnimplemented:
+  /// an arch other than resnet 10 and 18, a prediction module.
   absl::StatusOr<Model> Build() const override;
   TrainingPlan training_plan() const override;
   EvaluationPlan evaluation_plan() const override;
@@ -48,8 +48,9 @@ class SsdNetwork : public Network {
   const SsdLists lists_;
 };
 
-/// Fills `flags` for a graph that a builder made: what freeze_blocks and freeze_bn freeze, and which
-/// kernels the regularizer applies to (all convolutions'). Blocks that the graph lacks are ignored.
+/// Fills `flags` for a graph that a builder made: what freeze_blocks and freeze_bn freeze, and
+/// which kernels the regularizer applies to (all convolutions'). Blocks that the graph lacks are
+/// ignored.
 void SetTrainingFlags(const Graph& graph, const spec::ssd::v1::SSDConfig& config,
                       model::v1::TrainingFlags& flags);
 

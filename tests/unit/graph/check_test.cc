@@ -32,9 +32,9 @@ TEST(CheckTest, OneBadNodeDoesNotHideTheNext) {
   proto.mutable_node(1)->set_op_type("Rellu");
   proto.mutable_node(1)->set_input(0, "conv1");
   graph.Reindex();
-  EXPECT_THAT(graph.Check(), StatusIs(absl::StatusCode::kInvalidArgument,
-                                      AllOf(HasSubstr("node 'conv1' (Conv)"),
-                                            HasSubstr("node 'relu1' (Rellu)"))));
+  EXPECT_THAT(graph.Check(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("node 'conv1' (Conv)"), HasSubstr("node 'relu1' (Rellu)"))));
 }
 
 TEST(CheckTest, AnEditThatMakesACycleIsSeen) {

@@ -31,8 +31,8 @@ BatchNormParameters WavyNorm(int64_t channels) {
 TEST(FoldBatchNormTest, ByHand) {
   GraphBuilder builder("net");
   std::string x = builder.Input("Input", {-1, 1, 1, 1});
-  x = builder.Conv("conv", x, Tensor::Of<float>({2, 1, 1, 1}, {3, -2}), Tensor::Of<float>({2}, {1, 0}),
-                   {});
+  x = builder.Conv("conv", x, Tensor::Of<float>({2, 1, 1, 1}, {3, -2}),
+                   Tensor::Of<float>({2}, {1, 0}), {});
   x = builder.BatchNorm("bn", x,
                         {.gamma = Tensor::Of<float>({2}, {4, 1}),
                          .beta = Tensor::Of<float>({2}, {0.5f, 7}),
@@ -86,8 +86,8 @@ TEST(FoldBatchNormTest, LeavesWhatItMustNotFold) {
 TEST(FoldBatchNormTest, AKernelThatTwoConvsShareIsCopied) {
   GraphBuilder builder("net");
   const std::string x = builder.Input("Input", {-1, 2, 3, 3});
-  const std::string a =
-      builder.BatchNorm("bn", builder.Conv("a", x, Wavy({2, 2, 1, 1}), std::nullopt, {}), WavyNorm(2));
+  const std::string a = builder.BatchNorm(
+      "bn", builder.Conv("a", x, Wavy({2, 2, 1, 1}), std::nullopt, {}), WavyNorm(2));
   const std::string b = builder.Node("Conv", "b", {a, "a/kernel"});
   builder.Output(b, {-1, 2, 3, 3});
   const Graph graph = *std::move(builder).Finish();
@@ -102,9 +102,9 @@ TEST(FoldBatchNormTest, AKernelThatTwoConvsShareIsCopied) {
 TEST(FoldBatchNormTest, WeightsThatDoNotFitNameTheNode) {
   GraphBuilder builder("net");
   const std::string x = builder.Input("Input", {-1, 2, 3, 3});
-  builder.Output(
-      builder.BatchNorm("bn", builder.Conv("a", x, Wavy({2, 2, 1, 1}), std::nullopt, {}), WavyNorm(3)),
-      {-1, 2, 3, 3});
+  builder.Output(builder.BatchNorm("bn", builder.Conv("a", x, Wavy({2, 2, 1, 1}), std::nullopt, {}),
+                                   WavyNorm(3)),
+                 {-1, 2, 3, 3});
   Graph graph = *std::move(builder).Finish();
   EXPECT_THAT(FoldBatchNorm(graph),
               StatusIs(absl::StatusCode::kInvalidArgument,

@@ -42,8 +42,7 @@ TEST(ShapesTest, AContradictionNamesTheNode) {
   builder.Output(builder.Add("sum", x, y), {-1, 4, 8, 8});
   absl::StatusOr<Graph> graph = std::move(builder).Finish();
   ASSERT_THAT(graph, IsOk());
-  EXPECT_THAT(graph->InferShapes(),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("sum")));
+  EXPECT_THAT(graph->InferShapes(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("sum")));
 }
 
 TEST(ShapesTest, CountsMultiplyAccumulatesOfOneImage) {

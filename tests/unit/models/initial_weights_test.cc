@@ -37,7 +37,8 @@ TEST(InitialKernelTest, GlorotIsUniformWithinItsLimit) {
 }
 
 TEST(InitialKernelTest, HeIsNormalCutAtTwoSigma) {
-  const Moments m = MomentsOf(InitialKernel(KernelInit::kHeNormal, {24, 512, 3, 3}, 42, "a/kernel"));
+  const Moments m =
+      MomentsOf(InitialKernel(KernelInit::kHeNormal, {24, 512, 3, 3}, 42, "a/kernel"));
   const double deviation = std::sqrt(2.0 / (512 * 9));
   EXPECT_NEAR(m.mean, 0, 0.02 * deviation);
   EXPECT_NEAR(m.deviation, deviation, 0.02 * deviation);

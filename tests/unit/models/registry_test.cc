@@ -29,9 +29,10 @@ TEST(RegistryTest, AnUnknownNameIsAnsweredWithTheKnownOnes) {
 }
 
 TEST(RegistryTest, ASpecThatIsWrongNamesItsFileAndField) {
-  EXPECT_THAT(CreateNetwork("ssd", SmallSsdSpec() + "\nssd_config { nlayer: 3 }", "specs/train.txt"),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("specs/train.txt:"), HasSubstr("nlayer"))));
+  EXPECT_THAT(
+      CreateNetwork("ssd", SmallSsdSpec() + "\nssd_config { nlayer: 3 }", "specs/train.txt"),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("specs/train.txt:"), HasSubstr("nlayer"))));
 }
 
 TEST(RegistryTest, DecodesTheHeadOfARecord) {

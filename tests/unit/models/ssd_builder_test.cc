@@ -72,7 +72,8 @@ TEST(SsdBuilderTest, ShapesAreThoseOfTheReference) {
 
 TEST(SsdBuilderTest, AnySizeFrom128Works) {
   // Width before height in the argument, height before width in the tensor; not multiples of 32.
-  const Graph graph = Build({.depth = 18, .width = 201, .height = 131, .channels = 1, .classes = 1});
+  const Graph graph =
+      Build({.depth = 18, .width = 201, .height = 131, .channels = 1, .classes = 1});
   const auto shapes = graph.InferShapes();
   ASSERT_THAT(shapes, IsOk());
   EXPECT_THAT(shapes->at("Input"), ElementsAre(-1, 1, 131, 201));
@@ -83,9 +84,8 @@ TEST(SsdBuilderTest, AnySizeFrom128Works) {
 }
 
 TEST(SsdBuilderTest, MapSizesAreHalvedAndRoundedUp) {
-  EXPECT_THAT(SsdMapSizes(300, 300),
-              ElementsAre(MapSize{38, 38}, MapSize{19, 19}, MapSize{10, 10}, MapSize{5, 5},
-                          MapSize{3, 3}, MapSize{2, 2}));
+  EXPECT_THAT(SsdMapSizes(300, 300), ElementsAre(MapSize{38, 38}, MapSize{19, 19}, MapSize{10, 10},
+                                                 MapSize{5, 5}, MapSize{3, 3}, MapSize{2, 2}));
   EXPECT_THAT(SsdMapSizes(384, 1248),
               ElementsAre(MapSize{48, 156}, MapSize{24, 78}, MapSize{12, 39}, MapSize{6, 20},
                           MapSize{3, 10}, MapSize{2, 5}));
@@ -93,12 +93,28 @@ TEST(SsdBuilderTest, MapSizesAreHalvedAndRoundedUp) {
 
 TEST(SsdBuilderTest, LayersAreCalledAsInTao) {
   const Graph graph = Build({.depth = 18});
-  for (const std::string name :
-       {"conv1", "bn_conv1", "block_1a_conv_1", "block_1a_bn_1", "block_1a_relu_1",
-        "block_1a_conv_2", "block_1a_bn_2", "block_1a_conv_shortcut", "block_1a_bn_shortcut",
-        "block_1a_relu", "block_4b_relu", "ssd_expand_block_0_conv_0", "ssd_expand_block_0_relu_0",
-        "ssd_expand_block_0_conv_1", "ssd_expand_block_0_bn_1", "ssd_expand_block_4_relu_1",
-        "ssd_conf_0", "ssd_loc_5", "conf_reshape_0", "loc_reshape_5", "mbox_conf", "mbox_loc"}) {
+  for (const std::string name : {"conv1",
+                                 "bn_conv1",
+                                 "block_1a_conv_1",
+                                 "block_1a_bn_1",
+                                 "block_1a_relu_1",
+                                 "block_1a_conv_2",
+                                 "block_1a_bn_2",
+                                 "block_1a_conv_shortcut",
+                                 "block_1a_bn_shortcut",
+                                 "block_1a_relu",
+                                 "block_4b_relu",
+                                 "ssd_expand_block_0_conv_0",
+                                 "ssd_expand_block_0_relu_0",
+                                 "ssd_expand_block_0_conv_1",
+                                 "ssd_expand_block_0_bn_1",
+                                 "ssd_expand_block_4_relu_1",
+                                 "ssd_conf_0",
+                                 "ssd_loc_5",
+                                 "conf_reshape_0",
+                                 "loc_reshape_5",
+                                 "mbox_conf",
+                                 "mbox_loc"}) {
     EXPECT_NE(graph.FindNode(name), nullptr) << name;
   }
   EXPECT_TRUE(graph.HasInitializer("ssd_expand_block_0_conv_0/bias"));
@@ -136,13 +152,13 @@ TEST(SsdBuilderTest, BlocksAreFoundForFreezing) {
 }
 
 TEST(SsdBuilderTest, RefusesWhatItCannotBuild) {
-  EXPECT_THAT(BuildSsdGraph({.depth = 34}, 0),
-              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("ResNet-34 is not offered yet")));
-  EXPECT_THAT(BuildSsdGraph({.width = 96, .height = 127, .channels = 4, .classes = 0}, 0),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("width is 96; expected at least 128"),
-                             HasSubstr("height is 127"), HasSubstr("channels is 4"),
-                             HasSubstr("classes is 0"))));
+  EXPECT_THAT(BuildSsdGraph({.depth = 34}, 0), StatusIs(absl::StatusCode::kUnimplemented,
+                                                        HasSubstr("ResNet-34 is not offered yet")));
+  EXPECT_THAT(
+      BuildSsdGraph({.width = 96, .height = 127, .channels = 4, .classes = 0}, 0),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("width is 96; expected at least 128"), HasSubstr("height is 127"),
+                     HasSubstr("channels is 4"), HasSubstr("classes is 0"))));
 }
 
 }  // namespace

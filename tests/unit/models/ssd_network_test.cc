@@ -66,7 +66,8 @@ TEST(SsdNetworkTest, TheGraphHasOneRowForEachAnchorOfTheHead) {
 }
 
 TEST(SsdNetworkTest, MapsHaveAnEvenGridUnlessTheSpecSaysOtherwise) {
-  const std::string wide = absl::StrReplaceAll(SmallSsdSpec(), {{"output_width: 128", "output_width: 200"}});
+  const std::string wide =
+      absl::StrReplaceAll(SmallSsdSpec(), {{"output_width: 128", "output_width: 200"}});
   const auto even = Make(wide)->Build();
   ASSERT_THAT(even, IsOk());
   EXPECT_DOUBLE_EQ(even->record.ssd().maps(0).step_x(), 200.0 / 25);
@@ -75,8 +76,9 @@ TEST(SsdNetworkTest, MapsHaveAnEvenGridUnlessTheSpecSaysOtherwise) {
   EXPECT_DOUBLE_EQ(even->record.ssd().maps(1).offset_x(), 0.5);
   EXPECT_DOUBLE_EQ(even->record.ssd().maps(5).next_scale(), 0.96);
 
-  const auto given = Make(With("arch:", "steps: \"[[8, 9], 16, 32, 64, 128, 128]\" "
-                                        "offsets: \"[0.4, 0.5, 0.5, 0.5, 0.5, 0.5]\" arch:"))
+  const auto given = Make(With("arch:",
+                               "steps: \"[[8, 9], 16, 32, 64, 128, 128]\" "
+                               "offsets: \"[0.4, 0.5, 0.5, 0.5, 0.5, 0.5]\" arch:"))
                          ->Build();
   ASSERT_THAT(given, IsOk());
   EXPECT_DOUBLE_EQ(given->record.ssd().maps(0).step_y(), 8);
@@ -154,11 +156,10 @@ TEST(SsdNetworkTest, AnExplicitZeroSwitchesAnAugmentationOff) {
 }
 
 TEST(SsdNetworkTest, WithTFRecordsTheFoldersAreNotRead) {
-  const TrainingPlan plan =
-      Make(With("data_sources { label_directory_path: \"/data/labels\"",
-                "data_sources { tfrecords_path: \"/data/records/kitti\" "
-                "label_directory_path: \"/data/labels\""))
-          ->training_plan();
+  const TrainingPlan plan = Make(With("data_sources { label_directory_path: \"/data/labels\"",
+                                      "data_sources { tfrecords_path: \"/data/records/kitti\" "
+                                      "label_directory_path: \"/data/labels\""))
+                                ->training_plan();
   EXPECT_EQ(plan.data_sources[0].tfrecords, "/data/records/kitti");
   EXPECT_EQ(plan.data_sources[0].image_dir, "");
 }
@@ -192,7 +193,8 @@ TEST(SsdNetworkTest, TargetsHaveOneRowForEachAnchor) {
   ASSERT_THAT(model, IsOk());
   const auto encoder = network->MakeTargetEncoder(model->record);
   ASSERT_THAT(encoder, IsOk());
-  // Exactly the first anchor of the middle cell (8, 8) of the first map: centre 68, side 0.08 * 128.
+  // Exactly the first anchor of the middle cell (8, 8) of the first map: centre 68, side 0.08 *
+  // 128.
   const float side = 0.08f * 128;
   const LabelledBox box{.box = {68 - side / 2, 68 - side / 2, 68 + side / 2, 68 + side / 2},
                         .class_id = 2};
@@ -215,8 +217,9 @@ TEST(SsdNetworkTest, RefusesByName) {
               StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("ssd_config.arch is 'vgg'")));
   experiment->mutable_ssd_config()->set_arch("resnet");
   experiment->mutable_dataset_config()->clear_target_class_mapping();
-  EXPECT_THAT((*SsdNetwork::Create(*experiment))->Build(),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("target_class_mapping is empty")));
+  EXPECT_THAT(
+      (*SsdNetwork::Create(*experiment))->Build(),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("target_class_mapping is empty")));
   experiment->clear_ssd_config();
   EXPECT_THAT(SsdNetwork::Create(*experiment),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ssd_config is missing")));

@@ -50,15 +50,17 @@ TEST(TransferWeightsTest, OtherClassesLeaveTheClassHeadsFresh) {
   Model from = SmallSsd({"car", "person"}, 1), to = SmallSsd({"a", "b", "c"}, 2);
   absl::StatusOr<TransferReport> report = TransferWeights(from, to);
   ASSERT_THAT(report, IsOk());
-  EXPECT_THAT(report->mismatched, AllOf(SizeIs(6), Contains("ssd_conf_0: f32 [8, 128, 3, 3], the file "
-                                                            "has f32 [6, 128, 3, 3]")));
+  EXPECT_THAT(report->mismatched,
+              AllOf(SizeIs(6), Contains("ssd_conf_0: f32 [8, 128, 3, 3], the file "
+                                        "has f32 [6, 128, 3, 3]")));
   EXPECT_TRUE(SameWeights(from, to, "ssd_loc_0/kernel"));
   EXPECT_EQ(to.graph.Initializer("ssd_conf_0/kernel")->dim(0), 8);
   EXPECT_THAT(to.record.classes(), ElementsAre("a", "b", "c"));
 }
 
 TEST(TransferWeightsTest, LayersThatTheFileLacksAreNamed) {
-  const Model from{*BuildSsdGraph({.depth = 10, .width = 128, .height = 128}, 1), SmallSsd().record};
+  const Model from{*BuildSsdGraph({.depth = 10, .width = 128, .height = 128}, 1),
+                   SmallSsd().record};
   Model to{*BuildSsdGraph({.depth = 18, .width = 128, .height = 128}, 2), SmallSsd().record};
   absl::StatusOr<TransferReport> report = TransferWeights(from, to);
   ASSERT_THAT(report, IsOk());

@@ -34,7 +34,8 @@ class Net {
   GraphBuilder& operator()() { return builder_; }
 
   /// Ends the net with a convolution named "head" and traces it.
-  ChannelMap Trace(const std::string& last, int64_t in = 8, const std::set<std::string>& excluded = {}) {
+  ChannelMap Trace(const std::string& last, int64_t in = 8,
+                   const std::set<std::string>& excluded = {}) {
     builder_.Output(Conv("head", last, in, 2), {-1, 2, 4, 4});
     graph_.emplace(*std::move(builder_).Finish());
     absl::StatusOr<ChannelMap> map = ChannelMap::Trace(*graph_, excluded);
@@ -156,8 +157,7 @@ TEST(ChannelMapTest, ConcatsOfAnotherBuildCannotBeAdded) {
 TEST(ChannelMapTest, AConvolutionWithGroupsIsABarrier) {
   Net net;
   const std::string x = net.Conv("a", "Input");
-  const std::string y =
-      net().Conv("grouped", x, Wavy({8, 4, 1, 1}), std::nullopt, {.group = 2});
+  const std::string y = net().Conv("grouped", x, Wavy({8, 4, 1, 1}), std::nullopt, {.group = 2});
   const ChannelMap map = net.Trace(y);
   EXPECT_THAT(GroupsOf(map), ElementsAre("a", "head!"));
   ASSERT_FALSE(map.barriers().empty());
@@ -166,7 +166,8 @@ TEST(ChannelMapTest, AConvolutionWithGroupsIsABarrier) {
 
 TEST(ChannelMapTest, AnExcludedBarrierKeepsWhatItReadsWhole) {
   Net net;
-  const std::string x = net().Node("Softmax", "soft", {net.Conv("a", "Input")}, {{"axis", int64_t{1}}});
+  const std::string x =
+      net().Node("Softmax", "soft", {net.Conv("a", "Input")}, {{"axis", int64_t{1}}});
   const ChannelMap map = net.Trace(x, 8, {"soft"});
   EXPECT_THAT(GroupsOf(map), ElementsAre("a!", "head!"));
   EXPECT_THAT(map.barriers(), IsEmpty());

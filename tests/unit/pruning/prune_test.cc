@@ -53,10 +53,7 @@ Model MiniNetwork() {
 }
 
 PruneOptions Fine(double threshold, Equalization equalization = Equalization::kUnion) {
-  return {.equalization = equalization,
-          .granularity = 1,
-          .threshold = threshold,
-          .min_filters = 0};
+  return {.equalization = equalization, .granularity = 1, .threshold = threshold, .min_filters = 0};
 }
 
 int64_t Kept(const PruneResult& result, const std::string& layer) {
@@ -92,7 +89,7 @@ TEST_F(MiniNetworkTest, UnionKeepsAllOfThePair) {
 
 TEST_F(MiniNetworkTest, TheOtherCriteriaKeepTwo) {
   const std::vector<std::pair<Equalization, std::vector<float>>> cases = {
-      {Equalization::kIntersection, {2, 6}},    // {0, 1} of B
+      {Equalization::kIntersection, {2, 6}},  // {0, 1} of B
       {Equalization::kArithmeticMean, {2, 6}},
       {Equalization::kGeometricMean, {2, 6}}};
   for (const auto& [how, norms_of_b] : cases) {
@@ -176,13 +173,16 @@ TEST(PruneTest, RemovingFiltersThatMakeNothingChangesNoOutput) {
   std::string x = builder.Input("Input", {-1, 3, 6, 6});
   x = builder.Conv("a", x, Wavy({6, 3, 3, 3}), std::nullopt, {.stride = 2, .pad = 1});
   x = builder.Relu("a_relu", builder.BatchNorm("a_bn", x, PlainNorm(6)));
-  std::string d = builder.Conv("dw", x, Wavy({6, 1, 3, 3}, 2), std::nullopt, {.pad = 1, .group = 6});
+  std::string d =
+      builder.Conv("dw", x, Wavy({6, 1, 3, 3}, 2), std::nullopt, {.pad = 1, .group = 6});
   d = builder.Conv("pw", d, Wavy({5, 6, 1, 1}, 3), std::nullopt, {});
   const std::string e = builder.Conv("e", x, Wavy({4, 6, 1, 1}, 4), std::nullopt, {});
   x = builder.MaxPool("pool", builder.Concat("both", {d, e}, 1), 2, {.stride = 1});
   x = builder.Node("Mul", "scaled", {x, builder.Initializer("scale", Wavy({9, 1, 1}, 5))});
   x = builder.Node("Flatten", "flat", {x}, {{"axis", int64_t{1}}});
-  x = builder.Relu("fc1_relu", builder.Node("Gemm", "fc1", {x, builder.Initializer("fc1/kernel", Wavy({36, 7}, 6))}));
+  x = builder.Relu(
+      "fc1_relu",
+      builder.Node("Gemm", "fc1", {x, builder.Initializer("fc1/kernel", Wavy({36, 7}, 6))}));
   x = builder.Node("Gemm", "fc2",
                    {x, builder.Initializer("fc2/kernel", Wavy({3, 7}, 7)),
                     builder.Initializer("fc2/bias", Wavy({3}, 8))},
@@ -222,11 +222,11 @@ Model ReshapedNetwork() {
 }
 
 TEST(PruneTest, ANodeWithoutARuleBehindAPrunedLayerIsUnimplementedByName) {
-  EXPECT_THAT(Prune(ReshapedNetwork(), Fine(0.5)),
-              StatusIs(absl::StatusCode::kUnimplemented,
-                       AllOf(HasSubstr("node 'permute' (Transpose)"),
-                             HasSubstr("the pruned layer 'a'"),
-                             HasSubstr("list it in excluded_layers"))));
+  EXPECT_THAT(
+      Prune(ReshapedNetwork(), Fine(0.5)),
+      StatusIs(absl::StatusCode::kUnimplemented,
+               AllOf(HasSubstr("node 'permute' (Transpose)"), HasSubstr("the pruned layer 'a'"),
+                     HasSubstr("list it in excluded_layers"))));
 }
 
 TEST(PruneTest, ListingThatNodeHelps) {
@@ -244,8 +244,7 @@ TEST(PruneTest, ANodeWithoutARuleBehindAnUnprunedLayerIsFine) {
 TEST(PruneTest, AModelCanBePrunedAgain) {
   absl::StatusOr<PruneResult> once = Prune(MiniNetwork(), Fine(0.2, Equalization::kIntersection));
   ASSERT_THAT(once, IsOk());
-  absl::StatusOr<PruneResult> twice =
-      Prune(once->model, Fine(0.5, Equalization::kIntersection));
+  absl::StatusOr<PruneResult> twice = Prune(once->model, Fine(0.5, Equalization::kIntersection));
   ASSERT_THAT(twice, IsOk());
   EXPECT_LT(twice->parameters_after, once->parameters_after);
 }

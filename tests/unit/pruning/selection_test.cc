@@ -64,8 +64,9 @@ TEST(SelectChannelsTest, TheThresholdIsComparedAsFloat) {
 }
 
 TEST(SelectChannelsTest, TheMinimumIsAppliedBeforeTheRounding) {
-  EXPECT_THAT(SelectChannels(Ones(30, 0), {.threshold = 0.5, .granularity = 24, .min_channels = 16}),
-              IsOkAndHolds(SizeIs(24)));
+  EXPECT_THAT(
+      SelectChannels(Ones(30, 0), {.threshold = 0.5, .granularity = 24, .min_channels = 16}),
+      IsOkAndHolds(SizeIs(24)));
 }
 
 TEST(SelectChannelsTest, CountsAtTheEdges) {
@@ -79,9 +80,8 @@ TEST(SelectChannelsTest, CountsAtTheEdges) {
 }
 
 TEST(SelectChannelsTest, AHugeGranularityKeepsAll) {
-  const SelectionRule rule{.threshold = 0.5,
-                           .granularity = std::numeric_limits<int64_t>::max(),
-                           .min_channels = 1};
+  const SelectionRule rule{
+      .threshold = 0.5, .granularity = std::numeric_limits<int64_t>::max(), .min_channels = 1};
   EXPECT_THAT(SelectChannels(Ones(20, 3), rule), IsOkAndHolds(SizeIs(20)));
 }
 
@@ -94,8 +94,9 @@ TEST(SelectChannelsTest, NanCountsAsZero) {
   const float nan = std::nanf("");
   const SelectionRule rule{.threshold = -0.5, .granularity = 1, .min_channels = 0};
   EXPECT_THAT(SelectChannels({nan, 1, nan}, rule), IsOkAndHolds(ElementsAre(0, 1, 2)));
-  EXPECT_THAT(SelectChannels({nan, 1, 0.5f, nan}, {.threshold = 9, .granularity = 1, .min_channels = 3}),
-              IsOkAndHolds(ElementsAre(0, 1, 2)));
+  EXPECT_THAT(
+      SelectChannels({nan, 1, 0.5f, nan}, {.threshold = 9, .granularity = 1, .min_channels = 3}),
+      IsOkAndHolds(ElementsAre(0, 1, 2)));
 }
 
 TEST(SelectChannelsTest, NamesEveryRuleThatIsBroken) {

@@ -28,7 +28,8 @@ TEST(TakeTest, AlongEachAxis) {
 }
 
 TEST(TakeTest, AnyElementTypeAndNothingAtAll) {
-  EXPECT_THAT(Take(Tensor::Of<int8_t>({3}, {7, 8, 9}), 0, {0, 2}).data<int8_t>(), ElementsAre(7, 9));
+  EXPECT_THAT(Take(Tensor::Of<int8_t>({3}, {7, 8, 9}), 0, {0, 2}).data<int8_t>(),
+              ElementsAre(7, 9));
   EXPECT_EQ(Take(Tensor::Of<int8_t>({3}, {7, 8, 9}), 0, {}).size(), 0);
 }
 
@@ -48,8 +49,8 @@ TEST(CutsTest, ReadersThatDisagreeOnSharedWeightsAreNamed) {
   GraphBuilder builder("net");
   const std::string x = builder.Input("Input", {-1, 3, 4, 4});
   const std::string a = builder.Conv("a", x, Wavy({4, 3, 1, 1}), Wavy({4}), {});
-  const std::string b =
-      builder.Node("Conv", "b", {x, builder.Initializer("b/kernel", Wavy({4, 3, 1, 1}, 9)), "a/bias"});
+  const std::string b = builder.Node(
+      "Conv", "b", {x, builder.Initializer("b/kernel", Wavy({4, 3, 1, 1}, 9)), "a/bias"});
   const std::string head =
       builder.Conv("head", builder.Concat("both", {a, b}, 1), Wavy({2, 8, 1, 1}), std::nullopt, {});
   builder.Output(head, {-1, 2, 4, 4});

@@ -6,6 +6,9 @@
 #include "libs/models/ssd/ssd_builder.h"
 #include "libs/pruning/prune.h"
 #include "onnx/onnx_pb.h"
+#include "tests/support/graph_interpreter.h"
+#include "tests/support/onnxruntime_oracle.h"
+#include "tests/support/small_ssd.h"
 #include "tests/support/status_matchers.h"
 
 namespace trainyard {
@@ -85,6 +88,41 @@ TEST(SsdPruningTest, CountsKeepTheirPromises) {
           << layer.name << " keeps " << layer.channels_after;
     }
   }
+}
+
+/// Silences filters of a layer: no weights, and no shift in the normalization behind.
+void Silence(Graph& graph, const std::string& conv, const std::string& norm, int64_t every) {
+  const std::vector<std::string> names = {conv + "/kernel", norm + "/beta", norm + "/moving_mean"};
+  for (const std::string& name : names) {
+    Tensor tensor = *graph.Initializer(name);
+    const int64_t per_filter = tensor.size() / tensor.dim(0);
+    for (int64_t i = 0; i < tensor.size(); ++i) {
+      if (i / per_filter % every == 0) tensor.data<float>()[i] = 0;
+    }
+    ASSERT_THAT(graph.SetInitializer(name, tensor), IsOk());
+  }
+}
+
+TEST(SsdPruningTest, RemovingSilentFiltersChangesNoOutput) {
+  Model model = testing::SmallSsd();
+  Silence(model.graph, "conv1", "bn_conv1", 2);
+  Silence(model.graph, "block_2a_conv_1", "block_2a_bn_1", 4);
+  Silence(model.graph, "block_3a_conv_2", "block_3a_bn_2", 2);
+  Silence(model.graph, "block_3a_conv_shortcut", "block_3a_bn_shortcut", 2);
+  Silence(model.graph, "ssd_expand_block_2_conv_1", "ssd_expand_block_2_bn_1", 2);
+  absl::StatusOr<PruneResult> result = Prune(model, {.threshold = 0});
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->model.graph.Initializer("conv1/kernel")->dim(0), 32);
+  EXPECT_EQ(result->model.graph.Initializer("block_2a_conv_1/kernel")->dim(0), 96);
+  EXPECT_EQ(result->model.graph.Initializer("block_3a_conv_shortcut/kernel")->dim(0), 128);
+
+  Tensor picture = testing::Wavy({1, 3, 128, 128});
+  for (float& v : picture.data<float>()) v *= 60;
+  const auto before = testing::RunOnnxruntime(model.graph, picture);
+  const auto after = testing::RunOnnxruntime(result->model.graph, picture);
+  ASSERT_THAT(before, IsOk());
+  ASSERT_THAT(after, IsOk());
+  for (int i = 0; i < 2; ++i) EXPECT_LT(testing::MaxDifference((*before)[i], (*after)[i]), 1e-3);
 }
 
 }  // namespace
