@@ -9,7 +9,7 @@
 namespace trainyard {
 namespace {
 
-constexpr int kWarmUps = 2, kLeastRuns = 10, kMostRuns = 200;
+constexpr int kWarmUps = 2, kLeastRuns = 5, kMostRuns = 200;
 
 using Clock = std::chrono::steady_clock;
 
@@ -19,7 +19,8 @@ double MillisecondsSince(Clock::time_point start) {
 
 }  // namespace
 
-absl::StatusOr<BenchmarkResult> Benchmark(EngineRunner& runner, int batch_size, double seconds) {
+absl::StatusOr<BenchmarkResult> Benchmark(EngineRunner& runner, int batch_size, double seconds,
+                                          std::stop_token stop) {
   std::vector<Tensor> inputs;
   for (Shape shape : runner.input_shapes()) {
     shape[0] = batch_size;
@@ -31,6 +32,7 @@ absl::StatusOr<BenchmarkResult> Benchmark(EngineRunner& runner, int batch_size, 
   const Clock::time_point start = Clock::now();
   while (times.size() < kLeastRuns ||
          (times.size() < kMostRuns && MillisecondsSince(start) < seconds * 1000)) {
+    if (stop.stop_requested()) return absl::CancelledError("stopped while measuring speed");
     const Clock::time_point run = Clock::now();
     TY_RETURN_IF_ERROR(runner.Run(inputs));
     times.push_back(MillisecondsSince(run));

@@ -1,8 +1,14 @@
 #include "workers/engine-worker/artifacts.h"
 
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/engine/backend.h"
 
 namespace trainyard::engine_worker {
 
@@ -18,6 +24,16 @@ absl::StatusOr<v1::Artifact> DescribeArtifact(absl::string_view name, const std:
     artifact.set_size_bytes(size);
   }
   return artifact;
+}
+
+absl::Status ReportStarted(worker::Context& context) {
+  TY_ASSIGN_OR_RETURN(const Backend* backend, FindBackend("openvino"));
+  worker::WorkerEvent event;
+  event.mutable_started()->set_pid(getpid());
+  event.mutable_started()->set_device(absl::StrCat("cpu (", context.job.threads(), " threads), ",
+                                                   backend->capabilities().name, " ",
+                                                   backend->capabilities().version));
+  return context.journal.Append(std::move(event));
 }
 
 v1::Metric MakeMetric(absl::string_view name, double value, absl::string_view unit,

@@ -119,11 +119,11 @@ absl::Status AddMetrics(Context& context, BuiltEngine& built, int64_t bytes, Fin
   *finished.add_metrics() = MakeMetric("bytes", bytes, "bytes", false);
   *finished.add_metrics() = MakeMetric("int8_mac_share", built.coverage.share(), "", true);
   context.Progress(0, 0, "", "measuring speed");
-  TY_ASSIGN_OR_RETURN(const BenchmarkResult one, Benchmark(*built.runner, 1, kBenchmarkSeconds));
+  TY_ASSIGN_OR_RETURN(const BenchmarkResult one, Benchmark(*built.runner, 1, kBenchmarkSeconds, context.stop));
   *finished.add_metrics() = MakeMetric("ms_per_image", one.ms_per_image, "ms", false);
   finished.mutable_metrics()->rbegin()->set_primary(true);
   TY_ASSIGN_OR_RETURN(const BenchmarkResult most,
-                      Benchmark(*built.runner, header.max_batch_size(), kBenchmarkSeconds));
+                      Benchmark(*built.runner, header.max_batch_size(), kBenchmarkSeconds, context.stop));
   *finished.add_metrics() = MakeMetric("ms_per_image_at_max_batch", most.ms_per_image, "ms", false);
   *finished.add_metrics() =
       MakeMetric("images_per_second", 1000 / most.ms_per_image, "images/s", true);
@@ -142,6 +142,7 @@ absl::StatusOr<Finished> BuildEngineFile(Context& context) {
   Finished finished;
   TY_ASSIGN_OR_RETURN(const SealedModel sealed,
                       LoadModel(task.model(), {SealedKind::kExport}, context.key));
+  TY_RETURN_IF_ERROR(ReportStarted(context));
   TY_RETURN_IF_ERROR(CheckDims(task, sealed.model.record.preprocess()));
   EngineOptions options;
   options.precision = task.precision();

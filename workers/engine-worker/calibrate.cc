@@ -22,6 +22,7 @@ absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
   TY_ASSIGN_OR_RETURN(const SealedModel sealed,
                       LoadModel(task.model(), {SealedKind::kCheckpoint, SealedKind::kExport},
                                 context.key));
+  TY_RETURN_IF_ERROR(ReportStarted(context));
   const int64_t wanted = int64_t{task.batches()} * task.batch_size();
   TY_ASSIGN_OR_RETURN(std::vector<std::string> paths, ChooseImages(task.images(), wanted));
   worker::Finished finished;

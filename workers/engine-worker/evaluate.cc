@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -27,6 +28,16 @@ struct Detector {
 };
 
 int ThreadsOf(const Context& context) { return std::max(1, context.job.threads()); }
+/// They decode the next batches while the network works.
+int LoaderThreadsOf(const Context& context) { return std::max(1, context.job.threads() / 2); }
+
+/// A warning for each image that cannot be read; the first few in words.
+constexpr int kSkippedTold = 20;
+std::function<void(const absl::Status&)> WarnOfSkipped(Context& context) {
+  return [&context, count = 0](const absl::Status& status) mutable {
+    if (++count <= kSkippedTold) context.Warn(status);
+  };
+}
 
 ProgressFunction ImagesDone(Context& context, absl::string_view what) {
   return [&context, what](int64_t done, int64_t total) {
@@ -35,9 +46,10 @@ ProgressFunction ImagesDone(Context& context, absl::string_view what) {
 }
 
 /// The spec's NMS settings, when there is a spec, win over those that the engine was built with.
-absl::StatusOr<Detector> OpenDetector(const Context& context, const std::string& path,
+absl::StatusOr<Detector> OpenDetector(Context& context, const std::string& path,
                                       const Network* network) {
   TY_ASSIGN_OR_RETURN(LoadedEngine engine, LoadEngine(path, ThreadsOf(context)));
+  TY_RETURN_IF_ERROR(ReportStarted(context));
   if (network != nullptr) network->ApplyInferenceSettings(engine.record);
   TY_ASSIGN_OR_RETURN(std::unique_ptr<Decoder> decoder, CreateDecoder(engine.record));
   return Detector{std::move(engine), std::move(decoder)};
@@ -47,10 +59,15 @@ absl::StatusOr<OpenedSources> OpenValidationData(const Context& context, const N
                                                  const ModelRecord& record) {
   const TrainingPlan plan = network.training_plan();
   std::vector<DataSource> sources = plan.validation_sources;
-  if (sources.empty() && plan.validation_fold >= 0) sources = plan.data_sources;
+  if (sources.empty() && plan.validation_fold >= 0) {
+    for (const DataSource& source : plan.data_sources) {
+      if (!source.tfrecords.empty()) sources.push_back(source);
+    }
+  }
   if (sources.empty()) {
     return absl::InvalidArgumentError(
-        "dataset_config names no validation data: set validation_data_sources or validation_fold");
+        "the spec has neither validation_data_sources nor validation_fold; there is nothing to "
+        "evaluate on");
   }
   SourceOptions options;
   options.class_mapping = plan.class_mapping;
@@ -90,14 +107,15 @@ absl::StatusOr<Finished> EvaluateEngine(Context& context) {
   TY_ASSIGN_OR_RETURN(const OpenedSources data,
                       OpenValidationData(context, *network, detector.engine.record));
   Finished finished;
+  finished.add_notes(absl::StrCat("validation data: ", data.source->size(), " images"));
   for (const std::string& note : data.notes) finished.add_notes(note);
   TY_ASSIGN_OR_RETURN(const EvaluationPlan plan,
                       PlanFor(context, *network, *detector.engine.runner, finished));
   EvaluationOptions options;
-  options.loader_threads = ThreadsOf(context);
+  options.loader_threads = LoaderThreadsOf(context);
   options.stop = context.stop;
   options.progress = ImagesDone(context, "evaluating");
-  options.skipped = [&context](const absl::Status& status) { context.Warn(status); };
+  if (!task.strict()) options.skipped = WarnOfSkipped(context);
   TY_ASSIGN_OR_RETURN(const EvaluationResult result,
                       Evaluate(*detector.engine.runner, detector.engine.record, *detector.decoder,
                                *data.source, plan, options));
@@ -123,23 +141,24 @@ absl::StatusOr<Finished> InferWithEngine(Context& context) {
   TY_ASSIGN_OR_RETURN(const Detector detector, OpenDetector(context, task.model(), network.get()));
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> images, ListImages(task.images()));
   InferenceOptions options;
-  options.threshold = task.threshold();
+  if (task.threshold() > 0) options.threshold = task.threshold();
   options.batch_size = std::min(detector.engine.runner->max_batch_size(),
                                 network == nullptr ? 1 : network->evaluation_plan().batch_size);
-  options.loader_threads = ThreadsOf(context);
+  options.loader_threads = LoaderThreadsOf(context);
   options.annotated_dir = task.annotated_dir();
   options.labels_dir = task.labels_dir();
   options.stop = context.stop;
   options.progress = ImagesDone(context, "finding objects");
-  options.skipped = [&context](const absl::Status& status) { context.Warn(status); };
+  options.skipped = WarnOfSkipped(context);
   TY_ASSIGN_OR_RETURN(const InferenceResult result,
                       Infer(*detector.engine.runner, detector.engine.record, *detector.decoder,
                             images, options));
   Finished finished;
+  finished.add_notes(absl::StrCat(result.detections, " objects in ", result.images, " images"));
   for (v1::Metric& metric : result.Metrics()) *finished.add_metrics() = std::move(metric);
   if (!task.annotated_dir().empty()) {
     TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
-                        DescribeArtifact("annotated", task.annotated_dir(), "folder"));
+                        DescribeArtifact("images", task.annotated_dir(), "folder"));
   }
   if (!task.labels_dir().empty()) {
     TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
