@@ -1,6 +1,8 @@
 #include "libs/detection/draw.h"
 
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "tests/support/status_matchers.h"
 
@@ -47,7 +49,8 @@ TEST(DrawTest, BoxesBeyondTheImageAndTagsStayInside) {
   const Detection found[] = {{.box = {-500, -500, 900, 900}, .class_id = 1, .score = 0.5f},
                              {.box = {55, 35, 1e30f, huge}, .class_id = 2, .score = 0.25f},
                              {.box = {nan, 0, 5, 5}, .class_id = 9, .score = 1}};
-  EXPECT_THAT(DrawDetections(image, found, {{"a very long class name", "b"}}), IsOk());
+  const std::vector<std::string> classes = {"a very long class name", "b"};
+  EXPECT_THAT(DrawDetections(image, found, classes), IsOk());
   EXPECT_EQ(At(image, 59, 39), (Rgb{255, 0, 0}));
 }
 

@@ -240,6 +240,17 @@ TEST(SealedFileTest, ASectionNeedsAName) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("section name has 0 bytes")));
 }
 
+// A file that version 1.0 wrote, kept for good: every later version reads it, and while the version
+// stays 1.0, equal content still gives these bytes.
+TEST(SealedFileTest, ReadsAndRepeatsTheFileOfVersion10) {
+  const TestFolder folder;
+  const std::string golden = TRAINYARD_SOURCE_DIR "/tests/unit/sealing/golden/v1.0.etlt";
+  const Sections sections = {{"record", "a record"}, {"model.onnx", "a graph"}};
+  EXPECT_THAT(LoadSealed(golden, kExport, "golden key"), IsOkAndHolds(Eq(sections)));
+  ASSERT_THAT(SaveSealed(folder / "again", kExport, sections, "golden key"), IsOk());
+  EXPECT_EQ(Bytes(folder / "again"), Bytes(golden));
+}
+
 // Opens a file by docs/sealing.md with nothing but OpenSSL: an independent reader of the format.
 std::string Hmac(const std::string& key, const std::string& label, const std::string& data) {
   const std::string message = label + std::string(1, '\0') + data;
