@@ -80,7 +80,7 @@ std::vector<StageKind> MakeKinds() {
        .required_inputs = {"model"},
        .optional_inputs = {"calibration", "cal_images"},
        .outputs = {{"engine", "model.engine"}},
-       .reported_outputs = {"engine"},
+       .reported_outputs = {"engine", "quantization"},
        .options = &v1::BuildOptions::default_instance()},
       {.name = "evaluate_engine",
        .service = "convert-engine",
