@@ -28,8 +28,8 @@ const cv::Scalar kCanvasColour(123, 116, 103);
 
 bool IsOne(double value) { return std::abs(value - 1) < kNearOne; }
 
-// All that is random about one picture. Rectangles have whole pixels; the canvas has its origin at its
-// own corner.
+// All that is random about one picture. Rectangles have whole pixels; the canvas has its origin at
+// its own corner.
 struct Plan {
   bool has_colours = false;
   internal::Photometric colours;
@@ -130,8 +130,8 @@ void CropBoxes(const cv::Rect& patch, std::vector<LabelledBox>& boxes) {
 Plan DrawPlan(const AugmentationOptions& options, cv::Size picture, Philox& random,
               std::vector<LabelledBox>& boxes) {
   Plan plan;
-  plan.has_colours = options.brightness != 0 || options.contrast != 0 ||
-                     options.saturation != 0 || options.hue != 0;
+  plan.has_colours = options.brightness != 0 || options.contrast != 0 || options.saturation != 0 ||
+                     options.hue != 0;
   if (plan.has_colours) {
     plan.colours = internal::DrawPhotometric(options.brightness, options.contrast,
                                              options.saturation, options.hue, random);
@@ -147,9 +147,8 @@ Plan DrawPlan(const AugmentationOptions& options, cv::Size picture, Philox& rand
       b.box = {width - b.box.x2, b.box.y1, width - b.box.x1, b.box.y2};
     }
   }
-  constexpr std::array<int, 5> kInterpolations = {cv::INTER_NEAREST, cv::INTER_LINEAR,
-                                                  cv::INTER_CUBIC, cv::INTER_AREA,
-                                                  cv::INTER_LANCZOS4};
+  constexpr std::array<int, 5> kInterpolations = {
+      cv::INTER_NEAREST, cv::INTER_LINEAR, cv::INTER_CUBIC, cv::INTER_AREA, cv::INTER_LANCZOS4};
   plan.interpolation = kInterpolations[random.Below(kInterpolations.size())];
   return plan;
 }
@@ -275,14 +274,13 @@ absl::StatusOr<AugmentedImage> AugmentImage(const Tensor& image,
   TY_RETURN_IF_ERROR(CheckAugmentation(options));
   if (image.dtype() != DType::kUInt8 || image.rank() != 3 || image.dim(2) != 3 ||
       image.size() == 0) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "the image is %s %s; expected u8 [height, width, 3]", NameOf(image.dtype()),
-        ShapeText(image.shape())));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the image is %s %s; expected u8 [height, width, 3]", NameOf(image.dtype()),
+                        ShapeText(image.shape())));
   }
   if (width < 1 || height < 1 || width > kMaxImageSide || height > kMaxImageSide) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("the network input is %d x %d; expected 1 to %d", width, height,
-                        kMaxImageSide));
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the network input is %d x %d; expected 1 to %d", width, height, kMaxImageSide));
   }
   // Our threads are ours to count (decisions.md B27); OpenCV shall not start its own.
   static const bool one_thread = (cv::setNumThreads(1), true);

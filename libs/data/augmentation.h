@@ -19,8 +19,8 @@ struct AugmentationOptions {
   double crop_min_ar = 0.5, crop_max_ar = 2.0;
   /// Sides of the canvas in sides of the picture, 1 <= min <= max; both 1 switch it off.
   double zoom_out_min_scale = 1.0, zoom_out_max_scale = 4.0;
-  /// Largest change of brightness, 0..255; of contrast and saturation as a factor, [0, 1); of hue in
-  /// units of two degrees, 0..180. All 0 switch the colours' part off.
+  /// Largest change of brightness, 0..255; of contrast and saturation as a factor, [0, 1); of hue
+  /// in units of two degrees, 0..180. All 0 switch the colours' part off.
   double brightness = 32, contrast = 0.5, saturation = 0.5, hue = 18;
   /// Probability of a mirror image, [0, 1].
   double random_flip = 0.5;
@@ -37,14 +37,15 @@ struct AugmentedImage {
 };
 
 /// Runs the chain on u8 RGB [h, w, 3] and boxes in its pixels: colours (in one of two orders), zoom
-/// out, crop that keeps a box, mirror, resize to width x height by a random interpolation; then boxes
-/// are rounded half to even, clipped to [0, W - 1] x [0, H - 1], and those that vanish are dropped.
+/// out, crop that keeps a box, mirror, resize to width x height by a random interpolation; then
+/// boxes are rounded half to even, clipped to [0, W - 1] x [0, H - 1], and those that vanish are
+/// dropped.
 ///
 /// All numbers come from `random`, so the same stream gives the same picture. They are drawn before
 /// pixels are touched, and only pixels that can be seen in the result are worked on. Two liberties:
-/// colours that happen to change neither hue nor saturation skip the way through HSV and its rounding;
-/// a picture whose canvas would exceed 16 million pixels is first shrunk by a whole factor.
-/// Thread-safe; keeps scratch memory for each thread, 100 MiB at most.
+/// colours that happen to change neither hue nor saturation skip the way through HSV and its
+/// rounding; a picture whose canvas would exceed 16 million pixels is first shrunk by a whole
+/// factor. Thread-safe; keeps scratch memory for each thread, 100 MiB at most.
 ///
 /// kInvalidArgument for another tensor, a size below 1, or options that CheckAugmentation refuses.
 ///

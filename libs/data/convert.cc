@@ -103,8 +103,8 @@ class Converter {
   }
 
   absl::Status MakeClasses() {
-    std::vector<std::pair<std::string, std::string>> mapping(
-        config_.target_class_mapping().begin(), config_.target_class_mapping().end());
+    std::vector<std::pair<std::string, std::string>> mapping(config_.target_class_mapping().begin(),
+                                                             config_.target_class_mapping().end());
     if (!mapping.empty()) {
       TY_ASSIGN_OR_RETURN(classes_, ClassMap::Create(mapping));
     } else if (!options_.class_names.empty()) {
@@ -113,9 +113,9 @@ class Converter {
       std::vector<std::string> names;
       for (const auto& [name, count] : listing_.found) names.push_back(name);
       classes_ = ClassMap::Identity(names);
-      report_.notes.push_back(absl::StrCat(
-          "target_class_mapping is empty: each class found is taken as it is: ",
-          absl::StrJoin(listing_.found, ", ", absl::PairFormatter(" x "))));
+      report_.notes.push_back(
+          absl::StrCat("target_class_mapping is empty: each class found is taken as it is: ",
+                       absl::StrJoin(listing_.found, ", ", absl::PairFormatter(" x "))));
     }
     if (classes_.classes().empty()) {
       return absl::InvalidArgumentError("the label files hold no object, so there are no classes");
@@ -158,11 +158,13 @@ class Converter {
       for (size_t shard = 0; shard < shards; ++shard) {
         const size_t begin = shard * size;
         const size_t end = shard + 1 == shards ? fold.size() : begin + size;
-        const ShardName name{.prefix = BaseName(options_.output_prefix), .fold = number,
-                             .folds = kFolds, .shard = static_cast<int>(shard),
+        const ShardName name{.prefix = BaseName(options_.output_prefix),
+                             .fold = number,
+                             .folds = kFolds,
+                             .shard = static_cast<int>(shard),
                              .shards = static_cast<int>(shards)};
-        TY_RETURN_IF_ERROR(WriteShard(workplace, name,
-                                      absl::MakeConstSpan(fold).subspan(begin, end - begin)));
+        TY_RETURN_IF_ERROR(
+            WriteShard(workplace, name, absl::MakeConstSpan(fold).subspan(begin, end - begin)));
       }
     }
     return absl::OkStatus();
@@ -191,9 +193,11 @@ class Converter {
     TY_RETURN_IF_ERROR(WriteFile(workplace, absl::StrCat("idx-", file), index));
     TY_ASSIGN_OR_RETURN(const std::string digest, FileDigest(path));
     TY_ASSIGN_OR_RETURN(const int64_t bytes, FileSize(path));
-    report_.manifest.shards.push_back({.file = file, .fold = name.fold,
+    report_.manifest.shards.push_back({.file = file,
+                                       .fold = name.fold,
                                        .records = static_cast<int64_t>(images.size()),
-                                       .size_bytes = bytes, .sha256 = digest});
+                                       .size_bytes = bytes,
+                                       .sha256 = digest});
     names_.push_back(file);
     return absl::OkStatus();
   }
@@ -278,14 +282,14 @@ class Converter {
       std::error_code ignored;
       const std::string absolute = std::filesystem::absolute(path, ignored).string();
       const std::string key = absl::StrCat(absolute.empty() ? path : absolute, "_", box.index);
-      entries[JsonQuote(key)] = absl::StrCat("[\n    ", absl::StrJoin(box.corners, ",\n    "),
-                                             "\n  ]");
+      entries[JsonQuote(key)] =
+          absl::StrCat("[\n    ", absl::StrJoin(box.corners, ",\n    "), "\n  ]");
     }
     return absl::StrCat("{\n  ", absl::StrJoin(entries, ",\n  ", absl::PairFormatter(": ")), "\n}");
   }
 
-  // Takes the old files of this prefix away and the new ones into place. The manifest goes first and
-  // comes last: where there is one, the set is whole.
+  // Takes the old files of this prefix away and the new ones into place. The manifest goes first
+  // and comes last: where there is one, the set is whole.
   absl::Status Publish(const Workplace& workplace) {
     if (stop_.stop_requested()) return absl::CancelledError("cancelled before the end");
     const std::string folder = DirName(options_.output_prefix);

@@ -16,8 +16,8 @@ namespace trainyard {
 struct ConvertOptions {
   /// The data set's folder; empty = the spec's root_directory_path.
   std::string root;
-  /// TAO's -o: what the names of all files begin with, with the folder, which is made when it is not
-  /// there.
+  /// TAO's -o: what the names of all files begin with, with the folder, which is made when it is
+  /// not there.
   std::string output_prefix;
   /// TAO's -c: the classes, for a spec without target_class_mapping; empty = those that are found.
   std::vector<std::string> class_names;
@@ -50,7 +50,8 @@ struct ConvertReport {
 ///     <prefix>-fold-000-of-002-shard-00003-of-00010   records of tf.train.Example
 ///     idx-<shard>                                     offset and length of each record
 ///     <prefix>_warning.json                           degenerate boxes, when there are any
-///     <prefix>_manifest.json, <prefix>_ledger.jsonl   ours: what is in it, what was refused and why
+///     <prefix>_manifest.json, <prefix>_ledger.jsonl   ours: what is in it, what was refused and
+///     why
 ///
 /// The images are put in a random order by Python's generator from the seed; the first
 /// floor(val_split / 100 * n) are fold 000, the validation data, the others fold 001; an empty fold

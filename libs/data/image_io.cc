@@ -13,9 +13,9 @@ absl::Status CheckImageSize(int64_t width, int64_t height) {
     return absl::DataLossError(absl::StrFormat("the image claims to be %d x %d", width, height));
   }
   if (width > kMaxImageSide || height > kMaxImageSide || width * height > kMaxImagePixels) {
-    return absl::ResourceExhaustedError(absl::StrFormat(
-        "the image is %d x %d; at most %d a side and %d pixels in all are read", width, height,
-        kMaxImageSide, kMaxImagePixels));
+    return absl::ResourceExhaustedError(
+        absl::StrFormat("the image is %d x %d; at most %d a side and %d pixels in all are read",
+                        width, height, kMaxImageSide, kMaxImagePixels));
   }
   return absl::OkStatus();
 }

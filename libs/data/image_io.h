@@ -31,11 +31,12 @@ absl::StatusOr<Tensor> DecodeImage(absl::string_view bytes, absl::string_view na
 /// Reads only the header. Fails as DecodeImage does, but does not see later damage.
 absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes, absl::string_view name);
 
-/// OK when DecodeImage would succeed; the size. Walks the whole file but keeps no picture: a JPEG is
-/// decoded at an eighth of its size, a PNG row by row. Thread-safe.
+/// OK when DecodeImage would succeed; the size. Walks the whole file but keeps no picture: a JPEG
+/// is decoded at an eighth of its size, a PNG row by row. Thread-safe.
 absl::StatusOr<ImageSize> VerifyImage(absl::string_view bytes, absl::string_view name);
 
-/// Encodes u8 [h, w, 3] as RGB, [h, w, 1] as grey. `quality` 1..100. kInvalidArgument for another tensor. Deterministic.
+/// Encodes u8 [h, w, 3] as RGB, [h, w, 1] as grey. `quality` 1..100. kInvalidArgument for another
+/// tensor. Deterministic.
 absl::StatusOr<std::string> EncodeJpeg(const Tensor& image, int quality = 92);
 absl::StatusOr<std::string> EncodePng(const Tensor& image);
 

@@ -84,8 +84,7 @@ KittiLabels ParseKittiLabels(absl::string_view text, const std::string& path,
     ++line_number;
     line = absl::StripAsciiWhitespace(line);
     if (line.empty()) continue;
-    const int index =
-        first_index.emplace(line, static_cast<int>(labels.lines)).first->second;
+    const int index = first_index.emplace(line, static_cast<int>(labels.lines)).first->second;
     ++labels.lines;
     const auto refuse = [&](Refusal reason, std::string why) {
       labels.refused.push_back({.place = absl::StrCat(path, ":", line_number),

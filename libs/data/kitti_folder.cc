@@ -90,11 +90,11 @@ absl::StatusOr<std::vector<std::string>> ListImages(const KittiFolder& folder) {
   for (const auto& [extension, count] : seen) {
     others.push_back(absl::StrCat(count, " '", extension, "'"));
   }
-  return absl::NotFoundError(absl::StrCat(
-      "no image in '", folder.image_dir, "' ends in ",
-      folder.image_extension.empty() ? std::string(".jpg, .jpeg or .png")
-                                     : absl::StrCat("'", folder.image_extension, "'"),
-      others.empty() ? "" : "; there are ", absl::StrJoin(others, ", ")));
+  return absl::NotFoundError(
+      absl::StrCat("no image in '", folder.image_dir, "' ends in ",
+                   folder.image_extension.empty() ? std::string(".jpg, .jpeg or .png")
+                                                  : absl::StrCat("'", folder.image_extension, "'"),
+                   others.empty() ? "" : "; there are ", absl::StrJoin(others, ", ")));
 }
 
 }  // namespace

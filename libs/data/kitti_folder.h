@@ -32,10 +32,10 @@ struct KittiFrame {
 };
 
 /// Looks all images of a folder through, on `threads` threads: `keep` is called in the order of the
-/// names, from the calling thread, for each frame whose image can be decoded and whose label file is
-/// there. All else goes to the ledger that is returned: lines refused, images without labels, images
-/// that cannot be decoded, pictures of formats that are not read (.bmp, .gif). Memory holds a few
-/// dozen frames at a time. `go_on`, when given, hears how far it came every few dozen images.
+/// names, from the calling thread, for each frame whose image can be decoded and whose label file
+/// is there. All else goes to the ledger that is returned: lines refused, images without labels,
+/// images that cannot be decoded, pictures of formats that are not read (.bmp, .gif). Memory holds
+/// a few dozen frames at a time. `go_on`, when given, hears how far it came every few dozen images.
 ///
 /// kNotFound, naming it, for a folder that is not there, and for one without images: the message
 /// names the extensions that were seen. kCancelled when `go_on` returned false.

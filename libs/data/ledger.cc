@@ -15,8 +15,11 @@ constexpr size_t kMaxListed = 200;
 size_t SequenceLength(absl::string_view text) {
   const auto byte = [text](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char head = byte(0);
-  const size_t length = head < 0x80 ? 1 : head >= 0xC2 && head < 0xE0 ? 2
-                        : head >= 0xE0 && head < 0xF0 ? 3 : head >= 0xF0 && head < 0xF5 ? 4 : 0;
+  const size_t length = head < 0x80                   ? 1
+                        : head >= 0xC2 && head < 0xE0 ? 2
+                        : head >= 0xE0 && head < 0xF0 ? 3
+                        : head >= 0xF0 && head < 0xF5 ? 4
+                                                      : 0;
   if (length == 0 || length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xC0) != 0x80) return 0;
@@ -34,12 +37,18 @@ bool MoreThanTenPercent(int64_t part, int64_t whole) { return part * 10 > whole;
 
 absl::string_view NameOf(Refusal reason) {
   switch (reason) {
-    case Refusal::kWrongColumnCount: return "wrong_column_count";
-    case Refusal::kNotANumber: return "not_a_number";
-    case Refusal::kDegenerateBox: return "degenerate_box";
-    case Refusal::kMissingLabel: return "missing_label";
-    case Refusal::kUnreadableImage: return "unreadable_image";
-    case Refusal::kUnsupportedFormat: return "unsupported_format";
+    case Refusal::kWrongColumnCount:
+      return "wrong_column_count";
+    case Refusal::kNotANumber:
+      return "not_a_number";
+    case Refusal::kDegenerateBox:
+      return "degenerate_box";
+    case Refusal::kMissingLabel:
+      return "missing_label";
+    case Refusal::kUnreadableImage:
+      return "unreadable_image";
+    case Refusal::kUnsupportedFormat:
+      return "unsupported_format";
   }
   return "unknown";
 }
@@ -101,8 +110,8 @@ std::string JsonQuote(absl::string_view text) {
 std::string Ledger::ToJsonLines() const {
   std::string out;
   for (const LedgerEntry& entry : entries) {
-    absl::StrAppend(&out, "{\"place\":", JsonQuote(entry.place), ",\"image\":",
-                    JsonQuote(entry.image), ",\"reason\":\"", NameOf(entry.reason),
+    absl::StrAppend(&out, "{\"place\":", JsonQuote(entry.place),
+                    ",\"image\":", JsonQuote(entry.image), ",\"reason\":\"", NameOf(entry.reason),
                     "\",\"text\":", JsonQuote(entry.text), "}\n");
   }
   return out;

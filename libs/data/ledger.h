@@ -49,9 +49,9 @@ struct Ledger {
   int64_t RefusedImages() const;
   int64_t RefusedLines() const;
 
-  /// kInvalidArgument, listing the entries, when `strict` and there is one, or when more than 10 % of
-  /// the images or more than 10 % of the label lines are refused (decisions.md A22). The entries ride
-  /// along as problems (libs/base/problems.h), 200 at most.
+  /// kInvalidArgument, listing the entries, when `strict` and there is one, or when more than 10 %
+  /// of the images or more than 10 % of the label lines are refused (decisions.md A22). The entries
+  /// ride along as problems (libs/base/problems.h), 200 at most.
   absl::Status Check(bool strict) const;
 
   /// One JSON object a line: {"place", "image", "reason", "text"}.

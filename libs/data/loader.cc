@@ -20,8 +20,8 @@ namespace {
 
 constexpr int64_t kMaxEpoch = int64_t{1} << 24;  // Philox has 24 bits for it.
 
-// A batch in the making. `handed_out` and `remaining` are guarded by the loader's mutex; each thread
-// writes the elements of its own samples only.
+// A batch in the making. `handed_out` and `remaining` are guarded by the loader's mutex; each
+// thread writes the elements of its own samples only.
 struct Work {
   Batch batch;
   std::vector<std::vector<Tensor>> targets;
@@ -123,8 +123,8 @@ class BatchLoader::Impl {
   void Run() {
     std::unique_lock lock(mutex_);
     for (;;) {
-      work_changed_.wait(lock, [this] { return stopping_ || AtEnd() || works_.size() < queue_ ||
-                                               HasSamples(); });
+      work_changed_.wait(
+          lock, [this] { return stopping_ || AtEnd() || works_.size() < queue_ || HasSamples(); });
       if (stopping_) return;
       if (!HasSamples()) {
         if (AtEnd()) {
@@ -169,8 +169,8 @@ class BatchLoader::Impl {
     work->targets.resize(n);
     work->statuses.resize(n);
     work->remaining = n;
-    auto images = pool_->Take(DType::kFloat32,
-                              {static_cast<int64_t>(n), input_[0], input_[1], input_[2]});
+    auto images =
+        pool_->Take(DType::kFloat32, {static_cast<int64_t>(n), input_[0], input_[1], input_[2]});
     if (images.ok()) {
       batch.images = *std::move(images);
     } else {
@@ -292,8 +292,8 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Create(
   const int64_t first_step = options.first_step;
   auto impl = std::make_unique<Impl>(std::move(source), std::move(options));
   if (first_step >= impl->steps_per_epoch()) {
-    return absl::InvalidArgumentError(absl::StrCat("first_step is ", first_step,
-                                                   "; an epoch has ", impl->steps_per_epoch()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("first_step is ", first_step, "; an epoch has ", impl->steps_per_epoch()));
   }
   impl->Start();
   return std::unique_ptr<BatchLoader>(new BatchLoader(std::move(impl)));

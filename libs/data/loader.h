@@ -67,10 +67,10 @@ std::vector<int64_t> EpochOrder(uint64_t seed, int64_t epoch, int64_t n);
 
 /// Decodes, augments and encodes batches ahead of their use.
 ///
-/// What a batch holds is a function of (seed, epoch, step, rank, world size, batch size), whatever the
-/// number of threads: order from EpochOrder, augmentation from Philox(seed, epoch, index of the
-/// sample, kAugmentation) (decisions.md B28). A loader that starts at (epoch, step) goes on exactly as
-/// one that came there. The memory of a batch is used again once its tensors are gone.
+/// What a batch holds is a function of (seed, epoch, step, rank, world size, batch size), whatever
+/// the number of threads: order from EpochOrder, augmentation from Philox(seed, epoch, index of the
+/// sample, kAugmentation) (decisions.md B28). A loader that starts at (epoch, step) goes on exactly
+/// as one that came there. The memory of a batch is used again once its tensors are gone.
 ///
 /// Next() is for one thread at a time. Destruction stops the threads after the sample in hand.
 class BatchLoader {
@@ -83,8 +83,8 @@ class BatchLoader {
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
 
-  /// The next batch in order; waits for it. kOutOfRange after the last one. An error of a sample comes
-  /// when its batch is due, with the sample's id in front, and again on each further call.
+  /// The next batch in order; waits for it. kOutOfRange after the last one. An error of a sample
+  /// comes when its batch is due, with the sample's id in front, and again on each further call.
   absl::StatusOr<Batch> Next();
 
   /// ceil(samples / (batch_size * world_size)).

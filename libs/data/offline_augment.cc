@@ -55,7 +55,7 @@ cv::Matx33d SpatialMatrix(const SpatialConfig& config, cv::Size size) {
 // Hue, saturation, contrast and brightness as one 3 x 4 matrix on (r, g, b, 1) of 0..255.
 cv::Matx34d ColourMatrix(const ColorConfig& config) {
   // NTSC's YIQ; its inverse is computed, so that neutral settings give the identity.
-  const cv::Matx33d to_yiq(0.299, 0.587, 0.114,     //
+  const cv::Matx33d to_yiq(0.299, 0.587, 0.114,       //
                            0.5959, -0.2746, -0.3213,  //
                            0.2115, -0.5227, 0.3112);
   const double angle = config.hue_saturation_config().hue_rotation_angle() * kPi / 180;
@@ -141,8 +141,7 @@ bool ClipBox(cv::Size size, Box& box) {
 }
 
 // `config` has its defaults. Throws what OpenCV throws.
-absl::StatusOr<AugmentedSample> TransformOrThrow(const AugmentConfig& config,
-                                                 const Tensor& image,
+absl::StatusOr<AugmentedSample> TransformOrThrow(const AugmentConfig& config, const Tensor& image,
                                                  const std::vector<KittiObject>& objects) {
   const cv::Mat source(static_cast<int>(image.dim(0)), static_cast<int>(image.dim(1)), CV_8UC3,
                        const_cast<uint8_t*>(image.data<uint8_t>().data()));
@@ -302,9 +301,9 @@ absl::StatusOr<AugmentedSample> AugmentSample(const AugmentConfig& config, const
   TY_ASSIGN_OR_RETURN(const AugmentConfig checked, Checked(config));
   if (image.dtype() != DType::kUInt8 || image.rank() != 3 || image.dim(2) != 3 ||
       image.size() == 0) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "the image is %s %s; expected u8 [height, width, 3]", NameOf(image.dtype()),
-        ShapeText(image.shape())));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the image is %s %s; expected u8 [height, width, 3]", NameOf(image.dtype()),
+                        ShapeText(image.shape())));
   }
   return Transform(checked, image, objects);
 }

@@ -44,25 +44,25 @@ struct AugmentedSample {
   int64_t vanished = 0;
 };
 
-/// Transforms one u8 RGB picture and its objects as the spec says, in this order: turn about the centre
-/// (counter-clockwise as seen), mirror, shear about the centre, shift, resize; hue and saturation (a
-/// turn and a scaling of the chroma in YIQ), contrast, brightness, blur. What comes from outside the
-/// picture is black. Shapes move by one interpolation, colours are rounded once.
+/// Transforms one u8 RGB picture and its objects as the spec says, in this order: turn about the
+/// centre (counter-clockwise as seen), mirror, shear about the centre, shift, resize; hue and
+/// saturation (a turn and a scaling of the chroma in YIQ), contrast, brightness, blur. What comes
+/// from outside the picture is black. Shapes move by one interpolation, colours are rounded once.
 ///
-/// A box becomes the smallest one around its four moved corners, clipped to the picture; one without
-/// width or height in whole pixels is dropped and counted. All other columns stay. Pure; any thread.
-/// kInvalidArgument for what libs/spec refuses and for another tensor.
+/// A box becomes the smallest one around its four moved corners, clipped to the picture; one
+/// without width or height in whole pixels is dropped and counted. All other columns stay. Pure;
+/// any thread. kInvalidArgument for what libs/spec refuses and for another tensor.
 ///
 /// Source: reference networks 16.1, 16.2.
 absl::StatusOr<AugmentedSample> AugmentSample(const spec::augment::v1::AugmentConfig& config,
                                               const Tensor& image,
                                               const std::vector<KittiObject>& objects);
 
-/// Does so for every image of a KITTI set: each keeps its name and format (JPEG at quality 95). Made in
-/// a hidden folder beside `output` and renamed at the end; images/ and labels/ of an earlier run
-/// are replaced. `progress` hears (done, total). Fails without leaving a file behind: kInvalidArgument
-/// (spec, Ledger::Check), kNotFound, kFailedPrecondition (another process writes there), kCancelled,
-/// kResourceExhausted and kInternal (disk).
+/// Does so for every image of a KITTI set: each keeps its name and format (JPEG at quality 95).
+/// Made in a hidden folder beside `output` and renamed at the end; images/ and labels/ of an
+/// earlier run are replaced. `progress` hears (done, total). Fails without leaving a file behind:
+/// kInvalidArgument (spec, Ledger::Check), kNotFound, kFailedPrecondition (another process writes
+/// there), kCancelled, kResourceExhausted and kInternal (disk).
 absl::StatusOr<OfflineAugmentReport> AugmentKitti(
     const spec::augment::v1::AugmentConfig& config, const OfflineAugmentOptions& options,
     const std::function<void(int64_t done, int64_t total)>& progress = nullptr,

@@ -54,7 +54,8 @@ class PlaneWriter {
         gray_(preprocess.order() == Preprocess::GRAY),
         scale_(preprocess.scale()),
         out_(out) {
-    for (int c = 0; c < preprocess.mean_size(); ++c) mean_[static_cast<size_t>(c)] = preprocess.mean(c);
+    for (int c = 0; c < preprocess.mean_size(); ++c)
+      mean_[static_cast<size_t>(c)] = preprocess.mean(c);
     if (preprocess.order() == Preprocess::BGR) source_ = {2, 1, 0};
   }
 
@@ -86,7 +87,8 @@ class PlaneWriter {
 class RowCache {
  public:
   RowCache(const Tensor& image, int64_t width)
-      : pixels_(image.data<uint8_t>().data()), stride_(image.dim(1) * 3),
+      : pixels_(image.data<uint8_t>().data()),
+        stride_(image.dim(1) * 3),
         taps_(MakeTaps(image.dim(1), width)) {
     for (auto& row : rows_) row.resize(static_cast<size_t>(width) * 3);
   }
@@ -199,8 +201,7 @@ std::vector<LabelledBox> BoxesToInput(absl::Span<const LabelledBox> boxes, Image
   std::vector<LabelledBox> result;
   for (LabelledBox labelled : boxes) {
     const Box& box = labelled.box;
-    labelled.box = {scaled(box.x1, sx), scaled(box.y1, sy), scaled(box.x2, sx),
-                    scaled(box.y2, sy)};
+    labelled.box = {scaled(box.x1, sx), scaled(box.y1, sy), scaled(box.x2, sx), scaled(box.y2, sy)};
     result.push_back(labelled);
   }
   ClipBoxes(result, preprocess.width(), preprocess.height());

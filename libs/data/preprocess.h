@@ -23,14 +23,14 @@ absl::Status CheckPreprocess(const model::v1::Preprocess& preprocess);
 /// (x - mean) * scale, planar. GRAY is (0.1140 B + 0.5870 G + 0.2990 R - mean) * scale.
 ///
 /// `image` is u8 RGB [h, w, 3]; `out` has C * H * W elements and is filled. The size may be that of
-/// the input already; then nothing is interpolated. No memory grows with the image. Pure; any thread.
-/// kInvalidArgument for another tensor, a wrong `out`, or what CheckPreprocess refuses.
+/// the input already; then nothing is interpolated. No memory grows with the image. Pure; any
+/// thread. kInvalidArgument for another tensor, a wrong `out`, or what CheckPreprocess refuses.
 absl::Status PreprocessImage(const Tensor& image, const model::v1::Preprocess& preprocess,
                              absl::Span<float> out);
 
 /// Labels of an image in pixels of the network input, as TAO's validation has them: scaled, rounded
-/// half to even, clipped to [0, W - 1] x [0, H - 1]; those not wider and higher than 1e-3 are dropped.
-/// `difficult` is kept. Source: reference ssd 5.4, 5.2.
+/// half to even, clipped to [0, W - 1] x [0, H - 1]; those not wider and higher than 1e-3 are
+/// dropped. `difficult` is kept. Source: reference ssd 5.4, 5.2.
 std::vector<LabelledBox> BoxesToInput(absl::Span<const LabelledBox> boxes, ImageSize image,
                                       const model::v1::Preprocess& preprocess);
 

@@ -64,8 +64,8 @@ Placed DrawPart(cv::Size size, Philox& random) {
   Placed placed;
   placed.part = static_cast<Part>(random.Below(kNames.size()));
   // Of the picture's shorter side; bolts are slim, so that theirs are longer.
-  const double longest = placed.part == Part::kBolt ? random.Uniform(0.3, 0.52)
-                                                    : random.Uniform(0.2, 0.4);
+  const double longest =
+      placed.part == Part::kBolt ? random.Uniform(0.3, 0.52) : random.Uniform(0.2, 0.4);
   const double length = longest * std::min(size.width, size.height);
   placed.sprite = internal::PaintPart(placed.part, length, random.Uniform(0, 2 * kPi), random);
   const int half = placed.sprite.mask.cols / 2;
@@ -130,7 +130,8 @@ KittiObject Describe(const std::vector<Placed>& scene, size_t i, cv::Size size) 
   const Placed& placed = scene[i];
   cv::Mat seen = Cover(placed, size);
   const int inside = std::max(1, cv::countNonZero(seen));
-  for (size_t above = i + 1; above < scene.size(); ++above) seen.setTo(0, Cover(scene[above], size));
+  for (size_t above = i + 1; above < scene.size(); ++above)
+    seen.setTo(0, Cover(scene[above], size));
   const double visible = static_cast<double>(cv::countNonZero(seen)) / inside;
   KittiObject object;
   object.type = kNames[static_cast<size_t>(placed.part)];
@@ -144,8 +145,8 @@ absl::Status CheckOptions(const SampleDataOptions& o) {
   Problems problems;
   if (o.n_train < 0 || o.n_val < 0 || o.n_train + int64_t{o.n_val} < 1 || o.n_train > 999999 ||
       o.n_val > 999999) {
-    problems.Add("n_train", "and n_val are %d and %d; expected 0 to 999999 and one in all", o.n_train,
-                 o.n_val);
+    problems.Add("n_train", "and n_val are %d and %d; expected 0 to 999999 and one in all",
+                 o.n_train, o.n_val);
   }
   for (const auto& [name, side] : {std::pair{"width", o.width}, std::pair{"height", o.height}}) {
     if (side < 64 || side > 4096) problems.Add(name, "is %d; expected 64 to 4096", side);
@@ -165,7 +166,8 @@ PaintedScene PaintScene(uint64_t seed, uint64_t index, int width, int height) {
   const std::vector<Placed> scene = Arrange(fine, random);
   const double towards = random.Uniform(0, 2 * kPi);
   const double distance = random.Uniform(0.01, 0.025) * fine.height;
-  const cv::Point offset(cvRound(std::cos(towards) * distance), cvRound(std::sin(towards) * distance));
+  const cv::Point offset(cvRound(std::cos(towards) * distance),
+                         cvRound(std::sin(towards) * distance));
   const double darkness = random.Uniform(0.25, 0.6);
   for (const Placed& placed : scene) LayDown(placed, offset, darkness, picture);
 
@@ -178,9 +180,9 @@ PaintedScene PaintScene(uint64_t seed, uint64_t index, int width, int height) {
   return painted;
 }
 
-absl::Status GenerateSampleData(
-    const std::string& dir, const SampleDataOptions& options,
-    const std::function<void(int64_t done, int64_t total)>& progress, std::stop_token stop) {
+absl::Status GenerateSampleData(const std::string& dir, const SampleDataOptions& options,
+                                const std::function<void(int64_t done, int64_t total)>& progress,
+                                std::stop_token stop) {
   TY_RETURN_IF_ERROR(CheckOptions(options));
   const std::array<std::pair<std::string, int>, 2> parts = {std::pair{"train", options.n_train},
                                                             std::pair{"val", options.n_val}};
@@ -205,9 +207,9 @@ absl::Status GenerateSampleData(
   const auto write = [&](int64_t i) -> absl::Status {
     if (stop.stop_requested()) return absl::CancelledError("cancelled before the end");
     const bool is_train = i < options.n_train;
-    const PaintedScene scene =
-        PaintScene(options.seed, static_cast<uint64_t>(is_train ? i : i - options.n_train) * 2 + !is_train,
-                   options.width, options.height);
+    const PaintedScene scene = PaintScene(
+        options.seed, static_cast<uint64_t>(is_train ? i : i - options.n_train) * 2 + !is_train,
+        options.width, options.height);
     Philox random(options.seed, 1, static_cast<uint64_t>(i), RandomPurpose::kSampleData);
     const int quality = 82 + static_cast<int>(random.Below(14));
     TY_ASSIGN_OR_RETURN(const std::string jpeg, EncodeJpeg(scene.image, quality));

@@ -31,8 +31,9 @@ struct SampleDataOptions {
 struct PaintedScene {
   /// u8 RGB [height, width, 3].
   Tensor image;
-  /// Boxes of whole parts, hidden portions included, clipped to the picture; `truncated` is the share
-  /// outside of it, `occluded` 0 (at least 85 % of the part can be seen), 1 (at least 60 %) or 2.
+  /// Boxes of whole parts, hidden portions included, clipped to the picture; `truncated` is the
+  /// share outside of it, `occluded` 0 (at least 85 % of the part can be seen), 1 (at least 60 %)
+  /// or 2.
   std::vector<KittiObject> objects;
 };
 
@@ -43,9 +44,9 @@ std::vector<std::string> SampleClasses();
 /// clutter, uneven light and shadows, blurred and noisy. A pure function of seed, index and size.
 PaintedScene PaintScene(uint64_t seed, uint64_t index, int width, int height);
 
-/// Writes `<dir>/train` and `<dir>/val`, each with images/NNNNNN.jpg and labels/NNNNNN.txt (KITTI). The
-/// folders appear whole at the end. kInvalidArgument for options out of range, kAlreadyExists when
-/// train or val are there, kFailedPrecondition when another process writes there, kCancelled.
+/// Writes `<dir>/train` and `<dir>/val`, each with images/NNNNNN.jpg and labels/NNNNNN.txt (KITTI).
+/// The folders appear whole at the end. kInvalidArgument for options out of range, kAlreadyExists
+/// when train or val are there, kFailedPrecondition when another process writes there, kCancelled.
 absl::Status GenerateSampleData(
     const std::string& dir, const SampleDataOptions& options,
     const std::function<void(int64_t done, int64_t total)>& progress = nullptr,

@@ -51,8 +51,8 @@ class FrameSource : public SampleSource {
     TY_ASSIGN_OR_RETURN(RecordReader reader, RecordReader::Open(path, frame.offset));
     const absl::StatusOr<std::string> record = reader.Next();
     if (absl::IsOutOfRange(record.status())) {
-      return absl::DataLossError(absl::StrFormat("'%s' has no record at byte %d any more", path,
-                                                 frame.offset));
+      return absl::DataLossError(
+          absl::StrFormat("'%s' has no record at byte %d any more", path, frame.offset));
     }
     TY_RETURN_IF_ERROR(record);
     TY_ASSIGN_OR_RETURN(const DetectionExample example, DecodeExample(*record));
@@ -173,9 +173,9 @@ class Opener {
         found.insert(manifest.classes.begin(), manifest.classes.end());
       }
     }
-    opened_.notes.push_back(absl::StrCat(
-        "target_class_mapping is empty: each class found is taken as it is: ",
-        absl::StrJoin(found, ", ")));
+    opened_.notes.push_back(
+        absl::StrCat("target_class_mapping is empty: each class found is taken as it is: ",
+                     absl::StrJoin(found, ", ")));
     return ClassMap::Identity(std::vector<std::string>(found.begin(), found.end()));
   }
 
@@ -245,10 +245,9 @@ class Opener {
                             "classes 1 to %d: convert the set again with this mapping",
                             example.id, id, classes_.classes().size()));
       }
-      const Box box{static_cast<float>(example.x1[i] * width),
-                    static_cast<float>(example.y1[i] * height),
-                    static_cast<float>(example.x2[i] * width),
-                    static_cast<float>(example.y2[i] * height)};
+      const Box box{
+          static_cast<float>(example.x1[i] * width), static_cast<float>(example.y1[i] * height),
+          static_cast<float>(example.x2[i] * width), static_cast<float>(example.y2[i] * height)};
       const bool difficult = i < example.occlusion.size() && example.occlusion[i] != 0;
       AddBox(box, static_cast<int>(id), difficult, frame);
     }
@@ -256,7 +255,8 @@ class Opener {
     return absl::OkStatus();
   }
 
-  // TAO's readers go by the index; ours have seen the records themselves. A stale one is worth a word.
+  // TAO's readers go by the index; ours have seen the records themselves. A stale one is worth a
+  // word.
   void CheckIndex(const std::string& path, const std::vector<int64_t>& offsets) {
     const std::string index = JoinPath(DirName(path), absl::StrCat("idx-", BaseName(path)));
     if (!FileExists(index)) return;

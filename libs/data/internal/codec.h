@@ -13,8 +13,8 @@ namespace trainyard::internal {
 /// How much of an image a codec works through.
 enum class Depth { kHeader, kVerify, kDecode };
 
-/// Reads a JPEG or PNG. `kDecode` fills `image`, u8 RGB [h, w, 3]; the others leave it alone. Errors
-/// have no name in front yet.
+/// Reads a JPEG or PNG. `kDecode` fills `image`, u8 RGB [h, w, 3]; the others leave it alone.
+/// Errors have no name in front yet.
 absl::StatusOr<ImageSize> ReadJpeg(absl::string_view bytes, Depth depth, Tensor* image);
 absl::StatusOr<ImageSize> ReadPng(absl::string_view bytes, Depth depth, Tensor* image);
 

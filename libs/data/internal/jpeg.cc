@@ -1,11 +1,13 @@
+// libjpeg's headers need the standard ones before them, and jerror.h needs jpeglib.h.
+// clang-format off
 #include <csetjmp>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 
 #include <jpeglib.h>
-// After jpeglib.h, which it needs.
 #include <jerror.h>
+// clang-format on
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
@@ -67,8 +69,7 @@ class Reader {
   // Chooses the form of the pixels and starts decoding. `eighth` makes a small picture.
   bool Begin(bool eighth) {
     if (setjmp(errors_.jump)) return false;
-    const bool inks =
-        codec_.jpeg_color_space == JCS_CMYK || codec_.jpeg_color_space == JCS_YCCK;
+    const bool inks = codec_.jpeg_color_space == JCS_CMYK || codec_.jpeg_color_space == JCS_YCCK;
     codec_.out_color_space = inks ? JCS_CMYK : JCS_RGB;
     if (eighth) codec_.scale_denom = 8;
     jpeg_start_decompress(&codec_);
@@ -156,8 +157,8 @@ absl::StatusOr<ImageSize> ReadJpeg(absl::string_view bytes, Depth depth, Tensor*
   if (depth == Depth::kHeader) return size;
   if (!reader.Begin(depth == Depth::kVerify)) return reader.Error();
 
-  const size_t row_bytes = size_t{reader.codec().output_width} *
-                           static_cast<size_t>(reader.codec().output_components);
+  const size_t row_bytes =
+      size_t{reader.codec().output_width} * static_cast<size_t>(reader.codec().output_components);
   if (depth == Depth::kVerify) {
     std::vector<uint8_t> row(row_bytes);
     if (!reader.ReadRows(row.data(), 0)) return reader.Error();

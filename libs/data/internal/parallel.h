@@ -9,8 +9,8 @@
 
 namespace trainyard::internal {
 
-/// Calls `work(i)` for every i in [0, n), on up to `threads` threads, and returns when all are done.
-/// The order of the calls is not defined; `work` must not throw.
+/// Calls `work(i)` for every i in [0, n), on up to `threads` threads, and returns when all are
+/// done. The order of the calls is not defined; `work` must not throw.
 inline void ParallelFor(int64_t n, int threads, const std::function<void(int64_t)>& work) {
   std::atomic<int64_t> next{0};
   const auto drain = [&] {

@@ -48,7 +48,8 @@ class Reader {
     return {png_get_image_width(png_, info_), png_get_image_height(png_, info_)};
   }
 
-  // Asks for 8-bit RGB without alpha, whatever the file holds. Returns the bytes of a row, 0: failed.
+  // Asks for 8-bit RGB without alpha, whatever the file holds. Returns the bytes of a row, 0:
+  // failed.
   size_t Begin() {
     if (setjmp(errors_.jump)) return 0;
     png_set_expand(png_);

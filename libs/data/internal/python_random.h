@@ -7,8 +7,8 @@
 
 namespace trainyard::internal {
 
-/// Python's `random.Random(seed)`, as far as TAO's converter uses it: MT19937 seeded by the words of
-/// the seed (Matsumoto and Nishimura's init_by_array), and `shuffle`. Not thread-safe.
+/// Python's `random.Random(seed)`, as far as TAO's converter uses it: MT19937 seeded by the words
+/// of the seed (Matsumoto and Nishimura's init_by_array), and `shuffle`. Not thread-safe.
 class PythonRandom {
  public:
   explicit PythonRandom(uint64_t seed);

@@ -116,7 +116,8 @@ void PaintWasher(Sprite& sprite, cv::Point2d centre, double radius, double angle
   const double hole = random.Uniform(0.56, 0.7);
   const cv::Size inner(cvRound(outer.width * hole), cvRound(outer.height * hole));
   const double degrees = angle * 180 / kPi;
-  const auto ellipse = [&](cv::Mat& target, cv::Size axes, const cv::Scalar& colour, int thickness) {
+  const auto ellipse = [&](cv::Mat& target, cv::Size axes, const cv::Scalar& colour,
+                           int thickness) {
     cv::ellipse(target, ToPoint(centre), axes, degrees, 0, 360, colour, thickness);
   };
   ellipse(sprite.mask, outer, 255, -1);
@@ -148,8 +149,11 @@ void PaintBolt(Sprite& sprite, cv::Point2d centre, double half, double angle, Ph
   const double pitch = std::max(3.0, half * 0.11);
   const double start = neck + (half - neck) * random.Uniform(0.0, 0.35);
   for (double x = start; x < half; x += pitch) {
-    fill(sprite.colour, {{x, -shank_half}, {x + pitch * 0.4, -shank_half},
-                         {x + pitch * 0.65, shank_half}, {x + pitch * 0.25, shank_half}},
+    fill(sprite.colour,
+         {{x, -shank_half},
+          {x + pitch * 0.4, -shank_half},
+          {x + pitch * 0.65, shank_half},
+          {x + pitch * 0.25, shank_half}},
          Scaled(metal, 0.45));
   }
 }
@@ -157,7 +161,8 @@ void PaintBolt(Sprite& sprite, cv::Point2d centre, double half, double angle, Ph
 void PaintDistractor(cv::Mat& tray, Philox& random) {
   const double unit = tray.rows;
   const cv::Point2d place(random.Uniform(0, tray.cols), random.Uniform(0, tray.rows));
-  const cv::Scalar colour(random.Uniform(30, 220), random.Uniform(30, 220), random.Uniform(30, 220));
+  const cv::Scalar colour(random.Uniform(30, 220), random.Uniform(30, 220),
+                          random.Uniform(30, 220));
   const double angle = random.Uniform(0, 2 * kPi);
   switch (random.Below(5)) {
     case 0: {  // A scrap of paper or plastic.
@@ -213,8 +218,8 @@ void AddNoise(cv::Mat& picture, double sigma, Philox& random) {
     uint8_t* const row = picture.ptr<uint8_t>(y);
     for (int i = 0; i < picture.cols * 3; ++i) {
       const uint32_t bits = random();
-      const int sum = static_cast<int>((bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) +
-                                       (bits >> 24));
+      const int sum =
+          static_cast<int>((bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24));
       row[i] = cv::saturate_cast<uint8_t>(row[i] + (sum - 510) * scale);
     }
   }
@@ -228,9 +233,15 @@ Sprite PaintPart(Part part, double length, double angle, Philox& random) {
   Sprite sprite{cv::Mat(side, side, CV_8UC3), cv::Mat::zeros(side, side, CV_8U)};
   const cv::Point2d centre(side / 2, side / 2);
   switch (part) {
-    case Part::kBolt: PaintBolt(sprite, centre, half, angle, random); break;
-    case Part::kNut: PaintNut(sprite, centre, half, angle, random); break;
-    case Part::kWasher: PaintWasher(sprite, centre, half, angle, random); break;
+    case Part::kBolt:
+      PaintBolt(sprite, centre, half, angle, random);
+      break;
+    case Part::kNut:
+      PaintNut(sprite, centre, half, angle, random);
+      break;
+    case Part::kWasher:
+      PaintWasher(sprite, centre, half, angle, random);
+      break;
   }
   Shade(sprite, random);
   return sprite;
@@ -238,7 +249,7 @@ Sprite PaintPart(Part part, double length, double angle, Philox& random) {
 
 cv::Mat PaintTray(cv::Size size, Philox& random) {
   static const std::array<cv::Scalar, 6> kTrays = {
-      cv::Scalar(95, 105, 112), cv::Scalar(64, 84, 110),  cv::Scalar(120, 98, 76),
+      cv::Scalar(95, 105, 112), cv::Scalar(64, 84, 110),   cv::Scalar(120, 98, 76),
       cv::Scalar(70, 96, 78),   cv::Scalar(150, 146, 138), cv::Scalar(48, 50, 54)};
   const cv::Scalar base = Jittered(kTrays[random.Below(kTrays.size())], 20, random);
   cv::Mat tray(size, CV_8UC3, base);
@@ -247,7 +258,8 @@ cv::Mat PaintTray(cv::Size size, Philox& random) {
     const int pitch = std::max(4, cvRound(size.height * random.Uniform(0.06, 0.2)));
     const int thickness = std::max(1, cvRound(size.height * 0.006));
     const int end = upright ? size.width : size.height;
-    for (int at = static_cast<int>(random.Below(static_cast<uint64_t>(pitch))); at < end; at += pitch) {
+    for (int at = static_cast<int>(random.Below(static_cast<uint64_t>(pitch))); at < end;
+         at += pitch) {
       const cv::Point from = upright ? cv::Point(at, 0) : cv::Point(0, at);
       const cv::Point to = upright ? cv::Point(at, size.height) : cv::Point(size.width, at);
       cv::line(tray, from, to, base * random.Uniform(0.8, 1.2), thickness, cv::LINE_AA);
@@ -258,8 +270,8 @@ cv::Mat PaintTray(cv::Size size, Philox& random) {
   for (int i = 0; i < scratches; ++i) {
     const cv::Point2d from(random.Uniform(0, size.width), random.Uniform(0, size.height));
     const cv::Point2d along(random.Uniform(-0.3, 0.3), random.Uniform(-0.3, 0.3));
-    cv::line(tray, ToPoint(from), ToPoint(from + along * size.height), base * random.Uniform(0.7, 1.4),
-             1, cv::LINE_AA);
+    cv::line(tray, ToPoint(from), ToPoint(from + along * size.height),
+             base * random.Uniform(0.7, 1.4), 1, cv::LINE_AA);
   }
   const int distractors = 2 + static_cast<int>(random.Below(6));
   for (int i = 0; i < distractors; ++i) PaintDistractor(tray, random);

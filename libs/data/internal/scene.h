@@ -14,8 +14,8 @@ struct Sprite {
 
 enum class Part { kBolt, kNut, kWasher };
 
-/// Paints a part whose longest side is `length` pixels, turned by `angle` (radians), lit from a random
-/// side, in the middle of a square that it fits into.
+/// Paints a part whose longest side is `length` pixels, turned by `angle` (radians), lit from a
+/// random side, in the middle of a square that it fits into.
 Sprite PaintPart(Part part, double length, double angle, Philox& random);
 
 /// Paints the empty tray, 8-bit RGB: surface, scratches, ribs, and things that are no parts.

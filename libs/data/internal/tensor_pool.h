@@ -11,8 +11,8 @@
 
 namespace trainyard::internal {
 
-/// Hands out tensors whose memory comes back when the last handle is gone, even after the pool itself
-/// is. Their content is whatever was there. Thread-safe.
+/// Hands out tensors whose memory comes back when the last handle is gone, even after the pool
+/// itself is. Their content is whatever was there. Thread-safe.
 class TensorPool : public std::enable_shared_from_this<TensorPool> {
  public:
   /// Keeps at most `max_free` unused buffers.
@@ -28,11 +28,11 @@ class TensorPool : public std::enable_shared_from_this<TensorPool> {
       TY_ASSIGN_OR_RETURN(buffer, Tensor::Create(DType::kUInt8, {bytes}));
     }
     void* const memory = buffer->raw();
-    std::shared_ptr<const void> keeper(
-        new Tensor(*std::move(buffer)), [pool = weak_from_this()](Tensor* returned) {
-          if (const auto alive = pool.lock()) alive->Put(*returned);
-          delete returned;
-        });
+    std::shared_ptr<const void> keeper(new Tensor(*std::move(buffer)),
+                                       [pool = weak_from_this()](Tensor* returned) {
+                                         if (const auto alive = pool.lock()) alive->Put(*returned);
+                                         delete returned;
+                                       });
     return Tensor::View(dtype, shape, memory, std::move(keeper));
   }
 

@@ -30,8 +30,8 @@ absl::Status Workplace::Open() {
   }
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     close(fd);
-    return absl::FailedPreconditionError(absl::StrCat(
-        "another process writes to '", path_, "'; wait for it or choose another output"));
+    return absl::FailedPreconditionError(absl::StrCat("another process writes to '", path_,
+                                                      "'; wait for it or choose another output"));
   }
   fd_ = fd;
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(path_));

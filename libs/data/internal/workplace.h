@@ -6,9 +6,10 @@
 
 namespace trainyard::internal {
 
-/// A hidden folder in which the files of an output come into being, to be renamed when all are there
-/// (decisions.md B18). Locked, so that two works for one target do not mix, and removed at the end
-/// with all that is still in it; what a killed process left is cleared by the next. Not thread-safe.
+/// A hidden folder in which the files of an output come into being, to be renamed when all are
+/// there (decisions.md B18). Locked, so that two works for one target do not mix, and removed at
+/// the end with all that is still in it; what a killed process left is cleared by the next. Not
+/// thread-safe.
 class Workplace {
  public:
   /// For the output `target`: `.tmp-<base name>` beside it.
@@ -17,7 +18,8 @@ class Workplace {
   Workplace(const Workplace&) = delete;
   Workplace& operator=(const Workplace&) = delete;
 
-  /// Makes it, and the folder that it lies in. kFailedPrecondition when another process works there.
+  /// Makes it, and the folder that it lies in. kFailedPrecondition when another process works
+  /// there.
   absl::Status Open();
 
   std::string In(const std::string& name) const;

@@ -76,11 +76,16 @@ class Cursor {
     field.wire = static_cast<uint32_t>(tag & 7);
     uint64_t length = 0;
     switch (field.wire) {
-      case kVarint: return ok_ = Varint(field.varint);
-      case kBytes: return ok_ = Varint(length) && Take(length, field.bytes);
-      case kFixed32: return ok_ = Take(4, field.bytes);
-      case kFixed64: return ok_ = Take(8, field.bytes);
-      default: return ok_ = false;
+      case kVarint:
+        return ok_ = Varint(field.varint);
+      case kBytes:
+        return ok_ = Varint(length) && Take(length, field.bytes);
+      case kFixed32:
+        return ok_ = Take(4, field.bytes);
+      case kFixed64:
+        return ok_ = Take(8, field.bytes);
+      default:
+        return ok_ = false;
     }
   }
 
@@ -201,7 +206,8 @@ absl::StatusOr<Features> ReadFeatures(absl::string_view bytes) {
   return features;
 }
 
-// Copies the feature `name` into a list. One without values may have lost its kind; it is empty then.
+// Copies the feature `name` into a list. One without values may have lost its kind; it is empty
+// then.
 template <typename List>
 absl::Status Fetch(const Features& features, absl::string_view name, bool required, List& out) {
   const auto it = features.find(name);
@@ -259,9 +265,9 @@ absl::Status CheckLists(const DetectionExample& example) {
   for (size_t i = 0; i < kNeeded; ++i) {
     const FloatList& list = example.*kFloatFeatures[i].list;
     if (list.size() != example.class_ids.size()) {
-      return absl::DataLossError(
-          absl::StrFormat("feature '%s' has %d values, '%s' has %d", kFloatFeatures[i].name,
-                          list.size(), kFloatFeatures[0].name, example.class_ids.size()));
+      return absl::DataLossError(absl::StrFormat("feature '%s' has %d values, '%s' has %d",
+                                                 kFloatFeatures[i].name, list.size(),
+                                                 kFloatFeatures[0].name, example.class_ids.size()));
     }
     for (const float value : list) {
       if (!std::isfinite(value)) {
@@ -302,8 +308,8 @@ absl::StatusOr<DetectionExample> DecodeExample(absl::string_view bytes) {
   TY_RETURN_IF_ERROR(FetchOne<Int64List>(features, "frame/width", example.width));
   TY_RETURN_IF_ERROR(Fetch(features, "target/occlusion", false, example.occlusion));
   for (size_t i = 0; i < std::size(kFloatFeatures); ++i) {
-    TY_RETURN_IF_ERROR(Fetch(features, kFloatFeatures[i].name, i < kNeeded,
-                             example.*kFloatFeatures[i].list));
+    TY_RETURN_IF_ERROR(
+        Fetch(features, kFloatFeatures[i].name, i < kNeeded, example.*kFloatFeatures[i].list));
   }
   TY_RETURN_IF_ERROR(CheckLists(example));
   if (example.width < 1 || example.height < 1) {

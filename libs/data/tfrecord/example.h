@@ -9,8 +9,8 @@
 
 namespace trainyard {
 
-/// One image and its objects as TAO's converter stores them in a tf.train.Example (its form with the
-/// encoded image inside). The lists have one element an object, or are empty.
+/// One image and its objects as TAO's converter stores them in a tf.train.Example (its form with
+/// the encoded image inside). The lists have one element an object, or are empty.
 struct DetectionExample {
   /// `<image folder>/<frame>` without extension.
   std::string id;

@@ -16,11 +16,12 @@ constexpr int64_t kMaxManifestBytes = int64_t{64} << 20;
 constexpr int kVersion = 1;
 
 std::string CountsJson(const std::map<std::string, int64_t>& counts) {
-  return absl::StrCat("{", absl::StrJoin(counts, ", ",
-                                         [](std::string* out, const auto& entry) {
-                                           absl::StrAppend(out, JsonQuote(entry.first), ": ",
-                                                           entry.second);
-                                         }),
+  return absl::StrCat("{",
+                      absl::StrJoin(counts, ", ",
+                                    [](std::string* out, const auto& entry) {
+                                      absl::StrAppend(out, JsonQuote(entry.first), ": ",
+                                                      entry.second);
+                                    }),
                       "}");
 }
 
@@ -102,16 +103,14 @@ std::string ManifestToJson(const Manifest& manifest) {
       absl::StrJoin(manifest.options, ", ", [](std::string* out, const auto& entry) {
         absl::StrAppend(out, JsonQuote(entry.first), ": ", JsonQuote(entry.second));
       });
-  const std::string classes =
-      absl::StrJoin(manifest.classes, ", ", [](std::string* out, const std::string& name) {
-        absl::StrAppend(out, JsonQuote(name));
-      });
+  const std::string classes = absl::StrJoin(
+      manifest.classes, ", ",
+      [](std::string* out, const std::string& name) { absl::StrAppend(out, JsonQuote(name)); });
   return absl::StrCat("{\n  \"version\": ", kVersion, ",\n  \"classes\": [", classes,
                       "],\n  \"unmapped\": ", CountsJson(manifest.unmapped),
                       ",\n  \"refused_images\": ", manifest.refused_images,
-                      ",\n  \"refused_lines\": ", manifest.refused_lines,
-                      ",\n  \"options\": {", options,
-                      "},\n  \"folds\": ", Lines(manifest.folds, FoldJson),
+                      ",\n  \"refused_lines\": ", manifest.refused_lines, ",\n  \"options\": {",
+                      options, "},\n  \"folds\": ", Lines(manifest.folds, FoldJson),
                       ",\n  \"shards\": ", Lines(manifest.shards, ShardJson), "\n}\n");
 }
 
@@ -120,8 +119,8 @@ absl::StatusOr<Manifest> ReadManifest(const std::string& path) {
   Struct root;
   const auto parsed = google::protobuf::util::JsonStringToMessage(text, &root);
   if (!parsed.ok()) {
-    return absl::DataLossError(absl::StrCat("manifest '", path, "' is no JSON object: ",
-                                            std::string(parsed.message())));
+    return absl::DataLossError(
+        absl::StrCat("manifest '", path, "' is no JSON object: ", std::string(parsed.message())));
   }
   if (GetInt(root, "version") != kVersion) {
     return absl::DataLossError(absl::StrCat("manifest '", path, "' has version ",

@@ -9,8 +9,8 @@
 
 namespace trainyard {
 
-/// What `<prefix>_manifest.json` says of a converted set. It holds no time, host or absolute path, so
-/// that the same conversion gives the same bytes.
+/// What `<prefix>_manifest.json` says of a converted set. It holds no time, host or absolute path,
+/// so that the same conversion gives the same bytes.
 struct Manifest {
   struct Shard {
     /// Name without folder.

@@ -63,8 +63,7 @@ std::optional<ShardName> ParseShardName(absl::string_view path) {
 }
 
 std::string FormatShardName(const ShardName& name) {
-  std::string path =
-      absl::StrFormat("%s-fold-%03d-of-%03d", name.prefix, name.fold, name.folds);
+  std::string path = absl::StrFormat("%s-fold-%03d-of-%03d", name.prefix, name.fold, name.folds);
   if (name.shards > 0) {
     absl::StrAppendFormat(&path, "-shard-%05d-of-%05d", name.shard, name.shards);
   }
