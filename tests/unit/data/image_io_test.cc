@@ -1,0 +1,198 @@
+#include "libs/data/image_io.h"
+
+#include <png.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/data_pictures.h"
+#include "tests/support/status_matchers.h"
+
+namespace trainyard {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::IsOkAndHolds;
+using testing::PixelAt;
+using testing::PlainPicture;
+using testing::Rgb;
+using testing::StatusIs;
+
+// Every pixel another colour.
+Tensor Gradient(int64_t width, int64_t height) {
+  Tensor picture = PlainPicture(width, height, {0, 0, 0});
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      testing::PaintBox(picture, {float(x), float(y), float(x + 1), float(y + 1)},
+                        {uint8_t(x * 5), uint8_t(y * 7), uint8_t(x + y)});
+    }
+  }
+  return picture;
+}
+
+// A PNG of any kind, made by libpng's own high-level interface.
+std::string PngOf(int width, int height, int depth, int type, std::vector<uint8_t> data,
+                  bool interlaced = false, std::vector<png_color> palette = {}) {
+  std::string out;
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
+  png_infop info = png_create_info_struct(png);
+  png_set_write_fn(
+      png, &out,
+      [](png_structp p, png_bytep bytes, size_t n) {
+        static_cast<std::string*>(png_get_io_ptr(p))->append(reinterpret_cast<char*>(bytes), n);
+      },
+      nullptr);
+  png_set_IHDR(png, info, width, height, depth, type,
+               interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+               PNG_FILTER_TYPE_DEFAULT);
+  if (!palette.empty()) png_set_PLTE(png, info, palette.data(), int(palette.size()));
+  std::vector<png_bytep> rows;
+  for (int y = 0; y < height; ++y) rows.push_back(data.data() + y * data.size() / height);
+  png_set_rows(png, info, rows.data());
+  png_write_png(png, info, PNG_TRANSFORM_IDENTITY, nullptr);
+  png_destroy_write_struct(&png, &info);
+  return out;
+}
+
+Rgb FirstPixel(const std::string& bytes) {
+  const auto image = DecodeImage(bytes, "x");
+  EXPECT_TRUE(image.ok()) << image.status();
+  return image.ok() ? PixelAt(*image, 0, 0) : Rgb{};
+}
+
+TEST(DecodeImageTest, GivesBackEveryPixelOfAPng) {
+  const Tensor picture = Gradient(13, 7);
+  const auto decoded = DecodeImage(EncodePng(picture).value(), "x");
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(decoded->shape(), (Shape{7, 13, 3}));
+  EXPECT_EQ(memcmp(decoded->raw(), picture.raw(), 7 * 13 * 3), 0);
+}
+
+TEST(DecodeImageTest, ComesCloseToAJpeg) {
+  const Tensor picture = PlainPicture(33, 17, {200, 90, 30});
+  const auto decoded = DecodeImage(EncodeJpeg(picture, 95).value(), "x");
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(decoded->shape(), (Shape{17, 33, 3}));
+  const Rgb seen = PixelAt(*decoded, 20, 9);
+  for (size_t c = 0; c < 3; ++c) EXPECT_NEAR(seen[c], (Rgb{200, 90, 30}[c]), 3);
+}
+
+TEST(DecodeImageTest, MakesGreyPicturesRgb) {
+  Tensor grey = Tensor::Zeros(DType::kUInt8, {5, 6, 1});
+  for (uint8_t& v : grey.data<uint8_t>()) v = 77;
+  EXPECT_EQ(FirstPixel(EncodePng(grey).value()), (Rgb{77, 77, 77}));
+  EXPECT_EQ(FirstPixel(EncodeJpeg(grey).value()), (Rgb{77, 77, 77}));
+}
+
+TEST(DecodeImageTest, ScalesSixteenBitsToEight) {
+  // 0x8080 of 65535 is 128.5 / 257 = 128.
+  EXPECT_EQ(FirstPixel(PngOf(1, 1, 16, PNG_COLOR_TYPE_RGB, {0xFF, 0xFF, 0x80, 0x80, 0x00, 0x00})),
+            (Rgb{255, 128, 0}));
+  EXPECT_EQ(FirstPixel(PngOf(1, 1, 16, PNG_COLOR_TYPE_GRAY, {0x40, 0x40})), (Rgb{64, 64, 64}));
+}
+
+TEST(DecodeImageTest, DropsAlphaWithoutBlending) {
+  EXPECT_EQ(FirstPixel(PngOf(1, 1, 8, PNG_COLOR_TYPE_RGB_ALPHA, {10, 20, 30, 0})),
+            (Rgb{10, 20, 30}));
+  EXPECT_EQ(FirstPixel(PngOf(1, 1, 8, PNG_COLOR_TYPE_GRAY_ALPHA, {90, 3})), (Rgb{90, 90, 90}));
+}
+
+TEST(DecodeImageTest, LooksPalettesUp) {
+  EXPECT_EQ(FirstPixel(
+                PngOf(2, 1, 8, PNG_COLOR_TYPE_PALETTE, {1, 0}, false, {{1, 2, 3}, {200, 100, 50}})),
+            (Rgb{200, 100, 50}));
+  // Two bits a pixel: 0b11'00'00'00 is white in grey.
+  EXPECT_EQ(FirstPixel(PngOf(4, 1, 2, PNG_COLOR_TYPE_GRAY, {0xC0})), (Rgb{255, 255, 255}));
+}
+
+TEST(DecodeImageTest, ReadsInterlacedPngs) {
+  const Tensor picture = Gradient(16, 16);
+  const auto pixels = picture.data<uint8_t>();
+  const std::string png =
+      PngOf(16, 16, 8, PNG_COLOR_TYPE_RGB, {pixels.begin(), pixels.end()}, true);
+  const auto decoded = DecodeImage(png, "x");
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(memcmp(decoded->raw(), picture.raw(), pixels.size()), 0);
+  EXPECT_THAT(VerifyImage(png, "x"), IsOkAndHolds(ImageSize{16, 16}));
+}
+
+TEST(DecodeImageTest, SaysThatAnEmptyFileIsEmpty) {
+  EXPECT_THAT(DecodeImage("", "images/7.jpg"),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       AllOf(HasSubstr("images/7.jpg: "), HasSubstr("empty (0 bytes)"))));
+}
+
+TEST(DecodeImageTest, RefusesOtherFormats) {
+  EXPECT_THAT(DecodeImage("GIF89a", "7.jpg"),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("neither a JPEG nor a PNG")));
+}
+
+// Every cut of the file must be seen by both readers, and crash neither.
+class CutImageTest : public ::testing::TestWithParam<bool> {};
+
+TEST_P(CutImageTest, IsRefused) {
+  const Tensor picture = Gradient(40, 40);
+  const std::string whole = GetParam() ? EncodePng(picture).value() : EncodeJpeg(picture).value();
+  ASSERT_TRUE(VerifyImage(whole, "x").ok());
+  // The last bytes are JPEG's end marker and PNG's last checksum.
+  for (size_t length = 1; length + 4 < whole.size(); length += 7) {
+    const std::string cut = whole.substr(0, length);
+    EXPECT_THAT(DecodeImage(cut, "x"), StatusIs(absl::StatusCode::kDataLoss)) << length;
+    EXPECT_THAT(VerifyImage(cut, "x"), StatusIs(absl::StatusCode::kDataLoss)) << length;
+  }
+}
+
+TEST_P(CutImageTest, NeverCrashesWhenBytesAreChanged) {
+  const Tensor picture = Gradient(40, 40);
+  const std::string whole = GetParam() ? EncodePng(picture).value() : EncodeJpeg(picture).value();
+  for (size_t at = 0; at < whole.size(); ++at) {
+    std::string changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ 0x5A);
+    const bool decodes = DecodeImage(changed, "x").ok();
+    const bool verifies = VerifyImage(changed, "x").ok();
+    EXPECT_EQ(decodes, verifies) << at;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, CutImageTest, ::testing::Bool());
+
+TEST(DecodeImageTest, RefusesHugeSizesBeforeAllocating) {
+  std::string jpeg = EncodeJpeg(PlainPicture(8, 8, {1, 2, 3})).value();
+  // SOF0: FF C0, length, precision, height, width.
+  const size_t sof = jpeg.find("\xFF\xC0");
+  ASSERT_NE(sof, std::string::npos);
+  for (size_t i = 5; i < 9; ++i) jpeg[sof + i] = static_cast<char>(0xF0);
+  EXPECT_THAT(DecodeImage(jpeg, "big.jpg"),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("61680 x 61680")));
+  EXPECT_THAT(ReadImageSize(jpeg, "big.jpg"), StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+TEST(ReadImageSizeTest, NeedsTheHeaderAlone) {
+  const Tensor picture = PlainPicture(31, 9, {1, 2, 3});
+  EXPECT_THAT(ReadImageSize(EncodePng(picture)->substr(0, 60), "x"),
+              IsOkAndHolds(ImageSize{31, 9}));
+  const std::string jpeg = EncodeJpeg(picture).value();
+  EXPECT_THAT(ReadImageSize(jpeg.substr(0, jpeg.find("\xFF\xDA") + 16), "x"),
+              IsOkAndHolds(ImageSize{31, 9}));
+}
+
+TEST(EncodeImageTest, RefusesWhatIsNoPicture) {
+  EXPECT_THAT(EncodePng(Tensor::Zeros(DType::kFloat32, {4, 4, 3})),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("f32 [4, 4, 3]")));
+  EXPECT_THAT(EncodeJpeg(Tensor::Zeros(DType::kUInt8, {4, 4, 2})),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(EncodeJpeg(PlainPicture(2, 2, {}), 101),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("quality is 101")));
+}
+
+TEST(HasImageExtensionTest, LooksAtTheEndInAnyCase) {
+  for (const char* name : {"a.jpg", "b.JPEG", "c.Png", "x.y.jpg"})
+    EXPECT_TRUE(HasImageExtension(name));
+  for (const char* name : {"a.bmp", "jpg", "a.jpg.txt", ""}) EXPECT_FALSE(HasImageExtension(name));
+}
+
+}  // namespace
+}  // namespace trainyard

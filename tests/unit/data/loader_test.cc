@@ -1,0 +1,284 @@
+#include "libs/data/loader.h"
+
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <set>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/data_pictures.h"
+#include "tests/support/status_matchers.h"
+
+namespace trainyard {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using testing::FakeSource;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::PlainSamples;
+using ::testing::SizeIs;
+using testing::StatusIs;
+
+std::shared_ptr<const SampleSource> Source(int n, int64_t broken = -1) {
+  return std::make_shared<FakeSource>(PlainSamples(n), broken);
+}
+
+LoaderOptions Options(int batch_size, int threads = 1) {
+  LoaderOptions options{
+      .batch_size = batch_size, .threads = threads, .queue_batches = 3, .end_epoch = 1};
+  options.preprocess.set_width(16);
+  options.preprocess.set_height(12);
+  options.preprocess.set_order(model::v1::Preprocess::RGB);
+  options.preprocess.set_scale(1);
+  for (int c = 0; c < 3; ++c) options.preprocess.add_mean(0);
+  return options;
+}
+
+std::vector<Batch> All(std::shared_ptr<const SampleSource> source, LoaderOptions options) {
+  auto loader = BatchLoader::Create(std::move(source), std::move(options));
+  EXPECT_TRUE(loader.ok()) << loader.status();
+  std::vector<Batch> batches;
+  while (loader.ok()) {
+    auto batch = (*loader)->Next();
+    if (!batch.ok()) {
+      EXPECT_THAT(batch, StatusIs(absl::StatusCode::kOutOfRange));
+      break;
+    }
+    batches.push_back(*std::move(batch));
+  }
+  return batches;
+}
+
+std::vector<int64_t> IndicesOf(const std::vector<Batch>& batches) {
+  std::vector<int64_t> indices;
+  for (const Batch& b : batches) indices.insert(indices.end(), b.indices.begin(), b.indices.end());
+  return indices;
+}
+
+bool SameTensor(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && memcmp(a.raw(), b.raw(), a.size_bytes()) == 0;
+}
+
+TEST(EpochOrderTest, IsAPermutationThatDependsOnSeedAndEpoch) {
+  const std::vector<int64_t> order = EpochOrder(42, 0, 100);
+  EXPECT_EQ(std::set<int64_t>(order.begin(), order.end()).size(), 100u);
+  EXPECT_EQ(EpochOrder(42, 0, 100), order);
+  EXPECT_NE(EpochOrder(42, 1, 100), order);
+  EXPECT_NE(EpochOrder(43, 0, 100), order);
+  EXPECT_THAT(EpochOrder(42, 0, 1), ElementsAre(0));
+}
+
+TEST(EpochOrderTest, PutsEverySampleEverywhereEquallyOften) {
+  constexpr int kEpochs = 3000;
+  int counts[4][4] = {};
+  for (int epoch = 0; epoch < kEpochs; ++epoch) {
+    const std::vector<int64_t> order = EpochOrder(1, epoch, 4);
+    for (size_t i = 0; i < 4; ++i) ++counts[i][order[i]];
+  }
+  // Five deviations: 5 * sqrt(3000 * 3/16) = 118.
+  for (const auto& row : counts) {
+    for (const int count : row) EXPECT_NEAR(count, kEpochs / 4, 118);
+  }
+}
+
+TEST(BatchLoaderTest, GivesEachSampleOnceAnEpochInItsOrder) {
+  const std::vector<Batch> batches = All(Source(10), Options(4));
+  ASSERT_THAT(batches, SizeIs(3));
+  EXPECT_EQ(IndicesOf(batches), EpochOrder(42, 0, 10));
+  EXPECT_EQ(batches[0].images.shape(), (Shape{4, 3, 12, 16}));
+  EXPECT_EQ(batches[2].images.shape(), (Shape{2, 3, 12, 16}));
+  EXPECT_FALSE(batches[1].last_of_epoch);
+  EXPECT_TRUE(batches[2].last_of_epoch);
+  EXPECT_EQ(batches[2].step, 2);
+}
+
+TEST(BatchLoaderTest, HoldsThePictureAndBoxesOfEachSample) {
+  LoaderOptions options = Options(5);
+  options.shuffle = false;
+  const std::vector<Batch> batches = All(Source(5), options);
+  ASSERT_THAT(batches, SizeIs(1));
+  const auto values = batches[0].images.data<float>();
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(batches[0].ids[i], "images/" + std::to_string(i));
+    for (size_t c = 0; c < 3; ++c) {
+      EXPECT_EQ(values[(i * 3 + c) * 12 * 16 + 7], static_cast<float>((c + 1) * i));
+    }
+    // (4, 5, 20, 25) of 40 x 30 in 16 x 12: factor 0.4.
+    ASSERT_THAT(batches[0].boxes[i], SizeIs(1));
+    EXPECT_EQ(batches[0].boxes[i][0].box, (Box{2, 2, 8, 10}));
+    EXPECT_EQ(batches[0].boxes[i][0].class_id, static_cast<int>(1 + i % 3));
+  }
+}
+
+TEST(BatchLoaderTest, StacksTheTargets) {
+  LoaderOptions options = Options(4);
+  options.shuffle = false;
+  options.encode_targets =
+      [](absl::Span<const LabelledBox> boxes) -> absl::StatusOr<std::vector<Tensor>> {
+    const int32_t id = boxes[0].class_id;
+    return std::vector<Tensor>{Tensor::Of<int32_t>({2}, {id, -id}),
+                               Tensor::Of<float>({1, 1}, {boxes[0].box.x2})};
+  };
+  const std::vector<Batch> batches = All(Source(6), options);
+  ASSERT_THAT(batches, SizeIs(2));
+  ASSERT_THAT(batches[0].targets, SizeIs(2));
+  EXPECT_EQ(batches[0].targets[0].shape(), (Shape{4, 2}));
+  EXPECT_THAT(batches[0].targets[0].data<int32_t>(), ElementsAre(1, -1, 2, -2, 3, -3, 1, -1));
+  EXPECT_EQ(batches[1].targets[1].shape(), (Shape{2, 1, 1}));
+  EXPECT_THAT(batches[1].targets[1].data<float>(), ElementsAre(8, 8));
+}
+
+TEST(BatchLoaderTest, DoesNotDependOnTheNumberOfThreads) {
+  LoaderOptions options = Options(7, 1);
+  options.augmentation = AugmentationOptions{};
+  options.end_epoch = 3;
+  const std::vector<Batch> one = All(Source(30), options);
+  options.threads = 5;
+  const std::vector<Batch> five = All(Source(30), options);
+  ASSERT_EQ(one.size(), five.size());
+  ASSERT_THAT(one, SizeIs(15));
+  for (size_t i = 0; i < one.size(); ++i) {
+    EXPECT_EQ(one[i].indices, five[i].indices);
+    EXPECT_EQ(one[i].epoch, five[i].epoch);
+    EXPECT_TRUE(SameTensor(one[i].images, five[i].images)) << i;
+  }
+}
+
+TEST(BatchLoaderTest, GoesOnFromAnyStepAsIfItHadComeThere) {
+  LoaderOptions options = Options(4, 2);
+  options.augmentation = AugmentationOptions{};
+  options.end_epoch = 3;
+  const std::vector<Batch> whole = All(Source(10), options);
+  options.first_epoch = 1;
+  options.first_step = 2;
+  const std::vector<Batch> rest = All(Source(10), options);
+  ASSERT_THAT(whole, SizeIs(9));
+  ASSERT_THAT(rest, SizeIs(4));
+  for (size_t i = 0; i < rest.size(); ++i) {
+    EXPECT_EQ(rest[i].indices, whole[i + 5].indices);
+    EXPECT_EQ(rest[i].step, whole[i + 5].step);
+    EXPECT_TRUE(SameTensor(rest[i].images, whole[i + 5].images)) << i;
+  }
+}
+
+TEST(BatchLoaderTest, TwoRanksSeeTheGlobalBatchesOfOne) {
+  LoaderOptions options = Options(4);
+  const std::vector<Batch> one = All(Source(11), options);
+  options.batch_size = 2;
+  options.world_size = 2;
+  std::vector<std::vector<Batch>> ranks;
+  for (options.rank = 0; options.rank < 2; ++options.rank)
+    ranks.push_back(All(Source(11), options));
+  ASSERT_THAT(one, SizeIs(3));
+  for (size_t step = 0; step < 3; ++step) {
+    std::vector<int64_t> joined;
+    for (size_t i = 0; i < one[step].indices.size(); ++i) {
+      joined.push_back(ranks[i % 2].at(step).indices.at(i / 2));
+    }
+    EXPECT_EQ(joined, one[step].indices);
+  }
+}
+
+TEST(BatchLoaderTest, ARankMayGetNothingUnlessTheTailWraps) {
+  LoaderOptions options = Options(1);
+  options.world_size = 2;
+  options.rank = 1;
+  std::vector<Batch> batches = All(Source(3), options);
+  ASSERT_THAT(batches, SizeIs(2));
+  EXPECT_THAT(batches[1].indices, IsEmpty());
+  EXPECT_EQ(batches[1].images.shape(), (Shape{0, 3, 12, 16}));
+  options.wrap_tail = true;
+  batches = All(Source(3), options);
+  ASSERT_THAT(batches, SizeIs(2));
+  EXPECT_THAT(batches[1].indices, ElementsAre(EpochOrder(42, 0, 3)[0]));
+}
+
+TEST(BatchLoaderTest, AnErrorComesWithItsSampleWhenItsBatchIsDue) {
+  LoaderOptions options = Options(2, 3);
+  options.shuffle = false;
+  const auto loader = BatchLoader::Create(Source(10, 5), options);
+  ASSERT_TRUE(loader.ok());
+  EXPECT_TRUE((*loader)->Next().ok());
+  EXPECT_TRUE((*loader)->Next().ok());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT((*loader)->Next(),
+                StatusIs(absl::StatusCode::kDataLoss,
+                         AllOf(HasSubstr("sample 'images/5'"), HasSubstr("is damaged"))));
+  }
+}
+
+TEST(BatchLoaderTest, CarriesErrorsOfTheEncoder) {
+  LoaderOptions options = Options(2);
+  options.encode_targets =
+      [](absl::Span<const LabelledBox>) -> absl::StatusOr<std::vector<Tensor>> {
+    return absl::InternalError("no anchors");
+  };
+  const auto loader = BatchLoader::Create(Source(4), options);
+  EXPECT_THAT((*loader)->Next(), StatusIs(absl::StatusCode::kInternal, HasSubstr("no anchors")));
+}
+
+TEST(BatchLoaderTest, StopsInTheMiddleAndKeepsWhatWasGiven) {
+  LoaderOptions options = Options(4, 4);
+  options.end_epoch = -1;
+  absl::StatusOr<Batch> batch = absl::InternalError("");
+  {
+    const auto loader = BatchLoader::Create(Source(50), options);
+    batch = (*loader)->Next();
+  }
+  ASSERT_TRUE(batch.ok());
+  EXPECT_EQ(batch->images.data<float>()[0], static_cast<float>(batch->indices[0]));
+}
+
+TEST(BatchLoaderTest, UsesTheMemoryOfBatchesAgain) {
+  LoaderOptions options = Options(4, 2);
+  options.end_epoch = 50;
+  const auto loader = BatchLoader::Create(Source(16), options);
+  std::set<const void*> places;
+  for (int i = 0; i < 200; ++i) {
+    const auto batch = (*loader)->Next();
+    ASSERT_TRUE(batch.ok());
+    places.insert(batch->images.raw());
+  }
+  EXPECT_LE(places.size(), 8u);
+}
+
+// A source that counts how many of its samples were asked for.
+class CountingSource : public FakeSource {
+ public:
+  using FakeSource::FakeSource;
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    ++asked;
+    return FakeSource::Get(index);
+  }
+  mutable std::atomic<int> asked{0};
+};
+
+TEST(BatchLoaderTest, NeverRunsFurtherAheadThanItsQueue) {
+  const auto source = std::make_shared<CountingSource>(PlainSamples(40));
+  LoaderOptions options = Options(2, 3);  // Three batches at most.
+  options.end_epoch = -1;
+  const auto loader = BatchLoader::Create(source, options);
+  for (int taken = 1; taken <= 30; ++taken) {
+    ASSERT_TRUE((*loader)->Next().ok());
+    EXPECT_LE(source->asked, (taken + 3) * 2);
+  }
+}
+
+TEST(BatchLoaderTest, NamesAllBadOptions) {
+  LoaderOptions options = Options(0, 0);
+  options.rank = 3;
+  EXPECT_THAT(BatchLoader::Create(Source(0), options),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("samples is 0"), HasSubstr("batch_size is 0"),
+                             HasSubstr("threads is 0"), HasSubstr("rank is 3"))));
+  options = Options(4);
+  options.first_step = 3;
+  EXPECT_THAT(BatchLoader::Create(Source(10), options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("first_step is 3")));
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,262 @@
+#include "libs/data/offline_augment.h"
+
+#include <cmath>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/files.h"
+#include "tests/support/data_pictures.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+
+namespace trainyard {
+namespace {
+
+using spec::augment::v1::AugmentConfig;
+using testing::BoxAround;
+using testing::ContentOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::KittiLine;
+using testing::PaintBox;
+using testing::PixelAt;
+using testing::PlainPicture;
+using testing::Rgb;
+using ::testing::SizeIs;
+using testing::StatusIs;
+using testing::TemporaryFolder;
+using testing::WriteKittiFrame;
+
+constexpr Rgb kBlue = {20, 20, 230};
+constexpr Rgb kWhite = {250, 250, 250};
+
+AugmentConfig Config() {
+  AugmentConfig config;
+  config.mutable_dataset_config()->set_image_path("images");
+  config.mutable_dataset_config()->set_label_path("labels");
+  return config;
+}
+
+KittiObject ObjectAt(const Box& box) {
+  return ParseKittiLabels(KittiLine("nut", box), "", "").objects.at(0);
+}
+
+// A white picture of 100 x 60 with one painted object.
+AugmentedSample Process(const AugmentConfig& config, const Box& box) {
+  Tensor picture = PlainPicture(100, 60, kWhite);
+  PaintBox(picture, box, kBlue);
+  auto sample = AugmentSample(config, picture, {ObjectAt(box)});
+  EXPECT_TRUE(sample.ok()) << sample.status();
+  return sample.ok() ? *std::move(sample) : AugmentedSample{};
+}
+
+void ExpectNear(const Box& seen, const Box& expected, float slack) {
+  EXPECT_NEAR(seen.x1, expected.x1, slack);
+  EXPECT_NEAR(seen.y1, expected.y1, slack);
+  EXPECT_NEAR(seen.x2, expected.x2, slack);
+  EXPECT_NEAR(seen.y2, expected.y2, slack);
+}
+
+TEST(AugmentSampleTest, NeutralSettingsChangeNothing) {
+  const AugmentedSample sample = Process(Config(), {10, 20, 40, 50});
+  EXPECT_EQ(sample.image.shape(), (Shape{60, 100, 3}));
+  EXPECT_EQ(BoxAround(sample.image, kBlue, 0), (Box{10, 20, 40, 50}));
+  EXPECT_EQ(sample.objects.at(0).box, (Box{10, 20, 40, 50}));
+}
+
+TEST(AugmentSampleTest, TurnsCounterClockwiseAboutTheCentre) {
+  AugmentConfig config = Config();
+  config.mutable_spatial_config()->mutable_rotation_config()->set_angle(90);
+  // Centre (50, 30); a quarter turn to the left takes (dx, dy) to (dy, -dx).
+  const AugmentedSample sample = Process(config, {60, 30, 70, 50});
+  ExpectNear(sample.objects.at(0).box, {50, 10, 70, 20}, 1e-3f);
+  ExpectNear(BoxAround(sample.image, kBlue), {50, 10, 70, 20}, 1);
+  config.mutable_spatial_config()->mutable_rotation_config()->set_angle(float(M_PI / 2));
+  config.mutable_spatial_config()->mutable_rotation_config()->set_units("radians");
+  ExpectNear(Process(config, {60, 30, 70, 50}).objects.at(0).box, {50, 10, 70, 20}, 1e-3f);
+}
+
+TEST(AugmentSampleTest, MirrorsOverEitherAxis) {
+  AugmentConfig config = Config();
+  config.mutable_spatial_config()->mutable_flip_config()->set_flip_horizontal(true);
+  AugmentedSample sample = Process(config, {10, 20, 40, 50});
+  EXPECT_EQ(sample.objects.at(0).box, (Box{60, 20, 90, 50}));
+  EXPECT_EQ(BoxAround(sample.image, kBlue), (Box{60, 20, 90, 50}));
+  config.mutable_spatial_config()->mutable_flip_config()->set_flip_vertical(true);
+  sample = Process(config, {10, 20, 40, 50});
+  EXPECT_EQ(sample.objects.at(0).box, (Box{60, 10, 90, 40}));
+  EXPECT_EQ(BoxAround(sample.image, kBlue), (Box{60, 10, 90, 40}));
+}
+
+TEST(AugmentSampleTest, ShearsAboutTheCentreAndShifts) {
+  AugmentConfig config = Config();
+  config.mutable_spatial_config()->mutable_shear_config()->set_shear_ratio_x(0.5);
+  // x' = x + (y - 30) / 2: the upper edge y = 20 moves by -5, the lower one y = 40 by +5.
+  AugmentedSample sample = Process(config, {30, 20, 60, 40});
+  ExpectNear(sample.objects.at(0).box, {25, 20, 65, 40}, 1e-3f);
+  ExpectNear(BoxAround(sample.image, kBlue), {25, 20, 65, 40}, 1);
+  config.mutable_spatial_config()->mutable_translation_config()->set_translate_x(10);
+  config.mutable_spatial_config()->mutable_translation_config()->set_translate_y(-5);
+  ExpectNear(Process(config, {30, 20, 60, 40}).objects.at(0).box, {35, 15, 75, 35}, 1e-3f);
+}
+
+TEST(AugmentSampleTest, TurnsBeforeItMirrors) {
+  AugmentConfig config = Config();
+  config.mutable_spatial_config()->mutable_rotation_config()->set_angle(90);
+  config.mutable_spatial_config()->mutable_flip_config()->set_flip_horizontal(true);
+  // Turned: (50, 10, 70, 20); mirrored over x = 50: (30, 10, 50, 20).
+  ExpectNear(Process(config, {60, 30, 70, 50}).objects.at(0).box, {30, 10, 50, 20}, 1e-3f);
+}
+
+TEST(AugmentSampleTest, ResizesAtTheEnd) {
+  AugmentConfig config = Config();
+  config.mutable_spatial_config()->mutable_translation_config()->set_translate_x(10);
+  config.set_output_image_width(200);
+  config.set_output_image_height(30);
+  const AugmentedSample sample = Process(config, {10, 20, 40, 50});
+  EXPECT_EQ(sample.image.shape(), (Shape{30, 200, 3}));
+  ExpectNear(sample.objects.at(0).box, {40, 10, 100, 25}, 1e-3f);
+  ExpectNear(BoxAround(sample.image, kBlue), {40, 10, 100, 25}, 1);
+}
+
+TEST(AugmentSampleTest, BoxesFollowThePixelsOfAnySmallTurn) {
+  AugmentConfig config = Config();
+  for (const float angle : {-30.0f, -7.5f, 12.0f, 45.0f}) {
+    config.mutable_spatial_config()->mutable_rotation_config()->set_angle(angle);
+    const AugmentedSample sample = Process(config, {40, 22, 60, 38});
+    ExpectNear(sample.objects.at(0).box, BoxAround(sample.image, kBlue), 1.5f);
+  }
+}
+
+TEST(AugmentSampleTest, ClipsBoxesAndDropsThoseThatLeave) {
+  AugmentConfig config = Config();
+  config.mutable_spatial_config()->mutable_translation_config()->set_translate_x(50);
+  AugmentedSample sample = Process(config, {30, 20, 60, 40});
+  EXPECT_EQ(sample.objects.at(0).box, (Box{80, 20, 100, 40}));
+  EXPECT_EQ(PixelAt(sample.image, 10, 10), (Rgb{0, 0, 0}));  // Nothing was there.
+  sample = Process(config, {55, 20, 90, 40});
+  EXPECT_THAT(sample.objects, IsEmpty());
+  EXPECT_EQ(sample.vanished, 1);
+}
+
+TEST(AugmentSampleTest, ContrastTurnsAroundItsCentreAndBrightnessIsAdded) {
+  AugmentConfig config = Config();
+  config.mutable_color_config()->mutable_contrast_config()->set_contrast(0.5);
+  config.mutable_color_config()->mutable_contrast_config()->set_center(100);
+  config.mutable_color_config()->mutable_brightness_config()->set_offset(-10);
+  const auto sample = AugmentSample(config, PlainPicture(4, 4, {100, 60, 240}), {});
+  ASSERT_TRUE(sample.ok());
+  // 100 + 1.5 * (x - 100) - 10: 90, 30, 300 -> 255.
+  EXPECT_EQ(PixelAt(sample->image, 1, 1), (Rgb{90, 30, 255}));
+}
+
+TEST(AugmentSampleTest, SaturationZeroIsGreyOfTheSameBrightness) {
+  AugmentConfig config = Config();
+  config.mutable_color_config()->mutable_hue_saturation_config()->set_saturation_shift(0);
+  const auto sample = AugmentSample(config, PlainPicture(4, 4, {200, 100, 50}), {});
+  ASSERT_TRUE(sample.ok());
+  // 0.299 * 200 + 0.587 * 100 + 0.114 * 50 = 124.2.
+  for (const uint8_t value : PixelAt(sample->image, 1, 1)) EXPECT_NEAR(value, 124, 1);
+}
+
+TEST(AugmentSampleTest, AHueTurnKeepsBrightnessAndAFullOneKeepsAll) {
+  AugmentConfig config = Config();
+  auto* hue = config.mutable_color_config()->mutable_hue_saturation_config();
+  hue->set_hue_rotation_angle(360);
+  EXPECT_EQ(PixelAt(AugmentSample(config, PlainPicture(2, 2, {200, 100, 50}), {})->image, 0, 0),
+            (Rgb{200, 100, 50}));
+  hue->set_hue_rotation_angle(60);
+  const Rgb turned =
+      PixelAt(AugmentSample(config, PlainPicture(2, 2, {140, 120, 100}), {})->image, 0, 0);
+  EXPECT_NE(turned, (Rgb{140, 120, 100}));
+  EXPECT_NEAR(0.299 * turned[0] + 0.587 * turned[1] + 0.114 * turned[2],
+              0.299 * 140 + 0.587 * 120 + 0.114 * 100, 1);
+}
+
+TEST(AugmentSampleTest, BlursAndMakesOneChannel) {
+  AugmentConfig config = Config();
+  config.mutable_blur_config()->set_size(5);
+  config.mutable_blur_config()->set_std(2);
+  config.set_output_image_channel(1);
+  Tensor picture = PlainPicture(20, 20, {0, 0, 0});
+  PaintBox(picture, {10, 0, 20, 20}, {255, 255, 255});
+  const auto sample = AugmentSample(config, picture, {});
+  ASSERT_TRUE(sample.ok());
+  EXPECT_EQ(sample->image.shape(), (Shape{20, 20, 1}));
+  const auto row = sample->image.data<uint8_t>().subspan(10 * 20, 20);
+  EXPECT_EQ(row[2], 0);
+  EXPECT_GT(row[9], 40);
+  EXPECT_LT(row[10], 215);
+  EXPECT_EQ(row[17], 255);
+}
+
+TEST(AugmentSampleTest, RefusesWhatTheSpecCannotMean) {
+  AugmentConfig config = Config();
+  config.mutable_blur_config()->set_size(4);
+  EXPECT_THAT(AugmentSample(config, PlainPicture(4, 4, {}), {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("size")));
+}
+
+class AugmentKittiTest : public ::testing::Test {
+ protected:
+  AugmentKittiTest() {
+    for (int i = 0; i < 12; ++i) {
+      WriteKittiFrame(
+          folder_.path(), std::to_string(i), PlainPicture(40, 20, {9, 9, 9}),
+          "Nut 0.50 1 0.25 4 5 20 15 1 2 3 4 5 6 7\n" + KittiLine("bolt", {0, 0, 3, 3}));
+    }
+    config_.mutable_spatial_config()->mutable_translation_config()->set_translate_x(-4);
+    options_ = {.root = folder_.path(), .output = folder_ / "out/set"};
+  }
+  TemporaryFolder folder_;
+  AugmentConfig config_ = Config();
+  OfflineAugmentOptions options_;
+};
+
+TEST_F(AugmentKittiTest, WritesEveryImageWithItsLabels) {
+  folder_.Write("images/x.jpg", EncodeJpeg(PlainPicture(8, 8, {1, 2, 3})).value());
+  folder_.Write("labels/x.txt", "");
+  const auto report = AugmentKitti(config_, options_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->images, 13);
+  EXPECT_EQ(report->boxes, 12);
+  EXPECT_EQ(report->vanished, 12);  // The bolts.
+  EXPECT_THAT(*ListFolder(folder_ / "out/set"), ElementsAre("images", "labels", "ledger.jsonl"));
+  EXPECT_THAT(*ListFolder(folder_ / "out"), ElementsAre("set"));
+  EXPECT_EQ(ContentOf(folder_ / "out/set/labels/7.txt"),
+            "Nut 0.50 1 0.25 0.00 5.00 16.00 15.00 1.00 2.00 3.00 4.00 5.00 6.00 7.00\n");
+  EXPECT_TRUE(FileExists(folder_ / "out/set/images/x.jpg"));
+  EXPECT_EQ(ContentOf(folder_ / "out/set/labels/x.txt"), "");
+}
+
+TEST_F(AugmentKittiTest, GivesTheSameOnSeveralThreadsAndAgain) {
+  ASSERT_TRUE(AugmentKitti(config_, options_).ok());
+  const std::string first = ContentOf(folder_ / "out/set/images/3.png");
+  folder_.Write("out/set/images/stale.png", "x");
+  options_.threads = 4;
+  ASSERT_TRUE(AugmentKitti(config_, options_).ok());
+  EXPECT_EQ(ContentOf(folder_ / "out/set/images/3.png"), first);
+  EXPECT_FALSE(FileExists(folder_ / "out/set/images/stale.png"));
+}
+
+TEST_F(AugmentKittiTest, ACancelLeavesNothing) {
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_THAT(AugmentKitti(config_, options_, nullptr, stop.get_token()),
+              StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_FALSE(FolderExists(folder_ / "out/set"));
+}
+
+TEST_F(AugmentKittiTest, ListsBadLabels) {
+  folder_.Write("labels/2.txt", KittiLine("a", {5, 5, 5, 9}) + KittiLine("a", {5, 5, 9, 9}));
+  auto report = AugmentKitti(config_, options_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->ledger.entries, SizeIs(1));
+  EXPECT_THAT(ContentOf(folder_ / "out/set/ledger.jsonl"), HasSubstr("labels/2.txt:1"));
+  options_.strict = true;
+  EXPECT_THAT(AugmentKitti(config_, options_), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,220 @@
+#include "libs/data/sources.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/records.h"
+#include "libs/data/tfrecord/example.h"
+#include "libs/data/tfrecord/manifest.h"
+#include "tests/support/data_pictures.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+
+namespace trainyard {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::KittiLine;
+using ::testing::Pair;
+using testing::PixelAt;
+using testing::PlainPicture;
+using testing::Rgb;
+using ::testing::SizeIs;
+using testing::StatusIs;
+using testing::TemporaryFolder;
+using ::testing::UnorderedElementsAre;
+using testing::WriteKittiFrame;
+
+class OpenSourcesTest : public ::testing::Test {
+ protected:
+  DataSource Folder() const {
+    return {.image_dir = folder_ / "images", .label_dir = folder_ / "labels"};
+  }
+  DataSource Shards(const std::string& path) const { return {.tfrecords = folder_ / path}; }
+
+  void Frame(const std::string& name, const std::string& labels, Rgb colour = {1, 2, 3}) {
+    WriteKittiFrame(folder_.path(), name, PlainPicture(40, 20, colour), labels);
+  }
+
+  DetectionExample Record(const std::string& id, std::vector<float> classes) const {
+    const std::vector<float> quarter(classes.size(), 0.25f), half(classes.size(), 0.5f);
+    return {.id = id,
+            .height = 20,
+            .width = 40,
+            .encoded = EncodePng(PlainPicture(40, 20, {9, 8, 7})).value(),
+            .class_ids = classes,
+            .occlusion = std::vector<int64_t>(classes.size(), 1),
+            .x1 = quarter,
+            .y1 = quarter,
+            .x2 = half,
+            .y2 = half};
+  }
+  void WriteShard(const std::string& name, const std::vector<DetectionExample>& examples) const {
+    std::string bytes;
+    for (const DetectionExample& e : examples) bytes += FrameRecord(EncodeExample(e));
+    folder_.Write(name, bytes);
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(OpenSourcesTest, ReadsKittiFoldersWithTheMapping) {
+  Frame("b", KittiLine("Van", {1, 2, 11, 12}) + KittiLine("DontCare", {0, 0, 3, 3}));
+  Frame("a", KittiLine("person", {4, 4, 8, 9}, 2), {50, 60, 70});
+  const auto opened =
+      OpenSources({Folder()}, {.class_mapping = {{"van", "Car"}, {"person", "Pedestrian"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->classes, ElementsAre("car", "pedestrian"));
+  EXPECT_THAT(opened->class_counts, UnorderedElementsAre(Pair("car", 1), Pair("pedestrian", 1)));
+  EXPECT_THAT(opened->unmapped_counts, UnorderedElementsAre(Pair("dontcare", 1)));
+  ASSERT_EQ(opened->source->size(), 2);
+  EXPECT_EQ(opened->source->Id(0), "images/a");
+  const auto sample = opened->source->Get(0);
+  ASSERT_TRUE(sample.ok()) << sample.status();
+  EXPECT_EQ(sample->image.shape(), (Shape{20, 40, 3}));
+  EXPECT_EQ(PixelAt(sample->image, 3, 3), (Rgb{50, 60, 70}));
+  ASSERT_THAT(sample->boxes, SizeIs(1));
+  EXPECT_EQ(sample->boxes[0].class_id, 2);
+  EXPECT_TRUE(sample->boxes[0].difficult);
+  EXPECT_EQ(sample->boxes[0].box, (Box{4, 4, 8, 9}));
+  EXPECT_THAT(*opened->source->Labels(1), SizeIs(1));
+}
+
+TEST_F(OpenSourcesTest, WithoutAMappingEachClassStaysAsItIs) {
+  Frame("a", KittiLine("WBC", {1, 2, 11, 12}) + KittiLine("rbc", {0, 0, 3, 3}));
+  const auto opened = OpenSources({Folder()}, {});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->classes, ElementsAre("rbc", "wbc"));
+  EXPECT_THAT(opened->notes, ElementsAre(HasSubstr("rbc, wbc")));
+}
+
+TEST_F(OpenSourcesTest, MayLeaveDifficultBoxesOut) {
+  Frame("a", KittiLine("x", {1, 2, 11, 12}, 1) + KittiLine("x", {0, 0, 3, 3}));
+  const auto opened = OpenSources({Folder()}, {.include_difficult = false});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(*opened->source->Labels(0), SizeIs(1));
+  EXPECT_EQ(opened->class_counts.at("x"), 1);
+}
+
+TEST_F(OpenSourcesTest, LeavesBadLinesOutUnlessThereAreTooMany) {
+  std::string labels;
+  for (int i = 0; i < 9; ++i) labels += KittiLine("x", {0, 0, 3, 3});
+  Frame("a", labels + KittiLine("x", {5, 5, 5, 9}));
+  const auto opened = OpenSources({Folder()}, {});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->ledger.entries, SizeIs(1));
+  EXPECT_THAT(OpenSources({Folder()}, {.strict = true}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("labels/a.txt:10"), HasSubstr("with strict"))));
+  Frame("a", "nonsense\n");
+  EXPECT_THAT(OpenSources({Folder()}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("labels/a.txt:1")));
+}
+
+TEST_F(OpenSourcesTest, SaysWhenAnImageWentBadLater) {
+  Frame("a", KittiLine("x", {0, 0, 3, 3}));
+  const auto opened = OpenSources({Folder()}, {});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  folder_.Write("images/a.png", "");
+  EXPECT_THAT(opened->source->Get(0),
+              StatusIs(absl::StatusCode::kDataLoss, AllOf(HasSubstr("a.png"), HasSubstr("empty"))));
+}
+
+TEST_F(OpenSourcesTest, ReadsRecordsInPixelsOfTheImage) {
+  WriteShard("s-fold-000-of-001", {Record("images/1", {2}), Record("images/2", {1, 2})});
+  const auto opened = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}, {"b", "b"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->class_counts, UnorderedElementsAre(Pair("a", 1), Pair("b", 2)));
+  ASSERT_EQ(opened->source->size(), 2);
+  const auto sample = opened->source->Get(1);
+  ASSERT_TRUE(sample.ok()) << sample.status();
+  EXPECT_EQ(sample->id, "images/2");
+  EXPECT_EQ(PixelAt(sample->image, 0, 0), (Rgb{9, 8, 7}));
+  ASSERT_THAT(sample->boxes, SizeIs(2));
+  EXPECT_EQ(sample->boxes[0].box, (Box{10, 5, 20, 10}));
+  EXPECT_TRUE(sample->boxes[0].difficult);
+}
+
+TEST_F(OpenSourcesTest, JoinsSourcesInTheirOrder) {
+  Frame("a", KittiLine("a", {0, 0, 3, 3}));
+  WriteShard("s-fold-000-of-001", {Record("images/1", {1})});
+  const auto opened = OpenSources({Shards("s"), Folder()}, {.class_mapping = {{"a", "a"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  ASSERT_EQ(opened->source->size(), 2);
+  EXPECT_EQ(opened->source->Id(0), "images/1");
+  EXPECT_EQ(opened->source->Id(1), "images/a");
+  EXPECT_EQ(opened->class_counts.at("a"), 2);
+}
+
+TEST_F(OpenSourcesTest, RefusesClassNumbersBeyondTheMapping) {
+  WriteShard("s-fold-000-of-001", {Record("images/1", {1}), Record("images/2", {3})});
+  EXPECT_THAT(OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}, {"b", "b"}}}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("record 2"), HasSubstr("'images/2' holds class number 3"),
+                             HasSubstr("classes 1 to 2"))));
+}
+
+TEST_F(OpenSourcesTest, TheManifestMustNameTheSameClasses) {
+  WriteShard("s-fold-001-of-002", {Record("images/1", {1})});
+  Manifest manifest;
+  manifest.classes = {"bolt", "nut"};
+  folder_.Write("s_manifest.json", ManifestToJson(manifest));
+  EXPECT_THAT(OpenSources({Shards("s-fold-001*")}, {.class_mapping = {{"a", "a"}, {"b", "b"}}}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("classes [bolt, nut]; target_class_mapping has [a, b]")));
+  const auto opened = OpenSources({Shards("s-fold-001*")}, {});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->classes, ElementsAre("bolt", "nut"));
+}
+
+TEST_F(OpenSourcesTest, WithoutMappingAndManifestTheClassesAreNotKnown) {
+  WriteShard("s-fold-001-of-002", {Record("images/1", {1})});
+  EXPECT_THAT(OpenSources({Shards("s")}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no manifest lies beside")));
+}
+
+TEST_F(OpenSourcesTest, SeesDamagedAndCutShards) {
+  WriteShard("s-fold-000-of-001", {Record("images/1", {1}), Record("images/2", {1})});
+  const SourceOptions options{.class_mapping = {{"a", "a"}}};
+  std::string bytes = testing::ContentOf(folder_ / "s-fold-000-of-001");
+  folder_.Write("s-fold-000-of-001", bytes.substr(0, bytes.size() - 3));
+  EXPECT_THAT(OpenSources({Shards("s")}, options),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("in the middle of record 2")));
+  bytes[40] = static_cast<char>(bytes[40] ^ 1);
+  folder_.Write("s-fold-000-of-001", bytes);
+  EXPECT_THAT(OpenSources({Shards("s")}, options),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("CRC")));
+}
+
+TEST_F(OpenSourcesTest, MentionsAStaleIndex) {
+  WriteShard("s-fold-000-of-001", {Record("images/1", {1})});
+  folder_.Write("idx-s-fold-000-of-001", "0 999\n999 5\n");
+  const auto opened = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->notes, ::testing::Contains(HasSubstr("lists 2 records, the shard holds 1")));
+}
+
+TEST_F(OpenSourcesTest, SaysWhatIsWrongWithAllSources) {
+  EXPECT_THAT(OpenSources({}, {}), StatusIs(absl::StatusCode::kInvalidArgument));
+  const DataSource half{.image_dir = "/images"};
+  DataSource both = Folder();
+  both.tfrecords = "x";
+  EXPECT_THAT(OpenSources({half, both, Shards("none")}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("data source 1"), HasSubstr("data source 2"),
+                             HasSubstr("data source 3"))));
+}
+
+TEST_F(OpenSourcesTest, AnImageWithoutMappedObjectsStays) {
+  Frame("a", "");
+  Frame("b", KittiLine("x", {0, 0, 3, 3}));
+  const auto opened = OpenSources({Folder()}, {});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(opened->source->size(), 2);
+  EXPECT_THAT(*opened->source->Labels(0), IsEmpty());
+}
+
+}  // namespace
+}  // namespace trainyard
