@@ -41,7 +41,8 @@ void CheckMap(const SsdHead::Map& map, const std::string& place, Problems& probl
   const std::pair<const char*, double> finite[] = {{".offset_y", map.offset_y()},
                                                    {".offset_x", map.offset_x()}};
   for (const auto& [field, value] : finite) {
-    if (!std::isfinite(value)) problems.Add(place + field, "is %g; expected a finite number", value);
+    if (!std::isfinite(value))
+      problems.Add(place + field, "is %g; expected a finite number", value);
   }
 }
 
@@ -148,9 +149,8 @@ int64_t AnchorCount(const SsdHead& head) {
 absl::StatusOr<std::array<double, 4>> VariancesOf(const SsdHead& head) {
   const auto& variances = head.variances();
   if (variances.size() != 4 || !std::all_of(variances.begin(), variances.end(), PositiveFinite)) {
-    return absl::InvalidArgumentError(absl::StrCat("ssd.variances is [",
-                                                   absl::StrJoin(variances, ", "),
-                                                   "]; expected four positive numbers"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "ssd.variances is [", absl::StrJoin(variances, ", "), "]; expected four positive numbers"));
   }
   return std::array<double, 4>{variances[0], variances[1], variances[2], variances[3]};
 }

@@ -102,15 +102,15 @@ Verdict Judge(Matching matching, Objects& objects, const Box& box, double thresh
 }
 
 // NumPy's linspace(0, last, count)[i]; the same rounding decides whether a recall reaches a point.
-double SamplePoint(int i, int count) {
-  return i == count - 1 ? 1.0 : i * (1.0 / (count - 1));
-}
+double SamplePoint(int i, int count) { return i == count - 1 ? 1.0 : i * (1.0 / (count - 1)); }
 
-// Mean over `count` recall points of the best precision there or beyond; 0 where recall never comes.
+// Mean over `count` recall points of the best precision there or beyond; 0 where recall never
+// comes.
 double SampledAp(const PrCurve& curve, int count) {
   double sum = 0;
   for (int i = 0; i < count; ++i) {
-    const auto at = std::lower_bound(curve.recall.begin(), curve.recall.end(), SamplePoint(i, count));
+    const auto at =
+        std::lower_bound(curve.recall.begin(), curve.recall.end(), SamplePoint(i, count));
     if (at != curve.recall.end()) sum += curve.envelope[at - curve.recall.begin()];
   }
   return sum / count;
@@ -241,10 +241,9 @@ ClassResult AveragePrecision::ComputeClass(size_t index) const {
   const PerClass& own = per_class_[index];
   std::vector<const JudgedDetection*> order;
   for (const JudgedDetection& one : own.judged) order.push_back(&one);
-  std::stable_sort(order.begin(), order.end(), [](const JudgedDetection* a,
-                                                  const JudgedDetection* b) {
-    return a->score > b->score;
-  });
+  std::stable_sort(
+      order.begin(), order.end(),
+      [](const JudgedDetection* a, const JudgedDetection* b) { return a->score > b->score; });
 
   ClassResult result{.name = classes_[index], .objects = own.objects};
   result.curve = CurveOf(order, thresholds_.size() - 1, own.objects);
@@ -262,8 +261,8 @@ ClassResult AveragePrecision::ComputeClass(size_t index) const {
       if (t == 0) result.ap50 = ap;
     }
   } else {
-    result.ap = plan_.ap_mode == ApMode::kSample ? SampledAp(result.curve, 11)
-                                                 : IntegratedAp(result.curve);
+    result.ap =
+        plan_.ap_mode == ApMode::kSample ? SampledAp(result.curve, 11) : IntegratedAp(result.curve);
     result.ap50 = result.ap;
   }
   return result;

@@ -11,8 +11,8 @@
 
 namespace trainyard {
 
-/// Precision over recall of one class at one IoU threshold, one point for each detection that counts,
-/// by descending score. `envelope[i]` is the best precision at recall[i] or more.
+/// Precision over recall of one class at one IoU threshold, one point for each detection that
+/// counts, by descending score. `envelope[i]` is the best precision at recall[i] or more.
 struct PrCurve {
   std::vector<double> recall, precision, envelope, score;
 };
@@ -20,8 +20,8 @@ struct PrCurve {
 /// How one class was found.
 struct ClassResult {
   std::string name;
-  /// Average precision: at the plan's IoU threshold; in kCoco the mean over .50, .55, ..., .95. NaN when
-  /// the class has no object and the matching leaves such classes out (kVoc, kCoco).
+  /// Average precision: at the plan's IoU threshold; in kCoco the mean over .50, .55, ..., .95. NaN
+  /// when the class has no object and the matching leaves such classes out (kVoc, kCoco).
   double ap = 0;
   /// kCoco: average precision at IoU .50; otherwise the same as `ap` of the plan's threshold.
   double ap50 = 0;
@@ -30,14 +30,15 @@ struct ClassResult {
   PrCurve curve;
 };
 
-/// How all classes were found. The mean is over all classes in kTao (a class without objects counts 0),
-/// over classes with objects otherwise; 0 when there are none.
+/// How all classes were found. The mean is over all classes in kTao (a class without objects counts
+/// 0), over classes with objects otherwise; 0 when there are none.
 struct ApResult {
   std::vector<ClassResult> classes;
   double mean_ap = 0;
   double mean_ap50 = 0;
 
-  /// `mAP` (primary), `AP` per class; in kCoco also `mAP50` and `AP50`. Classes with NaN are left out.
+  /// `mAP` (primary), `AP` per class; in kCoco also `mAP50` and `AP50`. Classes with NaN are left
+  /// out.
   std::vector<v1::Metric> Metrics(Matching matching) const;
 };
 
@@ -52,15 +53,15 @@ struct JudgedDetection {
 ///
 /// All three matchings take an image's detections by descending score (in the order given among
 /// equals) and compare with the objects of the same class only:
-/// * kTao: the object with the largest IoU among those not taken yet; IoU at or above the threshold takes
-///   it. Taking a difficult object drops the detection; else it is a true positive; a detection that
-///   takes nothing is a false positive. So a duplicate may find the second-best object.
-/// * kVoc: the object with the largest IoU of all; at or above the threshold a difficult object drops the
-///   detection, a free one is taken, one already taken makes a false positive. Boxes are continuous: no
-///   +1 pixel.
-/// * kCoco: pycocotools with area range "all" and at most 100 detections a class and image; `difficult`
-///   is iscrowd (overlap measured against the detection's area, taken any number of times, dropped).
-///   Ten thresholds and 101 recall points; the plan's `ap_mode` is not used.
+/// * kTao: the object with the largest IoU among those not taken yet; IoU at or above the threshold
+///   takes it. Taking a difficult object drops the detection; else it is a true positive; a
+///   detection that takes nothing is a false positive. So a duplicate may find the second best.
+/// * kVoc: the object with the largest IoU of all; at or above the threshold a difficult object
+///   drops the detection, a free one is taken, one already taken makes a false positive. Boxes are
+///   continuous: no +1 pixel.
+/// * kCoco: pycocotools with area range "all" and at most 100 detections a class and image;
+///   `difficult` is iscrowd (overlap measured against the detection's area, taken any number of
+///   times, dropped). Ten thresholds and 101 recall points; the plan's `ap_mode` is not used.
 class AveragePrecision {
  public:
   /// Class i + 1 is `classes[i]`.

@@ -10,9 +10,9 @@
 
 namespace trainyard {
 
-/// Turns raw outputs of a batch into detections per image: softmax, anchor decoding, NMS. Boxes are in
-/// units of the network input's width and height, i.e. normalised to [0, 1] but not clipped. Needs
-/// the record alone, so that an engine needs no spec. Thread-safe.
+/// Turns raw outputs of a batch into detections per image: softmax, anchor decoding, NMS. Boxes are
+/// in units of the network input's width and height, i.e. normalised to [0, 1] but not clipped.
+/// Needs the record alone, so that an engine needs no spec. Thread-safe.
 class Decoder {
  public:
   virtual ~Decoder() = default;

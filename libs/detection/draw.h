@@ -23,13 +23,13 @@ Rgb ColorOf(int class_id);
 /// read on it. `image` is u8 RGB [h, w, 3], changed in place; kInvalidArgument otherwise.
 absl::Status DrawBox(Tensor& image, const Box& box, Rgb color, absl::string_view tag);
 
-/// Draws every detection, the best last so that it lies on top, tagged "<class>: <score, 2 decimals>".
-/// `classes[i]` names class i + 1; a class beyond the list is named by its number.
+/// Draws every detection, the best last so that it lies on top, tagged "<class>: <score, 2
+/// decimals>". `classes[i]` names class i + 1; a class beyond the list is named by its number.
 absl::Status DrawDetections(Tensor& image, absl::Span<const Detection> detections,
                             absl::Span<const std::string> classes);
 
-/// Draws labelled objects: thin white outlines on black, tagged with the class; difficult ones end in
-/// "*".
+/// Draws labelled objects: thin white outlines on black, tagged with the class; difficult ones end
+/// in "*".
 absl::Status DrawObjects(Tensor& image, absl::Span<const LabelledBox> objects,
                          absl::Span<const std::string> classes);
 

@@ -25,8 +25,6 @@ absl::string_view NameOf(Matching matching) {
   return "unknown";
 }
 
-absl::string_view NameOf(ApMode mode) {
-  return mode == ApMode::kSample ? "SAMPLE" : "INTEGRATE";
-}
+absl::string_view NameOf(ApMode mode) { return mode == ApMode::kSample ? "SAMPLE" : "INTEGRATE"; }
 
 }  // namespace trainyard

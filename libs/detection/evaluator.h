@@ -29,8 +29,8 @@ using ProgressFunction = std::function<void(int64_t done, int64_t total)>;
 struct RawBatch {
   /// In the order of the decoder's output_names().
   absl::Span<const Tensor> outputs;
-  /// Per image, the objects in pixels of the network input (scaled, rounded, clipped, thin ones left out:
-  /// the boxes that are matched in kTao).
+  /// Per image, the objects in pixels of the network input (scaled, rounded, clipped, thin ones
+  /// left out: the boxes that are matched in kTao).
   absl::Span<const std::vector<LabelledBox>> objects;
 };
 
@@ -55,8 +55,8 @@ struct EvaluationOptions {
   std::function<absl::Status(const RawBatch&)> raw_outputs;
   /// Called for every image, in order.
   std::function<absl::Status(const JudgedImage&)> judged;
-  /// Called for an image that cannot be read. Set: the image is left out (decisions.md A22). Not set:
-  /// the evaluation fails.
+  /// Called for an image that cannot be read. Set: the image is left out (decisions.md A22). Not
+  /// set: the evaluation fails.
   std::function<void(const absl::Status&)> skipped;
 };
 
@@ -76,18 +76,18 @@ struct EvaluationResult {
 };
 
 /// Judges a network on labelled images. Boxes are compared in pixels of the network input for kTao
-/// (detections rounded half to even and clipped to [0, W] x [0, H], objects as RawBatch tells), and in
-/// pixels of the original image, as they are, for kVoc and kCoco.
+/// (detections rounded half to even and clipped to [0, W] x [0, H], objects as RawBatch tells), and
+/// in pixels of the original image, as they are, for kVoc and kCoco.
 ///
 /// Images are read and preprocessed by `loader_threads` threads, at most a few batches ahead, while
 /// the runner works; batches and results do not depend on the number of threads. `runner` is used
 /// from the calling thread only.
 ///
-/// Fails with kCancelled on request; kInvalidArgument when the record has no preprocessing, the plan
-/// breaks its ranges, or the runner lacks an output that the decoder needs; kFailedPrecondition when
-/// there is no image to judge; otherwise as the source, the runner, the decoder or a callback do.
-absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner,
-                                          const model::v1::ModelRecord& record,
+/// Fails with kCancelled on request; kInvalidArgument when the record has no preprocessing, the
+/// plan breaks its ranges, or the runner lacks an output that the decoder needs;
+/// kFailedPrecondition when there is no image to judge; otherwise as the source, the runner, the
+/// decoder or a callback do.
+absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner, const model::v1::ModelRecord& record,
                                           const Decoder& decoder, const SampleSource& source,
                                           const EvaluationPlan& plan,
                                           const EvaluationOptions& options);
@@ -111,22 +111,23 @@ struct InferenceResult {
   std::vector<v1::Metric> Metrics() const;
 };
 
-/// Finds objects in image files. For each it writes `<labels_dir>/<base>.txt` (one line a detection,
-/// LabelLine; empty when nothing was found) and `<annotated_dir>/<base><ext>` at the original size, in
-/// the original's format. Two images with one base name are kInvalidArgument, before anything is
-/// written. Otherwise fails as Evaluate does.
+/// Finds objects in image files. For each it writes `<labels_dir>/<base>.txt` (one line a
+/// detection, LabelLine; empty when nothing was found) and `<annotated_dir>/<base><ext>` at the
+/// original size, in the original's format. Two images with one base name are kInvalidArgument,
+/// before anything is written. Otherwise fails as Evaluate does.
 absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const model::v1::ModelRecord& record,
                                       const Decoder& decoder,
                                       absl::Span<const std::string> image_paths,
                                       const InferenceOptions& options);
 
-/// The images of a folder (.jpg .jpeg .png in any case, sorted by name, not below it), or the one image
-/// itself. kNotFound when there is nothing there, kFailedPrecondition when the folder has no images,
-/// kInvalidArgument for a file with another extension.
+/// The images of a folder (.jpg .jpeg .png in any case, sorted by name, not below it), or the one
+/// image itself. kNotFound when there is nothing there, kFailedPrecondition when the folder has no
+/// images, kInvalidArgument for a file with another extension.
 absl::StatusOr<std::vector<std::string>> ListImages(const std::string& path);
 
 /// TAO's line of a label file, without the line break:
-/// `<class> 0 0 0 <x1> <y1> <x2> <y2> 0 0 0 0 0 0 0 <score>`, numbers in their shortest float32 form.
+/// `<class> 0 0 0 <x1> <y1> <x2> <y2> 0 0 0 0 0 0 0 <score>`, numbers in their shortest float32
+/// form.
 std::string LabelLine(absl::string_view class_name, const Detection& detection);
 
 }  // namespace trainyard

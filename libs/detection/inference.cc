@@ -42,8 +42,8 @@ absl::Status Check(const ModelRecord& record, absl::Span<const std::string> imag
     const std::string name = options.labels_dir.empty() ? BaseName(path) : Stem(path);
     const auto [owner, fresh] = owners.emplace(name, path);
     if (!fresh) {
-      problems.Add(path, "has the same name as %s; both would be written to '%s'",
-                   owner->second, name);
+      problems.Add(path, "has the same name as %s; both would be written to '%s'", owner->second,
+                   name);
     }
   }
   return problems.ToStatus();
@@ -69,8 +69,8 @@ absl::StatusOr<Sample> ReadImage(const std::string& path) {
   return Sample{.id = path, .image = std::move(image)};
 }
 
-absl::Status WriteLabels(const std::string& folder, const Sample& sample,
-                         const ModelRecord& record, absl::Span<const Detection> detections) {
+absl::Status WriteLabels(const std::string& folder, const Sample& sample, const ModelRecord& record,
+                         absl::Span<const Detection> detections) {
   std::string text;
   for (const Detection& one : detections) {
     absl::StrAppend(&text, LabelLine(ClassName(record, one.class_id), one), "\n");
@@ -102,8 +102,7 @@ absl::Status WriteFound(InputBatch& batch, std::vector<std::vector<Detection>> f
       TY_RETURN_IF_ERROR(WriteLabels(options.labels_dir, batch.samples[i], record, found[i]));
     }
     if (!options.annotated_dir.empty()) {
-      TY_RETURN_IF_ERROR(
-          WriteAnnotated(options.annotated_dir, batch.samples[i], record, found[i]));
+      TY_RETURN_IF_ERROR(WriteAnnotated(options.annotated_dir, batch.samples[i], record, found[i]));
     }
   }
   return absl::OkStatus();

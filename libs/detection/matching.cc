@@ -88,7 +88,8 @@ void MatchBipartite(const AnchorSet& set, absl::Span<const Box> boxes, std::vect
       if (!placed[i] && best[i].partner == taken) best[i] = BestFreeAnchor(set, boxes[i], matches);
     }
   }
-  // What overlaps no free anchor goes to anchor 0, which then belongs to the last box that claims it.
+  // What overlaps no free anchor goes to anchor 0, which then belongs to the last box that claims
+  // it.
   for (size_t i = 0; i < boxes.size(); ++i) {
     if (!placed[i]) matches[0] = std::max(matches[0], static_cast<int32_t>(i));
   }
@@ -96,8 +97,8 @@ void MatchBipartite(const AnchorSet& set, absl::Span<const Box> boxes, std::vect
 
 absl::Status CheckBox(const LabelledBox& labelled, size_t index) {
   const Box& box = labelled.box;
-  const std::string text = absl::StrFormat("box %d (%g, %g, %g, %g)", index, box.x1, box.y1,
-                                           box.x2, box.y2);
+  const std::string text =
+      absl::StrFormat("box %d (%g, %g, %g, %g)", index, box.x1, box.y1, box.x2, box.y2);
   for (const float value : {box.x1, box.y1, box.x2, box.y2}) {
     if (!std::isfinite(value)) {
       return absl::InvalidArgumentError(absl::StrCat(text, " is not finite"));
@@ -149,16 +150,15 @@ std::array<double, 4> EncodeBox(const Box& box, const Anchor& anchor,
           std::log(h / anchor.h) / variances[3]};
 }
 
-absl::StatusOr<SsdTargetEncoder> SsdTargetEncoder::Create(const model::v1::SsdHead& head,
-                                                          int width, int height,
+absl::StatusOr<SsdTargetEncoder> SsdTargetEncoder::Create(const model::v1::SsdHead& head, int width,
+                                                          int height,
                                                           const MatchThresholds& thresholds) {
   TY_ASSIGN_OR_RETURN(AnchorSet anchors, MakeAnchors(head, width, height));
   TY_ASSIGN_OR_RETURN(const auto variances, VariancesOf(head));
   Problems problems;
   // Written so that NaN fails too.
   if (!(thresholds.positive_iou > 0 && thresholds.positive_iou <= 1)) {
-    problems.Add("positive_iou", "is %g; expected above 0 and at most 1",
-                 thresholds.positive_iou);
+    problems.Add("positive_iou", "is %g; expected above 0 and at most 1", thresholds.positive_iou);
   }
   if (!(thresholds.negative_iou > 0 && thresholds.negative_iou <= thresholds.positive_iou)) {
     problems.Add("negative_iou", "is %g; expected above 0 and at most positive_iou (%g)",

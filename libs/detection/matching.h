@@ -18,8 +18,9 @@ namespace trainyard {
 struct MatchThresholds {
   /// An anchor whose best box overlaps it by at least this is matched to it. (0, 1].
   double positive_iou = 0.5;
-  /// An anchor that is not matched and overlaps a box by at least this is neutral: it counts neither as
-  /// object nor as background. (0, positive_iou]; equal to positive_iou, no anchor is neutral.
+  /// An anchor that is not matched and overlaps a box by at least this is neutral: it counts
+  /// neither as object nor as background. (0, positive_iou]; equal to positive_iou, no anchor is
+  /// neutral.
   double negative_iou = 0.5;
 };
 
@@ -30,10 +31,12 @@ constexpr int32_t kNeutralAnchor = -2;
 /// Which of `boxes` each anchor is matched to: an index into `boxes`, kBackgroundAnchor or
 /// kNeutralAnchor. `boxes` are normalised corners and not empty-sized; IoU without the +1 pixel.
 ///
-/// 1. Greedy and bipartite: as often as there are boxes, the pair with the largest IoU among free boxes
+/// 1. Greedy and bipartite: as often as there are boxes, the pair with the largest IoU among free
+/// boxes
 ///    and free anchors is matched (the first box, then the first anchor, on ties). A box that
 ///    overlaps no free anchor goes to anchor 0; when several claim anchor 0, the last box has it.
-/// 2. Every other anchor whose best box (the first on ties) overlaps it by `positive_iou` is matched.
+/// 2. Every other anchor whose best box (the first on ties) overlaps it by `positive_iou` is
+/// matched.
 /// 3. What is left and overlaps a box by `negative_iou` is neutral, the rest background.
 ///
 /// A pure function. Costs O(pairs that overlap): cells out of a box's reach are never looked at.
@@ -46,7 +49,8 @@ std::vector<int32_t> MatchAnchors(const AnchorSet& anchors, absl::Span<const Box
 std::array<double, 4> EncodeBox(const Box& box, const Anchor& anchor,
                                 absl::Span<const double> variances);
 
-/// Turns labelled boxes into SSD's training targets. Thread-safe after creation; the anchors are made once.
+/// Turns labelled boxes into SSD's training targets. Thread-safe after creation; the anchors are
+/// made once.
 class SsdTargetEncoder {
  public:
   /// kInvalidArgument when the head is wrong (MakeAnchors), has not four positive variances, or the

@@ -1,9 +1,8 @@
 #include <algorithm>
-#include <string>
-#include <vector>
-
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 #include "libs/detection/results.h"
@@ -17,8 +16,8 @@ constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
 const cv::Scalar kInk(40, 40, 40), kGrid(225, 225, 225);
 
 // Colours that can be told apart, also by people who see red and green alike (Okabe and Ito).
-const cv::Scalar kColors[] = {{0, 114, 178},  {213, 94, 0},    {0, 158, 115}, {204, 121, 167},
-                              {230, 159, 0},  {86, 180, 233},  {0, 0, 0},     {148, 103, 189},
+const cv::Scalar kColors[] = {{0, 114, 178},   {213, 94, 0},   {0, 158, 115}, {204, 121, 167},
+                              {230, 159, 0},   {86, 180, 233}, {0, 0, 0},     {148, 103, 189},
                               {128, 128, 128}, {240, 228, 66}};
 constexpr size_t kColorCount = sizeof(kColors) / sizeof(kColors[0]);
 

@@ -24,13 +24,13 @@ constexpr size_t kMostCurvePoints = 200;
 using Members = std::vector<std::pair<std::string, std::string>>;
 
 std::string JsonObject(const Members& members) {
-  return absl::StrCat(
-      "{",
-      absl::StrJoin(members, ", ",
-                    [](std::string* out, const auto& member) {
-                      absl::StrAppend(out, JsonText(member.first), ": ", member.second);
-                    }),
-      "}");
+  return absl::StrCat("{",
+                      absl::StrJoin(members, ", ",
+                                    [](std::string* out, const auto& member) {
+                                      absl::StrAppend(out, JsonText(member.first), ": ",
+                                                      member.second);
+                                    }),
+                      "}");
 }
 
 // At most kMostCurvePoints of `values`, the first and the last among them.
@@ -113,8 +113,7 @@ std::string StatusLine(const StatusEntry& entry, absl::Time now) {
   const absl::CivilSecond civil = absl::ToCivilSecond(now, absl::UTCTimeZone());
   Members line = {
       {"date", JsonText(absl::StrFormat("%d/%d/%d", civil.month(), civil.day(), civil.year()))},
-      {"time",
-       JsonText(absl::StrFormat("%d:%d:%d", civil.hour(), civil.minute(), civil.second()))},
+      {"time", JsonText(absl::StrFormat("%d:%d:%d", civil.hour(), civil.minute(), civil.second()))},
       {"status", JsonText(entry.status)},
       {"verbosity", JsonText(entry.verbosity)}};
   if (!entry.message.empty()) line.emplace_back("message", JsonText(entry.message));
@@ -139,8 +138,7 @@ absl::Status AppendStatus(const std::string& path, const StatusEntry& entry, abs
 absl::Status WriteResults(const std::string& folder, const EvaluationResult& result, bool pr_curve,
                           absl::Time now) {
   TY_RETURN_IF_ERROR(MakeFolders(folder));
-  TY_RETURN_IF_ERROR(
-      WriteFileAtomically(JoinPath(folder, "results.json"), ResultsJson(result)));
+  TY_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(folder, "results.json"), ResultsJson(result)));
   if (pr_curve) {
     TY_ASSIGN_OR_RETURN(const std::string png, EncodePng(DrawPrCurves(result)));
     TY_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(folder, "PR_curve.png"), png));

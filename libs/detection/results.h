@@ -12,14 +12,15 @@
 
 namespace trainyard {
 
-/// TAO's console text of an evaluation: between two lines of 31 asterisks, a line per class (name to
-/// 14 columns, `AP` to 6, value) and the `mAP` line. `decimals`: 3 for `evaluate`, 5 in training.
+/// TAO's console text of an evaluation: between two lines of 31 asterisks, a line per class (name
+/// to 14 columns, `AP` to 6, value) and the `mAP` line. `decimals`: 3 for `evaluate`, 5 in
+/// training.
 std::string ResultsTable(const EvaluationResult& result, int decimals = 3);
 
-/// The text of results.json: `AP_<class>` per class and `mAP`, as TAO's readers expect, then what we
-/// add: `mAP50` and `AP50_<class>` for coco, `matching`, `average_precision_mode`, counts,
-/// `ms_per_image`, and `pr_curves` {class: {recall, precision, score}} thinned to at most 200 points.
-/// NaN is written as null. Ends in a line break.
+/// The text of results.json: `AP_<class>` per class and `mAP`, as TAO's readers expect, then what
+/// we add: `mAP50` and `AP50_<class>` for coco, `matching`, `average_precision_mode`, counts,
+/// `ms_per_image`, and `pr_curves` {class: {recall, precision, score}} thinned to at most 200
+/// points. NaN is written as null. Ends in a line break.
 std::string ResultsJson(const EvaluationResult& result);
 
 /// One line of TAO's status.json.
@@ -35,8 +36,8 @@ struct StatusEntry {
 };
 /// The line, with its line break. Date `M/D/YYYY` and time `H:M:S` without padding, in UTC.
 std::string StatusLine(const StatusEntry& entry, absl::Time now);
-/// Appends the line to `path` with one write, making the file when it is not there. kInternal when it
-/// cannot.
+/// Appends the line to `path` with one write, making the file when it is not there. kInternal when
+/// it cannot.
 absl::Status AppendStatus(const std::string& path, const StatusEntry& entry, absl::Time now);
 
 /// A JSON string with its quotes; a JSON number in the shortest form that reads back the same, null
@@ -44,7 +45,8 @@ absl::Status AppendStatus(const std::string& path, const StatusEntry& entry, abs
 std::string JsonText(absl::string_view text);
 std::string JsonNumber(double value);
 
-/// Precision over recall of every class, as a picture: u8 RGB [h, w, 3]. kIntegrate draws envelopes.
+/// Precision over recall of every class, as a picture: u8 RGB [h, w, 3]. kIntegrate draws
+/// envelopes.
 Tensor DrawPrCurves(const EvaluationResult& result);
 
 /// Writes `<folder>/results.json`, a line into `<folder>/status.json` and, when asked,

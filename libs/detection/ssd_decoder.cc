@@ -79,8 +79,8 @@ std::vector<int> NonMaximumSuppression(absl::Span<const ScoredBox> boxes, float 
 absl::StatusOr<std::unique_ptr<SsdDecoder>> SsdDecoder::Create(const ModelRecord& record) {
   TY_RETURN_IF_ERROR(CheckHead(record));
   const SsdHead& head = record.ssd();
-  TY_ASSIGN_OR_RETURN(const AnchorSet set, MakeAnchors(head, record.preprocess().width(),
-                                                       record.preprocess().height()));
+  TY_ASSIGN_OR_RETURN(const AnchorSet set,
+                      MakeAnchors(head, record.preprocess().width(), record.preprocess().height()));
   TY_ASSIGN_OR_RETURN(const auto variances, VariancesOf(head));
   auto decoder = std::unique_ptr<SsdDecoder>(new SsdDecoder());
   decoder->confidence_ = head.confidence_output();
@@ -104,20 +104,19 @@ absl::StatusOr<std::unique_ptr<SsdDecoder>> SsdDecoder::Create(const ModelRecord
 
 absl::Status SsdDecoder::CheckShapes(absl::Span<const Tensor> outputs) const {
   if (outputs.size() != 2) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("SSD has 2 outputs (", confidence_, ", ", location_, "); got ",
-                     outputs.size()));
+    return absl::InvalidArgumentError(absl::StrCat("SSD has 2 outputs (", confidence_, ", ",
+                                                   location_, "); got ", outputs.size()));
   }
   const int64_t batch = outputs[0].rank() > 0 ? outputs[0].dim(0) : 0;
   const auto anchors = static_cast<int64_t>(anchors_.size());
-  const std::pair<const std::string&, Shape> expected[] = {{confidence_, {batch, anchors, classes_}},
-                                                           {location_, {batch, anchors, 4}}};
+  const std::pair<const std::string&, Shape> expected[] = {
+      {confidence_, {batch, anchors, classes_}}, {location_, {batch, anchors, 4}}};
   for (size_t i = 0; i < 2; ++i) {
     const auto& [name, shape] = expected[i];
     if (outputs[i].dtype() != DType::kFloat32 || outputs[i].shape() != shape) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "output '", name, "' is ", NameOf(outputs[i].dtype()), " ",
-          ShapeText(outputs[i].shape()), "; expected f32 ", ShapeText(shape)));
+      return absl::InvalidArgumentError(
+          absl::StrCat("output '", name, "' is ", NameOf(outputs[i].dtype()), " ",
+                       ShapeText(outputs[i].shape()), "; expected f32 ", ShapeText(shape)));
     }
   }
   return absl::OkStatus();

@@ -30,8 +30,8 @@ std::vector<int> NonMaximumSuppression(absl::Span<const ScoredBox> boxes, float 
 class SsdDecoder : public Decoder {
  public:
   /// kInvalidArgument, all problems at once, when the record has no SSD head or the head is wrong:
-  /// anchors (MakeAnchors), not four positive variances, a threshold outside (0, 1), top_k below 1, no
-  /// output names, no classes.
+  /// anchors (MakeAnchors), not four positive variances, a threshold outside (0, 1), top_k below 1,
+  /// no output names, no classes.
   static absl::StatusOr<std::unique_ptr<SsdDecoder>> Create(const model::v1::ModelRecord& record);
 
   /// `outputs`: f32 logits [N, A, classes + 1] and offsets [N, A, 4]. Per image, detections by

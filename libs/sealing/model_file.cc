@@ -46,8 +46,7 @@ Secret FileKeyOf(const Secret& master, const Header& header) {
 
 // A synthetic salt: a function, under the key, of all that the file says. Two different files have
 // different salts, hence different file keys, so no (key, nonce) pair is used for two contents.
-sealing::Bytes16 FileSaltOf(const Secret& master, const Header& header,
-                            absl::string_view table) {
+sealing::Bytes16 FileSaltOf(const Secret& master, const Header& header, absl::string_view table) {
   Header unsalted = header;
   unsalted.file_salt = {};
   return sealing::Derive16(master, "file salt",
@@ -65,7 +64,8 @@ Header MakeHeader(SealedKind kind, uint64_t plaintext_size, absl::string_view ke
   return header;
 }
 
-// The plaintext of a file: table and sections one after another, read in pieces without joining them.
+// The plaintext of a file: table and sections one after another, read in pieces without joining
+// them.
 class Plaintext {
  public:
   Plaintext(absl::string_view table, const Sections& sections) {
@@ -115,8 +115,7 @@ absl::StatusOr<OpenFile> OpenHeader(const std::string& path) {
   OpenFile file;
   file.stream.open(path, std::ios::binary);
   if (!file.stream) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("cannot open '", path, "': ", strerror(errno)));
+    return absl::PermissionDeniedError(absl::StrCat("cannot open '", path, "': ", strerror(errno)));
   }
   std::string first(static_cast<size_t>(std::min(size, kFirstBytes)), '\0');
   file.stream.read(first.data(), static_cast<std::streamsize>(first.size()));
@@ -146,9 +145,9 @@ absl::Status CheckKey(const Header& header, const Secret& master, absl::string_v
   if (header.keyless) {
     return absl::InvalidArgumentError("was sealed without a key; give none");
   }
-  return absl::InvalidArgumentError(
-      key.empty() ? "is sealed with a key; none was given"
-                  : "the key is wrong: the file was sealed with another one");
+  return absl::InvalidArgumentError(key.empty()
+                                        ? "is sealed with a key; none was given"
+                                        : "the key is wrong: the file was sealed with another one");
 }
 
 absl::StatusOr<std::string> DecryptAll(OpenFile& file, const Secret& file_key) {

@@ -16,8 +16,8 @@ enum class SealedKind : uint16_t { kCheckpoint = 1, kExport = 2, kEngine = 3 };
 /// `labels`, `calibration`, `engine`... Each has its own digest in the file (decisions.md B8, B19).
 using Sections = std::map<std::string, std::string>;
 
-/// Writes `sections` under `key` to `path`, whole or not at all. An empty key is allowed (the file is
-/// then only authenticated against damage, and says so).
+/// Writes `sections` under `key` to `path`, whole or not at all. An empty key is allowed (the file
+/// is then only authenticated against damage, and says so).
 absl::Status SaveSealed(const std::string& path, SealedKind kind, const Sections& sections,
                         absl::string_view key);
 
@@ -27,7 +27,8 @@ absl::Status SaveSealed(const std::string& path, SealedKind kind, const Sections
 ///   decisions.md A27); kUnimplemented: a newer major version, by number;
 /// * kDataLoss: damaged or cut short, with the place. Sizes are checked before allocation.
 /// Messages never hold the key.
-absl::StatusOr<Sections> LoadSealed(const std::string& path, SealedKind kind, absl::string_view key);
+absl::StatusOr<Sections> LoadSealed(const std::string& path, SealedKind kind,
+                                    absl::string_view key);
 
 /// What OpenSealed found.
 struct SealedFile {
@@ -45,8 +46,8 @@ absl::string_view NameOf(SealedKind kind);
 /// The kind without the key, from the header alone.
 absl::StatusOr<SealedKind> PeekSealed(const std::string& path);
 
-/// Resolves `env:NAME`, `file:PATH` (first line) or a literal. kInvalidArgument names the reference,
-/// never the key.
+/// Resolves `env:NAME`, `file:PATH` (first line) or a literal. kInvalidArgument names the
+/// reference, never the key.
 absl::StatusOr<std::string> ResolveKey(absl::string_view reference);
 
 }  // namespace trainyard

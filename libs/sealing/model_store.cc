@@ -36,8 +36,7 @@ absl::StatusOr<SealedModel> ModelFrom(SealedFile file) {
   TY_ASSIGN_OR_RETURN(const std::string graph_bytes, Take(file.sections, kGraphSection));
   ModelRecord record;
   if (!record.ParseFromString(record_bytes)) {
-    return absl::DataLossError(
-        absl::StrCat("section '", kRecordSection, "' is not a ModelRecord"));
+    return absl::DataLossError(absl::StrCat("section '", kRecordSection, "' is not a ModelRecord"));
   }
   auto graph = Graph::Parse(graph_bytes);
   if (!graph.ok()) {

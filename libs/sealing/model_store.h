@@ -23,14 +23,14 @@ struct SealedModel {
   Sections extra;
 };
 
-/// Writes `model` and `extra` to `path` under `key`. Equal arguments give equal bytes (docs/sealing.md).
-/// kInvalidArgument when `extra` uses a name of ours; otherwise as SaveSealed.
+/// Writes `model` and `extra` to `path` under `key`. Equal arguments give equal bytes
+/// (docs/sealing.md). kInvalidArgument when `extra` uses a name of ours; otherwise as SaveSealed.
 absl::Status SaveModel(const std::string& path, SealedKind kind, const Model& model,
                        const Sections& extra, absl::string_view key);
 
 /// Reads a model file of one of the `accepted` kinds; an empty list accepts every kind. Fails as
-/// LoadSealed does, and with kDataLoss, naming file and section, when the record or the graph is absent
-/// or cannot be parsed.
+/// LoadSealed does, and with kDataLoss, naming file and section, when the record or the graph is
+/// absent or cannot be parsed.
 absl::StatusOr<SealedModel> LoadModel(const std::string& path,
                                       absl::Span<const SealedKind> accepted, absl::string_view key);
 

@@ -6,8 +6,8 @@
 
 namespace trainyard::testing {
 
-/// An SSD head for a width x height input with maps of these sizes (rows, columns), TAO's scales, ratios
-/// [1, 2, 1/2] or [1, 2, 1/2, 3, 1/3] (4 or 6 boxes), uniform steps, offsets of a half.
+/// An SSD head for a width x height input with maps of these sizes (rows, columns), TAO's scales,
+/// ratios [1, 2, 1/2] or [1, 2, 1/2, 3, 1/3] (4 or 6 boxes), uniform steps, offsets of a half.
 inline model::v1::SsdHead MakeHead(int width, int height, std::vector<std::pair<int, int>> sizes,
                                    std::vector<int> boxes = {4, 6, 6, 6, 4, 4}) {
   static constexpr double kScales[] = {0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05};

@@ -49,8 +49,8 @@ BatchReader::Image BatchReader::MakeImage(int64_t index) const {
   Image image;
   image.sample = read_(index);
   if (!image.sample.ok()) return image;
-  image.input = Tensor::Zeros(DType::kFloat32, {ChannelsOf(preprocess_), preprocess_.height(),
-                                                preprocess_.width()});
+  image.input = Tensor::Zeros(DType::kFloat32,
+                              {ChannelsOf(preprocess_), preprocess_.height(), preprocess_.width()});
   const Tensor& picture = image.sample->image;
   const absl::Status status = PreprocessImage(picture, preprocess_, image.input.data<float>());
   if (!status.ok()) {

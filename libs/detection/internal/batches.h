@@ -54,8 +54,8 @@ class BatchReader {
   BatchReader(const BatchReader&) = delete;
   BatchReader& operator=(const BatchReader&) = delete;
 
-  /// The next batch, or nothing after the last. A batch whose images all failed has no input. From one
-  /// thread only.
+  /// The next batch, or nothing after the last. A batch whose images all failed has no input. From
+  /// one thread only.
   std::optional<InputBatch> Next();
 
  private:

@@ -59,8 +59,8 @@ Secret::~Secret() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
 
 std::string Sha256Raw(absl::string_view bytes) {
   std::string digest(32, '\0');
-  Require(EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<uint8_t*>(digest.data()),
-                     nullptr, EVP_sha256(), nullptr),
+  Require(EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<uint8_t*>(digest.data()), nullptr,
+                     EVP_sha256(), nullptr),
           "SHA-256");
   return digest;
 }
@@ -102,8 +102,8 @@ std::string SealChunk(const Secret& file_key, uint32_t index, bool final,
   std::string sealed(plaintext.size() + kTagSize, '\0');
   auto* out = reinterpret_cast<uint8_t*>(sealed.data());
   int size = 0;
-  Require(EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr,
-                             Bytes(file_key.view()), nonce.data()),
+  Require(EVP_EncryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, Bytes(file_key.view()),
+                             nonce.data()),
           "AES-GCM");
   Require(EVP_EncryptUpdate(context.get(), nullptr, &size, Bytes(associated),
                             static_cast<int>(associated.size())),
@@ -112,9 +112,9 @@ std::string SealChunk(const Secret& file_key, uint32_t index, bool final,
                             static_cast<int>(plaintext.size())),
           "AES-GCM");
   Require(EVP_EncryptFinal_ex(context.get(), out + plaintext.size(), &size), "AES-GCM");
-  Require(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, kTagSize,
-                              out + plaintext.size()),
-          "AES-GCM");
+  Require(
+      EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_GET_TAG, kTagSize, out + plaintext.size()),
+      "AES-GCM");
   return sealed;
 }
 
@@ -127,8 +127,8 @@ bool OpenChunk(const Secret& file_key, uint32_t index, bool final, absl::string_
   const auto nonce = Nonce(index, final);
   auto* out = reinterpret_cast<uint8_t*>(plaintext);
   int size = 0;
-  Require(EVP_DecryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr,
-                             Bytes(file_key.view()), nonce.data()),
+  Require(EVP_DecryptInit_ex(context.get(), EVP_aes_256_gcm(), nullptr, Bytes(file_key.view()),
+                             nonce.data()),
           "AES-GCM");
   Require(EVP_DecryptUpdate(context.get(), nullptr, &size, Bytes(associated),
                             static_cast<int>(associated.size())),

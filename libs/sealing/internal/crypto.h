@@ -8,8 +8,8 @@
 #include "absl/strings/string_view.h"
 #include "libs/sealing/internal/header.h"
 
-/// OpenSSL's part of sealing. All functions are thread-safe; a failure of OpenSSL itself (no memory, no
-/// such algorithm) aborts, as nothing could be sealed then.
+/// OpenSSL's part of sealing. All functions are thread-safe; a failure of OpenSSL itself (no
+/// memory, no such algorithm) aborts, as nothing could be sealed then.
 namespace trainyard::sealing {
 
 /// 32 secret bytes, wiped when they go.
@@ -28,7 +28,8 @@ class Secret {
   std::array<uint8_t, 32> bytes_{};
 };
 
-/// PBKDF2-HMAC-SHA256, 32 bytes. The last few results are kept in memory, so that a process pays once a key.
+/// PBKDF2-HMAC-SHA256, 32 bytes. The last few results are kept in memory, so that a process pays
+/// once a key.
 Secret DeriveMaster(absl::string_view key, const Bytes16& salt, uint32_t iterations);
 
 /// HMAC-SHA256(secret, label, 0, data): all keys and values below the master are made by this.
@@ -40,13 +41,13 @@ Bytes16 Derive16(const Secret& secret, absl::string_view label, absl::string_vie
 /// SHA-256, 32 raw bytes.
 std::string Sha256Raw(absl::string_view bytes);
 
-/// AES-256-GCM of chunk `index` under `file_key`; the nonce holds index and `final`. Returns the ciphertext
-/// and its tag. `associated` is authenticated beside it.
+/// AES-256-GCM of chunk `index` under `file_key`; the nonce holds index and `final`. Returns the
+/// ciphertext and its tag. `associated` is authenticated beside it.
 std::string SealChunk(const Secret& file_key, uint32_t index, bool final,
                       absl::string_view associated, absl::string_view plaintext);
 
-/// Opens what SealChunk made, into `plaintext` (sealed.size() - kTagSize bytes). False when it is not
-/// authentic; `plaintext` is then undefined.
+/// Opens what SealChunk made, into `plaintext` (sealed.size() - kTagSize bytes). False when it is
+/// not authentic; `plaintext` is then undefined.
 bool OpenChunk(const Secret& file_key, uint32_t index, bool final, absl::string_view associated,
                absl::string_view sealed, char* plaintext);
 

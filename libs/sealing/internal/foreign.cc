@@ -17,7 +17,8 @@ constexpr absl::string_view kClosed =
     "NVIDIA's encryption is closed, so only NVIDIA's tools open it: train the model here, or "
     "export it there as plain ONNX";
 
-// An .etlt of TAO begins with the length of the input's name as i32 and the name; 0 means ONNX inside.
+// An .etlt of TAO begins with the length of the input's name as i32 and the name; 0 means ONNX
+// inside.
 std::string DescribeEtlt(absl::string_view bytes) {
   const uint32_t length = ByteReader(bytes).U32();
   if (bytes.size() <= 4 || length > 255 || bytes.size() < 4 + length) return "";
@@ -74,8 +75,7 @@ absl::Status DescribeForeign(const std::string& path, absl::string_view first_by
   if (file_size == 0) {
     return absl::DataLossError(absl::StrCat("'", path, "': is empty (0 bytes)"));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("'", path, "': ", Describe(path, first_bytes)));
+  return absl::InvalidArgumentError(absl::StrCat("'", path, "': ", Describe(path, first_bytes)));
 }
 
 }  // namespace trainyard::sealing

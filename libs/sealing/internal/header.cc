@@ -42,9 +42,9 @@ absl::Status CheckIntegrity(absl::string_view bytes) {
     }
   }
   if (major > kMajor) {
-    return absl::UnimplementedError(
-        absl::StrCat("has format version ", major, ".", minor, "; this program reads up to ",
-                     kMajor, ".x: open it with a newer Trainyard"));
+    return absl::UnimplementedError(absl::StrCat("has format version ", major, ".", minor,
+                                                 "; this program reads up to ", kMajor,
+                                                 ".x: open it with a newer Trainyard"));
   }
   if (major != kMajor || size != kHeaderSize) {
     return Damaged(absl::StrCat("version ", major, ".", minor, " with a header of ", size,
@@ -60,12 +60,12 @@ absl::Status CheckRanges(const Header& header, uint16_t flags, uint16_t kdf, uin
   if (kdf != kPbkdf2Sha256) return Damaged(absl::StrCat("key derivation ", kdf, " is unknown"));
   if (cipher != kAes256GcmChunks) return Damaged(absl::StrCat("cipher ", cipher, " is unknown"));
   if (header.iterations < 1 || header.iterations > kMaxIterations) {
-    return Damaged(absl::StrCat("iterations is ", header.iterations, "; expected 1 to ",
-                                kMaxIterations));
+    return Damaged(
+        absl::StrCat("iterations is ", header.iterations, "; expected 1 to ", kMaxIterations));
   }
   if (header.chunk_size < 1 || header.chunk_size > kMaxChunkSize) {
-    return Damaged(absl::StrCat("chunk size is ", header.chunk_size, "; expected 1 to ",
-                                kMaxChunkSize));
+    return Damaged(
+        absl::StrCat("chunk size is ", header.chunk_size, "; expected 1 to ", kMaxChunkSize));
   }
   return absl::OkStatus();
 }
@@ -74,8 +74,7 @@ absl::Status CheckRanges(const Header& header, uint16_t flags, uint16_t kdf, uin
 
 int64_t Header::ChunkCount() const {
   // An empty plaintext still has one chunk, whose tag authenticates the header.
-  return std::max<int64_t>(
-      1, static_cast<int64_t>((plaintext_size + chunk_size - 1) / chunk_size));
+  return std::max<int64_t>(1, static_cast<int64_t>((plaintext_size + chunk_size - 1) / chunk_size));
 }
 
 int64_t Header::FileSize() const {

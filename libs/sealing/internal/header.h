@@ -39,14 +39,16 @@ struct Header {
 /// kHeaderSize bytes; the last four are the CRC-32C of those before.
 std::string EncodeHeader(const Header& header);
 
-/// Reads the header of a file of `file_size` bytes from its first bytes (at most kHeaderSize; fewer when
-/// the file has fewer). Messages go without the path.
-/// * kDataLoss: cut short or damaged, a value outside its range, or a size that the file does not have;
+/// Reads the header of a file of `file_size` bytes from its first bytes (at most kHeaderSize; fewer
+/// when the file has fewer). Messages go without the path.
+/// * kDataLoss: cut short or damaged, a value outside its range, or a size that the file
+///   does not have;
 /// * kUnimplemented: a newer major version.
 /// `bytes` must begin like the magic (LooksSealed).
 absl::StatusOr<Header> DecodeHeader(absl::string_view bytes, int64_t file_size);
 
-/// Whether a file begins with the magic: all of it, all but two bytes, or as much as there is of it.
+/// Whether a file begins with the magic: all of it, all but two bytes, or as much as there is of
+/// it.
 bool LooksSealed(absl::string_view first_bytes);
 
 }  // namespace trainyard::sealing

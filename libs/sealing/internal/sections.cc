@@ -23,8 +23,8 @@ struct Row {
 absl::StatusOr<std::vector<Row>> DecodeTable(ByteReader& reader) {
   const uint32_t count = reader.U32();
   if (count > kMaxSections) {
-    return absl::DataLossError(absl::StrCat("its table has ", count, " sections; expected at most ",
-                                            kMaxSections));
+    return absl::DataLossError(
+        absl::StrCat("its table has ", count, " sections; expected at most ", kMaxSections));
   }
   std::vector<Row> rows(count);
   for (Row& row : rows) {

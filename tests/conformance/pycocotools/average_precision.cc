@@ -1,19 +1,19 @@
-// Reads objects and detections from standard input and prints their average precision, so that other
-// programs can be compared with ours. One line an entry:
+// Reads objects and detections from standard input and prints their average precision, so that
+// other programs can be compared with ours. One line an entry:
 //
 //     object IMAGE CLASS X1 Y1 X2 Y2 DIFFICULT(0|1)
 //     detection IMAGE CLASS X1 Y1 X2 Y2 SCORE
 //
 // Arguments: CLASSES, and the matching (tao, voc, coco). Prints `CLASS AP AP50` for every class and
 // `mean AP AP50`.
+#include "libs/detection/average_precision.h"
+
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <map>
 #include <string>
 #include <vector>
-
-#include "libs/detection/average_precision.h"
 
 namespace {
 

@@ -9,12 +9,12 @@
 namespace trainyard {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::MakeHead;
 using testing::MakeHead300;
 using testing::StatusIs;
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 
 void ExpectCorners(const Anchor& a, double x1, double y1, double x2, double y2) {
   EXPECT_NEAR(a.x1, x1, 1e-8);
@@ -51,11 +51,9 @@ TEST(MakeAnchorsTest, CountsAsTheNetworksOutputsDo) {
   EXPECT_EQ(MakeAnchors(MakeHead300(), 300, 300)->size(), 8744);
   EXPECT_EQ(AnchorCount(MakeHead(300, 300, {{37, 37}, {18, 18}, {9, 9}, {5, 5}, {3, 3}, {2, 2}})),
             8108);
-  EXPECT_EQ(
-      AnchorCount(MakeHead(512, 512, {{64, 64}, {32, 32}, {16, 16}, {8, 8}, {4, 4}, {2, 2}})),
-      24528);
-  const auto wide =
-      MakeHead(1248, 384, {{48, 156}, {24, 78}, {12, 39}, {6, 20}, {3, 10}, {2, 5}});
+  EXPECT_EQ(AnchorCount(MakeHead(512, 512, {{64, 64}, {32, 32}, {16, 16}, {8, 8}, {4, 4}, {2, 2}})),
+            24528);
+  const auto wide = MakeHead(1248, 384, {{48, 156}, {24, 78}, {12, 39}, {6, 20}, {3, 10}, {2, 5}});
   EXPECT_EQ(AnchorCount(wide), 44872);
   EXPECT_EQ(MakeAnchors(wide, 1248, 384)->size(), 44872);
 }

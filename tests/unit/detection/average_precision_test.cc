@@ -11,8 +11,8 @@
 namespace trainyard {
 namespace {
 
-using testing::StatusIs;
 using ::testing::HasSubstr;
+using testing::StatusIs;
 
 constexpr double kTolerance = 1e-12;
 
@@ -73,8 +73,7 @@ TEST(AveragePrecisionTest, ADuplicateFindsTheSecondBestObjectInTaoOnly) {
 TEST(AveragePrecisionTest, ADifficultObjectCountsNeitherForNorAgainst) {
   for (const Matching matching : {Matching::kTao, Matching::kVoc, Matching::kCoco}) {
     AveragePrecision ap({"a"}, Plan(matching, ApMode::kIntegrate));
-    ap.Add({Object(0, 10), Object(100, 110, 1, true)},
-           {Found(100, 110, 0.9f), Found(0, 10, 0.8f)});
+    ap.Add({Object(0, 10), Object(100, 110, 1, true)}, {Found(100, 110, 0.9f), Found(0, 10, 0.8f)});
     EXPECT_EQ(One(ap).objects, 1);
     EXPECT_EQ(One(ap).detections, 1);
     EXPECT_NEAR(One(ap).ap, 1, 1e-9);
@@ -148,8 +147,8 @@ struct Image {
 double Overlap(const Box& a, const Box& b) {
   const double w = std::max(0.0, std::min<double>(a.x2, b.x2) - std::max<double>(a.x1, b.x1));
   const double h = std::max(0.0, std::min<double>(a.y2, b.y2) - std::max<double>(a.y1, b.y1));
-  const double areas = (double{a.x2} - a.x1) * (double{a.y2} - a.y1) +
-                       (double{b.x2} - b.x1) * (double{b.y2} - b.y1);
+  const double areas =
+      (double{a.x2} - a.x1) * (double{a.y2} - a.y1) + (double{b.x2} - b.x1) * (double{b.y2} - b.y1);
   return w * h / (areas - w * h);
 }
 
@@ -216,13 +215,13 @@ std::vector<Image> RandomImages(uint64_t seed) {
     Philox random(seed, 0, i, RandomPurpose::kSampleData);
     for (uint64_t n = random.Below(8); n > 0; --n) {
       const auto x = static_cast<float>(random.Uniform(0, 80));
-      images[i].objects.push_back(Object(x, x + 20, static_cast<int>(1 + random.Below(2)),
-                                         random.Chance(0.2)));
+      images[i].objects.push_back(
+          Object(x, x + 20, static_cast<int>(1 + random.Below(2)), random.Chance(0.2)));
       for (uint64_t d = random.Below(3); d > 0; --d) {
         const float shift = x + static_cast<float>(random.Uniform(-12, 12));
-        images[i].detections.push_back(
-            Found(shift, shift + 20, static_cast<float>(random.Uniform()),
-                  static_cast<int>(1 + random.Below(2))));
+        images[i].detections.push_back(Found(shift, shift + 20,
+                                             static_cast<float>(random.Uniform()),
+                                             static_cast<int>(1 + random.Below(2))));
       }
     }
   }
@@ -245,8 +244,8 @@ TEST(AveragePrecisionTest, VocAgreesWithTheSlowReference) {
   }
 }
 
-// TAO's procedure of reference 6.2, word by word: missed objects are entries of score 0, curves run over
-// all entries, AP is taken from whole curves.
+// TAO's procedure of reference 6.2, word by word: missed objects are entries of score 0, curves run
+// over all entries, AP is taken from whole curves.
 double SlowTaoAp(const std::vector<Image>& images, int class_id, bool sample) {
   struct Entry {
     double score;

@@ -9,9 +9,9 @@
 namespace trainyard {
 namespace {
 
+using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::StatusIs;
-using ::testing::HasSubstr;
 
 Tensor Grey(int64_t height, int64_t width) {
   Tensor image = Tensor::Zeros(DType::kUInt8, {height, width, 3});

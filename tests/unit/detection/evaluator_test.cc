@@ -17,15 +17,15 @@ namespace trainyard {
 namespace {
 
 using model::v1::ModelRecord;
-using testing::IsOk;
-using testing::IsOkAndHolds;
-using testing::StatusIs;
-using testing::TestFolder;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::IsOk;
+using testing::IsOkAndHolds;
 using ::testing::SizeIs;
+using testing::StatusIs;
+using testing::TestFolder;
 
 constexpr int kSide = 8;
 
@@ -63,7 +63,8 @@ class FakeRunner : public GraphRunner {
   std::vector<int64_t> batches_;
 };
 
-// Finds in an image of red value r one box of class 1: the left r / 100 of its upper half, score 0.5.
+// Finds in an image of red value r one box of class 1: the left r / 100 of its upper half, score
+// 0.5.
 class FakeDecoder : public Decoder {
  public:
   absl::StatusOr<std::vector<std::vector<Detection>>> Decode(
@@ -83,7 +84,8 @@ Tensor RedImage(int64_t width, int64_t height, uint8_t red) {
   return image;
 }
 
-// Image i is 16 x 12 with red value reds[i]; its object is the upper left quarter. Negative: unreadable.
+// Image i is 16 x 12 with red value reds[i]; its object is the upper left quarter. Negative:
+// unreadable.
 class FakeSource : public SampleSource {
  public:
   explicit FakeSource(std::vector<int> reds) : reds_(std::move(reds)) {}
@@ -139,12 +141,14 @@ TEST(EvaluateTest, JudgesEveryImageInOrderWhateverTheThreads) {
   }
 }
 
-// Class 1 reaches x = 3.44 of 8, which TAO rounds to 3: IoU 3/4; in the original image 6.88 / 8 = .86.
+// Class 1 reaches x = 3.44 of 8, which TAO rounds to 3: IoU 3/4; in the original image 6.88 / 8 =
+// .86.
 TEST(EvaluateTest, TaoComparesWholeNetworkPixelsAndVocTheOriginalOnes) {
   const FakeSource source({43});
-  for (const auto& [matching, iou, found] :
-       {std::tuple{Matching::kTao, 0.76, 0}, {Matching::kTao, 0.75, 1}, {Matching::kVoc, 0.85, 1},
-        {Matching::kVoc, 0.87, 0}}) {
+  for (const auto& [matching, iou, found] : {std::tuple{Matching::kTao, 0.76, 0},
+                                             {Matching::kTao, 0.75, 1},
+                                             {Matching::kVoc, 0.85, 1},
+                                             {Matching::kVoc, 0.87, 0}}) {
     FakeRunner runner;
     const EvaluationPlan plan{.matching = matching, .iou_threshold = iou};
     const auto result = Evaluate(runner, SmallRecord(), FakeDecoder(), source, plan, {});
@@ -198,11 +202,11 @@ TEST(EvaluateTest, StopsOnRequestBetweenBatches) {
 TEST(EvaluateTest, NamesWhatIsWrongBeforeItBegins) {
   FakeRunner runner;
   const EvaluationPlan plan{.iou_threshold = 1, .batch_size = 0};
-  EXPECT_THAT(Evaluate(runner, SmallRecord(), FakeDecoder(), FakeSource({1}), plan,
-                       {.loader_threads = 0}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("matching_iou_threshold is 1"),
-                             HasSubstr("batch_size is 0"), HasSubstr("loader_threads is 0"))));
+  EXPECT_THAT(
+      Evaluate(runner, SmallRecord(), FakeDecoder(), FakeSource({1}), plan, {.loader_threads = 0}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("matching_iou_threshold is 1"), HasSubstr("batch_size is 0"),
+                     HasSubstr("loader_threads is 0"))));
   class OtherDecoder : public FakeDecoder {
     std::vector<std::string> output_names() const override { return {"blue"}; }
   };
@@ -243,8 +247,7 @@ TEST(InferTest, WritesLabelsAndPicturesOfEachImage) {
               IsOkAndHolds("nut 0 0 0 0.0 0.0 8.0 6.0 0 0 0 0 0 0 0 0.5\n"));
   EXPECT_THAT(ReadFile(folder / "out/labels/a.txt"),
               IsOkAndHolds("nut 0 0 0 0.0 0.0 4.0 6.0 0 0 0 0 0 0 0 0.5\n"));
-  const auto drawn =
-      DecodeImage(ReadFile(folder / "out/images_annotated/a.PNG").value(), "a.PNG");
+  const auto drawn = DecodeImage(ReadFile(folder / "out/images_annotated/a.PNG").value(), "a.PNG");
   ASSERT_THAT(drawn, IsOk());
   EXPECT_THAT(drawn->shape(), ElementsAre(12, 16, 3));
 }
@@ -253,9 +256,9 @@ TEST(InferTest, ALabelFileIsThereEvenWhenNothingWasFound) {
   const TestFolder folder;
   FakeRunner runner;
   const InferenceOptions options{.threshold = 0.6, .labels_dir = folder / "labels"};
-  ASSERT_THAT(Infer(runner, SmallRecord(), FakeDecoder(), {PutImage(folder / "a.png", 50)},
-                    options),
-              IsOk());
+  ASSERT_THAT(
+      Infer(runner, SmallRecord(), FakeDecoder(), {PutImage(folder / "a.png", 50)}, options),
+      IsOk());
   EXPECT_THAT(ReadFile(folder / "labels/a.txt"), IsOkAndHolds(IsEmpty()));
 }
 

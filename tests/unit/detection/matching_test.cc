@@ -14,13 +14,13 @@
 namespace trainyard {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::MakeHead;
 using testing::MakeHead300;
 using testing::StatusIs;
-using ::testing::AllOf;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 // The rule of the reference, word by word, on the full matrix: slow and obvious.
 double SlowIoU(const Anchor& a, const Box& b) {
@@ -103,7 +103,8 @@ TEST(MatchAnchorsTest, AgreesWithTheSlowReference) {
   }
 }
 
-// Duplicated boxes have equal overlaps everywhere: the first wins its anchor, the second takes another.
+// Duplicated boxes have equal overlaps everywhere: the first wins its anchor, the second takes
+// another.
 TEST(MatchAnchorsTest, EqualBoxesBothFindAnAnchor) {
   const AnchorSet set = MakeAnchors(MakeHead(300, 300, {{10, 10}}, {4}), 300, 300).value();
   const std::vector<Box> boxes(5, {0.2f, 0.2f, 0.3f, 0.3f});
@@ -133,8 +134,7 @@ TEST(MatchAnchorsTest, TwentyBoxesOn8744AnchorsTakeWellUnderAMillisecond) {
   for (int i = 0; i < 20; ++i) {
     const auto begin = std::chrono::steady_clock::now();
     const auto matches = MatchAnchors(set, boxes, {});
-    const std::chrono::duration<double, std::milli> took =
-        std::chrono::steady_clock::now() - begin;
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
     ASSERT_EQ(matches.size(), 8744u);
     best_ms = std::min(best_ms, took.count());
   }
@@ -174,14 +174,14 @@ TEST(SsdTargetEncoderTest, WithoutBoxesAllIsBackground) {
   for (const float value : (*targets)[1].data<float>()) EXPECT_EQ(value, 0);
 }
 
-// A box equal to anchor 20 (cell (1, 1), first square) has offsets 0 there; anchors that overlap it by
-// more than 0.3 but less than 0.5 are neutral.
+// A box equal to anchor 20 (cell (1, 1), first square) has offsets 0 there; anchors that overlap it
+// by more than 0.3 but less than 0.5 are neutral.
 TEST(SsdTargetEncoderTest, MarksClassesOffsetsAndNeutralAnchors) {
   const SsdTargetEncoder encoder = MakeEncoder({.positive_iou = 0.5, .negative_iou = 0.3});
   const Anchor& a = encoder.anchors().anchors[20];
-  const LabelledBox box{.box = {float(a.x1 * 100), float(a.y1 * 100), float(a.x2 * 100),
-                                float(a.y2 * 100)},
-                        .class_id = 2};
+  const LabelledBox box{
+      .box = {float(a.x1 * 100), float(a.y1 * 100), float(a.x2 * 100), float(a.y2 * 100)},
+      .class_id = 2};
   const auto targets = encoder.Encode({box});
   ASSERT_THAT(targets, IsOk());
   const auto classes = (*targets)[0].data<int32_t>();
@@ -208,14 +208,14 @@ TEST(SsdTargetEncoderTest, NamesABoxThatCannotBeEncoded) {
 }
 
 TEST(SsdTargetEncoderTest, ChecksItsThresholds) {
-  EXPECT_THAT(SsdTargetEncoder::Create(MakeHead300(), 300, 300,
-                                       {.positive_iou = 1.5, .negative_iou = 0}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("positive_iou is 1.5"), HasSubstr("negative_iou is 0"))));
-  EXPECT_THAT(SsdTargetEncoder::Create(MakeHead300(), 300, 300,
-                                       {.positive_iou = 0.4, .negative_iou = 0.5}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("negative_iou is 0.5; expected above 0 and at most")));
+  EXPECT_THAT(
+      SsdTargetEncoder::Create(MakeHead300(), 300, 300, {.positive_iou = 1.5, .negative_iou = 0}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("positive_iou is 1.5"), HasSubstr("negative_iou is 0"))));
+  EXPECT_THAT(
+      SsdTargetEncoder::Create(MakeHead300(), 300, 300, {.positive_iou = 0.4, .negative_iou = 0.5}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("negative_iou is 0.5; expected above 0 and at most")));
 }
 
 }  // namespace

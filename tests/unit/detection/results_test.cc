@@ -13,19 +13,24 @@
 namespace trainyard {
 namespace {
 
-using testing::IsOk;
-using testing::IsOkAndHolds;
-using testing::TestFolder;
 using ::testing::Each;
 using ::testing::HasSubstr;
+using testing::IsOk;
+using testing::IsOkAndHolds;
 using ::testing::Not;
+using testing::TestFolder;
 
 EvaluationResult SmallResult() {
   EvaluationResult result;
-  ClassResult nut{.name = "nut", .ap = 0.8125, .ap50 = 0.8125, .objects = 4, .detections = 5,
-                  .true_positives = 3, .false_positives = 2};
-  nut.curve = {.recall = {0.25, 0.5}, .precision = {1, 0.5}, .envelope = {1, 0.5},
-               .score = {0.9, 0.25}};
+  ClassResult nut{.name = "nut",
+                  .ap = 0.8125,
+                  .ap50 = 0.8125,
+                  .objects = 4,
+                  .detections = 5,
+                  .true_positives = 3,
+                  .false_positives = 2};
+  nut.curve = {
+      .recall = {0.25, 0.5}, .precision = {1, 0.5}, .envelope = {1, 0.5}, .score = {0.9, 0.25}};
   ClassResult bolt{.name = "bo\"lt", .ap = std::numeric_limits<double>::quiet_NaN()};
   result.ap = {.classes = {nut, bolt}, .mean_ap = 0.8125, .mean_ap50 = 0.8125};
   result.matching = Matching::kVoc;
@@ -65,8 +70,15 @@ TEST(ResultsJsonTest, ThinsLongCurvesAndKeepsTheirEnds) {
   result.ap.classes[0].curve.recall.back() = 0.875;
   google::protobuf::Struct json;
   ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(ResultsJson(result), &json).ok());
-  const auto& recall = json.fields().at("pr_curves").struct_value().fields().at("nut")
-                           .struct_value().fields().at("recall").list_value();
+  const auto& recall = json.fields()
+                           .at("pr_curves")
+                           .struct_value()
+                           .fields()
+                           .at("nut")
+                           .struct_value()
+                           .fields()
+                           .at("recall")
+                           .list_value();
   EXPECT_EQ(recall.values_size(), 200);
   EXPECT_EQ(recall.values(0).number_value(), 0.25);
   EXPECT_EQ(recall.values(199).number_value(), 0.875);

@@ -15,12 +15,12 @@ namespace trainyard {
 namespace {
 
 using model::v1::ModelRecord;
-using testing::IsOk;
-using testing::MakeHead;
-using testing::StatusIs;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::IsOk;
+using testing::MakeHead;
+using testing::StatusIs;
 
 ModelRecord MakeRecord(int classes, std::vector<std::pair<int, int>> maps, int side = 300) {
   ModelRecord record;
@@ -48,8 +48,8 @@ std::vector<std::vector<Detection>> Decode(const ModelRecord& record, const Outp
 }
 
 // The reference row uses anchor corners (.25, .5, .96124919, .96124919); its result in pixels is
-// (127.67308, 148.65036, 130.63277, 151.04959). A head with one cell is bent to give that anchor: the
-// corners make centre .605624595, .730624595 and size .71124919, .46124919.
+// (127.67308, 148.65036, 130.63277, 151.04959). A head with one cell is bent to give that anchor:
+// the corners make centre .605624595, .730624595 and size .71124919, .46124919.
 TEST(SsdDecoderTest, DecodesTheReferenceRow) {
   ModelRecord record = MakeRecord(1, {{1, 1}});
   auto* map = record.mutable_ssd()->mutable_maps(0);
@@ -118,10 +118,10 @@ std::vector<Detection> SlowDecode(const ModelRecord& record, const Outputs& out)
       const Anchor& anchor = set.anchors[a];
       const double cx = p[0] * 0.1 * anchor.w + anchor.cx, cy = p[1] * 0.1 * anchor.h + anchor.cy;
       const double w = std::exp(p[2] * 0.2) * anchor.w, h = std::exp(p[3] * 0.2) * anchor.h;
-      own.push_back({.box = {float(cx - w / 2), float(cy - h / 2), float(cx + w / 2),
-                             float(cy + h / 2)},
-                     .class_id = static_cast<int>(c),
-                     .score = static_cast<float>(score)});
+      own.push_back(
+          {.box = {float(cx - w / 2), float(cy - h / 2), float(cx + w / 2), float(cy + h / 2)},
+           .class_id = static_cast<int>(c),
+           .score = static_cast<float>(score)});
     }
     std::stable_sort(own.begin(), own.end(),
                      [](const auto& a, const auto& b) { return a.score > b.score; });
@@ -193,10 +193,10 @@ TEST(SsdDecoderTest, WrongShapesAreToldWithWhatWasExpected) {
   const Outputs out = Background(record);
   EXPECT_THAT(decoder->Decode({out.logits}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("2 outputs")));
-  EXPECT_THAT(decoder->Decode({out.offsets, out.logits}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("'mbox_conf' is f32 [1, 16, 4]"),
-                             HasSubstr("expected f32 [1, 16, 3]"))));
+  EXPECT_THAT(
+      decoder->Decode({out.offsets, out.logits}),
+      StatusIs(absl::StatusCode::kInvalidArgument, AllOf(HasSubstr("'mbox_conf' is f32 [1, 16, 4]"),
+                                                         HasSubstr("expected f32 [1, 16, 3]"))));
 }
 
 TEST(SsdDecoderTest, NamesEveryProblemOfARecord) {
@@ -216,8 +216,8 @@ TEST(SsdDecoderTest, NamesEveryProblemOfARecord) {
 
 TEST(NonMaximumSuppressionTest, KeepsTheBestAndWhatOverlapsItLittle) {
   // IoU of neighbours: 5 / 15 = 1/3; exactly at the threshold a box stays.
-  const ScoredBox boxes[] = {{{0, 0, 10, 1}, 0.5f}, {{5, 0, 15, 1}, 0.9f}, {{20, 0, 30, 1}, 0.9f},
-                             {{5, 0, 15, 1}, 0.8f}};
+  const ScoredBox boxes[] = {
+      {{0, 0, 10, 1}, 0.5f}, {{5, 0, 15, 1}, 0.9f}, {{20, 0, 30, 1}, 0.9f}, {{5, 0, 15, 1}, 0.8f}};
   EXPECT_THAT(NonMaximumSuppression(boxes, 0.3f, 10), ElementsAre(1, 2));
   EXPECT_THAT(NonMaximumSuppression(boxes, 0.4f, 10), ElementsAre(1, 2, 0));
   EXPECT_THAT(NonMaximumSuppression(boxes, 0.4f, 1), ElementsAre(1));

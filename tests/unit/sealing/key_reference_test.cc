@@ -8,13 +8,13 @@
 namespace trainyard {
 namespace {
 
-using testing::IsOk;
-using testing::IsOkAndHolds;
-using testing::StatusIs;
-using testing::TestFolder;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using testing::IsOk;
+using testing::IsOkAndHolds;
 using ::testing::Not;
+using testing::StatusIs;
+using testing::TestFolder;
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 

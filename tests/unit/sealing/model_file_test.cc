@@ -17,15 +17,15 @@
 namespace trainyard {
 namespace {
 
-using testing::IsOk;
-using testing::IsOkAndHolds;
-using testing::StatusIs;
-using testing::TestFolder;
 using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::Eq;
 using ::testing::HasSubstr;
+using testing::IsOk;
+using testing::IsOkAndHolds;
 using ::testing::Not;
+using testing::StatusIs;
+using testing::TestFolder;
 
 constexpr auto kCheckpoint = SealedKind::kCheckpoint;
 constexpr auto kExport = SealedKind::kExport;
@@ -42,8 +42,7 @@ Sections SmallSections() {
 TEST(SealedFileTest, GivesBackEverySection) {
   const TestFolder folder;
   ASSERT_THAT(SaveSealed(folder / "a.tlt", kCheckpoint, SmallSections(), "key"), IsOk());
-  EXPECT_THAT(LoadSealed(folder / "a.tlt", kCheckpoint, "key"),
-              IsOkAndHolds(Eq(SmallSections())));
+  EXPECT_THAT(LoadSealed(folder / "a.tlt", kCheckpoint, "key"), IsOkAndHolds(Eq(SmallSections())));
   EXPECT_THAT(PeekSealed(folder / "a.tlt"), IsOkAndHolds(kCheckpoint));
 }
 
@@ -108,10 +107,10 @@ TEST(SealedFileTest, AnEmptyKeyIsAKeyOfItsOwnAndNeedsNoTime) {
 TEST(SealedFileTest, AnotherKindIsRefusedBeforeTheKeyIsAsked) {
   const TestFolder folder;
   ASSERT_THAT(SaveSealed(folder / "a.etlt", kExport, SmallSections(), "key"), IsOk());
-  EXPECT_THAT(LoadSealed(folder / "a.etlt", kCheckpoint, "wrong"),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("is of kind export (.etlt)"),
-                             HasSubstr("expected checkpoint (.tlt)"))));
+  EXPECT_THAT(
+      LoadSealed(folder / "a.etlt", kCheckpoint, "wrong"),
+      StatusIs(absl::StatusCode::kInvalidArgument, AllOf(HasSubstr("is of kind export (.etlt)"),
+                                                         HasSubstr("expected checkpoint (.tlt)"))));
   const auto file = OpenSealed(folder / "a.etlt", {kCheckpoint, kExport}, "key");
   ASSERT_THAT(file, IsOk());
   EXPECT_EQ(file->kind, kExport);
@@ -124,10 +123,10 @@ TEST(SealedFileTest, EveryTruncationIsDataLoss) {
   const std::string whole = Bytes(folder / "a");
   for (size_t size = 0; size < whole.size(); ++size) {
     Put(folder / "cut", whole.substr(0, size));
-    EXPECT_THAT(LoadSealed(folder / "cut", kCheckpoint, "key"),
-                StatusIs(absl::StatusCode::kDataLoss,
-                         AllOf(HasSubstr("cut'"), AnyOf(HasSubstr("cut short"),
-                                                        HasSubstr("is empty")))))
+    EXPECT_THAT(
+        LoadSealed(folder / "cut", kCheckpoint, "key"),
+        StatusIs(absl::StatusCode::kDataLoss,
+                 AllOf(HasSubstr("cut'"), AnyOf(HasSubstr("cut short"), HasSubstr("is empty")))))
         << size;
   }
   Put(folder / "long", whole + "x");
@@ -159,8 +158,7 @@ TEST(SealedFileTest, SwappedChunksAreDataLossThatNamesTheFirst) {
   std::swap_ranges(bytes.begin() + 96, bytes.begin() + 96 + kChunk, bytes.begin() + 96 + kChunk);
   Put(folder / "a", bytes);
   EXPECT_THAT(LoadSealed(folder / "a", kCheckpoint, "key"),
-              StatusIs(absl::StatusCode::kDataLoss,
-                       HasSubstr("chunk 1 of 4, from byte 96")));
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("chunk 1 of 4, from byte 96")));
 }
 
 // Replaces a little-endian number of the header and makes its CRC right again.
@@ -267,8 +265,17 @@ TEST(SealedFileTest, IsWhatTheDocumentSays) {
   ASSERT_THAT(SaveSealed(folder / "a", kExport, {{"w", "content"}}, "key"), IsOk());
   const std::string file = Bytes(folder / "a");
   EXPECT_EQ(absl::BytesToHexString(file.substr(0, 24)),
-            "5452594152441a0a" "0100" "0000" "60000000" "0200" "0000" "0100" "0100");
-  EXPECT_EQ(absl::BytesToHexString(file.substr(24, 8)), "f0ba0400" "00001000");
+            "5452594152441a0a"
+            "0100"
+            "0000"
+            "60000000"
+            "0200"
+            "0000"
+            "0100"
+            "0100");
+  EXPECT_EQ(absl::BytesToHexString(file.substr(24, 8)),
+            "f0ba0400"
+            "00001000");
   const std::string salt = file.substr(32, 16);
   std::string master(32, '\0');
   PKCS5_PBKDF2_HMAC("key", 3, reinterpret_cast<const uint8_t*>(salt.data()), 16, 310000,
@@ -290,7 +297,11 @@ TEST(SealedFileTest, IsWhatTheDocumentSays) {
   uint8_t rest[16];
   EXPECT_EQ(EVP_DecryptFinal_ex(context, rest, &size), 1);
   EVP_CIPHER_CTX_free(context);
-  EXPECT_EQ(plaintext, std::string("\x01\0\0\0" "\x01\0" "w" "\x07\0\0\0\0\0\0\0", 15) +
+  EXPECT_EQ(plaintext, std::string("\x01\0\0\0"
+                                   "\x01\0"
+                                   "w"
+                                   "\x07\0\0\0\0\0\0\0",
+                                   15) +
                            absl::HexStringToBytes(Sha256Hex("content")) + "content");
 }
 

@@ -12,11 +12,11 @@
 namespace trainyard {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::StatusIs;
 using testing::TestFolder;
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 
 Model SmallModel() {
   GraphBuilder builder("net");
@@ -65,9 +65,9 @@ TEST(ModelStoreTest, ASealedFileWithoutAModelIsDataLossByName) {
   EXPECT_THAT(LoadModel(folder / "a", {}, "k"),
               StatusIs(absl::StatusCode::kDataLoss,
                        AllOf(HasSubstr("a'"), HasSubstr("'model.onnx' is absent"))));
-  ASSERT_THAT(SaveSealed(folder / "a", SealedKind::kExport,
-                         {{"record", "\xff"}, {"model.onnx", "x"}}, "k"),
-              IsOk());
+  ASSERT_THAT(
+      SaveSealed(folder / "a", SealedKind::kExport, {{"record", "\xff"}, {"model.onnx", "x"}}, "k"),
+      IsOk());
   EXPECT_THAT(LoadModel(folder / "a", {}, "k"),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("'record' is not a ModelRecord")));
   ASSERT_THAT(SaveSealed(folder / "a", SealedKind::kExport,
