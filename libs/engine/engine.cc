@@ -78,8 +78,8 @@ absl::StatusOr<Graph> FoldForInference(const Graph& graph) {
 
 absl::StatusOr<BuiltEngine> BuildEngine(const Model& model, const EngineOptions& options) {
   if (options.max_batch_size < 1 || options.max_batch_size > kMaxBatch) {
-    return absl::InvalidArgumentError(absl::StrCat("max_batch_size is ", options.max_batch_size,
-                                                   "; expected 1 to ", kMaxBatch));
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_batch_size is ", options.max_batch_size, "; expected 1 to ", kMaxBatch));
   }
   TY_ASSIGN_OR_RETURN(const Backend* backend, FindBackend(options.backend));
   TY_ASSIGN_OR_RETURN(

@@ -41,16 +41,16 @@ struct BuiltEngine {
   std::vector<std::string> warnings;
 };
 
-/// Compiles a model for this machine. Its graph ends at the raw heads (decisions.md B21); decoding and
-/// NMS stay outside, as the record says. Batch norms are folded first.
+/// Compiles a model for this machine. Its graph ends at the raw heads (decisions.md B21); decoding
+/// and NMS stay outside, as the record says. Batch norms are folded first.
 ///
 /// Fails as ChoosePrecision, FindBackend, FoldBatchNorm, InsertQdq and Backend::Compile do;
-/// kInvalidArgument for a batch out of range; kFailedPrecondition for INT8 without a table, with the
-/// three ways to one.
+/// kInvalidArgument for a batch out of range; kFailedPrecondition for INT8 without a table, with
+/// the three ways to one.
 absl::StatusOr<BuiltEngine> BuildEngine(const Model& model, const EngineOptions& options);
 
-/// Loads an engine that was built on such a machine. Fails as LoadEngineFile, CheckRunsHere, FindBackend
-/// and Backend::Load do.
+/// Loads an engine that was built on such a machine. Fails as LoadEngineFile, CheckRunsHere,
+/// FindBackend and Backend::Load do.
 struct LoadedEngine {
   EngineHeader header;
   ModelRecord record;
@@ -61,8 +61,8 @@ absl::StatusOr<LoadedEngine> LoadEngine(const std::string& path, int threads);
 /// A graph as calibration sees it: batch norms folded.
 absl::StatusOr<Graph> FoldForInference(const Graph& graph);
 
-/// Runs `graph` in FP32 on the batches and returns the ranges that InsertQdq will ask for. The graph
-/// is folded first. No batch is larger than `max_batch_size`. Fails as Calibrate does.
+/// Runs `graph` in FP32 on the batches and returns the ranges that InsertQdq will ask for. The
+/// graph is folded first. No batch is larger than `max_batch_size`. Fails as Calibrate does.
 absl::StatusOr<CalibrationTable> CalibrateGraph(const Graph& graph,
                                                 const QuantizationOptions& options,
                                                 const BatchSource& next, int max_batch_size,

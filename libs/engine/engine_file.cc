@@ -21,7 +21,8 @@ constexpr char kBlobSection[] = "engine.blob";
 template <typename Message>
 absl::Status ParseSection(const Sections& sections, const char* name, Message& message) {
   const auto found = sections.find(name);
-  if (found == sections.end()) return absl::DataLossError(absl::StrCat("has no section '", name, "'"));
+  if (found == sections.end())
+    return absl::DataLossError(absl::StrCat("has no section '", name, "'"));
   if (!message.ParseFromString(found->second)) {
     return absl::DataLossError(absl::StrCat("its section '", name, "' cannot be parsed"));
   }
@@ -79,14 +80,14 @@ absl::Status CheckRunsHere(const EngineHeader& header, const HardwareFingerprint
   if (header.backend() != backend.name) {
     differences.push_back(absl::StrCat("backend ", backend.name, " instead of ", header.backend()));
   } else if (header.backend_version() != backend.version) {
-    differences.push_back(absl::StrCat(backend.name, " ", backend.version, " instead of ",
-                                       header.backend_version()));
+    differences.push_back(
+        absl::StrCat(backend.name, " ", backend.version, " instead of ", header.backend_version()));
   }
   if (differences.empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "engine '", path, "' was built for ", Describe(header.hardware()), "; this machine is ",
-      Describe(here), ": ", absl::StrJoin(differences, ", "),
-      ". Build it again here: ", RebuildCommand(header, path)));
+  return absl::FailedPreconditionError(
+      absl::StrCat("engine '", path, "' was built for ", Describe(header.hardware()),
+                   "; this machine is ", Describe(here), ": ", absl::StrJoin(differences, ", "),
+                   ". Build it again here: ", RebuildCommand(header, path)));
 }
 
 }  // namespace trainyard

@@ -10,8 +10,8 @@
 
 namespace trainyard {
 
-/// The parts of an `.engine`: docs/engine.md, "The file". Not encrypted, as TAO's engines are not; only
-/// guarded against damage.
+/// The parts of an `.engine`: docs/engine.md, "The file". Not encrypted, as TAO's engines are not;
+/// only guarded against damage.
 struct EngineFile {
   EngineHeader header;
   ModelRecord record;
@@ -22,12 +22,12 @@ struct EngineFile {
 /// Writes the file whole or not at all; sets header.blob_sha256 and header.format_version.
 absl::Status SaveEngineFile(EngineFile file, const std::string& path);
 
-/// Reads a file on any machine, without its runtime. kNotFound; kInvalidArgument when it is no engine
-/// of ours; kUnimplemented for a newer format, by number; kDataLoss for damage.
+/// Reads a file on any machine, without its runtime. kNotFound; kInvalidArgument when it is no
+/// engine of ours; kUnimplemented for a newer format, by number; kDataLoss for damage.
 absl::StatusOr<EngineFile> LoadEngineFile(const std::string& path);
 
-/// OK when an engine with that header runs here with that backend; else kFailedPrecondition that says
-/// all that differs and the command that builds the engine again. `path` is the engine's.
+/// OK when an engine with that header runs here with that backend; else kFailedPrecondition that
+/// says all that differs and the command that builds the engine again. `path` is the engine's.
 absl::Status CheckRunsHere(const EngineHeader& header, const HardwareFingerprint& here,
                            const BackendCapabilities& backend, const std::string& path);
 

@@ -55,7 +55,8 @@ std::string BrandName() {
   return std::string(absl::StripAsciiWhitespace(text));
 }
 
-/// Intel's and AMD's manuals, "CPUID leaf 1": the extended parts count for family 15 (model: 6 too).
+/// Intel's and AMD's manuals, "CPUID leaf 1": the extended parts count for family 15 (model: 6
+/// too).
 void SetFamilyAndModel(HardwareFingerprint& hardware) {
   const uint32_t version = Cpuid(1).eax;
   uint32_t family = (version >> 8) & 0xF;
@@ -149,11 +150,11 @@ std::string Describe(const HardwareFingerprint& hardware) {
 
 std::string FingerprintDigest(const HardwareFingerprint& hardware,
                               absl::string_view backend_version) {
-  return Sha256Hex(absl::StrJoin({hardware.device(), hardware.architecture(), hardware.vendor(),
-                                  absl::StrCat(hardware.family()), absl::StrCat(hardware.model()),
-                                  absl::StrJoin(hardware.features(), " "),
-                                  std::string(backend_version)},
-                                 "\n"));
+  return Sha256Hex(
+      absl::StrJoin({hardware.device(), hardware.architecture(), hardware.vendor(),
+                     absl::StrCat(hardware.family()), absl::StrCat(hardware.model()),
+                     absl::StrJoin(hardware.features(), " "), std::string(backend_version)},
+                    "\n"));
 }
 
 }  // namespace trainyard

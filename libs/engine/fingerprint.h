@@ -24,6 +24,7 @@ std::vector<std::string> Differences(const HardwareFingerprint& built,
 std::string Describe(const HardwareFingerprint& hardware);
 
 /// A short stable text for cache keys: SHA-256 of the compared fields (decisions.md B25).
-std::string FingerprintDigest(const HardwareFingerprint& hardware, absl::string_view backend_version);
+std::string FingerprintDigest(const HardwareFingerprint& hardware,
+                              absl::string_view backend_version);
 
 }  // namespace trainyard

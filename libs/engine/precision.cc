@@ -26,12 +26,12 @@ absl::StatusOr<PrecisionChoice> ChoosePrecision(absl::string_view requested,
                                         " of its own; FP32 is built instead")};
   }
   if (name == "fp16" || name == "bf16") {
-    return absl::UnimplementedError(absl::StrCat(
-        "engines in ", name, " are not offered yet; 'fp32' and 'int8' are"));
+    return absl::UnimplementedError(
+        absl::StrCat("engines in ", name, " are not offered yet; 'fp32' and 'int8' are"));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("precision is '", requested, "'; expected 'fp32', 'fp16' or 'int8'",
-                   DidYouMean(name, {"fp32", "fp16", "int8"})));
+  return absl::InvalidArgumentError(absl::StrCat("precision is '", requested,
+                                                 "'; expected 'fp32', 'fp16' or 'int8'",
+                                                 DidYouMean(name, {"fp32", "fp16", "int8"})));
 }
 
 }  // namespace trainyard

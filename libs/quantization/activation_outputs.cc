@@ -55,7 +55,8 @@ std::string WeightsDigest(const Graph& graph) {
     const absl::StatusOr<Tensor> kernel = graph.Initializer(node->input(1));
     if (!kernel.ok()) continue;
     const Tensor& tensor = *kernel;
-    digest.Update({static_cast<const char*>(tensor.raw()), static_cast<size_t>(tensor.size_bytes())});
+    digest.Update(
+        {static_cast<const char*>(tensor.raw()), static_cast<size_t>(tensor.size_bytes())});
     any = true;
   }
   return any ? digest.HexDigest() : "";

@@ -16,8 +16,8 @@ absl::StatusOr<Graph> WithActivationOutputs(const Graph& graph,
                                             absl::Span<const std::string> names);
 
 /// Which weights these are: SHA-256 over the constant kernels of the graph's convolutions in
-/// topological order. Survives what does not touch weights (metadata, a head attached at export), so
-/// that a calibration table is known again. "" for a graph without convolutions.
+/// topological order. Survives what does not touch weights (metadata, a head attached at export),
+/// so that a calibration table is known again. "" for a graph without convolutions.
 std::string WeightsDigest(const Graph& graph);
 
 }  // namespace trainyard

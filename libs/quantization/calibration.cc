@@ -38,9 +38,9 @@ absl::StatusOr<std::vector<int>> FindSources(const GraphRunner& runner,
 
 absl::Status RangeObserver::Observe(const std::string& name, const Tensor& tensor) {
   if (tensor.dtype() != DType::kFloat32 || tensor.size() == 0) {
-    return absl::InvalidArgumentError(absl::StrCat("tensor '", name, "' is ", NameOf(tensor.dtype()),
-                                                   " ", ShapeText(tensor.shape()),
-                                                   "; expected f32 with at least one element"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor '", name, "' is ", NameOf(tensor.dtype()), " ",
+                     ShapeText(tensor.shape()), "; expected f32 with at least one element"));
   }
   const absl::Span<const float> values = tensor.data<float>();
   float low = values[0], high = values[0];

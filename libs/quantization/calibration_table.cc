@@ -40,9 +40,9 @@ absl::string_view TakeWord(absl::string_view& rest) {
 
 absl::Status CheckFirstLine(absl::string_view line, absl::string_view name) {
   if (absl::StartsWith(line, "TRT-")) {
-    return absl::UnimplementedError(absl::StrCat(
-        name, ": is a calibration cache of TensorRT ('", line.substr(0, 40),
-        "'); reading it is not offered yet, calibrate on images instead"));
+    return absl::UnimplementedError(
+        absl::StrCat(name, ": is a calibration cache of TensorRT ('", line.substr(0, 40),
+                     "'); reading it is not offered yet, calibrate on images instead"));
   }
   absl::string_view rest = line;
   int version = 0;

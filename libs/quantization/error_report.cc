@@ -60,7 +60,8 @@ struct ClipCount {
   int64_t values = 0;
 };
 
-void AddRounding(absl::Span<const float> values, float scale, SignalToNoise& sum, ClipCount& count) {
+void AddRounding(absl::Span<const float> values, float scale, SignalToNoise& sum,
+                 ClipCount& count) {
   for (const float value : values) {
     const float steps = std::nearbyint(value / scale);
     const float kept = std::clamp(steps, -float{kInt8Steps} - 1, float{kInt8Steps});
@@ -151,25 +152,23 @@ std::string QuantizationReportJson(const QuantizationReport& report) {
   for (const OutputError& output : report.outputs) {
     if (output.error.signal > 0) measured.push_back(output);
   }
-  return absl::StrCat(
-      "{\n  \"version\": 1,\n  \"calibration_images\": ", report.calibration_images,
-      ",\n  \"layers\": [\n    ", join(report.layers, LayerJson),
-      "\n  ],\n  \"kept_in_fp32\": [\n    ", join(report.kept_in_fp32, Quoted),
-      "\n  ],\n  \"outputs\": [\n    ",
-      join(measured,
-           [](const OutputError& output) {
-             return absl::StrFormat(R"({"output": %s, "sqnr_db": %.2f})", Quoted(output.output),
-                                    output.error.decibels());
-           }),
-      "\n  ]\n}\n");
+  return absl::StrCat("{\n  \"version\": 1,\n  \"calibration_images\": ", report.calibration_images,
+                      ",\n  \"layers\": [\n    ", join(report.layers, LayerJson),
+                      "\n  ],\n  \"kept_in_fp32\": [\n    ", join(report.kept_in_fp32, Quoted),
+                      "\n  ],\n  \"outputs\": [\n    ",
+                      join(measured,
+                           [](const OutputError& output) {
+                             return absl::StrFormat(R"({"output": %s, "sqnr_db": %.2f})",
+                                                    Quoted(output.output), output.error.decibels());
+                           }),
+                      "\n  ]\n}\n");
 }
 
 std::vector<std::string> WorstLayers(const QuantizationReport& report, size_t count) {
   std::vector<const LayerQuantization*> layers;
   for (const LayerQuantization& layer : report.layers) layers.push_back(&layer);
-  std::stable_sort(layers.begin(), layers.end(), [](const auto* a, const auto* b) {
-    return Badness(*a) < Badness(*b);
-  });
+  std::stable_sort(layers.begin(), layers.end(),
+                   [](const auto* a, const auto* b) { return Badness(*a) < Badness(*b); });
   std::vector<std::string> lines;
   for (size_t i = 0; i < std::min(count, layers.size()); ++i) {
     std::string line = layers[i]->node + ": ";

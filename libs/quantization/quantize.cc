@@ -24,23 +24,23 @@ struct QuantizedKernel {
 absl::StatusOr<QuantizedKernel> QuantizeKernel(const Tensor& kernel) {
   const int64_t channels = kernel.dim(0);
   const int64_t size = channels == 0 ? 0 : kernel.size() / channels;
-  QuantizedKernel result{Tensor::Zeros(DType::kInt8, kernel.shape()),
-                         Tensor::Zeros(DType::kFloat32, {channels}),
-                         {}};
+  QuantizedKernel result{
+      Tensor::Zeros(DType::kInt8, kernel.shape()), Tensor::Zeros(DType::kFloat32, {channels}), {}};
   for (int64_t c = 0; c < channels; ++c) {
     const absl::Span<const float> from = kernel.data<float>().subspan(c * size, size);
     const absl::Span<int8_t> to = result.values.data<int8_t>().subspan(c * size, size);
     Range range;
     for (const float value : from) {
-      if (!std::isfinite(value)) return absl::InvalidArgumentError("holds a value that is not finite");
+      if (!std::isfinite(value))
+        return absl::InvalidArgumentError("holds a value that is not finite");
       range.min = std::min(range.min, value);
       range.max = std::max(range.max, value);
     }
     const float scale = ActivationScale(range);
     result.scales.data<float>()[c] = scale;
     for (int64_t i = 0; i < size; ++i) {
-      const float steps = std::clamp(std::nearbyint(from[i] / scale), -float{kInt8Steps},
-                                     float{kInt8Steps});
+      const float steps =
+          std::clamp(std::nearbyint(from[i] / scale), -float{kInt8Steps}, float{kInt8Steps});
       to[i] = static_cast<int8_t>(steps);
       const double error = from[i] - double{steps} * scale;
       result.error.signal += double{from[i]} * from[i];
@@ -194,9 +194,8 @@ class QdqWriter {
     *graph().add_initializer() = TensorToProto(scales, kernel.scales);
     *graph().add_initializer() =
         TensorToProto(zeros, Tensor::Zeros(DType::kInt8, kernel.scales.shape()));
-    onnx::NodeProto& node =
-        AddNode("DequantizeLinear", absl::StrCat(name, "/dequantize"), {values, scales, zeros},
-                absl::StrCat(name, "/dequantized"));
+    onnx::NodeProto& node = AddNode("DequantizeLinear", absl::StrCat(name, "/dequantize"),
+                                    {values, scales, zeros}, absl::StrCat(name, "/dequantized"));
     onnx::AttributeProto* axis = node.add_attribute();
     axis->set_name("axis");
     axis->set_type(onnx::AttributeProto::INT);
@@ -231,7 +230,8 @@ class QdqWriter {
   /// The float form of a kernel goes, unless somebody else reads it.
   void DropUnreadKernels(onnx::GraphProto& graph) {
     std::set<std::string> read;
-    for (const onnx::NodeProto& node : graph.node()) read.insert(node.input().begin(), node.input().end());
+    for (const onnx::NodeProto& node : graph.node())
+      read.insert(node.input().begin(), node.input().end());
     auto* initializers = graph.mutable_initializer();
     const auto end = std::remove_if(
         initializers->begin(), initializers->end(), [&](const onnx::TensorProto& initializer) {
@@ -258,7 +258,8 @@ float ActivationScale(const Range& range) {
   return std::isnormal(scale) ? scale : 1.0f / kInt8Steps;
 }
 
-std::vector<std::string> TensorsToCalibrate(const Graph& graph, const QuantizationOptions& options) {
+std::vector<std::string> TensorsToCalibrate(const Graph& graph,
+                                            const QuantizationOptions& options) {
   std::vector<std::string> names;
   const auto add = [&names](const std::string& name) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);

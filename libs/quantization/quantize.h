@@ -14,8 +14,8 @@ namespace trainyard {
 struct QuantizationOptions {
   /// Convolutions that stay in FP32, by node name.
   std::vector<std::string> excluded_nodes;
-  /// Also quantize the second input of residual sums (TensorRT fuses the sum into the other branch's
-  /// convolution then). Costs about 1 dB; OpenVINO gains nothing by it, hence off
+  /// Also quantize the second input of residual sums (TensorRT fuses the sum into the other
+  /// branch's convolution then). Costs about 1 dB; OpenVINO gains nothing by it, hence off
   /// (docs/quantization.md has the numbers).
   bool quantize_residual_sums = false;
 };
@@ -35,19 +35,21 @@ struct QuantizedModel {
   QuantizationReport report;
 };
 
-/// Puts QuantizeLinear and DequantizeLinear around what is to run in INT8: one pair at each input of
-/// a convolution (shared by all its readers), kernels as s8 initializers with one step per output
-/// channel (axis 0) and a DequantizeLinear; biases stay f32. Any runtime that knows ONNX opset 13
-/// reads the result.
+/// Puts QuantizeLinear and DequantizeLinear around what is to run in INT8: one pair at each input
+/// of a convolution (shared by all its readers), kernels as s8 initializers with one step per
+/// output channel (axis 0) and a DequantizeLinear; biases stay f32. Any runtime that knows ONNX
+/// opset 13 reads the result.
 ///
 /// `folded` is a graph whose batch norms are folded into convolutions (libs/graph/fold.h); a batch
 /// norm that is left stays in FP32. A convolution whose kernel is computed stays in FP32 and is
 /// listed in the report. Deterministic.
 ///
-/// * kInvalidArgument: excluded nodes that are not there (all, with the nearest names); kernels that
+/// * kInvalidArgument: excluded nodes that are not there (all, with the nearest names); kernels
+/// that
 ///   hold values that are not finite.
 /// * kFailedPrecondition: tensors for which `table` has no range (all of them).
-/// * kUnimplemented: opset below 13, which has no steps per channel; the message says how to convert.
+/// * kUnimplemented: opset below 13, which has no steps per channel; the message says how to
+/// convert.
 absl::StatusOr<QuantizedModel> InsertQdq(const Graph& folded, const CalibrationTable& table,
                                          const QuantizationOptions& options);
 

@@ -35,7 +35,8 @@ inline absl::StatusOr<Graph> ResidualGraph() {
   };
   const std::string x = builder.Input("Input", {-1, 3, 8, 8});
   const std::string stem = builder.Relu(
-      "relu1", builder.Conv("conv1", x, kernel(8, 3, 3, 1), NormalTensor({8}, 11, 0.1), {.pad = 1}));
+      "relu1",
+      builder.Conv("conv1", x, kernel(8, 3, 3, 1), NormalTensor({8}, 11, 0.1), {.pad = 1}));
   const std::string main =
       builder.Conv("conv2", stem, kernel(8, 8, 3, 2), NormalTensor({8}, 12, 0.1), {.pad = 1});
   const std::string side =

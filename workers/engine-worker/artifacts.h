@@ -14,8 +14,8 @@ namespace trainyard::engine_worker {
 absl::StatusOr<v1::Artifact> DescribeArtifact(absl::string_view name, const std::string& path,
                                               absl::string_view kind);
 
-/// Tells the journal on what the work runs: "cpu (2 threads), openvino 2026.4...". Fails as Journal::Append
-/// and FindBackend.
+/// Tells the journal on what the work runs: "cpu (2 threads), openvino 2026.4...". Fails as
+/// Journal::Append and FindBackend.
 absl::Status ReportStarted(worker::Context& context);
 
 v1::Metric MakeMetric(absl::string_view name, double value, absl::string_view unit,

@@ -85,8 +85,8 @@ absl::StatusOr<std::optional<CalibrationTable>> FindCalibration(
     return ParseCalibrationTable(section->second, absl::StrCat(task.model(), ", calibration"));
   }
   if (images.empty()) return std::nullopt;
-  finished.add_notes(absl::StrCat("INT8 ranges: ", images.size(), " images of '",
-                                  task.calibration_images(), "'"));
+  finished.add_notes(
+      absl::StrCat("INT8 ranges: ", images.size(), " images of '", task.calibration_images(), "'"));
   return CalibrateGraph(sealed.model.graph, {},
                         Feed(context, sealed.model.record, images, "calibrating"), BatchOf(task),
                         ThreadsOf(context));
@@ -98,11 +98,10 @@ absl::Status WriteReport(Context& context, const SealedModel& sealed, QuantizedM
   const BuildEngineTask& task = context.job.build_engine();
   if (!images.empty()) {
     images.resize(std::min(images.size(), kExplainedImages));
-    TY_RETURN_IF_ERROR(
-        ExplainQuantization(sealed.model.graph, quantized,
-                            Feed(context, sealed.model.record, std::move(images),
-                                 "comparing INT8 with FP32"),
-                            BatchOf(task), ThreadsOf(context)));
+    TY_RETURN_IF_ERROR(ExplainQuantization(
+        sealed.model.graph, quantized,
+        Feed(context, sealed.model.record, std::move(images), "comparing INT8 with FP32"),
+        BatchOf(task), ThreadsOf(context)));
   }
   const std::string path = task.engine() + ".quantization.json";
   TY_RETURN_IF_ERROR(WriteFileAtomically(path, QuantizationReportJson(quantized.report)));
@@ -119,11 +118,12 @@ absl::Status AddMetrics(Context& context, BuiltEngine& built, int64_t bytes, Fin
   *finished.add_metrics() = MakeMetric("bytes", bytes, "bytes", false);
   *finished.add_metrics() = MakeMetric("int8_mac_share", built.coverage.share(), "", true);
   context.Progress(0, 0, "", "measuring speed");
-  TY_ASSIGN_OR_RETURN(const BenchmarkResult one, Benchmark(*built.runner, 1, kBenchmarkSeconds, context.stop));
+  TY_ASSIGN_OR_RETURN(const BenchmarkResult one,
+                      Benchmark(*built.runner, 1, kBenchmarkSeconds, context.stop));
   *finished.add_metrics() = MakeMetric("ms_per_image", one.ms_per_image, "ms", false);
   finished.mutable_metrics()->rbegin()->set_primary(true);
-  TY_ASSIGN_OR_RETURN(const BenchmarkResult most,
-                      Benchmark(*built.runner, header.max_batch_size(), kBenchmarkSeconds, context.stop));
+  TY_ASSIGN_OR_RETURN(const BenchmarkResult most, Benchmark(*built.runner, header.max_batch_size(),
+                                                            kBenchmarkSeconds, context.stop));
   *finished.add_metrics() = MakeMetric("ms_per_image_at_max_batch", most.ms_per_image, "ms", false);
   *finished.add_metrics() =
       MakeMetric("images_per_second", 1000 / most.ms_per_image, "images/s", true);

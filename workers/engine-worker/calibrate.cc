@@ -19,27 +19,26 @@ constexpr int kLargestBatch = 8;
 
 absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
   const auto& task = context.job.calibrate();
-  TY_ASSIGN_OR_RETURN(const SealedModel sealed,
-                      LoadModel(task.model(), {SealedKind::kCheckpoint, SealedKind::kExport},
-                                context.key));
+  TY_ASSIGN_OR_RETURN(
+      const SealedModel sealed,
+      LoadModel(task.model(), {SealedKind::kCheckpoint, SealedKind::kExport}, context.key));
   TY_RETURN_IF_ERROR(ReportStarted(context));
   const int64_t wanted = int64_t{task.batches()} * task.batch_size();
   TY_ASSIGN_OR_RETURN(std::vector<std::string> paths, ChooseImages(task.images(), wanted));
   worker::Finished finished;
   if (static_cast<int64_t>(paths.size()) < wanted) {
-    finished.add_notes(absl::StrCat("'", task.images(), "' has ", paths.size(), " images, fewer than ",
-                                    wanted, "; all of them were used"));
+    finished.add_notes(absl::StrCat("'", task.images(), "' has ", paths.size(),
+                                    " images, fewer than ", wanted, "; all of them were used"));
   }
   const int batch = std::clamp(task.batch_size(), 1, kLargestBatch);
   const auto progress = [&context](int64_t done, int64_t total) {
     context.Progress(done, total, "images", "calibrating");
   };
-  TY_ASSIGN_OR_RETURN(
-      const CalibrationTable table,
-      CalibrateGraph(sealed.model.graph, {},
-                     Batches({std::move(paths), sealed.model.record.preprocess(), batch,
-                              context.stop, progress}),
-                     batch, std::max(1, context.job.threads())));
+  TY_ASSIGN_OR_RETURN(const CalibrationTable table,
+                      CalibrateGraph(sealed.model.graph, {},
+                                     Batches({std::move(paths), sealed.model.record.preprocess(),
+                                              batch, context.stop, progress}),
+                                     batch, std::max(1, context.job.threads())));
   TY_RETURN_IF_ERROR(SaveCalibrationTable(table, task.output()));
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
                       DescribeArtifact("calibration", task.output(), "calibration"));

@@ -20,9 +20,9 @@ constexpr uint64_t kSeed = 42;
 absl::StatusOr<Tensor> LoadBatch(const ImageFeed& feed, size_t begin, size_t end) {
   const model::v1::Preprocess& preprocess = feed.preprocess;
   const int64_t count = static_cast<int64_t>(end - begin);
-  TY_ASSIGN_OR_RETURN(Tensor batch, Tensor::Create(DType::kFloat32,
-                                                   {count, ChannelsOf(preprocess),
-                                                    preprocess.height(), preprocess.width()}));
+  TY_ASSIGN_OR_RETURN(Tensor batch,
+                      Tensor::Create(DType::kFloat32, {count, ChannelsOf(preprocess),
+                                                       preprocess.height(), preprocess.width()}));
   const size_t size = static_cast<size_t>(batch.size() / count);
   for (size_t i = begin; i < end; ++i) {
     const std::string& path = feed.paths[i];
@@ -40,7 +40,8 @@ absl::StatusOr<Tensor> LoadBatch(const ImageFeed& feed, size_t begin, size_t end
 absl::StatusOr<std::vector<std::string>> ChooseImages(const std::string& folder, int64_t wanted) {
   if (wanted < 1) {
     return absl::InvalidArgumentError(absl::StrCat(
-        wanted, " calibration images were asked for (batches times batch size); expected at least 1"));
+        wanted,
+        " calibration images were asked for (batches times batch size); expected at least 1"));
   }
   TY_ASSIGN_OR_RETURN(std::vector<std::string> paths, ListImages(folder));
   const size_t count = std::min(paths.size(), static_cast<size_t>(wanted));

@@ -14,9 +14,9 @@
 namespace trainyard::engine_worker {
 
 /// Which images of a folder calibration uses: `wanted` of them without repetition, chosen by
-/// Philox(42, kCalibration) over their sorted names; all of them, sorted, when there are no more. Equal
-/// folders give equal choices. kNotFound and kFailedPrecondition as ListImages: nothing random ever
-/// stands in for images (decisions.md A17). kInvalidArgument when `wanted` is below 1.
+/// Philox(42, kCalibration) over their sorted names; all of them, sorted, when there are no more.
+/// Equal folders give equal choices. kNotFound and kFailedPrecondition as ListImages: nothing
+/// random ever stands in for images (decisions.md A17). kInvalidArgument when `wanted` is below 1.
 absl::StatusOr<std::vector<std::string>> ChooseImages(const std::string& folder, int64_t wanted);
 
 /// Feeds image files through the model's own preprocessing.
@@ -30,8 +30,8 @@ struct ImageFeed {
   std::function<void(int64_t done, int64_t total)> progress;
 };
 
-/// Batches of the feed in order, f32 [n, c, h, w]; the last may be smaller. Ends with kCancelled once
-/// a stop is asked for; a file that cannot be decoded is kDataLoss with its name.
+/// Batches of the feed in order, f32 [n, c, h, w]; the last may be smaller. Ends with kCancelled
+/// once a stop is asked for; a file that cannot be decoded is kDataLoss with its name.
 BatchSource Batches(ImageFeed feed);
 
 }  // namespace trainyard::engine_worker

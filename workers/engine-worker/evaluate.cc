@@ -78,9 +78,9 @@ absl::StatusOr<OpenedSources> OpenValidationData(const Context& context, const N
   TY_ASSIGN_OR_RETURN(OpenedSources opened, OpenSources(sources, options));
   const std::vector<std::string> classes(record.classes().begin(), record.classes().end());
   if (opened.classes != classes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the validation data has the classes ", absl::StrJoin(opened.classes, ", "),
-        "; the engine knows ", absl::StrJoin(classes, ", ")));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the validation data has the classes ", absl::StrJoin(opened.classes, ", "),
+                     "; the engine knows ", absl::StrJoin(classes, ", ")));
   }
   return opened;
 }
@@ -150,9 +150,9 @@ absl::StatusOr<Finished> InferWithEngine(Context& context) {
   options.stop = context.stop;
   options.progress = ImagesDone(context, "finding objects");
   options.skipped = WarnOfSkipped(context);
-  TY_ASSIGN_OR_RETURN(const InferenceResult result,
-                      Infer(*detector.engine.runner, detector.engine.record, *detector.decoder,
-                            images, options));
+  TY_ASSIGN_OR_RETURN(
+      const InferenceResult result,
+      Infer(*detector.engine.runner, detector.engine.record, *detector.decoder, images, options));
   Finished finished;
   finished.add_notes(absl::StrCat(result.detections, " objects in ", result.images, " images"));
   for (v1::Metric& metric : result.Metrics()) *finished.add_metrics() = std::move(metric);

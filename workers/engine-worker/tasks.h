@@ -5,8 +5,8 @@
 
 namespace trainyard::engine_worker {
 
-/// `.etlt` -> `.engine` (TAO `converter`). INT8 takes its ranges from the task's table, else from the
-/// export's `calibration` section, else from the task's images; without any it fails with
+/// `.etlt` -> `.engine` (TAO `converter`). INT8 takes its ranges from the task's table, else from
+/// the export's `calibration` section, else from the task's images; without any it fails with
 /// kFailedPrecondition that names the three ways. Writes the engine, and for INT8
 /// `<engine>.quantization.json`.
 absl::StatusOr<worker::Finished> BuildEngineFile(worker::Context& context);

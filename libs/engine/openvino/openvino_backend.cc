@@ -36,9 +36,9 @@ class OpenvinoBackendImpl : public Backend {
   absl::StatusOr<CompiledNetwork> Compile(const Graph& graph,
                                           const CompileOptions& options) const override {
     if (options.max_batch_size < 1 || options.threads < 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("max_batch_size is ", options.max_batch_size, " and threads is ",
-                       options.threads, "; expected at least 1 of each"));
+      return absl::InvalidArgumentError(absl::StrCat("max_batch_size is ", options.max_batch_size,
+                                                     " and threads is ", options.threads,
+                                                     "; expected at least 1 of each"));
     }
     try {
       const std::shared_ptr<ov::Model> model = core_.read_model(graph.Serialize(), ov::Tensor());

@@ -5,8 +5,8 @@
 
 namespace trainyard {
 
-/// OpenVINO's CPU plugin. Made on the first call, which loads the plugin (tens of ms); exceptions of
-/// OpenVINO end inside this folder.
+/// OpenVINO's CPU plugin. Made on the first call, which loads the plugin (tens of ms); exceptions
+/// of OpenVINO end inside this folder.
 absl::StatusOr<const Backend*> OpenvinoBackend();
 
 }  // namespace trainyard

@@ -32,9 +32,9 @@ absl::StatusOr<std::vector<Shape>> BatchedShapes(
   std::vector<Shape> shapes;
   for (size_t i = 0; i < ports.size(); ++i) {
     if (ports[i].get_names().count(names[i]) == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", i, " of the compiled network is '", ports[i].get_any_name(),
-                       "'; expected '", names[i], "'"));
+      return absl::InvalidArgumentError(absl::StrCat("tensor ", i, " of the compiled network is '",
+                                                     ports[i].get_any_name(), "'; expected '",
+                                                     names[i], "'"));
     }
     Shape shape = ShapeOf(ports[i].get_partial_shape());
     if (shape.empty() || ports[i].get_element_type() != ov::element::f32) {
@@ -100,7 +100,8 @@ class OpenvinoRunner : public EngineRunner {
       request_.infer();
       return CopyOutputs();
     } catch (const std::exception& error) {
-      return absl::InternalError(absl::StrCat("OpenVINO failed to run the network: ", error.what()));
+      return absl::InternalError(
+          absl::StrCat("OpenVINO failed to run the network: ", error.what()));
     }
   }
 
@@ -154,8 +155,8 @@ class OpenvinoRunner : public EngineRunner {
     for (size_t i = 0; i < output_names_.size(); ++i) {
       const ov::Tensor source = request_.get_output_tensor(i);
       const ov::Shape shape = source.get_shape();
-      TY_ASSIGN_OR_RETURN(Tensor copy, Tensor::Create(DType::kFloat32,
-                                                      Shape(shape.begin(), shape.end())));
+      TY_ASSIGN_OR_RETURN(Tensor copy,
+                          Tensor::Create(DType::kFloat32, Shape(shape.begin(), shape.end())));
       std::memcpy(copy.raw(), source.data(), source.get_byte_size());
       outputs.push_back(std::move(copy));
     }

@@ -13,8 +13,8 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using testing::IsOk;
+using ::testing::Not;
 using testing::StatusIs;
 
 EngineFile SmallFile() {
@@ -74,17 +74,17 @@ TEST_F(EngineFileTest, OtherFilesAreNamed) {
   ASSERT_THAT(SaveSealed(path_, SealedKind::kExport, {{"record", ""}}, ""), IsOk());
   EXPECT_THAT(LoadEngineFile(path_), StatusIs(absl::StatusCode::kInvalidArgument));
   ASSERT_THAT(SaveSealed(path_, SealedKind::kEngine, {{"record", ""}}, ""), IsOk());
-  EXPECT_THAT(LoadEngineFile(path_),
-              StatusIs(absl::StatusCode::kDataLoss,
-                       AllOf(HasSubstr(path_), HasSubstr("'engine.header'"))));
+  EXPECT_THAT(
+      LoadEngineFile(path_),
+      StatusIs(absl::StatusCode::kDataLoss, AllOf(HasSubstr(path_), HasSubstr("'engine.header'"))));
 }
 
 TEST_F(EngineFileTest, ANewerFormatIsRefusedByNumber) {
   EngineHeader header;
   header.set_format_version(2);
-  ASSERT_THAT(SaveSealed(path_, SealedKind::kEngine,
-                         {{"engine.header", header.SerializeAsString()}}, ""),
-              IsOk());
+  ASSERT_THAT(
+      SaveSealed(path_, SealedKind::kEngine, {{"engine.header", header.SerializeAsString()}}, ""),
+      IsOk());
   EXPECT_THAT(LoadEngineFile(path_),
               StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("format 2")));
 }

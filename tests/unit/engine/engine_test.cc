@@ -98,7 +98,8 @@ TEST_F(SsdEngineTest, Int8StaysNearFp32AndTheReportSaysHowNear) {
   const QuantizationReport& report = built->quantized->report;
   EXPECT_EQ(report.calibration_images, 4);
   size_t convolutions = 0;
-  for (const onnx::NodeProto* node : model_.graph.nodes()) convolutions += node->op_type() == "Conv";
+  for (const onnx::NodeProto* node : model_.graph.nodes())
+    convolutions += node->op_type() == "Conv";
   EXPECT_EQ(report.layers.size(), convolutions);
   for (const OutputError& output : report.outputs) EXPECT_GT(output.error.decibels(), 20);
 }

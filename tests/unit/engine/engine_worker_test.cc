@@ -96,9 +96,8 @@ class EngineWorkerTest : public ::testing::Test {
     job.set_spec(SpecFor(Path("data")));
     job.set_threads(2);
     job.set_key_env("TRAINYARD_MODEL_KEY");
-    job.set_job_dir(Path(absl::StrCat("job_", ::testing::UnitTest::GetInstance()
-                                                  ->current_test_info()
-                                                  ->name(), "_", jobs_++)));
+    job.set_job_dir(Path(absl::StrCat(
+        "job_", ::testing::UnitTest::GetInstance()->current_test_info()->name(), "_", jobs_++)));
     return job;
   }
 

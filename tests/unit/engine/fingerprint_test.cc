@@ -69,10 +69,10 @@ TEST(DifferencesTest, NamesEachOne) {
   here.clear_features();
   here.add_features("avx2");
   here.add_features("avx512_vnni");
-  EXPECT_THAT(Differences(Machine(), here),
-              ElementsAre("processor vendor AuthenticAMD instead of GenuineIntel",
-                          "processor family 25 instead of 6", "without amx_int8",
-                          "with avx512_vnni"));
+  EXPECT_THAT(
+      Differences(Machine(), here),
+      ElementsAre("processor vendor AuthenticAMD instead of GenuineIntel",
+                  "processor family 25 instead of 6", "without amx_int8", "with avx512_vnni"));
   EXPECT_NE(FingerprintDigest(Machine(), "1"), FingerprintDigest(here, "1"));
   EXPECT_NE(FingerprintDigest(Machine(), "1"), FingerprintDigest(Machine(), "2"));
 }

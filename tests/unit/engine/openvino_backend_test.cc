@@ -96,8 +96,9 @@ TEST_F(OpenvinoBackendTest, ABlobRunsAsTheNetworkThatItCameFrom) {
   const Tensor images = NormalTensor({2, 3, 8, 8}, 9);
   EXPECT_EQ(LargestDifference((*(*loaded)->Run({images}))[0], (*network->runner->Run({images}))[0]),
             0);
-  EXPECT_THAT(backend_->Load(network->blob, {2, {"Input"}, {"other"}, 1}),
-              StatusIs(absl::StatusCode::kDataLoss, AllOf(HasSubstr("'head'"), HasSubstr("'other'"))));
+  EXPECT_THAT(
+      backend_->Load(network->blob, {2, {"Input"}, {"other"}, 1}),
+      StatusIs(absl::StatusCode::kDataLoss, AllOf(HasSubstr("'head'"), HasSubstr("'other'"))));
   EXPECT_THAT(backend_->Load("no blob", {2, {"Input"}, {"head"}, 1}),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("OpenVINO")));
 }

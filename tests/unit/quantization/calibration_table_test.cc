@@ -30,7 +30,9 @@ CalibrationTable SmallTable() {
 TEST(CalibrationTableTest, PrintsWhatTheDocumentationShows) {
   EXPECT_THAT(PrintCalibrationTable(SmallTable()),
               IsOkAndHolds("trainyard-calibration 1\n"
-                           "weights " + std::string(64, 'a') + "\n"
+                           "weights " +
+                           std::string(64, 'a') +
+                           "\n"
                            "images 160\n"
                            "range -123.68 151.061005 Input\n"
                            "range 0 0.333333343 a name: with blanks:0\n"));
@@ -64,11 +66,10 @@ TEST(CalibrationTableTest, NamesEveryLineThatIsWrong) {
                                     "range 0 2 twice\n",
                                     "cal.txt"),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("cal.txt:2"), HasSubstr("'many'"),
-                             HasSubstr("cal.txt:3"), HasSubstr("smaller number first"),
-                             HasSubstr("cal.txt:4"), HasSubstr("finite"), HasSubstr("cal.txt:5"),
-                             HasSubstr("cal.txt:6"), HasSubstr("cal.txt:8"),
-                             HasSubstr("a second time"))));
+                       AllOf(HasSubstr("cal.txt:2"), HasSubstr("'many'"), HasSubstr("cal.txt:3"),
+                             HasSubstr("smaller number first"), HasSubstr("cal.txt:4"),
+                             HasSubstr("finite"), HasSubstr("cal.txt:5"), HasSubstr("cal.txt:6"),
+                             HasSubstr("cal.txt:8"), HasSubstr("a second time"))));
 }
 
 TEST(CalibrationTableTest, RefusesOtherFormatsByName) {

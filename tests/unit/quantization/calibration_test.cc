@@ -80,9 +80,10 @@ TEST(CalibrateTest, NamesWhatTheRunnerDoesNotGive) {
   const auto graph = ResidualGraph();
   ASSERT_THAT(graph, IsOk());
   ReferenceRunner runner(*graph, {"relu1"});
-  EXPECT_THAT(Calibrate(runner, {"relu1", "relu3", "other"}, Split(NormalTensor({1, 3, 8, 8}, 7), 1)),
-              StatusIs(absl::StatusCode::kNotFound,
-                       AllOf(HasSubstr("'relu3'"), HasSubstr("'other'"), HasSubstr("relu1"))));
+  EXPECT_THAT(
+      Calibrate(runner, {"relu1", "relu3", "other"}, Split(NormalTensor({1, 3, 8, 8}, 7), 1)),
+      StatusIs(absl::StatusCode::kNotFound,
+               AllOf(HasSubstr("'relu3'"), HasSubstr("'other'"), HasSubstr("relu1"))));
 }
 
 TEST(CalibrateTest, NoImagesAreAnError) {
@@ -97,8 +98,7 @@ TEST(CalibrateTest, NoImagesAreAnError) {
 TEST(WithActivationOutputsTest, AddsEachTensorOnceBehindTheGraphsOwn) {
   const auto graph = ResidualGraph();
   ASSERT_THAT(graph, IsOk());
-  const auto observed =
-      WithActivationOutputs(*graph, {"Input", "relu2", "head", "relu1", "relu2"});
+  const auto observed = WithActivationOutputs(*graph, {"Input", "relu2", "head", "relu1", "relu2"});
   ASSERT_THAT(observed, IsOk());
   EXPECT_THAT(observed->OutputNames(), ElementsAre("head", "relu2", "relu1"));
   EXPECT_THAT(graph->OutputNames(), ElementsAre("head"));

@@ -101,13 +101,14 @@ TEST(QuantizationReportTest, PrintsJsonWithALineForEachLayer) {
                            .weight = {1000, 1}});
   report.layers[0].gathered = SignalToNoise{100, 1};
   report.kept_in_fp32 = {"head: excluded"};
-  EXPECT_EQ(QuantizationReportJson(report),
-            "{\n  \"version\": 1,\n  \"calibration_images\": 8,\n  \"layers\": [\n    "
-            "{\"node\": \"a \\\"b\\\"\", \"input\": \"x\", \"min\": -1, \"max\": 2, \"scale\": 0.5, "
-            "\"weight_scale_min\": 0.25, \"weight_scale_max\": 0.75, \"weight_sqnr_db\": 30.00, "
-            "\"gathered_sqnr_db\": 20.00}"
-            "\n  ],\n  \"kept_in_fp32\": [\n    \"head: excluded\"\n  ],\n  \"outputs\": [\n    "
-            "\n  ]\n}\n");
+  EXPECT_EQ(
+      QuantizationReportJson(report),
+      "{\n  \"version\": 1,\n  \"calibration_images\": 8,\n  \"layers\": [\n    "
+      "{\"node\": \"a \\\"b\\\"\", \"input\": \"x\", \"min\": -1, \"max\": 2, \"scale\": 0.5, "
+      "\"weight_scale_min\": 0.25, \"weight_scale_max\": 0.75, \"weight_sqnr_db\": 30.00, "
+      "\"gathered_sqnr_db\": 20.00}"
+      "\n  ],\n  \"kept_in_fp32\": [\n    \"head: excluded\"\n  ],\n  \"outputs\": [\n    "
+      "\n  ]\n}\n");
 }
 
 TEST(WorstLayersTest, BeginsWithTheNoisiest) {

@@ -17,10 +17,10 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using testing::IsOk;
 using testing::LargestDifference;
 using testing::NormalTensor;
+using ::testing::Not;
 using testing::ReferenceRunner;
 using testing::RelativeError;
 using testing::ResidualGraph;
@@ -78,7 +78,8 @@ TEST_F(InsertQdqTest, EveryKernelIsWithinHalfAStepPerChannel) {
                 0.5f * scale * 1.0001f);
       EXPECT_GE(values.data<int8_t>()[i], -127);
     }
-    EXPECT_FALSE(quantized->graph.HasInitializer(name + "/kernel")) << "the float form is dead weight";
+    EXPECT_FALSE(quantized->graph.HasInitializer(name + "/kernel"))
+        << "the float form is dead weight";
     EXPECT_TRUE(quantized->graph.HasInitializer(name + "/bias"));
   }
 }
@@ -86,10 +87,10 @@ TEST_F(InsertQdqTest, EveryKernelIsWithinHalfAStepPerChannel) {
 TEST_F(InsertQdqTest, AWrittenOutChannelHasTheStepsWorkedOutByHand) {
   Tensor kernel = *graph_.Initializer("conv1/kernel");
   for (float& value : kernel.data<float>().subspan(0, 27)) value = 0;
-  kernel.data<float>()[0] = -2.54f;  // step 0.02
-  kernel.data<float>()[1] = 1.0f;    // 50 steps
-  kernel.data<float>()[2] = 0.031f;  // 1.55 steps -> 2
-  kernel.data<float>()[3] = -0.029f; // -1.45 steps -> -1
+  kernel.data<float>()[0] = -2.54f;   // step 0.02
+  kernel.data<float>()[1] = 1.0f;     // 50 steps
+  kernel.data<float>()[2] = 0.031f;   // 1.55 steps -> 2
+  kernel.data<float>()[3] = -0.029f;  // -1.45 steps -> -1
   ASSERT_THAT(graph_.SetInitializer("conv1/kernel", kernel), IsOk());
   const auto quantized = InsertQdq(graph_, table_, {});
   ASSERT_THAT(quantized, IsOk());
@@ -140,9 +141,10 @@ TEST_F(InsertQdqTest, NamesEveryUnknownExcludedNode) {
 TEST_F(InsertQdqTest, NamesEveryTensorWithoutARange) {
   table_.ranges.erase("relu1");
   table_.ranges.erase("relu2");
-  EXPECT_THAT(InsertQdq(graph_, table_, {}),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("'relu1'"), HasSubstr("'relu2'"), Not(HasSubstr("'Input'")))));
+  EXPECT_THAT(
+      InsertQdq(graph_, table_, {}),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr("'relu1'"), HasSubstr("'relu2'"), Not(HasSubstr("'Input'")))));
 }
 
 TEST_F(InsertQdqTest, AnOldOpsetIsRefusedByNumber) {
