@@ -148,7 +148,9 @@ std::string TrainingCharts(const ReportInput& input, const v1::Run::Stage& stage
 std::string EvaluationChart(const ReportInput& input, const v1::Run::Stage& stage) {
   const v1::Artifact* results = FindOutput(stage, "results");
   if (results == nullptr) return "";
-  const auto text = ReadText(input, results->uri(), "results.json");
+  // The artifact is the file, or the folder that holds it.
+  const bool is_file = absl::EndsWith(results->uri(), ".json");
+  const auto text = ReadText(input, results->uri(), is_file ? "" : "results.json");
   if (!text.has_value()) return "";
   const auto curves = ParsePrCurves(*text);
   if (!curves.ok()) return "";

@@ -22,7 +22,7 @@ struct ReportInput {
 };
 
 /// The page: ledger, curves of every training (its `log`), precision over recall of every evaluation
-/// (results.json in its `results`), a dozen pictures of the last inference, the stages with their
+/// (its `results`: results.json), a dozen pictures of the last inference, the stages with their
 /// times, and the digests of all that was made. One file without scripts and without anything from
 /// elsewhere. What a stage did not leave behind is left out; this never fails.
 std::string ReportHtml(const ReportInput& input, const Ledger& ledger);

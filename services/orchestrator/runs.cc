@@ -182,7 +182,7 @@ absl::Status Runs::CheckStage(const Pipeline& pipeline, const StageSpec& stage,
                      "', which has no address; name one under `services` of the pipeline"));
   }
   if (!IsSelfContained(stage)) return absl::OkStatus();
-  input.set_key(key.empty() ? pipeline.key : key);
+  if (stage.kind->uses_key) input.set_key(key.empty() ? pipeline.key : key);
   const StageCall call{
       .kind = stage.kind, .stage = input, .options = stage.options, .validate_only = true};
   absl::Status status;

@@ -399,6 +399,8 @@ const std::vector<std::string>& StageExecution::Addresses() const {
 }
 
 const std::string& StageExecution::Key() const {
+  static const auto* const none = new std::string();
+  if (!stage_.kind->uses_key) return *none;
   return choices_.key.empty() ? pipeline_.key : choices_.key;
 }
 

@@ -57,6 +57,7 @@ class StageExecution {
   v1::Run::Stage Now() const;
   absl::StatusOr<std::string> Resolve(const std::string& uri) const;
   const std::vector<std::string>& Addresses() const;
+  // "" for kinds that do not use one.
   const std::string& Key() const;
 
   const Environment& environment_;

@@ -32,6 +32,8 @@ struct StageKind {
   bool needs_spec = false;
   /// Whether what it makes depends on the machine: then the service's devices are in the cache key.
   bool hardware_bound = false;
+  /// Whether it reads or writes sealed models; the others are never given the key.
+  bool uses_key = true;
   std::vector<std::string> required_inputs;
   std::vector<std::string> optional_inputs;
   std::vector<OutputPlace> outputs;
