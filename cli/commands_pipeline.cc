@@ -18,6 +18,7 @@
 #include "libs/base/status.h"
 #include "libs/report/ledger.h"
 #include "services/orchestrator/orchestrator_program.h"
+#include "services/orchestrator/pipeline.h"
 #include "trainyard/v1/orchestrator.grpc.pb.h"
 
 namespace trainyard::cli {
@@ -133,6 +134,11 @@ absl::StatusOr<v1::StartRunRequest> RequestOf(const RunFlags& flags) {
     (*request.mutable_parameters())[parts[0]] = parts[1];
   }
   if (!flags.data.empty()) (*request.mutable_parameters())["data"] = flags.data;
+  // The specs travel with the pipeline: the orchestrator need not see this folder.
+  for (const std::string& spec : orchestrator::SpecFilesOf(request.pipeline())) {
+    TY_ASSIGN_OR_RETURN((*request.mutable_parameters())["spec:" + spec],
+                        ReadFile(JoinPath(DirName(flags.pipeline), spec), 4 << 20));
+  }
   return request;
 }
 

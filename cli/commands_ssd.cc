@@ -242,7 +242,7 @@ void AddPrune(CLI::App& ssd, Run& run) {
   struct Flags : Task {
     std::string output, normalizer, criterion;
     int granularity = 8, min_filters = 16;
-    double threshold = 0.1;
+    double threshold = 0.1, remove = 0;
     std::vector<std::string> excluded;
     bool tao_compat = false;
     int gpus = 1, gpu_index = 0;
@@ -259,12 +259,14 @@ void AddPrune(CLI::App& ssd, Run& run) {
   command.add_option("--pruning_threshold", flags->threshold, "-pth: norms not above this go (0.1)");
   command.add_option("--min_num_filters", flags->min_filters, "-nf: fewest channels of a layer (16)");
   command.add_option("--excluded_layers", flags->excluded, "-el: layers that keep their channels");
+  CLI::Option* remove = command.add_option(
+      "--remove", flags->remove, "fraction of the parameters to remove; the threshold is searched");
   command.add_flag("--tao-compat", flags->tao_compat, "the factor N of TAO's L2 normalizer");
   command.add_option("--gpus", flags->gpus, "accepted for TAO; no effect");
   command.add_option("--gpu_index", flags->gpu_index, "accepted for TAO; no effect");
   AddTaskFlags(command, *flags);
-  command.callback([&run, flags] {
-    run = [flags] {
+  command.callback([&run, flags, remove] {
+    run = [flags, remove] {
       v1::PruneRequest request;
       *request.mutable_stage() = flags->Stage();
       AddInput(*request.mutable_stage(), "model", flags->model);
@@ -277,6 +279,7 @@ void AddPrune(CLI::App& ssd, Run& run) {
       options.set_min_num_filters(flags->min_filters);
       for (const std::string& layer : flags->excluded) options.add_excluded_layers(layer);
       options.set_tao_compat(flags->tao_compat);
+      if (remove->count() > 0) options.set_remove(flags->remove);
       return RunStage(flags->session, "prune", request, [](const auto& channel) {
         return v1::PruneService::NewStub(channel);
       }, &v1::PruneService::Stub::Prune);

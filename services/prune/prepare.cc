@@ -37,13 +37,16 @@ PruneOptions OptionsOf(StageRequest& request, const v1::PruneOptions& proto) {
 
 absl::StatusOr<v1::StageResult> RunPrune(service::OperationContext& context,
                                          const std::string& input, const std::string& output,
-                                         const PruneOptions& options,
+                                         PruneOptions options, double remove,
                                          const service::Workspace& workspace) {
   context.Progress(0, 3, "steps", "reading the model");
   TY_ASSIGN_OR_RETURN(const SealedModel sealed,
                       LoadModel(input, {SealedKind::kCheckpoint}, context.key()));
   TY_RETURN_IF_ERROR(context.CheckStop());
   context.Progress(1, 3, "steps", "removing channels");
+  if (remove > 0) {
+    TY_ASSIGN_OR_RETURN(options.threshold, ThresholdForRatio(sealed.model, options, remove));
+  }
   TY_ASSIGN_OR_RETURN(PruneResult pruned, Prune(sealed.model, options));
   for (const std::string& warning : pruned.warnings) {
     context.Warn(absl::FailedPreconditionError(warning));
@@ -68,6 +71,7 @@ absl::StatusOr<v1::StageResult> RunPrune(service::OperationContext& context,
   *result.add_metrics() = MakeMetric("parameters_before", pruned.parameters_before);
   *result.add_metrics() = MakeMetric("macs", macs);
   *result.add_metrics() = MakeMetric("bytes", result.outputs(0).size_bytes(), "bytes");
+  *result.add_metrics() = MakeMetric("threshold", options.threshold);
   result.mutable_metrics(0)->set_primary(true);
   result.add_notes(absl::StrFormat("Pruning ratio (pruned model / original model): %.17g",
                                    pruned.ratio));
@@ -87,10 +91,12 @@ absl::StatusOr<service::StageRun> PreparePrune(const v1::PruneRequest& proto,
   const std::string output = request.Output("model", StageRequest::kRequired);
   request.NoOtherNames();
   PruneOptions options = OptionsOf(request, proto.options());
+  const double remove = proto.options().remove();
+  if (proto.options().has_remove()) request.InRange("options.remove", remove, 0.01, 0.99);
   TY_RETURN_IF_ERROR(request.Status());
-  return [input, output, options = std::move(options),
+  return [input, output, options = std::move(options), remove,
           &workspace](service::OperationContext& context) {
-    return RunPrune(context, input, output, options, workspace);
+    return RunPrune(context, input, output, options, remove, workspace);
   };
 }
 
