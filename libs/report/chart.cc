@@ -109,10 +109,10 @@ std::string Escape(absl::string_view text) {
       text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
 }
 
-std::vector<double> Ticks(double low, double high, int count) {
+std::vector<double> Ticks(double low, double high, int count, double least_step) {
   if (!(high > low)) {
     // One value: a range around it.
-    const double margin = low == 0 ? 1 : std::abs(low) * 0.1;
+    const double margin = least_step > 0 ? least_step : low == 0 ? 1 : std::abs(low) * 0.1;
     low -= margin;
     high += margin;
   }
@@ -125,6 +125,7 @@ std::vector<double> Ticks(double low, double high, int count) {
       break;
     }
   }
+  step = std::max(step, least_step);
   std::vector<double> ticks;
   const int64_t first = static_cast<int64_t>(std::floor(low / step + 1e-9));
   const int64_t last = static_cast<int64_t>(std::ceil(high / step - 1e-9));
@@ -142,7 +143,8 @@ std::string DrawChart(const Chart& chart) {
     }
   }
   if (!(x.low <= x.high)) return "";
-  const Axes axes{.x_ticks = chart.unit_x ? Ticks(0, 1, 5) : Ticks(x.low, x.high, 6),
+  const Axes axes{.x_ticks = chart.unit_x ? Ticks(0, 1, 5)
+                                            : Ticks(x.low, x.high, 6, chart.whole_x ? 1 : 0),
                   .y_ticks = chart.unit_y ? Ticks(0, 1, 5) : Ticks(y.low, y.high, 5)};
   std::string svg = absl::StrFormat(
       "<figure class=\"chart\"><svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s\">", kWidth,

@@ -26,6 +26,8 @@ struct Chart {
   /// The y axis from 0 to 1: for precision and mAP.
   bool unit_y = false;
   bool unit_x = false;
+  /// No fractions on the x axis: epochs.
+  bool whole_x = false;
 };
 
 /// The chart as inline SVG whose colours come from the page's CSS variables (--ink, --muted, --grid,
@@ -33,7 +35,7 @@ struct Chart {
 std::string DrawChart(const Chart& chart);
 
 /// Round numbers from at most `low` to at least `high`, about `count` of them: steps of 1, 2 or 5 times
-/// a power of ten.
-std::vector<double> Ticks(double low, double high, int count);
+/// a power of ten, not below `least_step`.
+std::vector<double> Ticks(double low, double high, int count, double least_step = 0);
 
 }  // namespace trainyard::report

@@ -135,14 +135,17 @@ std::string TrainingCharts(const ReportInput& input, const v1::Run::Stage& stage
   return absl::StrCat(
       DrawChart({.title = absl::StrCat(stage.name(), ": loss"),
                  .x_label = "epoch",
-                 .series = Pick(*columns, is_loss)}),
+                 .series = Pick(*columns, is_loss),
+                 .whole_x = true}),
       DrawChart({.title = absl::StrCat(stage.name(), ": average precision in validation"),
                  .x_label = "epoch",
                  .series = Pick(*columns, is_precision),
-                 .unit_y = true}),
+                 .unit_y = true,
+                 .whole_x = true}),
       DrawChart({.title = absl::StrCat(stage.name(), ": learning rate"),
                  .x_label = "epoch",
-                 .series = Pick(*columns, [](const std::string& name) { return name == "lr"; })}));
+                 .series = Pick(*columns, [](const std::string& name) { return name == "lr"; }),
+                 .whole_x = true}));
 }
 
 std::string EvaluationChart(const ReportInput& input, const v1::Run::Stage& stage) {

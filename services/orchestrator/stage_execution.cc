@@ -357,7 +357,10 @@ absl::StatusOr<bool> StageExecution::Conclude(const Prepared& prepared,
   const CacheEntry* stored = store ? &entry : nullptr;
 
   if (gates.ok() || stage_.gates.on_fail == Gates::OnFail::kContinue) {
-    if (!gates.ok()) change.set_reason(absl::StrCat("gate did not hold: ", gates.message()));
+    if (!gates.ok()) {
+      change.set_reason(absl::StrCat(cached_reason, cached_reason.empty() ? "" : "; ",
+                                     "gate did not hold: ", gates.message()));
+    }
     const EventType type =
         cached_reason.empty() ? EventType::kStageSucceeded : EventType::kStageCached;
     TY_RETURN_IF_ERROR(record_.Append(type, change, prepared.cache_key, stored));

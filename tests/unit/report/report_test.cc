@@ -202,6 +202,11 @@ class ReportHtmlTest : public ::testing::Test {
                                     "nut 0 0 0 11 11 31 31 0 0 0 0 0 0 0 0.87\n"),
                 IsOk());
     *small_.run.mutable_stages(0)->add_outputs() = Artifact("log", "log.csv", "log");
+    EXPECT_THAT(WriteFileAtomically(
+                    folder_ + "/results.json",
+                    R"({"pr_curves": {"nut": {"recall": [0, 1], "precision": [1, 0.5]}}})"),
+                IsOk());
+    *small_.run.mutable_stages(1)->add_outputs() = Artifact("results", "results.json", "log");
     v1::Run::Stage& infer = AddStage(small_.run, "infer", "infer_engine");
     *infer.add_outputs() = Artifact("labels", "found", "kitti");
     small_.inputs["infer"] = {Artifact("images", "val/images", "kitti")};
@@ -221,7 +226,7 @@ TEST_F(ReportHtmlTest, HoldsAllThatTheRunLeftBehind) {
   const std::string html = ReportHtml(Input(), MakeLedger(small_.run, small_.inputs));
   EXPECT_THAT(html, AllOf(HasSubstr("small &lt;run&gt;"), HasSubstr("Accuracy ledger"),
                           HasSubstr("<td class=\"bad\">-0.0500</td>"), HasSubstr("train: loss"),
-                          HasSubstr("data:image/jpeg;base64,"), HasSubstr("nut 0.87"),
+                          HasSubstr("evaluate: precision over recall"), HasSubstr("data:image/jpeg;base64,"), HasSubstr("nut 0.87"),
                           HasSubstr("class=\"truth\""), HasSubstr(std::string(64, 'a'))));
 }
 
