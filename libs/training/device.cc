@@ -70,7 +70,9 @@ std::string DescribeDevice(const at::Device& device, int threads) {
 
 void ConfigureLibTorch(int threads, bool deterministic) {
   at::set_num_threads(std::max(1, threads));
-  at::set_num_interop_threads(1);
+  // LibTorch takes this number once in a process.
+  static const bool interop_set = (at::set_num_interop_threads(1), true);
+  static_cast<void>(interop_set);
   at::globalContext().setBenchmarkCuDNN(!deterministic);
   at::globalContext().setDeterministicCuDNN(deterministic);
   // Operators without a reproducible kernel warn; they occur on CUDA only.

@@ -20,7 +20,7 @@ absl::StatusOr<at::Device> ResolveDevice(absl::string_view name, int index);
 std::string DescribeDevice(const at::Device& device, int threads);
 
 /// Limits LibTorch to `threads` (one for inter-op work) for the whole process, and chooses
-/// reproducible kernels when `deterministic`. Call once, at start.
+/// reproducible kernels when `deterministic`. Call before work begins; again to change it.
 void ConfigureLibTorch(int threads, bool deterministic);
 
 }  // namespace trainyard::training

@@ -48,7 +48,7 @@ struct Parameter {
 /// BatchNormalization; other initializers are constants. Batch normalization in training mode uses
 /// the batch's mean and biased variance, and updates its statistics as
 /// running = m * running + (1 - m) * batch with ONNX's momentum m and the unbiased variance of the
-/// batch (TensorFlow's fused kernel does the same; reference ssd 3.1); nodes listed in
+/// batch (TensorFlow's fused kernel does the same; reference ssd 3.1), 0 for a single value; nodes listed in
 /// flags.frozen_batch_norm use the stored statistics, and keep them and their affine, in any mode.
 ///
 /// Not thread-safe: one caller at a time.

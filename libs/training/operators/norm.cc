@@ -1,5 +1,6 @@
 // Operators whose behaviour depends on the mode.
 
+#include "ATen/TensorOperators.h"
 #include "ATen/ops/batch_norm.h"
 #include "ATen/ops/dropout.h"
 #include "absl/strings/str_cat.h"
@@ -22,9 +23,14 @@ absl::StatusOr<Step> MapBatchNormalization(NodeView& view) {
   TY_ASSIGN_OR_RETURN(const int variance, view.Statistic(4));
   return Step([=](Frame& frame) {
     std::vector<at::Tensor>& v = frame.values;
-    v[output] = at::batch_norm(v[input], v[gamma], v[beta], v[mean], v[variance],
-                               frame.training && !frozen, momentum, epsilon,
-                               /*cudnn_enabled=*/true);
+    const bool moves = frame.training && !frozen;
+    // One value has no unbiased variance: LibTorch would store NaN, TensorFlow takes 0.
+    const bool single = moves && v[input].numel() == v[input].size(1);
+    const at::Tensor moved = single ? v[variance] * (1.0 - momentum) : at::Tensor();
+    v[output] = at::batch_norm(v[input], v[gamma], v[beta], v[mean], v[variance], moves, momentum,
+                               epsilon, /*cudnn_enabled=*/true);
+    // Past autograd's bookkeeping: the gradient of a training batch does not read the statistics.
+    if (single) v[variance].variable_data().copy_(moved);
   });
 }
 

@@ -85,6 +85,18 @@ TEST(ExecutorTest, BatchNormalizationTrainsOnTheBatchAndMovesItsStatistics) {
               (6 - 0.3) / std::sqrt(0.9 + 1.4 / 3 + 1e-3), 1e-4);
 }
 
+TEST(ExecutorTest, ABatchOfOneValueHasNoVariance) {
+  GraphBuilder builder("bn");
+  const std::string x = builder.Input("x", {-1, 1, 1, 1});
+  builder.Output(builder.BatchNorm("bn", x, UnitBatchNorm(1)), {-1, 1, 1, 1});
+  const auto executor = Make(*std::move(builder).Finish());
+  auto outputs = executor->Forward({ToTorch(Floats({1, 1, 1, 1}, {5}))}, Mode::kTraining);
+  ASSERT_THAT(outputs, IsOk());
+  EXPECT_NEAR((*outputs)[0].item<float>(), 0, 1e-4);
+  EXPECT_NEAR(executor->statistics()[0].second[0].item<float>(), 0.5, 1e-6);
+  EXPECT_NEAR(executor->statistics()[1].second[0].item<float>(), 0.9, 1e-6);
+}
+
 TEST(ExecutorTest, FrozenBatchNormalizationKeepsStatisticsAndAffine) {
   ExecutorOptions options;
   options.flags.add_frozen_batch_norm("bn");
