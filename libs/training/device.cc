@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "libs/base/files.h"
 #include "libs/base/status.h"
 
 namespace trainyard::training {
@@ -20,16 +21,25 @@ std::string LastLoadError() {
   return error == nullptr ? "unknown reason" : error;
 }
 
+// libtorch_cuda.so of the LibTorch that runs: another one beside it would be a second LibTorch.
+std::string CudaLibraryPath() {
+  Dl_info info;
+  const auto* symbol = reinterpret_cast<const void*>(&at::set_num_threads);
+  if (dladdr(symbol, &info) == 0 || info.dli_fname == nullptr) return "libtorch_cuda.so";
+  return JoinPath(DirName(info.dli_fname), "libtorch_cuda.so");
+}
+
 // Both libraries stay open for the life of the process: kernels are registered from them.
 absl::Status OpenCuda() {
   if (dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
     return absl::FailedPreconditionError(
         absl::StrCat("no NVIDIA driver on this machine: ", LastLoadError()));
   }
-  if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+  if (dlopen(CudaLibraryPath().c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat(
         "a driver is here, but LibTorch's CUDA part cannot be opened: ", LastLoadError(),
-        "; install torch with its CUDA packages and put its lib folder on LD_LIBRARY_PATH"));
+        "; run with a torch that was installed with its CUDA packages (put its lib folder first on "
+        "LD_LIBRARY_PATH)"));
   }
   return absl::OkStatus();
 }
