@@ -45,10 +45,14 @@ function(trainyard_library name)
   set_property(GLOBAL PROPERTY trainyard_uses_${name} ${ARG_DEPS} ${ARG_PRIVATE_DEPS})
 endfunction()
 
+# What a user runs, without tests and benchmarks: cmake --build ... --target programs.
+add_custom_target(programs)
+
 function(trainyard_binary name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} trainyard_flags)
+  add_dependencies(programs ${name})
   set_property(GLOBAL APPEND PROPERTY trainyard_programs ${name})
   set_property(GLOBAL PROPERTY trainyard_uses_${name} ${ARG_DEPS})
 endfunction()
