@@ -6,7 +6,7 @@
 
 #include "ATen/autocast_mode.h"
 #include "ATen/core/grad_mode.h"
-#include "ATen/ops/empty.h"
+#include "ATen/ops/_foreach_copy.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
@@ -416,10 +416,15 @@ absl::StatusOr<std::vector<Tensor>> Executor::Run(absl::Span<const Tensor> input
   return results;
 }
 
-std::vector<at::Tensor> Executor::CopyStatistics() const {
-  std::vector<at::Tensor> copies;
-  for (const auto& [name, value] : statistics_) copies.push_back(value.clone());
-  return copies;
+void Executor::CopyStatistics(std::vector<at::Tensor>& copies) const {
+  const at::NoGradGuard no_gradients;
+  std::vector<at::Tensor> values;
+  for (const auto& [name, value] : statistics_) values.push_back(value);
+  if (copies.empty()) {
+    for (const at::Tensor& value : values) copies.push_back(value.clone());
+  } else {
+    at::_foreach_copy_(copies, values);
+  }
 }
 
 absl::Status Executor::WriteBack(Graph& graph) const {

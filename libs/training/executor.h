@@ -1,9 +1,8 @@
 #pragma once
 
-#include <functional>
-#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
@@ -76,8 +75,9 @@ class Executor : public GraphRunner {
   const std::vector<std::pair<std::string, at::Tensor>>& statistics() const { return statistics_; }
   const at::Device& device() const { return options_.device; }
 
-  /// Copies of the statistics' tensors, in their order: what they were before a step that is given up.
-  std::vector<at::Tensor> CopyStatistics() const;
+  /// Copies the statistics' elements, in their order: what they were before a step that is given up.
+  /// `copies` is made when it is empty.
+  void CopyStatistics(std::vector<at::Tensor>& copies) const;
 
   /// Stores parameters and statistics into `graph`, which must hold initializers of those names. The
   /// second form takes the statistics from copies. Forward may run in another thread meanwhile with

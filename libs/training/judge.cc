@@ -102,6 +102,8 @@ absl::Status AddFolder(const char* name, const std::string& path, Finished& fini
   artifact.set_uri(path);
   artifact.set_kind("folder");
   TY_ASSIGN_OR_RETURN(*artifact.mutable_sha256(), PathDigest(path));
+  TY_ASSIGN_OR_RETURN(const int64_t size, PathSize(path));
+  artifact.set_size_bytes(size);
   return absl::OkStatus();
 }
 

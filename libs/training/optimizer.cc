@@ -6,8 +6,11 @@
 #include "ATen/Parallel.h"
 #include "ATen/TensorOperators.h"
 #include "ATen/core/grad_mode.h"
-#include "ATen/ops/empty.h"
-#include "ATen/ops/sign.h"
+#include "ATen/ops/_foreach_add.h"
+#include "ATen/ops/_foreach_mul.h"
+#include "ATen/ops/_foreach_norm.h"
+#include "ATen/ops/_foreach_sign.h"
+#include "ATen/ops/stack.h"
 #include "ATen/ops/zeros_like.h"
 #include "absl/strings/str_cat.h"
 
@@ -76,10 +79,10 @@ Sgd::Sgd(const std::vector<Parameter>& parameters, const SgdOptions& options) : 
 double Sgd::Step(double rate) {
   const at::NoGradGuard no_gradients;
   const bool on_cpu = parameters_.empty() || parameters_.front().is_cpu();
-  return on_cpu ? StepOnCpu(rate) : StepOnDevice(rate);
+  return on_cpu && !options_.multi_tensor ? StepInOnePass(rate) : StepByMultiTensor(rate);
 }
 
-double Sgd::StepOnCpu(double rate) {
+double Sgd::StepInOnePass(double rate) {
   std::vector<at::Tensor> gradients;
   std::vector<Piece> pieces;
   for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -114,22 +117,36 @@ double Sgd::StepOnCpu(double rate) {
   return w * sum;
 }
 
-double Sgd::StepOnDevice(double rate) {
+double Sgd::StepByMultiTensor(double rate) {
+  std::vector<at::Tensor> weights, gradients, momenta, regular_weights, regular_gradients;
   const double w = options_.regularizer_weight;
-  at::Tensor penalty;
+  const bool regularizes = options_.regularizer != Regularizer::kNone && w != 0;
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    at::Tensor& k = parameters_[i];
-    if (!k.grad().defined()) continue;
-    at::Tensor gradient = k.grad();
-    if (regularized_[i] != 0 && options_.regularizer != Regularizer::kNone && w != 0) {
-      const bool l1 = options_.regularizer == Regularizer::kL1;
-      const at::Tensor part = l1 ? k.abs().sum() : k.square().sum();
-      penalty = penalty.defined() ? penalty + part : part;
-      gradient = gradient + (l1 ? at::sign(k) * w : k * (2 * w));
+    at::Tensor& parameter = parameters_[i];
+    if (!parameter.grad().defined()) continue;
+    weights.push_back(parameter);
+    gradients.push_back(parameter.grad());
+    momenta.push_back(momentum_[i]);
+    parameter.mutable_grad().reset();
+    if (!regularizes || regularized_[i] == 0) continue;
+    regular_weights.push_back(weights.back());
+    regular_gradients.push_back(gradients.back());
+  }
+  at::Tensor penalty;
+  if (!regular_weights.empty()) {
+    const bool l1 = options_.regularizer == Regularizer::kL1;
+    const at::Tensor norms = at::stack(at::_foreach_norm(regular_weights, l1 ? 1 : 2));
+    penalty = l1 ? norms.sum() : norms.square().sum();
+    if (l1) {
+      at::_foreach_add_(regular_gradients, at::_foreach_sign(regular_weights), w);
+    } else {
+      at::_foreach_add_(regular_gradients, regular_weights, 2 * w);
     }
-    momentum_[i].mul_(options_.momentum).sub_(gradient, rate);
-    k.add_(momentum_[i]);
-    k.mutable_grad().reset();
+  }
+  if (!weights.empty()) {
+    at::_foreach_mul_(momenta, options_.momentum);
+    at::_foreach_add_(momenta, gradients, -rate);
+    at::_foreach_add_(weights, momenta);
   }
   return penalty.defined() ? w * penalty.item<double>() : 0;
 }

@@ -17,12 +17,15 @@ struct SgdOptions {
   Regularizer regularizer = Regularizer::kNone;
   /// L1 adds weight * sum |k| to the loss, L2 weight * sum k^2 (no half), over regularized parameters.
   double regularizer_weight = 0;
+  /// LibTorch's multi-tensor kernels instead of our one pass: always so on CUDA; on the CPU for tests.
+  bool multi_tensor = false;
 };
 
 /// Stochastic gradient descent with momentum, as Keras does it (reference ssd 4.5). The regularizer's
 /// gradient, weight * sign(k) or 2 * weight * k, is added inside the step, so it costs no pass of
 /// autograd. Frozen parameters are left alone. On the CPU one pass over memory does it all, in fixed
-/// pieces, so that results do not depend on the number of threads. Not thread-safe.
+/// pieces, so that results do not depend on the number of threads; on CUDA it is a few launches of
+/// multi-tensor kernels. Not thread-safe.
 class Sgd {
  public:
   /// The parameters' tensors are shared with the executor, which must outlive this.
@@ -39,8 +42,8 @@ class Sgd {
   absl::Status SetMomentum(const std::string& name, const at::Tensor& value);
 
  private:
-  double StepOnCpu(double rate);
-  double StepOnDevice(double rate);
+  double StepInOnePass(double rate);
+  double StepByMultiTensor(double rate);
 
   SgdOptions options_;
   std::vector<std::string> names_;

@@ -80,7 +80,12 @@ absl::StatusOr<Start> FromCheckpoint(const WorkerJob& job, const Network& networ
     start.notes.push_back(absl::StrCat("passed over: ", status.message()));
   }
   if (!start.state) {
-    start.notes.push_back(absl::StrCat("'", found.path, "' holds no training state; momentum starts at 0 with epoch ",
+    start.notes.push_back(absl::StrCat("'", found.path,
+                                       "' holds no training state; momentum starts at 0 with epoch ",
+                                       start.first_epoch + 1));
+  } else if (start.first_epoch > 0 && start.first_epoch != start.state->epoch()) {
+    start.notes.push_back(absl::StrCat("'", found.path, "' ends with epoch ", start.state->epoch(),
+                                       "; training goes on from there, not with initial_epoch ",
                                        start.first_epoch + 1));
   }
   return start;

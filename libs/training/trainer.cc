@@ -100,6 +100,10 @@ class TrainingRun {
   absl::Status NoteBest(const ValidationResult& result);
   void NoteMonitored(double loss, const std::optional<ValidationResult>& validation);
   bool StopsEarly() const;
+  bool IsCheckpointDue() const {
+    return state_.epoch() >= plan_.epochs ||
+           state_.epoch() % std::max(1, plan_.checkpoint_interval) == 0;
+  }
   bool IsLastEpoch() const { return state_.epoch() >= plan_.epochs || StopsEarly(); }
 
   void KeepStateOnStop();
@@ -208,7 +212,7 @@ absl::Status TrainingRun::MakeNetwork() {
                                SgdOptions{.momentum = plan_.momentum,
                                           .regularizer = plan_.regularizer,
                                           .regularizer_weight = plan_.regularizer_weight});
-  statistics_ = executor_->CopyStatistics();
+  executor_->CopyStatistics(statistics_);
   if (!validation_data_) return absl::OkStatus();
   TY_ASSIGN_OR_RETURN(validation_,
                       Validation::Create(*network_, model_.record, *validation_data_->source,
@@ -296,6 +300,10 @@ absl::Status TrainingRun::Run() {
 
 absl::Status TrainingRun::RunEpochs() {
   if (state_.step_in_epoch() == 0 && !state_.judged()) {
+    // Its checkpoint may lie in another folder.
+    if (IsCheckpointDue() && !FileExists(store_->EpochPath(state_.epoch()))) {
+      TY_RETURN_IF_ERROR(SaveEpoch());
+    }
     TY_RETURN_IF_ERROR(JudgeEpoch(absl::ZeroDuration()));
   }
   if (state_.step_in_epoch() == 0 && IsLastEpoch()) {
@@ -362,7 +370,7 @@ absl::Status TrainingRun::RunStep(const Batch& batch) {
       state_.set_judged(false);
     }
     last_loss_ = data_loss + sgd_->Step(rate);
-    statistics_ = executor_->CopyStatistics();
+    executor_->CopyStatistics(statistics_);
     state_.set_step(state_.step() + 1);
     state_.set_step_in_epoch(state_.step_in_epoch() + 1);
     state_.set_loss_sum(state_.loss_sum() + last_loss_ * static_cast<double>(images));
@@ -384,8 +392,7 @@ absl::Status TrainingRun::EndEpoch(absl::Time began) {
     state_.set_epoch(state_.epoch() + 1);
     state_.set_step_in_epoch(0);
   }
-  const bool due = state_.epoch() % std::max(1, plan_.checkpoint_interval) == 0;
-  if (due || state_.epoch() >= plan_.epochs) TY_RETURN_IF_ERROR(SaveEpoch());
+  if (IsCheckpointDue()) TY_RETURN_IF_ERROR(SaveEpoch());
   ReportProgress();
   return JudgeEpoch(absl::Now() - began);
 }

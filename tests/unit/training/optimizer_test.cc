@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "ATen/TensorOperators.h"
 #include "ATen/ops/full.h"
 #include "ATen/ops/tensor.h"
 #include "ATen/ops/linspace.h"
@@ -88,6 +89,24 @@ TEST(SgdTest, LargeParametersAreUpdatedWhole) {
   EXPECT_NEAR(sgd.Step(0.5), 100.003, 1e-6);
   EXPECT_NEAR(k.value.detach().min().item<float>(), 0.499, 1e-6);
   EXPECT_NEAR(k.value.detach().max().item<float>(), 0.499, 1e-6);
+}
+
+TEST(SgdTest, MultiTensorKernelsTakeTheSameSteps) {
+  for (const Regularizer regularizer : {Regularizer::kNone, Regularizer::kL1, Regularizer::kL2}) {
+    const at::Tensor start = at::linspace(-1, 1, 30).reshape({5, 6});
+    SgdOptions options{.regularizer = regularizer, .regularizer_weight = 0.01};
+    Parameter a = MakeParameter("k", start.clone(), /*regularized=*/true);
+    Parameter b = MakeParameter("k", start.clone(), /*regularized=*/true);
+    Sgd one_pass({a}, options);
+    options.multi_tensor = true;
+    Sgd multi_tensor({b}, options);
+    for (int step = 0; step < 3; ++step) {
+      a.value.mutable_grad() = at::linspace(0, 1, 30).reshape({5, 6});
+      b.value.mutable_grad() = at::linspace(0, 1, 30).reshape({5, 6});
+      EXPECT_NEAR(one_pass.Step(0.1), multi_tensor.Step(0.1), 1e-6);
+    }
+    EXPECT_LT((a.value - b.value).abs().max().item<float>(), 1e-6f);
+  }
 }
 
 TEST(SgdTest, MomentumOfAnUnknownNameOrAnotherShapeIsRefused) {
