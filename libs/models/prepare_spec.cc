@@ -49,6 +49,7 @@ absl::StatusOr<PreparedSpec> PrepareSpec(
       LoadExperiment(text, file_name, overrides, SsdTaskOf(task), &prepared.warnings));
   TY_RETURN_IF_ERROR(RewritePaths(&experiment, resolve));
   prepared.initial_model = InitialModelOf(experiment.training_config());
+  prepared.freezes_blocks = experiment.ssd_config().freeze_blocks_size() > 0;
   prepared.canonical_text = PrintCanonical(experiment);
   return prepared;
 }

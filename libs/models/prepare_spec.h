@@ -21,6 +21,8 @@ struct PreparedSpec {
   std::vector<std::string> warnings;
   /// The model that the spec itself starts from, resolved; "" = none. decisions.md A18.
   std::string initial_model;
+  /// Whether blocks are frozen: without a model to start from, random weights would be.
+  bool freezes_blocks = false;
 };
 
 /// Checks the spec of any network for a task, so that no service knows a network's spec messages.

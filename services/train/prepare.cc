@@ -57,7 +57,7 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
   const v1::TrainOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
   request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(NetworkTask::kTrain);
+  PreparedSpec spec = request.Spec(NetworkTask::kTrain);
   const std::string given_model = request.Input("model", StageRequest::kOptional);
   const std::string results = request.Output("results", StageRequest::kRequired);
   request.NoOtherNames();
@@ -77,6 +77,11 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
   const std::string model = InitialModel(request, given_model, spec.initial_model);
   CheckInitialModelExists(request, model);
   TY_RETURN_IF_ERROR(request.Status());
+  if (spec.freezes_blocks && model.empty() && !options.resume()) {
+    // decisions.md A24: done as asked, and said.
+    spec.warnings.push_back(
+        "freeze_blocks is set and no model is given to start from: random weights are frozen");
+  }
 
   worker::v1::WorkerJob job;
   job.set_network(proto.stage().network());
