@@ -154,6 +154,9 @@ int RunPipeline(RunFlags& flags) {
   const OutputOptions& output = flags.session.output;
   const auto request = RequestOf(flags);
   if (!request.ok()) return PrintFailure(output, request.status(), FailedAt::kUsage);
+  if (const auto log = OpenLogFile(flags.session); !log.ok()) {
+    return PrintFailure(output, log, FailedAt::kUsage);
+  }
   flags.session.house.state_dir = flags.state_dir;
   House house(flags.session.house);
   const auto channel = house.Channel("orchestrator");
@@ -167,6 +170,10 @@ int RunPipeline(RunFlags& flags) {
     return 0;
   }
   const std::string name = started->run().name();
+  if (flags.session.no_wait && !house.Embedded("orchestrator")) {
+    printf("%s\n", name.c_str());
+    return 0;
+  }
   SignalWatch::Current()->OnSignal([&](int count) {
     if (count > 1) _exit(128 + SignalWatch::Current()->signal());
     fprintf(stderr, "\nstopping %s; again to end at once\n", name.c_str());

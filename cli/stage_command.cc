@@ -9,6 +9,7 @@
 #include <stop_token>
 #include <thread>
 
+#include "libs/base/log.h"
 #include "libs/base/status.h"
 
 namespace trainyard::cli {
@@ -25,6 +26,11 @@ void AddOutput(v1::StageInput& stage, const std::string& name, const std::string
   v1::Artifact& artifact = *stage.add_outputs();
   artifact.set_name(name);
   artifact.set_uri(uri);
+}
+
+absl::Status OpenLogFile(const Session& session) {
+  if (session.log_file.empty()) return absl::OkStatus();
+  return StartLogging({.file = session.log_file});
 }
 
 struct SignalWatch::State {
@@ -122,6 +128,9 @@ int Follow(const Session& session, const std::string& service, bool embedded,
 }  // namespace
 
 int RunSubmitted(const Session& session, const std::string& service, const Submit& submit) {
+  if (const auto log = OpenLogFile(session); !log.ok()) {
+    return PrintFailure(session.output, log, FailedAt::kUsage);
+  }
   House house(session.house);
   const auto channel = house.Channel(service);
   if (!channel.ok()) return PrintFailure(session.output, channel.status(), FailedAt::kUsage);

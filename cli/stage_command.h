@@ -53,6 +53,10 @@ int RunStage(const Session& session, const std::string& service, Request request
       });
 }
 
+/// Sends the log of in-process services to `--log_file`, from level info on; stderr stays as it was when
+/// there is none. kInvalidArgument when the file cannot be opened.
+absl::Status OpenLogFile(const Session& session);
+
 /// Adds an artifact reference when `uri` is not empty.
 void AddInput(v1::StageInput& stage, const std::string& name, const std::string& uri);
 void AddOutput(v1::StageInput& stage, const std::string& name, const std::string& uri);
