@@ -47,9 +47,7 @@ class ComposeFileTest(unittest.TestCase):
         cls.services = cls.file["services"]
 
     def each(self):
-        for name in SERVICES:
-            with self.subTest(service=name):
-                yield name, self.services[name]
+        return [(name, self.services[name]) for name in SERVICES]
 
     def test_the_six_services_start_without_a_profile_and_nothing_else_does(self):
         self.assertNotIn("version", self.file)
@@ -69,12 +67,13 @@ class ComposeFileTest(unittest.TestCase):
     def test_health_is_asked_by_the_program_itself_where_it_listens(self):
         image = dockerfile()
         for name, service in self.each():
-            port = service.get("expose", [None])[0] or service["ports"][0].rsplit(":", 1)[1]
-            self.assertEqual(service["healthcheck"]["test"],
-                             ["CMD", f"trainyard-{name}", "healthcheck", f"--addr=127.0.0.1:{port}"])
-            self.assertIn(f"ENV TRAINYARD_LISTEN=0.0.0.0:{port}", image[name])
-            for key in ("interval", "timeout", "retries", "start_period", "start_interval"):
-                self.assertIn(key, service["healthcheck"])
+            with self.subTest(service=name):
+                port = service.get("expose", [None])[0] or service["ports"][0].rsplit(":", 1)[1]
+                self.assertEqual(service["healthcheck"]["test"],
+                                 ["CMD", f"trainyard-{name}", "healthcheck", f"--addr=127.0.0.1:{port}"])
+                self.assertIn(f"ENV TRAINYARD_LISTEN=0.0.0.0:{port}", image[name])
+                for key in ("interval", "timeout", "retries", "start_period", "start_interval"):
+                    self.assertIn(key, service["healthcheck"])
 
     def test_a_service_can_be_scaled(self):
         for name in STAGES:
@@ -97,34 +96,38 @@ class ComposeFileTest(unittest.TestCase):
 
     def test_the_key_is_a_secret_and_in_no_environment(self):
         self.assertIn("file", self.file["secrets"]["trainyard_key"])
-        for _, service in self.each():
-            self.assertEqual(service["secrets"], ["trainyard_key"])
-            self.assertFalse([word for word in service["environment"] if "KEY" in word])
+        for name, service in self.each():
+            with self.subTest(service=name):
+                self.assertEqual(service["secrets"], ["trainyard_key"])
+                self.assertFalse([word for word in service["environment"] if "KEY" in word])
 
     def test_services_have_few_rights(self):
-        for _, service in self.each():
-            self.assertNotRegex(service["user"], r"^(root|0)\b")
-            self.assertNotRegex(service["user"], r":-0")
-            self.assertEqual(service["cap_drop"], ["ALL"])
-            self.assertNotIn("cap_add", service)
-            self.assertIn(service["read_only"], TRUE)
-            self.assertIn("no-new-privileges:true", service["security_opt"])
-            self.assertNotIn("privileged", service)
+        for name, service in self.each():
+            with self.subTest(service=name):
+                self.assertNotRegex(service["user"], r"^(root|0)\b")
+                self.assertNotRegex(service["user"], r":-0")
+                self.assertEqual(service["cap_drop"], ["ALL"])
+                self.assertNotIn("cap_add", service)
+                self.assertIn(service["read_only"], TRUE)
+                self.assertIn("no-new-privileges:true", service["security_opt"])
+                self.assertNotIn("privileged", service)
 
     def test_a_stop_leaves_time_for_checkpoints(self):
-        for _, service in self.each():
-            self.assertGreaterEqual(int(service["stop_grace_period"].rstrip("s")), 30)
-            self.assertIn(service["init"], TRUE)
+        for name, service in self.each():
+            with self.subTest(service=name):
+                self.assertGreaterEqual(int(service["stop_grace_period"].rstrip("s")), 30)
+                self.assertIn(service["init"], TRUE)
 
     def test_every_setting_is_one_that_the_program_knows(self):
         for name, service in self.each():
-            settings = set(service["environment"])
-            settings |= set(re.findall(r"TRAINYARD_\w+(?==)", "".join(dockerfile()["service"])))
-            help_text = subprocess.run([house.BIN / f"trainyard-{name}", "--help"], capture_output=True,
-                                       text=True, check=True).stdout
-            for setting in settings:
-                flag = "--" + setting.removeprefix("TRAINYARD_").lower().replace("_", "-")
-                self.assertIn(f" {flag} ", help_text)
+            with self.subTest(service=name):
+                settings = set(service["environment"])
+                settings |= set(re.findall(r"TRAINYARD_\w+(?==)", "".join(dockerfile()["service"])))
+                help_text = subprocess.run([house.BIN / f"trainyard-{name}", "--help"], capture_output=True,
+                                           text=True, check=True).stdout
+                for setting in settings:
+                    flag = "--" + setting.removeprefix("TRAINYARD_").lower().replace("_", "-")
+                    self.assertIn(f" {flag} ", help_text)
 
     def test_dockers_own_reader_takes_it(self):
         docker = shutil.which("docker")
