@@ -567,7 +567,8 @@ void OperationManager::State::Finish(const std::shared_ptr<OperationRecord>& rec
     SetTime(absl::Now(), row.metadata.mutable_end_time());
   });
   const OperationRow row = record->Row();
-  const int64_t elapsed_ms = (row.metadata.end_time().seconds() * 1000 - row.create_us / 1000);
+  const int64_t elapsed_ms = row.metadata.end_time().seconds() * 1000 +
+                             row.metadata.end_time().nanos() / 1000000 - row.create_us / 1000;
   if (state == Metadata::FAILED) {
     LogWarning("operation failed", {{"job", record->name()}, {"stage", row.stage},
                                     {"elapsed_ms", elapsed_ms},

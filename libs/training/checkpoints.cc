@@ -131,6 +131,16 @@ absl::StatusOr<std::optional<FoundCheckpoint>> CheckpointStore::FindNewest(
   return newest;
 }
 
+absl::Status CheckpointStore::RemoveUnfinished() const {
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(folder_));
+  for (const std::string& name : names) {
+    if (absl::StartsWith(name, ".tmp-") && absl::StrContains(name, prefix_)) {
+      TY_RETURN_IF_ERROR(RemoveTree(JoinPath(folder_, name)));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<int> CheckpointStore::RemoveAll(const std::string& keep) const {
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> files, Files());
   int removed = 0;

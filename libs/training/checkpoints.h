@@ -57,6 +57,9 @@ class CheckpointStore {
   /// Fails only when the key is wrong or the folder cannot be read.
   absl::StatusOr<std::optional<FoundCheckpoint>> FindNewest(const std::string& training_id) const;
 
+  /// Removes what a worker that was killed while it wrote left behind. Only for the one that holds the
+  /// folder's lock.
+  absl::Status RemoveUnfinished() const;
   /// Removes every checkpoint of these names but `keep` (may be ""); returns how many.
   absl::StatusOr<int> RemoveAll(const std::string& keep) const;
 

@@ -161,6 +161,7 @@ absl::Status TrainingRun::Prepare() {
   TY_RETURN_IF_ERROR(RestoreOptimizer());
   TY_ASSIGN_OR_RETURN(store_,
                       CheckpointStore::Create(task_.results_dir(), model_.record, context_.key));
+  TY_RETURN_IF_ERROR(store_->RemoveUnfinished());
   if (resumed_from_.empty()) {
     TY_ASSIGN_OR_RETURN(const int removed, store_->RemoveAll(task_.initial_model()));
     if (removed > 0) {

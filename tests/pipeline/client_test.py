@@ -19,6 +19,10 @@ from trainyard.v1 import (convert_pb2, convert_pb2_grpc, operation_pb2, operatio
 import specs  # noqa: E402
 
 
+# ResNet-10's weights in float32; training also holds gradients, momentum and activations.
+MODEL_MIB = 23
+
+
 def details(error):
     """The google.rpc.Status of a failed call, and its detail messages by type name."""
     trailer = dict(error.trailing_metadata()).get("grpc-status-details-bin")
@@ -89,7 +93,9 @@ class ClientTest(unittest.TestCase):
                 spec_text=specs.train("tfrecords/parts", validation=None, epochs=5000, batch=4),
                 outputs=[specs.artifact("results", "results")])), timeout=20)
         # Wait for real steps, then ask it to stop.
-        self.watch("train", training, lambda metadata, _: metadata.progress.done >= 2)
+        _, metadata = self.watch("train", training, lambda metadata, _: metadata.progress.done >= 2)
+        worker = int(metadata.worker.rsplit(":", 1)[-1])
+        self.assertLess(house.peak_memory_mib(worker), 1024 + MODEL_MIB * 8, "the train worker's bound")
         operations = operations_pb2_grpc.OperationsStub(self.house.channel("train"))
         asked = time.monotonic()
         operations.CancelOperation(operations_pb2.CancelOperationRequest(name=training.name), timeout=5)
@@ -100,6 +106,18 @@ class ClientTest(unittest.TestCase):
         self.assertTrue(list((self.house.workspace / "results" / "weights").glob("*.tlt")),
                         "a cancelled training leaves a checkpoint")
         self.assertNotIn("a secret of the test", self.house.services["train"].log())
+
+    def test_conversion_does_not_grow_with_the_images(self):
+        service = self.house.services["convert"]
+        self.result("convert", self.convert.Convert(self.convert_request(), timeout=20))
+        before = house.peak_memory_mib(service.process.pid)
+        self.assertLess(before, 512)
+        house.cli("sample-data", self.house.workspace / "many", "--train", 600, "--val", 1)
+        request = self.convert_request()
+        request.stage.spec_text = specs.convert("many/train")
+        request.stage.outputs[0].uri = "tfrecords/many"
+        self.result("convert", self.convert.Convert(request, timeout=20))
+        self.assertLess(house.peak_memory_mib(service.process.pid), before + 32)
 
     def test_every_error_of_a_request_at_once(self):
         with self.assertRaises(grpc.RpcError) as caught:

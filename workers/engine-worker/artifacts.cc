@@ -19,10 +19,8 @@ absl::StatusOr<v1::Artifact> DescribeArtifact(absl::string_view name, const std:
   artifact.set_uri(path);
   artifact.set_kind(std::string(kind));
   TY_ASSIGN_OR_RETURN(*artifact.mutable_sha256(), PathDigest(path));
-  if (!FolderExists(path)) {
-    TY_ASSIGN_OR_RETURN(const int64_t size, FileSize(path));
-    artifact.set_size_bytes(size);
-  }
+  TY_ASSIGN_OR_RETURN(const int64_t size, PathSize(path));
+  artifact.set_size_bytes(size);
   return artifact;
 }
 

@@ -44,6 +44,14 @@ def generate_stubs():
     sys.path.insert(0, str(out))
 
 
+def peak_memory_mib(pid):
+    """The largest resident set that a process has had so far."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError(f"process {pid} has no VmHWM")
+
+
 def wait_until(condition, what, timeout_s=PATIENCE_S):
     """Asks `condition` until it gives something true; fails with `what` when the time is over."""
     deadline = time.monotonic() + timeout_s
