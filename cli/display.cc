@@ -20,6 +20,8 @@ std::string Json(const google::protobuf::Message& message) {
   std::string text;
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
+  // An mAP of 0 is a value, too.
+  options.always_print_primitive_fields = true;
   const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
   return status.ok() ? text : "{}";
 }

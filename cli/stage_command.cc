@@ -109,10 +109,12 @@ int Follow(const Session& session, const std::string& service, bool embedded,
   signals->OnSignal(nullptr);
   display.Finish();
   if (detach.stop_requested()) {
+    const std::string address = service::MetadataOf(operation).owner_address();
     fprintf(stderr,
-            "%s goes on; follow it with: trainyard operations watch %s\n"
-            "cancel it with: trainyard operations cancel %s\n",
-            operation.name().c_str(), operation.name().c_str(), operation.name().c_str());
+            "%s goes on; follow it with: trainyard operations watch %s --endpoint %s\n"
+            "cancel it with: trainyard operations cancel %s --endpoint %s\n",
+            operation.name().c_str(), operation.name().c_str(), address.c_str(),
+            operation.name().c_str(), address.c_str());
     return 128 + signals->signal();
   }
   if (!done.ok()) return PrintFailure(session.output, done.status(), FailedAt::kCall);
