@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
-#include "libs/service/worker_job.h"
 #include "services/stage_request/stage_request.h"
 
 namespace trainyard {
@@ -24,27 +23,16 @@ void CheckEnding(StageRequest& request, const std::string& path, absl::string_vi
                                          "is '", path, "'; expected a ", ending, hint)));
 }
 
-service::StageRun RunJob(worker::v1::WorkerJob job, std::vector<std::string> warnings,
-                         const service::Workspace& workspace) {
-  return [job = std::move(job), warnings = std::move(warnings),
-          &workspace](service::OperationContext& context) {
-    WarnAll(context, warnings);
-    return service::RunWorkerJob(
-        context, job, {.program = std::string(kWorker), .workspace = &workspace});
-  };
-}
-
 void CheckInterface(StageRequest& request, const v1::BuildOptions& options) {
   if (!options.dims().empty() && options.dims_size() != 3) {
     request.Add("options.dims",
-                absl::InvalidArgumentError(absl::StrCat(
-                    "is ", absl::StrJoin(options.dims(), ","), "; expected C,H,W")));
+                absl::InvalidArgumentError(
+                    absl::StrCat("is ", absl::StrJoin(options.dims(), ","), "; expected C,H,W")));
   }
   for (const std::string& name : options.output_names()) {
     if (name == "NMS" || name.empty()) continue;
-    request.Add("options.output_names",
-                absl::InvalidArgumentError(absl::StrCat("has '", name,
-                                                        "'; the detector's output is NMS")));
+    request.Add("options.output_names", absl::InvalidArgumentError(absl::StrCat(
+                                            "has '", name, "'; the detector's output is NMS")));
   }
 }
 
@@ -83,7 +71,7 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   task.set_batches(batches);
   task.set_batch_size(batch);
   for (const int dim : options.dims()) task.add_dims(dim);
-  return RunJob(std::move(job), {}, workspace);
+  return WorkerStage(std::string(kWorker), std::move(job), "", {}, workspace);
 }
 
 absl::StatusOr<service::StageRun> PrepareEvaluateEngine(const v1::EvaluateEngineRequest& proto,
@@ -107,7 +95,7 @@ absl::StatusOr<service::StageRun> PrepareEvaluateEngine(const v1::EvaluateEngine
   task.set_results_dir(results);
   task.set_matching(matching);
   task.set_strict(proto.options().strict());
-  return RunJob(std::move(job), spec.warnings, workspace);
+  return WorkerStage(std::string(kWorker), std::move(job), "", spec.warnings, workspace);
 }
 
 absl::StatusOr<service::StageRun> PrepareInferEngine(const v1::InferEngineRequest& proto,
@@ -134,7 +122,7 @@ absl::StatusOr<service::StageRun> PrepareInferEngine(const v1::InferEngineReques
   task.set_annotated_dir(annotated);
   task.set_labels_dir(labels);
   task.set_threshold(threshold);
-  return RunJob(std::move(job), spec.warnings, workspace);
+  return WorkerStage(std::string(kWorker), std::move(job), "", spec.warnings, workspace);
 }
 
 }  // namespace trainyard

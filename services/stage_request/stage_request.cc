@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/files.h"
 #include "libs/models/network.h"
+#include "libs/service/worker_job.h"
 
 namespace trainyard {
 namespace {
@@ -36,8 +37,8 @@ void StageRequest::KnownNetwork() {
                            absl::StrJoin(names, ", "), DidYouMean(stage_.network(), names))));
 }
 
-const v1::Artifact* StageRequest::Find(
-    const google::protobuf::RepeatedPtrField<v1::Artifact>& list, absl::string_view name) const {
+const v1::Artifact* StageRequest::Find(const google::protobuf::RepeatedPtrField<v1::Artifact>& list,
+                                       absl::string_view name) const {
   for (const v1::Artifact& artifact : list) {
     if (artifact.name() == name) return &artifact;
   }
@@ -63,7 +64,8 @@ std::string StageRequest::Input(absl::string_view name, Need need) {
     Add(field, path.status());
     return "";
   }
-  if (const auto status = workspace_.CheckDigest(*artifact, *path); !status.ok()) Add(field, status);
+  if (const auto status = workspace_.CheckDigest(*artifact, *path); !status.ok())
+    Add(field, status);
   return *path;
 }
 
@@ -101,10 +103,10 @@ void StageRequest::NoOtherNames() {
         Add(field, absl::InvalidArgumentError(absl::StrCat("names '", artifact.name(), "' twice")));
       }
       if (known.contains(artifact.name())) continue;
-      Add(field, absl::InvalidArgumentError(absl::StrCat(
-                     "has '", artifact.name(), "'; this stage knows ",
-                     known.empty() ? "none" : absl::StrJoin(known, ", "),
-                     DidYouMean(artifact.name(), ListOf(known)))));
+      Add(field, absl::InvalidArgumentError(
+                     absl::StrCat("has '", artifact.name(), "'; this stage knows ",
+                                  known.empty() ? "none" : absl::StrJoin(known, ", "),
+                                  DidYouMean(artifact.name(), ListOf(known)))));
     }
   };
   check(stage_.inputs(), "inputs", input_names_);
@@ -156,8 +158,8 @@ std::string StageRequest::OneOf(absl::string_view field, absl::string_view value
 
 void StageRequest::InRange(absl::string_view field, double value, double low, double high) {
   if (value >= low && value <= high) return;
-  Add(field, absl::InvalidArgumentError(
-                 absl::StrCat("is ", value, "; expected ", low, " to ", high)));
+  Add(field,
+      absl::InvalidArgumentError(absl::StrCat("is ", value, "; expected ", low, " to ", high)));
 }
 
 void StageRequest::NotOffered(absl::string_view field, absl::string_view what) {
@@ -176,8 +178,7 @@ void StageRequest::Add(absl::string_view field, const absl::Status& status) {
 }
 
 absl::Status StageRequest::Status() const {
-  const auto code =
-      codes_.size() == 1 ? *codes_.begin() : absl::StatusCode::kInvalidArgument;
+  const auto code = codes_.size() == 1 ? *codes_.begin() : absl::StatusCode::kInvalidArgument;
   return problems_.ToStatus(code);
 }
 
@@ -185,6 +186,17 @@ void WarnAll(service::OperationContext& context, absl::Span<const std::string> w
   for (const std::string& warning : warnings) {
     context.Warn(absl::FailedPreconditionError(warning));
   }
+}
+
+service::StageRun WorkerStage(std::string program, worker::v1::WorkerJob job, std::string job_dir,
+                              std::vector<std::string> warnings,
+                              const service::Workspace& workspace) {
+  return [program = std::move(program), job = std::move(job), job_dir = std::move(job_dir),
+          warnings = std::move(warnings), &workspace](service::OperationContext& context) {
+    WarnAll(context, warnings);
+    return service::RunWorkerJob(context, job,
+                                 {.program = program, .job_dir = job_dir, .workspace = &workspace});
+  };
 }
 
 v1::Metric MakeMetric(absl::string_view name, double value, absl::string_view unit,

@@ -12,6 +12,7 @@
 #include "libs/service/operations.h"
 #include "libs/service/workspace.h"
 #include "trainyard/v1/stage.pb.h"
+#include "trainyard/worker/v1/worker.pb.h"
 
 namespace trainyard {
 
@@ -24,7 +25,8 @@ namespace trainyard {
 ///     request.NoOtherNames();
 ///     TY_RETURN_IF_ERROR(request.Status());
 ///
-/// After a problem the accessors go on and return empty values; only Status() tells. Not thread-safe.
+/// After a problem the accessors go on and return empty values; only Status() tells. Not
+/// thread-safe.
 class StageRequest {
  public:
   enum Need { kRequired, kOptional };
@@ -44,7 +46,8 @@ class StageRequest {
   /// Inputs and outputs whose names were never asked for are problems, with the nearest known name.
   void NoOtherNames();
 
-  /// The spec's text, from the request or from its file. "" when there is none; a problem if required.
+  /// The spec's text, from the request or from its file. "" when there is none; a problem if
+  /// required.
   struct SpecText {
     std::string text;
     std::string name;
@@ -87,6 +90,12 @@ class StageRequest {
 
 /// Reports warnings of a spec to an operation.
 void WarnAll(service::OperationContext& context, absl::Span<const std::string> warnings);
+
+/// The work of a stage that a worker does: report the spec's warnings, start `program` in `job_dir`
+/// ("" = the operation's own folder), follow it. The workspace must outlive the work.
+service::StageRun WorkerStage(std::string program, worker::v1::WorkerJob job, std::string job_dir,
+                              std::vector<std::string> warnings,
+                              const service::Workspace& workspace);
 
 /// A metric in one line.
 v1::Metric MakeMetric(absl::string_view name, double value, absl::string_view unit = "",

@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
-#include "libs/service/worker_job.h"
 #include "services/stage_request/stage_request.h"
 
 namespace trainyard {
@@ -20,8 +19,8 @@ std::string InitialModel(StageRequest& request, const std::string& given,
                          const std::string& in_spec) {
   if (given.empty() || in_spec.empty() || given == in_spec) return given.empty() ? in_spec : given;
   request.Add("stage.inputs[model]",
-              absl::InvalidArgumentError(absl::StrCat("is '", given, "', but the spec starts from '",
-                                                      in_spec, "'; name one of them")));
+              absl::InvalidArgumentError(absl::StrCat(
+                  "is '", given, "', but the spec starts from '", in_spec, "'; name one of them")));
   return given;
 }
 
@@ -36,18 +35,6 @@ void CheckModelKind(StageRequest& request, const std::string& path) {
   request.Add("stage.inputs[model]",
               absl::InvalidArgumentError(absl::StrCat(
                   "is '", path, "'; expected a .tlt or .etlt (engines run in convert-engine)")));
-}
-
-// The work of all three methods: start the worker, follow it.
-service::StageRun RunJob(worker::v1::WorkerJob job, std::string job_dir,
-                         std::vector<std::string> warnings, const service::Workspace& workspace) {
-  return [job = std::move(job), job_dir = std::move(job_dir), warnings = std::move(warnings),
-          &workspace](service::OperationContext& context) {
-    WarnAll(context, warnings);
-    return service::RunWorkerJob(
-        context, job,
-        {.program = std::string(kWorker), .job_dir = job_dir, .workspace = &workspace});
-  };
 }
 
 }  // namespace
@@ -71,8 +58,8 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
   }
   if (initial_epoch > 1 && given_model.empty() && !options.resume()) {
     request.Add("options.initial_epoch",
-                absl::InvalidArgumentError(absl::StrCat("is ", initial_epoch,
-                                                        " but no input 'model' is given to resume")));
+                absl::InvalidArgumentError(absl::StrCat(
+                    "is ", initial_epoch, " but no input 'model' is given to resume")));
   }
   const std::string model = InitialModel(request, given_model, spec.initial_model);
   CheckInitialModelExists(request, model);
@@ -103,7 +90,8 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
   task.set_use_amp(options.use_amp());
   task.set_deterministic(options.deterministic());
   task.set_strict(options.strict());
-  return RunJob(std::move(job), JoinPath(results, ".trainyard"), spec.warnings, workspace);
+  return WorkerStage(std::string(kWorker), std::move(job), JoinPath(results, ".trainyard"),
+                     spec.warnings, workspace);
 }
 
 absl::StatusOr<service::StageRun> PrepareEvaluate(const v1::EvaluateRequest& proto,
@@ -130,7 +118,7 @@ absl::StatusOr<service::StageRun> PrepareEvaluate(const v1::EvaluateRequest& pro
   task.set_matching(matching);
   task.set_device(device);
   task.set_strict(proto.options().strict());
-  return RunJob(std::move(job), "", spec.warnings, workspace);
+  return WorkerStage(std::string(kWorker), std::move(job), "", spec.warnings, workspace);
 }
 
 absl::StatusOr<service::StageRun> PrepareInfer(const v1::InferRequest& proto,
@@ -144,8 +132,7 @@ absl::StatusOr<service::StageRun> PrepareInfer(const v1::InferRequest& proto,
   const std::string labels = request.Output("labels", StageRequest::kOptional);
   request.NoOtherNames();
   CheckModelKind(request, model);
-  const double threshold =
-      proto.options().has_threshold() ? proto.options().threshold() : 0.3;
+  const double threshold = proto.options().has_threshold() ? proto.options().threshold() : 0.3;
   request.InRange("options.threshold", threshold, 1e-6, 1 - 1e-6);
   const std::string device =
       request.OneOf("options.device", proto.options().device(), {"auto", "cpu", "cuda"});
@@ -161,7 +148,7 @@ absl::StatusOr<service::StageRun> PrepareInfer(const v1::InferRequest& proto,
   task.set_labels_dir(labels);
   task.set_threshold(threshold);
   task.set_device(device);
-  return RunJob(std::move(job), "", spec.warnings, workspace);
+  return WorkerStage(std::string(kWorker), std::move(job), "", spec.warnings, workspace);
 }
 
 }  // namespace trainyard
