@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
+#include "libs/base/json.h"
 #include "libs/base/records.h"
 #include "libs/base/status.h"
 #include "libs/data/class_map.h"
@@ -282,7 +283,7 @@ class Converter {
       std::error_code ignored;
       const std::string absolute = std::filesystem::absolute(path, ignored).string();
       const std::string key = absl::StrCat(absolute.empty() ? path : absolute, "_", box.index);
-      entries[JsonQuote(key)] =
+      entries[JsonText(key)] =
           absl::StrCat("[\n    ", absl::StrJoin(box.corners, ",\n    "), "\n  ]");
     }
     return absl::StrCat("{\n  ", absl::StrJoin(entries, ",\n  ", absl::PairFormatter(": ")), "\n}");

@@ -58,7 +58,4 @@ struct Ledger {
   std::string ToJsonLines() const;
 };
 
-/// `text` with JSON's escapes, between quotes. Bytes that are not UTF-8 become U+FFFD.
-std::string JsonQuote(absl::string_view text);
-
 }  // namespace trainyard

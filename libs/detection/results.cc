@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 
@@ -13,9 +12,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/files.h"
+#include "libs/base/json.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
-#include "libs/data/ledger.h"
 
 namespace trainyard {
 namespace {
@@ -68,14 +67,6 @@ std::string TableLine(absl::string_view name, absl::string_view what, double val
 }
 
 }  // namespace
-
-std::string JsonText(absl::string_view text) { return JsonQuote(text); }
-
-std::string JsonNumber(double value) {
-  if (!std::isfinite(value)) return "null";
-  char text[32];
-  return std::string(text, std::to_chars(text, text + sizeof(text), value).ptr);
-}
 
 std::string ResultsTable(const EvaluationResult& result, int decimals) {
   const std::string stars = std::string(31, '*') + "\n";

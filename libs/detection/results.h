@@ -40,11 +40,6 @@ std::string StatusLine(const StatusEntry& entry, absl::Time now);
 /// it cannot.
 absl::Status AppendStatus(const std::string& path, const StatusEntry& entry, absl::Time now);
 
-/// A JSON string with its quotes; a JSON number in the shortest form that reads back the same, null
-/// when it is not finite.
-std::string JsonText(absl::string_view text);
-std::string JsonNumber(double value);
-
 /// Precision over recall of every class, as a picture: u8 RGB [h, w, 3]. kIntegrate draws
 /// envelopes.
 Tensor DrawPrCurves(const EvaluationResult& result);

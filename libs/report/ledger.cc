@@ -12,8 +12,8 @@
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "libs/base/files.h"
+#include "libs/base/json.h"
 #include "libs/base/status.h"
-#include "libs/detection/results.h"
 
 namespace trainyard::report {
 namespace {

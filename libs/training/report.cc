@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "libs/base/files.h"
+#include "libs/base/json.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"

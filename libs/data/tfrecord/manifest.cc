@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/files.h"
+#include "libs/base/json.h"
 #include "libs/base/status.h"
 #include "libs/data/ledger.h"
 
@@ -19,22 +20,22 @@ std::string CountsJson(const std::map<std::string, int64_t>& counts) {
   return absl::StrCat("{",
                       absl::StrJoin(counts, ", ",
                                     [](std::string* out, const auto& entry) {
-                                      absl::StrAppend(out, JsonQuote(entry.first), ": ",
+                                      absl::StrAppend(out, JsonText(entry.first), ": ",
                                                       entry.second);
                                     }),
                       "}");
 }
 
 std::string FoldJson(const Manifest::Fold& fold) {
-  return absl::StrCat("{\"fold\": ", fold.number, ", \"use\": ", JsonQuote(fold.use),
+  return absl::StrCat("{\"fold\": ", fold.number, ", \"use\": ", JsonText(fold.use),
                       ", \"images\": ", fold.images, ", \"objects\": ", CountsJson(fold.objects),
                       "}");
 }
 
 std::string ShardJson(const Manifest::Shard& shard) {
-  return absl::StrCat("{\"file\": ", JsonQuote(shard.file), ", \"fold\": ", shard.fold,
+  return absl::StrCat("{\"file\": ", JsonText(shard.file), ", \"fold\": ", shard.fold,
                       ", \"records\": ", shard.records, ", \"size_bytes\": ", shard.size_bytes,
-                      ", \"sha256\": ", JsonQuote(shard.sha256), "}");
+                      ", \"sha256\": ", JsonText(shard.sha256), "}");
 }
 
 template <typename List, typename Format>
@@ -101,11 +102,11 @@ std::string ManifestPath(const std::string& prefix) { return prefix + "_manifest
 std::string ManifestToJson(const Manifest& manifest) {
   const std::string options =
       absl::StrJoin(manifest.options, ", ", [](std::string* out, const auto& entry) {
-        absl::StrAppend(out, JsonQuote(entry.first), ": ", JsonQuote(entry.second));
+        absl::StrAppend(out, JsonText(entry.first), ": ", JsonText(entry.second));
       });
   const std::string classes = absl::StrJoin(
       manifest.classes, ", ",
-      [](std::string* out, const std::string& name) { absl::StrAppend(out, JsonQuote(name)); });
+      [](std::string* out, const std::string& name) { absl::StrAppend(out, JsonText(name)); });
   return absl::StrCat("{\n  \"version\": ", kVersion, ",\n  \"classes\": [", classes,
                       "],\n  \"unmapped\": ", CountsJson(manifest.unmapped),
                       ",\n  \"refused_images\": ", manifest.refused_images,

@@ -62,17 +62,7 @@ TEST(LedgerTest, WritesOneJsonObjectALine) {
   const Ledger ledger{.entries = {{"a \"b\".txt:1", "x", Refusal::kNotANumber, "tab\tand \xFF"}}};
   EXPECT_EQ(ledger.ToJsonLines(),
             "{\"place\":\"a \\\"b\\\".txt:1\",\"image\":\"x\",\"reason\":\"not_a_number\","
-            "\"text\":\"tab\\u0009and \\ufffd\"}\n");
-}
-
-TEST(JsonQuoteTest, KeepsWhatIsUtf8AndReplacesWhatIsNot) {
-  EXPECT_EQ(JsonQuote("Gr\xC3\xBC\xC3\x9F"
-                      "e\\"),
-            "\"Gr\xC3\xBC\xC3\x9F"
-            "e\\\\\"");
-  EXPECT_EQ(JsonQuote("\xC3"), "\"\\ufffd\"");                        // Cut short.
-  EXPECT_EQ(JsonQuote("\xC0\x80"), "\"\\ufffd\\ufffd\"");             // Overlong.
-  EXPECT_EQ(JsonQuote("\xED\xA0\x80"), "\"\\ufffd\\ufffd\\ufffd\"");  // A surrogate.
+            "\"text\":\"tab\\tand \\ufffd\"}\n");
 }
 
 }  // namespace

@@ -84,14 +84,6 @@ TEST(ResultsJsonTest, ThinsLongCurvesAndKeepsTheirEnds) {
   EXPECT_EQ(recall.values(199).number_value(), 0.875);
 }
 
-TEST(JsonTest, EscapesTextAndKeepsNumbersWhole) {
-  EXPECT_EQ(JsonText("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000a\"");
-  EXPECT_EQ(JsonNumber(0.1), "0.1");
-  EXPECT_EQ(JsonNumber(1.0 / 3), "0.3333333333333333");
-  EXPECT_EQ(JsonNumber(std::nan("")), "null");
-  EXPECT_EQ(JsonNumber(-std::numeric_limits<double>::infinity()), "null");
-}
-
 TEST(StatusLineTest, HasTaosKeysAndNoPadding) {
   StatusEntry entry{.status = "RUNNING", .message = "half way"};
   entry.fields.emplace_back("epoch", "3");
