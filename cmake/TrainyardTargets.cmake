@@ -8,7 +8,7 @@
 
 # The rooms below services, lowest first. A library may use those before it only.
 set(TRAINYARD_LIBRARIES
-  base tensor graph spec data detection models sealing pruning quantization worker training engine
+  base tensor graph spec data detection models sealing pruning quantization worker judging training engine
   report service)
 
 set(TRAINYARD_SANITIZE "" CACHE STRING "sanitizers, comma separated")

@@ -1,4 +1,4 @@
-#include "libs/training/datasets.h"
+#include "libs/models/datasets.h"
 
 #include <utility>
 
@@ -6,7 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
 
-namespace trainyard::training {
+namespace trainyard {
 namespace {
 
 // Entries of the ledger that a note spells out; the file holds all.
@@ -85,4 +85,4 @@ std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSou
   return notes;
 }
 
-}  // namespace trainyard::training
+}  // namespace trainyard

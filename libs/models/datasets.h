@@ -9,7 +9,7 @@
 #include "libs/data/sources.h"
 #include "libs/models/network.h"
 
-namespace trainyard::training {
+namespace trainyard {
 
 /// Opens the plan's training data. kInvalidArgument when its classes are not `classes`; else fails as
 /// OpenSources does, with "training data" in front.
@@ -27,4 +27,4 @@ absl::StatusOr<std::optional<OpenedSources>> OpenValidationData(
 /// 290, ...)", "training data: 2 label lines left out of 3412: labels/000012.txt:3: ...".
 std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSources& sources);
 
-}  // namespace trainyard::training
+}  // namespace trainyard

@@ -3,16 +3,10 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "libs/graph/graph.h"
 #include "trainyard/worker/v1/worker.pb.h"
 
 namespace trainyard::training {
-
-/// A file that a task made: absolute path, size and digest (decisions.md B18). Fails as FileDigest.
-absl::StatusOr<v1::Artifact> FileArtifact(absl::string_view name, const std::string& path,
-                                          absl::string_view kind);
 
 /// Adds the metrics `parameters` and `macs` of a graph. Fails as Graph::MacCount.
 absl::Status AddSizeMetrics(const Graph& graph, worker::v1::Finished& finished);

@@ -20,10 +20,10 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/data/loader.h"
+#include "libs/models/datasets.h"
 #include "libs/models/network.h"
 #include "libs/training/artifacts.h"
 #include "libs/training/checkpoints.h"
-#include "libs/training/datasets.h"
 #include "libs/training/device.h"
 #include "libs/training/executor.h"
 #include "libs/training/losses/loss.h"
@@ -34,6 +34,7 @@
 #include "libs/training/torch_status.h"
 #include "libs/training/torch_tensor.h"
 #include "libs/training/validation.h"
+#include "libs/worker/outcome.h"
 
 namespace trainyard::training {
 namespace {
@@ -524,16 +525,13 @@ absl::StatusOr<Finished> TrainingRun::Finish() {
       {"best", judged && FileExists(store_->BestPath()) ? store_->BestPath() : last},
       {"last", last}};
   for (const auto& [name, path] : files) {
-    TY_ASSIGN_OR_RETURN(*finished.add_outputs(), FileArtifact(name, path, "tlt"));
+    TY_ASSIGN_OR_RETURN(*finished.add_outputs(), worker::DescribeArtifact(name, path, "tlt"));
   }
-  TY_ASSIGN_OR_RETURN(*finished.add_outputs(), FileArtifact("log", report_->log_path(), "log"));
+  TY_ASSIGN_OR_RETURN(*finished.add_outputs(), worker::DescribeArtifact("log", report_->log_path(), "log"));
 
   *finished.mutable_metrics() = state_.best_metrics();
   const auto add = [&finished](const char* name, double value, const char* unit = "") {
-    auto& metric = *finished.add_metrics();
-    metric.set_name(name);
-    metric.set_value(value);
-    metric.set_unit(unit);
+    *finished.add_metrics() = worker::MakeMetric(name, value, unit);
   };
   if (judged) add("best_epoch", state_.best_epoch(), "epochs");
   add("epochs", state_.epoch(), "epochs");

@@ -2,6 +2,7 @@
 
 setUpClass makes pictures, trains, prunes, retrains, exports and builds engines once; each test then looks at
 one thing: our detections against onnxruntime, our records against the format's description, and so on.
+Pruning, export and engines are asked of running services, so that their memory can be looked at.
 """
 
 import json
@@ -9,6 +10,7 @@ import os
 import pathlib
 import socket
 import struct
+import subprocess
 import tempfile
 import unittest
 import zlib
@@ -224,6 +226,11 @@ class ChainTest(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory()
         cls.addClassCleanup(temporary.cleanup)
         cls.folder = pathlib.Path(temporary.name)
+        os.environ.update(KEY)
+        cls.services = {name: house.Service(name, cls.folder / "services", cls.folder).start()
+                        for name in ("prune", "export", "convert-engine")}
+        for service in cls.services.values():
+            cls.addClassCleanup(service.stop)
         cls.make_data()
         cls.make_models()
         cls.reports = {name: cls.evaluate(file) for name, file in {
@@ -232,7 +239,12 @@ class ChainTest(unittest.TestCase):
 
     @classmethod
     def run_cli(cls, *arguments, **options):
-        return house.cli(*arguments, cwd=cls.folder, env={**os.environ, **KEY}, **options)
+        return house.cli(*arguments, cwd=cls.folder, **options)
+
+    @classmethod
+    def ask(cls, service, *arguments):
+        """A command whose work a running service does; the metrics of its result."""
+        return metrics_of(cls.run_cli(*arguments, *K, "--json", "--endpoint", cls.services[service].address))
 
     @classmethod
     def write(cls, name, text):
@@ -241,7 +253,8 @@ class ChainTest(unittest.TestCase):
 
     @classmethod
     def make_data(cls):
-        cls.run_cli("sample-data", "parts", "--train", 64, "--val", 16)
+        # Few to train on; the validation set is the whole one that `sample-data` makes by default.
+        cls.run_cli("sample-data", "parts", "--train", 64)
         # The validation set as PNG, which a test can decode exactly: an augmentation that changes nothing.
         named = cls.folder / "named"
         for part in ("images", "labels"):
@@ -262,16 +275,15 @@ class ChainTest(unittest.TestCase):
                                              max_rate=2e-3, augment=False, regularizer="type: NO_REG weight: 0"))
         cls.trained = metrics_of(cls.run_cli("ssd", "train", "-e", "train.txt", "-r", "trained", *K, "--json"))
         cls.best = "trained/weights/ssd_resnet10_best.tlt"
-        cls.pruned = metrics_of(cls.run_cli("ssd", "prune", "-m", cls.best, "-o", "pruned.tlt", "--remove", 0.5, *K,
-                                            "--json"))
+        cls.pruned = cls.ask("prune", "ssd", "prune", "-m", cls.best, "-o", "pruned.tlt", "--remove", 0.5)
         cls.run_cli("ssd", "train", "-e", "retrain.txt", "-m", "pruned.tlt", "-r", "retrained", *K)
         cls.retrained = "retrained/weights/ssd_resnet10_best.tlt"
-        cls.run_cli("ssd", "export", "-m", cls.best, "-e", "train.txt", "-o", "model.etlt", "--onnx", "model.onnx",
-                    "--data_type", "int8", "--cal_image_dir", "parts/train/images", "--batches", 4,
-                    "--batch_size", 8, "--cal_cache_file", "cal.bin", *K)
-        cls.built = {kind: metrics_of(cls.run_cli(
-            "converter", *K, "-d", f"3,{SIZE},{SIZE}", "-o", "NMS", "-t", kind, "-c", "cal.bin", "-e",
-            f"{kind}.engine", "model.etlt", "--json")) for kind in ("fp32", "int8")}
+        cls.ask("export", "ssd", "export", "-m", cls.best, "-e", "train.txt", "-o", "model.etlt", "--onnx",
+                "model.onnx", "--data_type", "int8", "--cal_image_dir", "parts/train/images", "--batches", 4,
+                "--batch_size", 8, "--cal_cache_file", "cal.bin")
+        cls.built = {kind: cls.ask("convert-engine", "converter", "-d", f"3,{SIZE},{SIZE}", "-o", "NMS", "-t", kind,
+                                   "-c", "cal.bin", "-e", f"{kind}.engine", "model.etlt")
+                     for kind in ("fp32", "int8")}
 
     @classmethod
     def evaluate(cls, model, *flags):
@@ -308,6 +320,28 @@ class ChainTest(unittest.TestCase):
             twins = same[near >= 0.99]
             self.assertTrue(len(twins), f"{what}: {row} has no twin; best IoU {near.max(initial=0)}")
             self.assertLess(np.abs(twins[:, 1] - row[1]).min(), SCORE_TOLERANCE, f"{what}: {row}, {twins}")
+
+    def raw_heads(self, runtime, checkpoint, inputs):
+        """Our outputs on all validation images, and the network that made them as ONNX."""
+        out = self.folder / "heads" / f"{runtime}-{pathlib.Path(checkpoint).parts[0]}"
+        subprocess.run([house.BUILD / "tests" / f"run-heads-{runtime}", checkpoint, KEY["TRAINYARD_CHAIN_KEY"],
+                        inputs, out], cwd=self.folder, check=True)
+        return [np.fromfile(path, "<f4") for path in sorted(out.glob("output_*.bin"))], out / "model.onnx"
+
+    def test_raw_heads_agree_with_onnxruntime_on_the_whole_validation_set(self):
+        self.assertEqual(len(self.images), 100)
+        batch = np.concatenate([network_input(read_png(path)) for path in self.images])
+        batch.tofile(self.folder / "inputs.bin")
+        for checkpoint in (self.best, self.retrained):
+            for runtime in ("executor", "openvino"):
+                ours, model = self.raw_heads(runtime, checkpoint, "inputs.bin")
+                session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+                theirs = session.run(None, {session.get_inputs()[0].name: batch})
+                self.assertEqual(len(ours), len(theirs))
+                for output, mine, other in zip(session.get_outputs(), ours, theirs):
+                    with self.subTest(checkpoint=checkpoint, runtime=runtime, output=output.name):
+                        self.assertGreater(other.std(), 0.1, "too flat to mean anything")
+                        np.testing.assert_allclose(mine.reshape(other.shape), other, rtol=0, atol=1e-3)
 
     def test_onnxruntime_finds_what_executor_and_engine_find(self):
         witness = self.witness()
@@ -403,6 +437,14 @@ class ChainTest(unittest.TestCase):
         # The area under the envelope: at each step of the recall, the best precision from there on.
         steps = np.diff(recall, prepend=0)
         return sum(step * precision[i:].max() for i, step in enumerate(steps) if step)
+
+    # --- memory
+
+    def test_services_need_little_memory(self):
+        model_mib = (self.folder / self.best).stat().st_size / 2**20
+        for name, service in self.services.items():
+            with self.subTest(name):
+                self.assertLess(house.peak_memory_mib(service.process.pid), 512 + 3 * model_mib)
 
     # --- the command line
 

@@ -13,8 +13,9 @@
 #include "libs/engine/engine.h"
 #include "libs/quantization/error_report.h"
 #include "libs/sealing/model_store.h"
-#include "workers/engine-worker/artifacts.h"
+#include "libs/worker/outcome.h"
 #include "workers/engine-worker/calibration_images.h"
+#include "workers/engine-worker/started.h"
 #include "workers/engine-worker/tasks.h"
 
 namespace trainyard::engine_worker {
@@ -105,7 +106,8 @@ absl::Status WriteReport(Context& context, const SealedModel& sealed, QuantizedM
   }
   const std::string path = task.engine() + ".quantization.json";
   TY_RETURN_IF_ERROR(WriteFileAtomically(path, QuantizationReportJson(quantized.report)));
-  TY_ASSIGN_OR_RETURN(*finished.add_outputs(), DescribeArtifact("quantization", path, "log"));
+  TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
+                      worker::DescribeArtifact("quantization", path, "log"));
   const std::vector<std::string> worst = WorstLayers(quantized.report, kWorstLayers);
   finished.add_notes(absl::StrCat("INT8 loses most at ", absl::StrJoin(worst, "; ")));
   return absl::OkStatus();
@@ -113,20 +115,21 @@ absl::Status WriteReport(Context& context, const SealedModel& sealed, QuantizedM
 
 absl::Status AddMetrics(Context& context, BuiltEngine& built, int64_t bytes, Finished& finished) {
   const EngineHeader& header = built.file.header;
-  *finished.add_metrics() = MakeMetric("parameters", header.parameters(), "", false);
-  *finished.add_metrics() = MakeMetric("macs", header.macs(), "", false);
-  *finished.add_metrics() = MakeMetric("bytes", bytes, "bytes", false);
-  *finished.add_metrics() = MakeMetric("int8_mac_share", built.coverage.share(), "", true);
+  *finished.add_metrics() = worker::MakeMetric("parameters", header.parameters());
+  *finished.add_metrics() = worker::MakeMetric("macs", header.macs());
+  *finished.add_metrics() = worker::MakeMetric("bytes", bytes, "bytes", false);
+  *finished.add_metrics() = worker::MakeMetric("int8_mac_share", built.coverage.share(), "", true);
   context.Progress(0, 0, "", "measuring speed");
   TY_ASSIGN_OR_RETURN(const BenchmarkResult one,
                       Benchmark(*built.runner, 1, kBenchmarkSeconds, context.stop));
-  *finished.add_metrics() = MakeMetric("ms_per_image", one.ms_per_image, "ms", false);
+  *finished.add_metrics() = worker::MakeMetric("ms_per_image", one.ms_per_image, "ms", false);
   finished.mutable_metrics()->rbegin()->set_primary(true);
   TY_ASSIGN_OR_RETURN(const BenchmarkResult most, Benchmark(*built.runner, header.max_batch_size(),
                                                             kBenchmarkSeconds, context.stop));
-  *finished.add_metrics() = MakeMetric("ms_per_image_at_max_batch", most.ms_per_image, "ms", false);
   *finished.add_metrics() =
-      MakeMetric("images_per_second", 1000 / most.ms_per_image, "images/s", true);
+      worker::MakeMetric("ms_per_image_at_max_batch", most.ms_per_image, "ms", false);
+  *finished.add_metrics() =
+      worker::MakeMetric("images_per_second", 1000 / most.ms_per_image, "images/s", true);
   return absl::OkStatus();
 }
 
@@ -169,7 +172,8 @@ absl::StatusOr<Finished> BuildEngineFile(Context& context) {
                                        100 * built.coverage.share()));
   }
   TY_RETURN_IF_ERROR(SaveEngineFile(built.file, task.engine()));
-  TY_ASSIGN_OR_RETURN(v1::Artifact engine, DescribeArtifact("engine", task.engine(), "engine"));
+  TY_ASSIGN_OR_RETURN(v1::Artifact engine,
+                      worker::DescribeArtifact("engine", task.engine(), "engine"));
   engine.set_media_version("1");
   TY_RETURN_IF_ERROR(AddMetrics(context, built, engine.size_bytes(), finished));
   *finished.add_outputs() = std::move(engine);

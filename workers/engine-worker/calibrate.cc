@@ -5,8 +5,9 @@
 #include "libs/base/status.h"
 #include "libs/engine/engine.h"
 #include "libs/sealing/model_store.h"
-#include "workers/engine-worker/artifacts.h"
+#include "libs/worker/outcome.h"
 #include "workers/engine-worker/calibration_images.h"
+#include "workers/engine-worker/started.h"
 #include "workers/engine-worker/tasks.h"
 
 namespace trainyard::engine_worker {
@@ -41,8 +42,8 @@ absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
                                      batch, std::max(1, context.job.threads())));
   TY_RETURN_IF_ERROR(SaveCalibrationTable(table, task.output()));
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
-                      DescribeArtifact("calibration", task.output(), "calibration"));
-  *finished.add_metrics() = MakeMetric("images", table.images, "images", true);
+                      worker::DescribeArtifact("calibration", task.output(), "calibration"));
+  *finished.add_metrics() = worker::MakeMetric("images", table.images, "images", true);
   return finished;
 }
 

@@ -1,0 +1,125 @@
+#include "libs/judging/judge.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "libs/base/files.h"
+#include "libs/base/log.h"
+#include "libs/base/status.h"
+#include "libs/data/sources.h"
+#include "libs/detection/evaluator.h"
+#include "libs/detection/results.h"
+#include "libs/models/datasets.h"
+#include "libs/worker/outcome.h"
+
+namespace trainyard::judging {
+namespace {
+
+using worker::Context;
+using worker::DescribeArtifact;
+using worker::Finished;
+
+// Images that cannot be read and are told one by one.
+constexpr int kSkippedTold = 20;
+
+std::function<void(const absl::Status&)> WarnOfSkipped(Context& context) {
+  return [&context, count = 0](const absl::Status& status) mutable {
+    if (++count <= kSkippedTold) context.Warn(status);
+  };
+}
+
+ProgressFunction ImagesDone(Context& context, const char* message) {
+  return [&context, message](int64_t done, int64_t total) {
+    context.Progress(static_cast<double>(done), static_cast<double>(total), "images", message);
+  };
+}
+
+int ThreadsOf(const Context& context) { return std::max(1, context.job.threads()); }
+
+// They decode the next images while the network works.
+int LoaderThreadsOf(const Context& context) { return std::max(1, ThreadsOf(context) / 2); }
+
+absl::StatusOr<OpenedSources> OpenData(const Context& context, const Network& network,
+                                       const ModelRecord& record) {
+  const std::vector<std::string> classes(record.classes().begin(), record.classes().end());
+  TY_ASSIGN_OR_RETURN(std::optional<OpenedSources> data,
+                      OpenValidationData(network.training_plan(), classes,
+                                         context.job.evaluate().strict(), ThreadsOf(context)));
+  if (!data) {
+    return absl::InvalidArgumentError(
+        "the spec has neither validation_data_sources nor validation_fold; there is nothing to "
+        "evaluate on");
+  }
+  return *std::move(data);
+}
+
+absl::StatusOr<EvaluationPlan> PlanFor(const Context& context, const Network& network,
+                                       int max_batch_size, Finished& finished) {
+  EvaluationPlan plan = network.evaluation_plan();
+  TY_ASSIGN_OR_RETURN(plan.matching, MatchingFromName(context.job.evaluate().matching()));
+  if (plan.batch_size > max_batch_size) {
+    finished.add_notes(absl::StrCat("batches of ", plan.batch_size, " images became ",
+                                    max_batch_size, ", the engine's largest"));
+    plan.batch_size = max_batch_size;
+  }
+  return plan;
+}
+
+absl::Status AddFolder(const char* name, const std::string& path, Finished& finished) {
+  if (path.empty()) return absl::OkStatus();
+  TY_ASSIGN_OR_RETURN(*finished.add_outputs(), DescribeArtifact(name, path, "folder"));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Evaluate(Context& context, const Network& network, const Detector& detector,
+                      Finished& finished) {
+  const auto& task = context.job.evaluate();
+  TY_ASSIGN_OR_RETURN(const OpenedSources data, OpenData(context, network, detector.record));
+  for (const std::string& note : DescribeSources("validation data", data)) finished.add_notes(note);
+  TY_ASSIGN_OR_RETURN(const EvaluationPlan plan,
+                      PlanFor(context, network, detector.max_batch_size, finished));
+  EvaluationOptions options{.loader_threads = LoaderThreadsOf(context),
+                            .stop = context.stop,
+                            .progress = ImagesDone(context, "evaluating")};
+  if (!task.strict()) options.skipped = WarnOfSkipped(context);
+  TY_ASSIGN_OR_RETURN(const EvaluationResult result,
+                      trainyard::Evaluate(detector.runner, detector.record, detector.decoder,
+                                          *data.source, plan, options));
+  LogInfo("evaluation", {{"table", ResultsTable(result)}});
+  for (v1::Metric& metric : result.Metrics()) *finished.add_metrics() = std::move(metric);
+  if (task.results_dir().empty()) return absl::OkStatus();
+  TY_RETURN_IF_ERROR(WriteResults(task.results_dir(), result, plan.pr_curve, absl::Now()));
+  TY_ASSIGN_OR_RETURN(
+      *finished.add_outputs(),
+      DescribeArtifact("results", JoinPath(task.results_dir(), "results.json"), "log"));
+  return absl::OkStatus();
+}
+
+absl::Status Infer(Context& context, int batch_size, const Detector& detector, Finished& finished) {
+  const auto& task = context.job.infer();
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> images, ListImages(task.images()));
+  InferenceOptions options{.batch_size = std::clamp(batch_size, 1, detector.max_batch_size),
+                           .loader_threads = LoaderThreadsOf(context),
+                           .annotated_dir = task.annotated_dir(),
+                           .labels_dir = task.labels_dir(),
+                           .stop = context.stop,
+                           .progress = ImagesDone(context, "finding objects"),
+                           .skipped = WarnOfSkipped(context)};
+  if (task.threshold() > 0) options.threshold = task.threshold();
+  TY_ASSIGN_OR_RETURN(
+      const InferenceResult result,
+      trainyard::Infer(detector.runner, detector.record, detector.decoder, images, options));
+  finished.add_notes(absl::StrCat(result.detections, " objects in ", result.images, " images"));
+  for (v1::Metric& metric : result.Metrics()) *finished.add_metrics() = std::move(metric);
+  TY_RETURN_IF_ERROR(AddFolder("images", task.annotated_dir(), finished));
+  return AddFolder("labels", task.labels_dir(), finished);
+}
+
+}  // namespace trainyard::judging

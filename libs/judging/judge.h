@@ -1,0 +1,36 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "libs/detection/decoder.h"
+#include "libs/graph/runner.h"
+#include "libs/models/network.h"
+#include "libs/worker/runtime.h"
+
+namespace trainyard::judging {
+
+/// A detector that runs, by whatever runtime. Borrows all of it.
+struct Detector {
+  GraphRunner& runner;
+  const ModelRecord& record;
+  const Decoder& decoder;
+  /// The largest batch that `runner` takes. >= 1.
+  int max_batch_size;
+};
+
+/// Does `context.job.evaluate`: measures `detector` on the validation data of `network`'s spec.
+/// Adds to `finished` the metrics mAP (primary), AP per class, ms_per_image and images_per_second,
+/// notes on the data, and, when the job names a results folder, the output `results` (results.json;
+/// beside it status.json and, when the spec asks, PR_curve.png).
+///
+/// kInvalidArgument when the spec names no validation data, or its classes are not the detector's;
+/// else fails as OpenSources and Evaluate (libs/detection); kCancelled on request.
+absl::Status Evaluate(worker::Context& context, const Network& network, const Detector& detector,
+                      worker::Finished& finished);
+
+/// Does `context.job.infer`: finds objects in images, `batch_size` at a time. Adds the outputs
+/// `images` and `labels` (the folders that the job asks for), ms_per_image and images_per_second.
+/// Fails as Infer (libs/detection); kCancelled on request.
+absl::Status Infer(worker::Context& context, int batch_size, const Detector& detector,
+                   worker::Finished& finished);
+
+}  // namespace trainyard::judging

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "libs/graph/graph.h"
+#include "libs/graph/runner.h"
+
+namespace trainyard::testing {
+
+/// The runtime that a run-heads program is for, ready to run `graph` on batches of `batch` images.
+absl::StatusOr<std::unique_ptr<GraphRunner>> MakeRunner(const Graph& graph, int batch);
+
+}  // namespace trainyard::testing
