@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
+#include "libs/engine/fingerprint.h"
+#include "libs/engine/precision.h"
 #include "libs/graph/fold.h"
 #include "libs/quantization/activation_outputs.h"
 #include "libs/quantization/error_report.h"
@@ -44,7 +46,17 @@ absl::StatusOr<QuantizedModel> Quantize(const Graph& folded, const EngineOptions
         "the calibration table was measured on other weights than this model's; calibrate again "
         "when the accuracy matters");
   }
-  return InsertQdq(folded, table, options.quantization);
+  const HardwareFingerprint machine = ThisMachine();
+  const std::vector<std::string> features(machine.features().begin(), machine.features().end());
+  QuantizationOptions quantization = options.quantization;
+  quantization.kernel_steps = options.kernel_steps.value_or(LargestKernelStep(features));
+  if (quantization.kernel_steps < kInt8Steps) {
+    warnings.push_back(
+        absl::StrCat("this processor adds INT8 products in 16 bits: kernels get the values -",
+                     quantization.kernel_steps, " to ", quantization.kernel_steps,
+                     ", so that no sum is cut off; one with VNNI or AMX keeps a bit more of them"));
+  }
+  return InsertQdq(folded, table, quantization);
 }
 
 /// What the header says of the network itself.

@@ -25,7 +25,10 @@ struct EngineOptions {
   int threads = 1;
   /// What INT8 needs; see CalibrateGraph.
   std::optional<CalibrationTable> calibration;
+  /// Its kernel_steps is chosen for this processor (LargestKernelStep) unless `kernel_steps` is
+  /// set.
   QuantizationOptions quantization;
+  std::optional<int> kernel_steps;
   /// For the header.
   model::v1::EngineSource source;
 };

@@ -34,4 +34,11 @@ absl::StatusOr<PrecisionChoice> ChoosePrecision(absl::string_view requested,
                                                  DidYouMean(name, {"fp32", "fp16", "int8"})));
 }
 
+int LargestKernelStep(absl::Span<const std::string> features) {
+  for (const absl::string_view wide : {"avx512_vnni", "avx_vnni", "amx_int8"}) {
+    if (std::find(features.begin(), features.end(), wide) != features.end()) return 127;
+  }
+  return 64;
+}
+
 }  // namespace trainyard

@@ -30,4 +30,11 @@ struct PrecisionChoice {
 absl::StatusOr<PrecisionChoice> ChoosePrecision(absl::string_view requested,
                                                 absl::Span<const std::string> native);
 
+/// The greatest magnitude that a kernel's values may have in INT8 on a processor with these
+/// instruction sets (HardwareFingerprint.features). 127 where products are added in 32 bits (VNNI,
+/// AMX). Else 64: there vpmaddubsw adds pairs of them in 16 bits and cuts off what does not fit,
+/// and 2 * 255 * 64 fits. Without this such a processor gets half of the outputs wrong
+/// (docs/quantization.md).
+int LargestKernelStep(absl::Span<const std::string> features);
+
 }  // namespace trainyard

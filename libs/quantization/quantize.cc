@@ -21,7 +21,15 @@ struct QuantizedKernel {
   SignalToNoise error;
 };
 
-absl::StatusOr<QuantizedKernel> QuantizeKernel(const Tensor& kernel) {
+/// The step of values with that range, so that the greatest becomes `steps`.
+float ScaleFor(const Range& range, int steps) {
+  const float largest = std::max(std::abs(range.min), std::abs(range.max));
+  const float scale = largest / static_cast<float>(steps);
+  // A tensor that is always zero, or so small that the step would not be a normal number.
+  return std::isnormal(scale) ? scale : 1.0f / static_cast<float>(steps);
+}
+
+absl::StatusOr<QuantizedKernel> QuantizeKernel(const Tensor& kernel, int most_steps) {
   const int64_t channels = kernel.dim(0);
   const int64_t size = channels == 0 ? 0 : kernel.size() / channels;
   QuantizedKernel result{
@@ -36,11 +44,12 @@ absl::StatusOr<QuantizedKernel> QuantizeKernel(const Tensor& kernel) {
       range.min = std::min(range.min, value);
       range.max = std::max(range.max, value);
     }
-    const float scale = ActivationScale(range);
+    const float scale = ScaleFor(range, most_steps);
     result.scales.data<float>()[c] = scale;
     for (int64_t i = 0; i < size; ++i) {
       const float steps =
-          std::clamp(std::nearbyint(from[i] / scale), -float{kInt8Steps}, float{kInt8Steps});
+          std::clamp(std::nearbyint(from[i] / scale), -static_cast<float>(most_steps),
+                     static_cast<float>(most_steps));
       to[i] = static_cast<int8_t>(steps);
       const double error = from[i] - double{steps} * scale;
       result.error.signal += double{from[i]} * from[i];
@@ -92,6 +101,9 @@ bool IsResidualSum(const Graph& graph, const onnx::NodeProto& node,
 absl::Status CheckOptions(const Graph& graph, const QuantizationOptions& options) {
   const std::vector<std::string> names = ConvolutionNames(graph);
   Problems problems;
+  if (options.kernel_steps < 1 || options.kernel_steps > kInt8Steps) {
+    problems.Add("kernel_steps", "is %d; expected 1 to %d", options.kernel_steps, kInt8Steps);
+  }
   for (const std::string& excluded : options.excluded_nodes) {
     if (std::find(names.begin(), names.end(), excluded) == names.end()) {
       problems.Add("excluded_nodes", "names '%s', which is no convolution of the graph%s", excluded,
@@ -160,7 +172,7 @@ class QdqWriter {
             absl::StrCat("kernel '", kernel_name, "' is ", NameOf(values.dtype()), " ",
                          ShapeText(values.shape()), "; only f32 kernels can be quantized"));
       }
-      auto quantized = QuantizeKernel(values);
+      auto quantized = QuantizeKernel(values, options_.kernel_steps);
       TY_RETURN_IF_ERROR(Annotate(quantized.status(), absl::StrCat("kernel '", kernel_name, "'")));
       AddKernel(kernel_name, *quantized);
       kernel = kernels_.emplace(kernel_name, *std::move(quantized)).first;
@@ -251,12 +263,7 @@ class QdqWriter {
 
 }  // namespace
 
-float ActivationScale(const Range& range) {
-  const float largest = std::max(std::abs(range.min), std::abs(range.max));
-  const float scale = largest / kInt8Steps;
-  // A tensor that is always zero, or so small that the step would not be a normal number.
-  return std::isnormal(scale) ? scale : 1.0f / kInt8Steps;
-}
+float ActivationScale(const Range& range) { return ScaleFor(range, kInt8Steps); }
 
 std::vector<std::string> TensorsToCalibrate(const Graph& graph,
                                             const QuantizationOptions& options) {

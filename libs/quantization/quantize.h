@@ -10,6 +10,9 @@
 
 namespace trainyard {
 
+/// The greatest s8 magnitude used: the range is [-127, 127], so that 0 lies in the middle.
+inline constexpr int kInt8Steps = 127;
+
 /// What becomes INT8. Everything is symmetric: s8, zero point 0 (decisions.md B24).
 struct QuantizationOptions {
   /// Convolutions that stay in FP32, by node name.
@@ -18,10 +21,10 @@ struct QuantizationOptions {
   /// branch's convolution then). Costs about 1 dB; OpenVINO gains nothing by it, hence off
   /// (docs/quantization.md has the numbers).
   bool quantize_residual_sums = false;
+  /// The greatest magnitude of a kernel's values, [1, 127]. Fewer cost accuracy (6 dB a bit) and
+  /// keep sums of products small, which some processors need (LargestKernelStep, libs/engine).
+  int kernel_steps = kInt8Steps;
 };
-
-/// The greatest s8 magnitude used: the range is [-127, 127], so that 0 lies in the middle.
-inline constexpr int kInt8Steps = 127;
 
 /// The step of an activation with that range: max|x| / 127; 1/127 for a tensor that is always 0.
 float ActivationScale(const Range& range);
@@ -44,9 +47,9 @@ struct QuantizedModel {
 /// norm that is left stays in FP32. A convolution whose kernel is computed stays in FP32 and is
 /// listed in the report. Deterministic.
 ///
-/// * kInvalidArgument: excluded nodes that are not there (all, with the nearest names); kernels
-/// that
-///   hold values that are not finite.
+/// * kInvalidArgument: excluded nodes that are not there (all, with the nearest names);
+/// kernel_steps
+///   out of range; kernels that hold values that are not finite.
 /// * kFailedPrecondition: tensors for which `table` has no range (all of them).
 /// * kUnimplemented: opset below 13, which has no steps per channel; the message says how to
 /// convert.

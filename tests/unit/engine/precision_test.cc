@@ -24,6 +24,15 @@ TEST(ChoosePrecisionTest, TakesWhatTheProcessorHas) {
   EXPECT_EQ(ChoosePrecision("", {"FP32"})->requested, "fp32");
 }
 
+TEST(LargestKernelStepTest, IsSmallWherePairsOfProductsAreAddedIn16Bits) {
+  EXPECT_EQ(LargestKernelStep({"avx2", "avx512f", "avx512_vnni"}), 127);
+  EXPECT_EQ(LargestKernelStep({"avx2", "avx_vnni"}), 127);
+  EXPECT_EQ(LargestKernelStep({"amx_int8"}), 127);
+  const int without = LargestKernelStep({"avx2", "avx512f", "avx512bw"});
+  EXPECT_LE(2 * 255 * without, 32767);
+  EXPECT_GT(2 * 255 * (without + 1), 32767);
+}
+
 TEST(ChoosePrecisionTest, WhatTheProcessorLacksBecomesFp32WithAWarning) {
   const auto half = ChoosePrecision("fp16", {"FP32", "BF16", "INT8"});
   ASSERT_THAT(half, IsOk());

@@ -15,10 +15,13 @@ namespace trainyard {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::Ge;
 using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::LargestDifference;
+using ::testing::Le;
 using testing::NormalTensor;
 using ::testing::Not;
 using testing::ReferenceRunner;
@@ -97,6 +100,22 @@ TEST_F(InsertQdqTest, AWrittenOutChannelHasTheStepsWorkedOutByHand) {
   const Tensor values = *quantized->graph.Initializer("conv1/kernel/int8");
   EXPECT_THAT(values.data<int8_t>().subspan(0, 5), ElementsAre(-127, 50, 2, -1, 0));
   EXPECT_FLOAT_EQ(quantized->graph.Initializer("conv1/kernel/scale")->data<float>()[0], 0.02f);
+}
+
+TEST_F(InsertQdqTest, FewerStepsMakeThemWider) {
+  Tensor kernel = *graph_.Initializer("conv1/kernel");
+  for (float& value : kernel.data<float>().subspan(0, 27)) value = 0;
+  kernel.data<float>()[0] = -1.28f;  // step 0.02
+  kernel.data<float>()[1] = 1.0f;    // 50 steps
+  kernel.data<float>()[2] = 0.031f;  // 1.55 steps -> 2
+  ASSERT_THAT(graph_.SetInitializer("conv1/kernel", kernel), IsOk());
+  const auto quantized = InsertQdq(graph_, table_, {.kernel_steps = 64});
+  ASSERT_THAT(quantized, IsOk());
+  const Tensor values = *quantized->graph.Initializer("conv1/kernel/int8");
+  EXPECT_THAT(values.data<int8_t>().subspan(0, 4), ElementsAre(-64, 50, 2, 0));
+  EXPECT_THAT(values.data<int8_t>(), Each(AllOf(Ge(-64), Le(64))));
+  EXPECT_THAT(InsertQdq(graph_, table_, {.kernel_steps = 128}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("kernel_steps is 128")));
 }
 
 TEST_F(InsertQdqTest, ReadersOfATensorShareOnePair) {
