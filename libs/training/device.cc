@@ -44,9 +44,28 @@ absl::Status OpenCuda() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<at::Device> CudaDevice(int index) {
+const absl::Status& CudaOpened() {
   static const absl::Status opened = OpenCuda();
-  TY_RETURN_IF_ERROR(opened);
+  return opened;
+}
+
+// The driver's name of a GPU; "" when it gives none.
+std::string GpuName(int index) {
+  using GetDevice = int (*)(int* device, int ordinal);
+  using GetName = int (*)(char* name, int length, int device);
+  const auto get_device = reinterpret_cast<GetDevice>(dlsym(RTLD_DEFAULT, "cuDeviceGet"));
+  const auto get_name = reinterpret_cast<GetName>(dlsym(RTLD_DEFAULT, "cuDeviceGetName"));
+  int device = 0;
+  char name[128] = {};
+  if (get_device == nullptr || get_name == nullptr || get_device(&device, index) != 0 ||
+      get_name(name, sizeof(name) - 1, device) != 0) {
+    return "";
+  }
+  return absl::StrCat(" ", name);
+}
+
+absl::StatusOr<at::Device> CudaDevice(int index) {
+  TY_RETURN_IF_ERROR(CudaOpened());
   try {
     const int count = at::detail::getCUDAHooks().deviceCount();
     if (index < 0 || index >= count) {
@@ -71,6 +90,12 @@ absl::StatusOr<at::Device> ResolveDevice(absl::string_view name, int index) {
   }
   return absl::InvalidArgumentError(
       absl::StrCat("device is '", name, "'; expected 'cpu', 'cuda' or 'auto'"));
+}
+
+std::vector<std::string> ListDevices() {
+  std::vector<std::string> devices = {"cpu"};
+  for (int i = 0; CudaDevice(i).ok(); ++i) devices.push_back(absl::StrCat("cuda:", i, GpuName(i)));
+  return devices;
 }
 
 std::string DescribeDevice(const at::Device& device, int threads) {

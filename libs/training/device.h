@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -15,6 +16,10 @@ namespace trainyard::training {
 /// kFailedPrecondition, with the reason, when `cuda` was asked for and is not there or has no device
 /// `index`; kInvalidArgument for another name. Call before the first tensor is made; thread-safe.
 absl::StatusOr<at::Device> ResolveDevice(absl::string_view name, int index);
+
+/// The devices that ResolveDevice can give here: "cpu", and "cuda:0 NVIDIA H200" for each GPU. Opens
+/// LibTorch's CUDA part where there is a driver.
+std::vector<std::string> ListDevices();
 
 /// "cpu (2 threads)", "cuda:0": for events and logs.
 std::string DescribeDevice(const at::Device& device, int threads);

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,15 +14,13 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
-
-extern char** environ;
+#include "libs/worker/internal/spawn.h"
 
 namespace trainyard::worker {
 namespace {
@@ -32,83 +29,6 @@ namespace {
 constexpr int kControlFd = 3;
 // Where there is no pidfd: how long a death may go unseen.
 constexpr absl::Duration kPollInterval = absl::Milliseconds(10);
-
-bool IsPassedThrough(absl::string_view name) {
-  for (absl::string_view exact : {"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "TZ"}) {
-    if (name == exact) return true;
-  }
-  for (absl::string_view prefix : {"CUDA_", "NVIDIA_", "NCCL_", "TRAINYARD_", "LC_", "ASAN_",
-                                   "UBSAN_", "LSAN_", "GCOV_"}) {
-    if (absl::StartsWith(name, prefix)) return true;
-  }
-  return false;
-}
-
-// "NAME=value" for the child; `added` wins.
-std::vector<std::string> EnvironmentFor(const std::map<std::string, std::string>& added) {
-  std::vector<std::string> entries;
-  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    const absl::string_view text(*entry);
-    const std::string name(text.substr(0, text.find('=')));
-    if (IsPassedThrough(name) && added.count(name) == 0) entries.emplace_back(text);
-  }
-  for (const auto& [name, value] : added) entries.push_back(absl::StrCat(name, "=", value));
-  return entries;
-}
-
-std::vector<char*> Pointers(std::vector<std::string>& words) {
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-// posix_spawn's two attribute objects, set up for a worker.
-class SpawnSetup {
- public:
-  SpawnSetup(int control_read_fd, const std::string& log_path) {
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawn_file_actions_addopen(&actions_, 0, "/dev/null", O_RDONLY, 0);
-    const char* log = log_path.empty() ? "/dev/null" : log_path.c_str();
-    posix_spawn_file_actions_addopen(&actions_, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0644);
-    posix_spawn_file_actions_adddup2(&actions_, 1, 2);
-    posix_spawn_file_actions_adddup2(&actions_, control_read_fd, kControlFd);
-    // Servers block signals to wait for them; a worker starts with none blocked and none ignored.
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_init(&attributes_);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &all);
-    // A process group of its own: Ctrl-C at a terminal reaches us, and we tell the worker.
-    posix_spawnattr_setpgroup(&attributes_, 0);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                               POSIX_SPAWN_SETPGROUP);
-  }
-  ~SpawnSetup() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
-};
-
-absl::StatusOr<pid_t> Spawn(const std::string& program, const std::string& job_dir,
-                            const std::map<std::string, std::string>& environment,
-                            const std::string& log_path, int control_read_fd) {
-  std::vector<std::string> arguments = {program, "--job", job_dir, "--control-fd",
-                                        absl::StrCat(kControlFd)};
-  std::vector<std::string> entries = EnvironmentFor(environment);
-  const SpawnSetup setup(control_read_fd, log_path);
-  pid_t pid = 0;
-  const int error = posix_spawn(&pid, program.c_str(), &setup.actions_, &setup.attributes_,
-                                Pointers(arguments).data(), Pointers(entries).data());
-  if (error == 0) return pid;
-  const std::string message = absl::StrCat("cannot start '", program, "': ", strerror(error));
-  if (error == ENOENT) return absl::NotFoundError(message);
-  if (error == EAGAIN || error == ENOMEM) return absl::ResourceExhaustedError(message);
-  return absl::InternalError(message);
-}
 
 }  // namespace
 
@@ -130,8 +50,11 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(const v1::WorkerJob& job
     close(ends[0]);
     ends[0] = moved;
   }
-  const auto pid =
-      Spawn(program, options.job_dir, options.environment, options.log_path, ends[0]);
+  const auto pid = internal::Spawn(
+      {.arguments = {program, "--job", options.job_dir, "--control-fd", absl::StrCat(kControlFd)},
+       .environment = options.environment,
+       .log_path = options.log_path,
+       .inherited = {{ends[0], kControlFd}}});
   close(ends[0]);
   if (!pid.ok()) {
     close(ends[1]);
@@ -203,7 +126,8 @@ absl::StatusOr<std::string> FindProgram(const std::string& name) {
     const std::string candidate = JoinPath(place, name);
     if (FileExists(candidate) && access(candidate.c_str(), X_OK) == 0) return candidate;
   }
-  return absl::NotFoundError(absl::StrCat("no program '", name, "' in ", absl::StrJoin(places, ", "),
+  return absl::NotFoundError(absl::StrCat("no program '", name, "' in ",
+                                          absl::StrJoin(places, ", "),
                                           "; set TRAINYARD_WORKER_DIR to its folder"));
 }
 

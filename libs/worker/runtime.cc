@@ -177,6 +177,16 @@ absl::Status Work(const WorkerJob& job, const std::string& job_dir, std::stop_to
   return result.status();
 }
 
+int PrintDevices(const Program& program) {
+  const auto devices = program.devices();
+  if (!devices.ok()) {
+    std::cerr << devices.status().message() << "\n";
+    return ExitCodeOf(devices.status());
+  }
+  for (const std::string& device : *devices) std::cout << device << "\n";
+  return 0;
+}
+
 }  // namespace
 
 void Context::Progress(double done, double total, absl::string_view unit,
@@ -219,11 +229,11 @@ void Context::Warn(const absl::Status& status) {
   if (!appended.ok()) LogError("cannot append to the journal", {{"error", appended.ToString()}});
 }
 
-int RunWorker(int argc, char** argv,
-              const std::function<absl::StatusOr<Task>(const WorkerJob&)>& choose) {
+int RunWorker(int argc, char** argv, const Program& program) {
+  if (argc == 2 && absl::string_view(argv[1]) == "--devices") return PrintDevices(program);
   const auto arguments = ParseArguments(argc, argv);
   if (!arguments.has_value()) {
-    std::cerr << "usage: " << argv[0] << " --job JOB_DIR [--control-fd N]\n"
+    std::cerr << "usage: " << argv[0] << " --job JOB_DIR [--control-fd N] | --devices\n"
               << "Runs the job that JOB_DIR/job.pb describes; a service starts it.\n";
     return kExitBadSpec;
   }
@@ -231,7 +241,7 @@ int RunWorker(int argc, char** argv,
   StopWatcher watcher(arguments->control_fd);
   const auto job = ReadJob(arguments->job_dir);
   const absl::Status status =
-      job.ok() ? Work(*job, arguments->job_dir, watcher.token(), choose) : job.status();
+      job.ok() ? Work(*job, arguments->job_dir, watcher.token(), program.choose) : job.status();
   const std::string operation = job.ok() ? job->operation() : "";
   if (status.ok()) {
     LogInfo("worker done", {{"job", operation}});

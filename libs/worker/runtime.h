@@ -3,6 +3,7 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -38,14 +39,23 @@ struct Context {
 /// Runs a task and returns what it made. The status becomes Finished.status.
 using Task = std::function<absl::StatusOr<Finished>(Context&)>;
 
+/// What distinguishes one worker program from another.
+struct Program {
+  /// The task of a job.
+  std::function<absl::StatusOr<Task>(const WorkerJob&)> choose;
+  /// Its devices, a line each (libs/worker/devices.h).
+  std::function<absl::StatusOr<std::vector<std::string>>()> devices;
+};
+
 /// The main function of every worker program:
 ///
 ///     worker --job JOB_DIR [--control-fd N]
+///     worker --devices
 ///
 /// Reads JOB_DIR/job.pb, takes the lock, starts the watcher of the control pipe and of SIGTERM, runs
 /// the task that `choose` returns for the job, appends Finished, and returns the exit code of
-/// conventions.md section 17 (0, 1, 2, 75, 143). Log lines go to stderr.
-int RunWorker(int argc, char** argv,
-              const std::function<absl::StatusOr<Task>(const WorkerJob&)>& choose);
+/// conventions.md section 17 (0, 1, 2, 75, 143). Log lines go to stderr. With --devices it prints them
+/// and ends.
+int RunWorker(int argc, char** argv, const Program& program);
 
 }  // namespace trainyard::worker

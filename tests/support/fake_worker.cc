@@ -141,9 +141,14 @@ absl::StatusOr<Finished> Play(Context& context) {
 }  // namespace trainyard::worker
 
 int main(int argc, char** argv) {
-  return trainyard::worker::RunWorker(
-      argc, argv,
-      [](const trainyard::worker::WorkerJob&) -> absl::StatusOr<trainyard::worker::Task> {
+  const trainyard::worker::Program program{
+      .choose = [](const trainyard::worker::WorkerJob&) -> absl::StatusOr<trainyard::worker::Task> {
         return trainyard::worker::Play;
-      });
+      },
+      .devices = []() -> absl::StatusOr<std::vector<std::string>> {
+        // A driver that hangs.
+        if (std::getenv("TRAINYARD_FAKE_HANG") != nullptr) pause();
+        return std::vector<std::string>{"cpu", "fake:0 a device"};
+      }};
+  return trainyard::worker::RunWorker(argc, argv, program);
 }

@@ -1,5 +1,5 @@
-#include <cstdio>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
@@ -30,23 +30,18 @@ absl::StatusOr<Task> ChooseTask(const WorkerJob& job) {
   }
 }
 
-/// Two lines: the digest that cache keys hold (decisions.md B25), and what it stands for.
-int PrintFingerprint() {
-  const auto backend = trainyard::FindBackend("openvino");
-  if (!backend.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(backend.status().message()).c_str());
-    return 1;
-  }
+/// The processor and the runtime, which engines are bound to, and the digest of both.
+absl::StatusOr<std::vector<std::string>> ListDevices() {
+  TY_ASSIGN_OR_RETURN(const trainyard::Backend* backend, trainyard::FindBackend("openvino"));
   const auto machine = trainyard::ThisMachine();
-  const std::string& version = (*backend)->capabilities().version;
-  std::printf("%s\n%s, openvino %s\n", trainyard::FingerprintDigest(machine, version).c_str(),
-              trainyard::Describe(machine).c_str(), version.c_str());
-  return 0;
+  const std::string& version = backend->capabilities().version;
+  return std::vector<std::string>{absl::StrCat("cpu ", trainyard::Describe(machine), ", openvino ",
+                                               version, ", fingerprint ",
+                                               trainyard::FingerprintDigest(machine, version))};
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 2 && std::string(argv[1]) == "--fingerprint") return PrintFingerprint();
-  return trainyard::worker::RunWorker(argc, argv, ChooseTask);
+  return trainyard::worker::RunWorker(argc, argv, {ChooseTask, ListDevices});
 }

@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "libs/training/device.h"
 #include "libs/training/judge.h"
 #include "libs/training/trainer.h"
 #include "libs/worker/runtime.h"
@@ -16,10 +19,10 @@ namespace {
 using trainyard::worker::Task;
 using trainyard::worker::WorkerJob;
 
-// Makes LibTorch's threads sleep, not spin, between their pieces of work: with the loader's threads on
-// the same cores, spinning made a training several times slower (docs/training.md). libgomp reads its
-// settings while it is loaded, before main, so the program starts itself once more; whoever starts it
-// with the variable saves that. Should exec fail, it goes on and is only slower.
+// Makes LibTorch's threads sleep, not spin, between their pieces of work: with the loader's threads
+// on the same cores, spinning made a training several times slower (docs/training.md). libgomp
+// reads its settings while it is loaded, before main, so the program starts itself once more;
+// whoever starts it with the variable saves that. Should exec fail, it goes on and is only slower.
 void SleepBetweenWork(char** argv) {
   if (getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/1);
@@ -41,9 +44,13 @@ absl::StatusOr<Task> Choose(const WorkerJob& job) {
   }
 }
 
+absl::StatusOr<std::vector<std::string>> ListDevices() {
+  return trainyard::training::ListDevices();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   SleepBetweenWork(argv);
-  return trainyard::worker::RunWorker(argc, argv, Choose);
+  return trainyard::worker::RunWorker(argc, argv, {Choose, ListDevices});
 }
