@@ -122,6 +122,28 @@ TEST_F(OperationManagerTest, AnOperationSucceedsWithItsResult) {
   EXPECT_GE(metadata.end_time().seconds(), metadata.start_time().seconds());
 }
 
+TEST_F(OperationManagerTest, AMetricReplacesTheOneOfTheSameNameAndClass) {
+  const auto metric = [](const char* name, const char* class_name, double value) {
+    v1::Metric made;
+    made.set_name(name);
+    made.set_class_name(class_name);
+    made.set_value(value);
+    return made;
+  };
+  run_ = [&](OperationContext& context) -> absl::StatusOr<v1::StageResult> {
+    context.ReportMetrics({metric("AP", "bolt", 0.1), metric("AP", "nut", 0.2)});
+    context.ReportMetrics({metric("AP", "bolt", 0.3)});
+    v1::StageResult result;
+    *result.add_metrics() = metric("AP", "nut", 0.4);
+    *result.add_metrics() = metric("mAP", "", 0.5);
+    return result;
+  };
+  const Metadata metadata = MetadataOf(AwaitDone(*manager_, StartOne()));
+  std::vector<double> values;
+  for (const v1::Metric& known : metadata.metrics()) values.push_back(known.value());
+  EXPECT_THAT(values, ElementsAre(0.3, 0.4, 0.5));
+}
+
 TEST_F(OperationManagerTest, AFailureIsTheOperationsError) {
   run_ = [](OperationContext&) -> absl::StatusOr<v1::StageResult> {
     return absl::DataLossError("the model's digest differs");

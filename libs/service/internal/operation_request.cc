@@ -1,0 +1,82 @@
+#include "libs/service/internal/operation_request.h"
+
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "libs/base/digest.h"
+#include "libs/service/key.h"
+
+namespace trainyard::service {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+constexpr char kRedactedKey[] = "[redacted]";
+
+const FieldDescriptor* FieldOf(const Message& message, const char* name) {
+  return message.GetDescriptor()->FindFieldByName(name);
+}
+
+std::string RequestIdOf(const Message& request) {
+  const FieldDescriptor* field = FieldOf(request, "request_id");
+  return field == nullptr ? "" : request.GetReflection()->GetString(request, field);
+}
+
+bool IsValidateOnly(const Message& request) {
+  const FieldDescriptor* field = FieldOf(request, "validate_only");
+  return field != nullptr && request.GetReflection()->GetBool(request, field);
+}
+
+void SetKey(Message* request, const std::string& value) {
+  const FieldDescriptor* stage = FieldOf(*request, "stage");
+  if (stage == nullptr || !request->GetReflection()->HasField(*request, stage)) return;
+  Message* input = request->GetReflection()->MutableMessage(request, stage);
+  const FieldDescriptor* key = FieldOf(*input, "key");
+  if (key != nullptr) input->GetReflection()->SetString(input, key, value);
+}
+
+void ClearField(Message* message, const char* name) {
+  const FieldDescriptor* field = FieldOf(*message, name);
+  if (field != nullptr) message->GetReflection()->ClearField(message, field);
+}
+
+}  // namespace
+
+std::string KeyOf(const Message& request) {
+  const FieldDescriptor* stage = FieldOf(request, "stage");
+  if (stage == nullptr || !request.GetReflection()->HasField(request, stage)) return "";
+  const Message& input = request.GetReflection()->GetMessage(request, stage);
+  const FieldDescriptor* key = FieldOf(input, "key");
+  return key == nullptr ? "" : input.GetReflection()->GetString(input, key);
+}
+
+std::string DeterministicBytes(const Message& message) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  message.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
+}
+
+TakenRequest TakeApart(const Message& request) {
+  TakenRequest taken;
+  taken.key = KeyOf(request);
+  taken.request_id = RequestIdOf(request);
+  taken.validate_only = IsValidateOnly(request);
+  taken.stored.reset(request.New());
+  taken.stored->CopyFrom(request);
+  ClearField(taken.stored.get(), "request_id");
+  ClearField(taken.stored.get(), "validate_only");
+  SetKey(taken.stored.get(), "");
+  taken.digest = Sha256Hex(DeterministicBytes(*taken.stored));
+  if (taken.key.empty()) return taken;
+  const bool reference = IsKeyReference(taken.key);
+  taken.key_kind = reference ? KeyKind::kReference : KeyKind::kLiteral;
+  SetKey(taken.stored.get(), reference ? taken.key : kRedactedKey);
+  return taken;
+}
+
+}  // namespace trainyard::service
