@@ -12,7 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "google/protobuf/descriptor.h"
 #include "libs/spec/coverage.h"
-#include "libs/spec/internal/text_parser.h"
+#include "libs/spec/internal/field_names.h"
 
 namespace trainyard::internal {
 namespace {

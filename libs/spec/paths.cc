@@ -6,7 +6,7 @@
 
 #include "google/protobuf/descriptor.h"
 #include "libs/base/problems.h"
-#include "libs/spec/internal/text_parser.h"
+#include "libs/spec/internal/field_names.h"
 
 namespace trainyard {
 namespace {

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/spec/internal/field_check.h"
+#include "libs/spec/internal/field_names.h"
 #include "libs/spec/internal/ssd_lists.h"
-#include "libs/spec/internal/text_parser.h"
 #include "libs/spec/ssd_spec.h"
 
 namespace trainyard {

@@ -5,6 +5,7 @@
 #include "libs/spec/coverage.h"
 #include "libs/spec/internal/defaults.h"
 #include "libs/spec/internal/field_check.h"
+#include "libs/spec/internal/field_names.h"
 #include "libs/spec/internal/ssd_check.h"
 #include "libs/spec/internal/text_parser.h"
 
