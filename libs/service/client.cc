@@ -36,8 +36,13 @@ absl::Duration Backoff(int attempt) {
 
 // Whether the server may be back later; all else is an answer.
 bool MayComeBack(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsUnknown(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsCancelled(status) || absl::IsInternal(status);
+  return absl::IsUnavailable(status) || absl::IsUnknown(status) ||
+         absl::IsDeadlineExceeded(status) || absl::IsCancelled(status) || absl::IsInternal(status);
+}
+
+// Where a redirect leads; "" when `status` is none, or does not know.
+std::string OwnerIn(const absl::Status& status) {
+  return ReasonOf(status) == "WRONG_REPLICA" ? ReasonValueOf(status, "owner") : "";
 }
 
 // False when `stop` was requested first.
@@ -111,83 +116,111 @@ std::shared_ptr<grpc::Channel> OperationClient::ChannelFor(const std::string& ad
   return channel;
 }
 
+template <typename Response, typename Request, typename Method>
+absl::StatusOr<Response> OperationClient::CallOwner(const Request& request, Method method) {
+  const auto ask = [&](const std::shared_ptr<grpc::Channel>& channel) {
+    const auto stub = Operations::NewStub(channel);
+    return Call(*stub, method, request, kCallDeadline, /*retry=*/true);
+  };
+  auto answer = ask(channel_);
+  const std::string owner = OwnerIn(answer.status());
+  if (owner.empty()) return answer;
+  const std::string replica = ReasonValueOf(answer.status(), "replica");
+  answer = ask(ChannelFor(owner));
+  if (!absl::IsUnavailable(answer.status())) return answer;
+  return Annotate(answer.status(),
+                  absl::StrCat("replica '", replica, "' at ", owner, ", which owns '",
+                               request.name(), "', cannot be reached"));
+}
+
 absl::StatusOr<Operation> OperationClient::Get(const std::string& name) {
   google::longrunning::GetOperationRequest request;
   request.set_name(name);
-  const auto ask = [&request](const std::shared_ptr<grpc::Channel>& channel) {
-    const auto stub = Operations::NewStub(channel);
-    return Call(*stub, &Operations::Stub::GetOperation, request, kCallDeadline, /*retry=*/true);
-  };
-  const auto operation = ask(channel_);
-  const std::string owner = ReasonValueOf(operation.status(), "owner");
-  return owner.empty() ? operation : ask(ChannelFor(owner));
+  return CallOwner<Operation>(request, &Operations::Stub::GetOperation);
 }
 
 absl::Status OperationClient::Cancel(const std::string& name) {
   google::longrunning::CancelOperationRequest request;
   request.set_name(name);
-  const auto ask = [&request](const std::shared_ptr<grpc::Channel>& channel) {
-    const auto stub = Operations::NewStub(channel);
-    return Call(*stub, &Operations::Stub::CancelOperation, request, kCallDeadline, /*retry=*/true)
-        .status();
-  };
-  const absl::Status status = ask(channel_);
-  const std::string owner = ReasonValueOf(status, "owner");
-  return owner.empty() ? status : ask(ChannelFor(owner));
+  return CallOwner<google::protobuf::Empty>(request, &Operations::Stub::CancelOperation).status();
+}
+
+// What is known of an operation from one stream to the next.
+struct OperationClient::Watch {
+  const std::string& name;
+  const WaitOptions& options;
+  absl::Time deadline;
+  absl::Time heard = absl::Now();
+  int64_t sequence = 0;
+  int failures = 0;
+};
+
+// Reads one stream to its end, which is an error unless it is the operation's end, too.
+absl::StatusOr<Operation> OperationClient::WatchOnce(const std::shared_ptr<grpc::Channel>& channel,
+                                                     Watch& watch) {
+  const WaitOptions& options = watch.options;
+  grpc::ClientContext context;
+  if (watch.deadline != absl::InfiniteFuture()) {
+    context.set_deadline(absl::ToChronoTime(watch.deadline));
+  }
+  const std::stop_callback hang_up(options.stop, [&context] { context.TryCancel(); });
+  v1::WatchOperationRequest request;
+  request.set_name(watch.name);
+  request.set_after_sequence(watch.sequence);
+  const auto stub = v1::OperationWatchService::NewStub(channel);
+  const auto stream = stub->WatchOperation(&context, request);
+  v1::WatchOperationResponse state;
+  while (stream->Read(&state)) {
+    watch.heard = absl::Now();
+    watch.failures = 0;
+    watch.sequence = state.sequence();
+    if (options.update) options.update(MetadataOf(state.operation()));
+    if (state.operation().done()) {
+      context.TryCancel();
+      return state.operation();
+    }
+  }
+  const absl::Status status = StatusFrom(stream->Finish());
+  return status.ok() ? absl::UnavailableError("the server goes away") : status;
+}
+
+// Why the caller does not want to wait any longer; OK when it does.
+absl::Status OperationClient::WhyOver(const Watch& watch) {
+  if (watch.options.stop.stop_requested()) {
+    return absl::CancelledError(absl::StrCat("no longer waiting for '", watch.name, "'"));
+  }
+  if (absl::Now() < watch.deadline) return absl::OkStatus();
+  return absl::DeadlineExceededError(absl::StrCat("'", watch.name, "' did not end within ",
+                                                  absl::FormatDuration(watch.options.timeout)));
 }
 
 absl::StatusOr<Operation> OperationClient::Wait(const Operation& operation,
                                                 const WaitOptions& options) {
   if (operation.done()) return operation;
-  const absl::Time deadline = absl::Now() + options.timeout;
-  absl::Time heard = absl::Now();
-  int64_t sequence = 0;
-  int failures = 0;
-  std::shared_ptr<grpc::Channel> channel = channel_;
-  const std::string known_owner = MetadataOf(operation).owner_address();
+  Watch watch{
+      .name = operation.name(), .options = options, .deadline = absl::Now() + options.timeout};
+  std::shared_ptr<grpc::Channel> channel = channel_, other = channel_;
   while (true) {
-    grpc::ClientContext context;
-    if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
-    const std::stop_callback hang_up(options.stop, [&context] { context.TryCancel(); });
-    v1::WatchOperationRequest request;
-    request.set_name(operation.name());
-    request.set_after_sequence(sequence);
-    const auto stub = v1::OperationWatchService::NewStub(channel);
-    const auto stream = stub->WatchOperation(&context, request);
-    v1::WatchOperationResponse state;
-    while (stream->Read(&state)) {
-      heard = absl::Now();
-      failures = 0;
-      sequence = state.sequence();
-      if (options.update) options.update(MetadataOf(state.operation()));
-      if (state.operation().done()) {
-        context.TryCancel();
-        return state.operation();
-      }
-    }
-    const absl::Status status = StatusFrom(stream->Finish());
-    if (options.stop.stop_requested()) {
-      return absl::CancelledError(absl::StrCat("no longer waiting for '", operation.name(), "'"));
-    }
-    if (absl::Now() >= deadline) {
-      return absl::DeadlineExceededError(absl::StrCat("'", operation.name(), "' did not end within ",
-                                                      absl::FormatDuration(options.timeout)));
-    }
+    auto ended = WatchOnce(channel, watch);
+    if (ended.ok()) return ended;
+    const absl::Status& status = ended.status();
+    TY_RETURN_IF_ERROR(WhyOver(watch));
     if (ReasonOf(status) == "WRONG_REPLICA") {
-      std::string owner = ReasonValueOf(status, "owner");
-      if (owner.empty()) owner = known_owner;
+      std::string owner = OwnerIn(status);
+      if (owner.empty()) owner = MetadataOf(operation).owner_address();
       if (owner.empty() || channel != channel_) return status;
-      channel = ChannelFor(owner);
+      other = std::exchange(channel, ChannelFor(owner));
       continue;
     }
-    // A stream that ends well without the end of the operation is a server that goes away.
-    if (!status.ok() && !MayComeBack(status)) return status;
-    if (absl::Now() - heard > options.patience) {
-      return absl::UnavailableError(absl::StrCat("lost the service of '", operation.name(), "' for ",
-                                                 absl::FormatDuration(options.patience), ": ",
-                                                 status.message()));
+    if (!MayComeBack(status)) return status;
+    if (absl::Now() - watch.heard > options.patience) {
+      return absl::UnavailableError(absl::StrCat("lost the service of '", operation.name(),
+                                                 "' for ", absl::FormatDuration(options.patience),
+                                                 ": ", status.message()));
     }
-    Rest(Backoff(++failures), options.stop);
+    Rest(Backoff(++watch.failures), options.stop);
+    // An owner that is away may come back elsewhere: the next one to be asked knows where.
+    std::swap(channel, other);
   }
 }
 
