@@ -11,9 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
@@ -21,6 +22,8 @@ namespace trainyard {
 namespace {
 
 constexpr size_t kShortestSecret = 3;
+// A shorter secret may be a common word ("model"), so it is one only where it stands alone.
+constexpr size_t kShortestEverywhere = 8;
 constexpr char kRedacted[] = "[redacted]";
 
 // Everything that a line needs. Leaked, so that threads may log until the process ends.
@@ -29,8 +32,8 @@ struct LogState {
   LogOptions options;
   std::shared_ptr<spdlog::logger> sink;
   std::mutex secrets_mutex;
-  // Secret -> replacement; longest first, so that one that holds another goes as a whole.
-  std::vector<std::pair<std::string, std::string>> secrets;
+  // Longest first, so that one that holds another goes as a whole.
+  std::vector<std::string> secrets;
 };
 
 std::shared_ptr<spdlog::logger> MakeLogger(spdlog::sink_ptr sink) {
@@ -66,6 +69,22 @@ absl::string_view LevelName(LogLevel level) {
 
 std::string Timestamp() {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::Now(), absl::UTCTimeZone());
+}
+
+// Whether text[at - 1] and text[at] are letters or digits, so that no word begins or ends between.
+bool IsInsideWord(absl::string_view text, size_t at) {
+  const auto is_alnum = [](char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)); };
+  return at > 0 && at < text.size() && is_alnum(text[at - 1]) && is_alnum(text[at]);
+}
+
+// The length of the secret that `text` has at `at`; 0 when there is none.
+size_t SecretAt(absl::string_view text, size_t at, const std::vector<std::string>& secrets) {
+  for (const std::string& secret : secrets) {
+    if (!absl::StartsWith(text.substr(at), secret)) continue;
+    const bool alone = !IsInsideWord(text, at) && !IsInsideWord(text, at + secret.size());
+    if (alone || secret.size() >= kShortestEverywhere) return secret.size();
+  }
+  return 0;
 }
 
 // The bytes of a well-formed UTF-8 sequence at the front of `text`; 0 when there is none.
@@ -208,18 +227,28 @@ void RegisterSecret(absl::string_view secret) {
   if (secret.size() < kShortestSecret) return;
   LogState& state = State();
   const std::lock_guard<std::mutex> lock(state.secrets_mutex);
-  for (const auto& [known, replacement] : state.secrets) {
-    if (known == secret) return;
-  }
-  state.secrets.emplace_back(std::string(secret), kRedacted);
+  if (std::find(state.secrets.begin(), state.secrets.end(), secret) != state.secrets.end()) return;
+  state.secrets.emplace_back(secret);
   std::stable_sort(state.secrets.begin(), state.secrets.end(),
-                   [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
+                   [](const auto& a, const auto& b) { return a.size() > b.size(); });
 }
 
 std::string Redact(absl::string_view text) {
   LogState& state = State();
   const std::lock_guard<std::mutex> lock(state.secrets_mutex);
-  return state.secrets.empty() ? std::string(text) : absl::StrReplaceAll(text, state.secrets);
+  if (state.secrets.empty()) return std::string(text);
+  std::string redacted;
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t length = SecretAt(text, at, state.secrets);
+    if (length > 0) {
+      redacted += kRedacted;
+    } else {
+      redacted += text[at];
+    }
+    at += std::max<size_t>(length, 1);
+  }
+  return redacted;
 }
 
 }  // namespace trainyard

@@ -69,9 +69,10 @@ inline void LogError(absl::string_view message, std::initializer_list<LogField> 
   Log(LogLevel::kError, message, fields);
 }
 
-/// From now on every occurrence of `secret` in a line, or in what Redact is given, becomes
-/// "[redacted]". Secrets of fewer than 3 bytes would blank out ordinary words and are not searched
-/// for; whoever holds one must not log it. Thread-safe.
+/// From now on `secret` becomes "[redacted]" in every line, and in what Redact is given: one of 8 bytes
+/// or more wherever it occurs, a shorter one where it stands alone, since it may be part of ordinary
+/// words ("demo" goes from `-k demo` and `key_demo`, not from `demonstration`). Secrets of fewer than 3
+/// bytes are not searched for; whoever holds one must not log it. Thread-safe.
 void RegisterSecret(absl::string_view secret);
 /// `text` without the registered secrets: for messages that leave the process by another way.
 std::string Redact(absl::string_view text);

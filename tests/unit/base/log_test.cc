@@ -78,6 +78,27 @@ TEST_F(LogTest, SecretsAreRedactedEvenInsideOthers) {
   EXPECT_EQ(Redact("xopen-sesame-keyx"), "x[redacted]x");
 }
 
+TEST_F(LogTest, AShortSecretIsRedactedWhereItStandsAlone) {
+  RegisterSecret("walnut");
+  EXPECT_EQ(Redact("walnut"), "[redacted]");
+  EXPECT_EQ(Redact("-k walnut -o a"), "-k [redacted] -o a");
+  EXPECT_EQ(Redact("{\"key\":\"walnut\"}"), "{\"key\":\"[redacted]\"}");
+  EXPECT_EQ(Redact("KEY=walnut\nwalnut_1/walnut.tlt"), "KEY=[redacted]\n[redacted]_1/[redacted].tlt");
+  EXPECT_EQ(Redact("\xC3\xA4walnut\xC3\xA4"), "\xC3\xA4[redacted]\xC3\xA4");
+  EXPECT_EQ(Redact("3 walnuts, 1 blackwalnut, walnut2"), "3 walnuts, 1 blackwalnut, walnut2");
+}
+
+TEST_F(LogTest, AShortSecretWithOtherEdgesThanLettersIsRedactedEverywhere) {
+  RegisterSecret("#pear!");
+  EXPECT_EQ(Redact("x#pear!x"), "x[redacted]x");
+}
+
+TEST_F(LogTest, FromEightBytesOnASecretIsRedactedEverywhere) {
+  RegisterSecret("hazelnut");
+  EXPECT_EQ(Redact("hazelnuts"), "[redacted]s");
+  EXPECT_EQ(Redact("xhazelnuthazelnut1"), "x[redacted][redacted]1");
+}
+
 TEST_F(LogTest, AFileThatCannotBeOpenedIsAnError) {
   EXPECT_THAT(StartLogging({.file = "/proc/none/log"}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("/proc/none/log")));
