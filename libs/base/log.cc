@@ -17,6 +17,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "libs/base/json.h"
 
 namespace trainyard {
 namespace {
@@ -87,60 +88,15 @@ size_t SecretAt(absl::string_view text, size_t at, const std::vector<std::string
   return 0;
 }
 
-// The bytes of a well-formed UTF-8 sequence at the front of `text`; 0 when there is none.
-size_t Utf8Length(absl::string_view text) {
-  const auto byte = [text](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : (lead & 0xF0) == 0xE0 ? 3
-                : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  if (lead == 0xE0 && byte(1) < 0xA0) return 0;
-  if (lead == 0xED && byte(1) > 0x9F) return 0;
-  if (lead == 0xF0 && byte(1) < 0x90) return 0;
-  if (lead == 0xF4 && byte(1) > 0x8F) return 0;
-  return length;
-}
-
-// A JSON string. Bytes that are not UTF-8 become U+FFFD, since JSON has no other way.
-std::string JsonString(absl::string_view text) {
-  std::string out = "\"";
-  while (!text.empty()) {
-    const unsigned char c = static_cast<unsigned char>(text[0]);
-    size_t length = 1;
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += text[0];
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c < 0x20 || c == 0x7F) {
-      absl::StrAppendFormat(&out, "\\u%04x", c);
-    } else if ((length = Utf8Length(text)) > 0) {
-      out.append(text.data(), length);
-    } else {
-      out += "\xEF\xBF\xBD";
-      length = 1;
-    }
-    text.remove_prefix(length);
-  }
-  return out + "\"";
-}
-
 // Text for people: control letters would let a name forge a line.
 std::string PlainString(absl::string_view text) {
   const bool quote = text.empty() || text.find_first_of(" \"\t\r\n=") != absl::string_view::npos ||
                      std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20; });
-  return quote ? JsonString(text) : std::string(text);
+  return quote ? JsonText(text) : std::string(text);
 }
 
 std::string JsonValue(const LogField::Value& value) {
-  if (const auto* text = std::get_if<std::string>(&value)) return JsonString(Redact(*text));
+  if (const auto* text = std::get_if<std::string>(&value)) return JsonText(Redact(*text));
   if (const auto* number = std::get_if<int64_t>(&value)) return absl::StrCat(*number);
   if (const auto* truth = std::get_if<bool>(&value)) return *truth ? "true" : "false";
   const double number = std::get<double>(value);
@@ -155,10 +111,10 @@ std::string TextValue(const LogField::Value& value) {
 std::string JsonLine(LogLevel level, absl::string_view message, const std::string& service,
                      std::initializer_list<LogField> fields) {
   std::string line = absl::StrCat("{\"ts\":\"", Timestamp(), "\",\"level\":\"", LevelName(level),
-                                  "\",\"msg\":", JsonString(Redact(message)));
-  if (!service.empty()) absl::StrAppend(&line, ",\"service\":", JsonString(service));
+                                  "\",\"msg\":", JsonText(Redact(message)));
+  if (!service.empty()) absl::StrAppend(&line, ",\"service\":", JsonText(service));
   for (const LogField& field : fields) {
-    absl::StrAppend(&line, ",", JsonString(field.name), ":", JsonValue(field.value));
+    absl::StrAppend(&line, ",", JsonText(field.name), ":", JsonValue(field.value));
   }
   return line + "}";
 }

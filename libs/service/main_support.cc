@@ -131,6 +131,7 @@ int RunServiceMain(int argc, char** argv, const ServiceProgram& program) {
   options.service = program.service;
   options.address = absl::StrCat("127.0.0.1:", program.default_port);
   options.capabilities = program.capabilities;
+  options.worker = program.worker;
   ProcessSettings process;
   Settings settings;
   Bind(settings, options, process);

@@ -17,6 +17,8 @@ struct ServiceProgram {
   /// The port of --listen when none is given.
   int default_port = 0;
   v1::GetCapabilitiesResponse capabilities;
+  /// As ServerOptions::worker.
+  std::string worker;
   /// Binds settings of its own; may be empty.
   std::function<void(Settings&)> bind;
   ServiceFactory factory;

@@ -6,9 +6,11 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/service/status.h"
 #include "libs/service/unary.h"
+#include "libs/worker/devices.h"
 
 namespace trainyard::service {
 namespace {
@@ -245,13 +247,23 @@ grpc::ServerWriteReactor<v1::WatchOperationResponse>* WatchService::WatchOperati
   return new WatchReactor(operations_, watch_pool_, *request, heartbeat_);
 }
 
+v1::GetCapabilitiesResponse CapabilitiesServer::WithDevices() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (worker_.empty() || capabilities_.devices_size() > 0) return capabilities_;
+  const auto devices = worker::DevicesOf(worker_);
+  if (devices.ok()) {
+    capabilities_.mutable_devices()->Assign(devices->begin(), devices->end());
+  } else {
+    LogWarning("the worker does not tell its devices", {{"error", devices.status().ToString()}});
+  }
+  return capabilities_;
+}
+
 grpc::ServerUnaryReactor* CapabilitiesServer::GetCapabilities(
     grpc::CallbackServerContext* context, const v1::GetCapabilitiesRequest* /*request*/,
     v1::GetCapabilitiesResponse* response) {
-  *response = capabilities_;
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(grpc::Status::OK);
-  return reactor;
+  return Unary(pool_, context, "GetCapabilities", response,
+               [this]() -> absl::StatusOr<v1::GetCapabilitiesResponse> { return WithDevices(); });
 }
 
 }  // namespace trainyard::service

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "google/longrunning/operations.grpc.pb.h"
@@ -62,18 +65,25 @@ class WatchService final : public v1::OperationWatchService::CallbackService {
   absl::Duration heartbeat_;
 };
 
-/// Answers with what it was made with.
+/// Answers with what it was made with, and the devices that `worker` tells of ("" = none). The worker is
+/// asked at the first call, for that takes a second where there is a GPU; again after a failure, which
+/// is logged and leaves the devices out.
 class CapabilitiesServer final : public v1::CapabilitiesService::CallbackService {
  public:
-  explicit CapabilitiesServer(v1::GetCapabilitiesResponse capabilities)
-      : capabilities_(std::move(capabilities)) {}
+  CapabilitiesServer(Pool& pool, v1::GetCapabilitiesResponse capabilities, std::string worker)
+      : pool_(pool), worker_(std::move(worker)), capabilities_(std::move(capabilities)) {}
 
   grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* context,
                                             const v1::GetCapabilitiesRequest* request,
                                             v1::GetCapabilitiesResponse* response) override;
 
  private:
-  const v1::GetCapabilitiesResponse capabilities_;
+  v1::GetCapabilitiesResponse WithDevices();
+
+  Pool& pool_;
+  const std::string worker_;
+  std::mutex mutex_;
+  v1::GetCapabilitiesResponse capabilities_;
 };
 
 }  // namespace trainyard::service

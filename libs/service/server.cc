@@ -157,7 +157,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   parts->services.push_back(
       std::make_unique<OperationsService>(*parts->operations, *parts->pool, *parts->watch_pool));
   parts->services.push_back(std::make_unique<WatchService>(*parts->operations, *parts->watch_pool));
-  parts->services.push_back(std::make_unique<CapabilitiesServer>(CapabilitiesOf(set)));
+  parts->services.push_back(
+      std::make_unique<CapabilitiesServer>(*parts->pool, CapabilitiesOf(set), set.worker));
 
   grpc::ServerBuilder builder;
   int port = 0;

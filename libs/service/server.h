@@ -42,8 +42,10 @@ struct ServerOptions {
   int call_threads = 4;
   /// How long the bodies of running calls get at a drain.
   absl::Duration drain_grace = absl::Seconds(5);
-  /// networks, stages, formats, devices, unimplemented; the rest is filled in.
+  /// networks, stages, formats, unimplemented; the rest is filled in.
   v1::GetCapabilitiesResponse capabilities;
+  /// The program that does the work, which knows the devices (libs/worker/devices.h); "" = none.
+  std::string worker;
 };
 
 /// What the handlers of a service stand on. Outlives them.

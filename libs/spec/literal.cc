@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/problems.h"
+#include "libs/base/utf8.h"
 #include "libs/spec/internal/field_names.h"
 
 namespace trainyard::internal {
@@ -156,29 +157,6 @@ std::string StoreLiteral(const Literal& literal, const FieldDescriptor* field, M
   }
 #undef TY_STORE
   return "";
-}
-
-bool IsUtf8(absl::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const int more = lead < 0x80       ? 0
-                     : lead >> 5 == 6  ? 1
-                     : lead >> 4 == 14 ? 2
-                     : lead >> 3 == 30 ? 3
-                                       : -1;
-    if (more < 0 || i + static_cast<size_t>(more) >= text.size()) return false;
-    uint32_t code = more == 0 ? lead : lead & (0x3F >> more);
-    for (int k = 1; k <= more; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + static_cast<size_t>(k)]);
-      if (next >> 6 != 2) return false;
-      code = code << 6 | (next & 0x3F);
-    }
-    // Overlong forms, surrogates, beyond Unicode.
-    constexpr uint32_t kLeast[] = {0, 0x80, 0x800, 0x10000};
-    if (code < kLeast[more] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
-    i += static_cast<size_t>(more) + 1;
-  }
-  return true;
 }
 
 }  // namespace trainyard::internal

@@ -14,6 +14,7 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "libs/base/problems.h"
+#include "libs/base/utf8.h"
 #include "libs/spec/internal/field_names.h"
 #include "libs/spec/internal/literal.h"
 #include "libs/spec/internal/text_parser.h"

@@ -23,6 +23,7 @@
 namespace trainyard::service {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using ::trainyard::testing::Gate;
@@ -57,6 +58,7 @@ class ServerTest : public ::testing::Test {
     options.state_dir = folder_ / ("state-" + replica);
     options.drain_grace = absl::Seconds(1);
     options.capabilities.add_networks("ssd");
+    options.worker = TRAINYARD_FAKE_WORKER;
     return Server::Start(options, [this](Chassis& chassis) {
       chassis.operations.AddStage(StageOf<v1::PruneRequest>(
           "prune", [this](const v1::PruneRequest& request) -> absl::StatusOr<StageRun> {
@@ -283,6 +285,7 @@ TEST_F(ServerTest, TellsItsCapabilities) {
   EXPECT_EQ(answer->networks(0), "ssd");
   EXPECT_EQ(answer->running_capacity(), 1);
   EXPECT_EQ(answer->queue_capacity(), 64);
+  EXPECT_THAT(answer->devices(), ElementsAre("cpu", "fake:0 a device"));
 }
 
 TEST_F(ServerTest, MissingSettingsAreNamedTogether) {

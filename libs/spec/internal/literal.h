@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "absl/strings/string_view.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/message.h"
@@ -21,7 +20,5 @@ struct Literal {
 /// with the literal ("is 3.5; expected a whole number ..."); `message` is then as it was.
 std::string StoreLiteral(const Literal& literal, const google::protobuf::FieldDescriptor* field,
                          google::protobuf::Message* message);
-
-bool IsUtf8(absl::string_view text);
 
 }  // namespace trainyard::internal
