@@ -3,10 +3,10 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
+#include "services/stage_request/judging.h"
 #include "services/stage_request/stage_request.h"
 
 namespace trainyard {
@@ -14,14 +14,6 @@ namespace {
 
 constexpr absl::string_view kWorker = "trainyard-engine-worker";
 constexpr int kMaxBatch = 4096;
-
-// The file kind by its ending, before a worker is started for it.
-void CheckEnding(StageRequest& request, const std::string& path, absl::string_view ending,
-                 absl::string_view hint) {
-  if (path.empty() || absl::EndsWith(path, ending)) return;
-  request.Add("stage.inputs[model]", absl::InvalidArgumentError(absl::StrCat(
-                                         "is '", path, "'; expected a ", ending, hint)));
-}
 
 void CheckInterface(StageRequest& request, const v1::BuildOptions& options) {
   if (!options.dims().empty() && options.dims_size() != 3) {
@@ -47,7 +39,7 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   const std::string images = request.Input("cal_images", StageRequest::kOptional);
   const std::string engine = request.Output("engine", StageRequest::kRequired);
   request.NoOtherNames();
-  CheckEnding(request, model, ".etlt", " (export makes it from a .tlt)");
+  request.Ending("stage.inputs[model]", model, {".etlt"}, "export makes it from a .tlt");
   const std::string precision =
       request.OneOf("options.data_type", options.data_type(), {"fp32", "fp16", "int8"});
   const int batch = options.has_batch_size() ? options.batch_size() : 8;
@@ -76,53 +68,25 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
 
 absl::StatusOr<service::StageRun> PrepareEvaluateEngine(const v1::EvaluateEngineRequest& proto,
                                                         const service::Workspace& workspace) {
+  const v1::EvaluateEngineOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
-  request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(NetworkTask::kEvaluate);
-  const std::string model = request.Input("model", StageRequest::kRequired);
-  const std::string results = request.Output("results", StageRequest::kOptional);
-  request.NoOtherNames();
-  CheckEnding(request, model, ".engine", " (.tlt and .etlt are judged by the train service)");
-  const std::string matching =
-      request.OneOf("options.matching", proto.options().matching(), {"tao", "voc", "coco"});
+  const Judging judging = AskEvaluation(request, options.matching(), options.strict());
+  request.Ending("stage.inputs[model]", judging.job.evaluate().model(), {".engine"},
+                 ".tlt and .etlt are judged by the train service");
   TY_RETURN_IF_ERROR(request.Status());
-
-  worker::v1::WorkerJob job;
-  job.set_network(proto.stage().network());
-  job.set_spec(spec.canonical_text);
-  worker::v1::EvaluateTask& task = *job.mutable_evaluate();
-  task.set_model(model);
-  task.set_results_dir(results);
-  task.set_matching(matching);
-  task.set_strict(proto.options().strict());
-  return WorkerStage(std::string(kWorker), std::move(job), "", spec.warnings, workspace);
+  return WorkerStage(std::string(kWorker), judging.job, "", judging.warnings, workspace);
 }
 
 absl::StatusOr<service::StageRun> PrepareInferEngine(const v1::InferEngineRequest& proto,
                                                      const service::Workspace& workspace) {
+  const v1::InferEngineOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
-  request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(NetworkTask::kInference);
-  const std::string model = request.Input("model", StageRequest::kRequired);
-  const std::string images = request.Input("images", StageRequest::kRequired);
-  const std::string annotated = request.Output("images", StageRequest::kOptional);
-  const std::string labels = request.Output("labels", StageRequest::kOptional);
-  request.NoOtherNames();
-  CheckEnding(request, model, ".engine", " (.tlt and .etlt run in the train service)");
-  const double threshold = proto.options().has_threshold() ? proto.options().threshold() : 0.3;
-  request.InRange("options.threshold", threshold, 1e-6, 1 - 1e-6);
+  const Judging judging =
+      AskInference(request, options.has_threshold() ? options.threshold() : kDefaultThreshold);
+  request.Ending("stage.inputs[model]", judging.job.infer().model(), {".engine"},
+                 ".tlt and .etlt run in the train service");
   TY_RETURN_IF_ERROR(request.Status());
-
-  worker::v1::WorkerJob job;
-  job.set_network(proto.stage().network());
-  job.set_spec(spec.canonical_text);
-  worker::v1::InferTask& task = *job.mutable_infer();
-  task.set_model(model);
-  task.set_images(images);
-  task.set_annotated_dir(annotated);
-  task.set_labels_dir(labels);
-  task.set_threshold(threshold);
-  return WorkerStage(std::string(kWorker), std::move(job), "", spec.warnings, workspace);
+  return WorkerStage(std::string(kWorker), judging.job, "", judging.warnings, workspace);
 }
 
 }  // namespace trainyard

@@ -17,74 +17,41 @@ namespace {
 
 constexpr absl::Duration kPatience = absl::Minutes(2);
 
+using Sender = std::function<absl::StatusOr<Operation>(const std::shared_ptr<grpc::Channel>&,
+                                                       const StageCall&)>;
+
 // Makes the typed request and calls the method.
-template <typename Service, typename Request, typename Method>
-absl::StatusOr<Operation> Send(const std::shared_ptr<grpc::Channel>& channel,
-                               const StageCall& call, Method method) {
-  Request request;
-  *request.mutable_stage() = call.stage;
-  request.mutable_options()->MergeFrom(*call.options);
-  request.set_request_id(call.request_id);
-  request.set_validate_only(call.validate_only);
-  const auto stub = Service::NewStub(channel);
-  return service::Call(*stub, method, request);
+template <typename Service, typename Request>
+Sender SenderTo(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                      Operation*)) {
+  return [method](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call) {
+    Request request;
+    *request.mutable_stage() = call.stage;
+    request.mutable_options()->MergeFrom(*call.options);
+    request.set_request_id(call.request_id);
+    request.set_validate_only(call.validate_only);
+    const auto stub = Service::NewStub(channel);
+    return service::Call(*stub, method, request);
+  };
 }
 
-using Sender = absl::StatusOr<Operation> (*)(const std::shared_ptr<grpc::Channel>&,
-                                             const StageCall&);
-
 const std::map<std::string, Sender>& Senders() {
+  using Convert = v1::ConvertService;
+  using Train = v1::TrainService;
+  using Prune = v1::PruneService;
+  using Export = v1::ExportService;
+  using ConvertEngine = v1::ConvertEngineService;
   static const auto* const senders = new std::map<std::string, Sender>{
-      {"augment",
-       [](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call) {
-         return Send<v1::ConvertService, v1::AugmentRequest>(channel, call,
-                                                             &v1::ConvertService::Stub::Augment);
-       }},
-      {"convert",
-       [](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call) {
-         return Send<v1::ConvertService, v1::ConvertRequest>(channel, call,
-                                                             &v1::ConvertService::Stub::Convert);
-       }},
-      {"train",
-       [](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call) {
-         return Send<v1::TrainService, v1::TrainRequest>(channel, call,
-                                                         &v1::TrainService::Stub::Train);
-       }},
-      {"evaluate",
-       [](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call) {
-         return Send<v1::TrainService, v1::EvaluateRequest>(channel, call,
-                                                            &v1::TrainService::Stub::Evaluate);
-       }},
-      {"infer",
-       [](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call) {
-         return Send<v1::TrainService, v1::InferRequest>(channel, call,
-                                                         &v1::TrainService::Stub::Infer);
-       }},
-      {"prune",
-       [](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call) {
-         return Send<v1::PruneService, v1::PruneRequest>(channel, call,
-                                                         &v1::PruneService::Stub::Prune);
-       }},
-      {"export",
-       [](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call) {
-         return Send<v1::ExportService, v1::ExportRequest>(channel, call,
-                                                           &v1::ExportService::Stub::Export);
-       }},
-      {"build",
-       [](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call) {
-         return Send<v1::ConvertEngineService, v1::BuildRequest>(
-             channel, call, &v1::ConvertEngineService::Stub::Build);
-       }},
-      {"evaluate_engine",
-       [](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call) {
-         return Send<v1::ConvertEngineService, v1::EvaluateEngineRequest>(
-             channel, call, &v1::ConvertEngineService::Stub::EvaluateEngine);
-       }},
-      {"infer_engine",
-       [](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call) {
-         return Send<v1::ConvertEngineService, v1::InferEngineRequest>(
-             channel, call, &v1::ConvertEngineService::Stub::InferEngine);
-       }},
+      {"augment", SenderTo<Convert>(&Convert::Stub::Augment)},
+      {"convert", SenderTo<Convert>(&Convert::Stub::Convert)},
+      {"train", SenderTo<Train>(&Train::Stub::Train)},
+      {"evaluate", SenderTo<Train>(&Train::Stub::Evaluate)},
+      {"infer", SenderTo<Train>(&Train::Stub::Infer)},
+      {"prune", SenderTo<Prune>(&Prune::Stub::Prune)},
+      {"export", SenderTo<Export>(&Export::Stub::Export)},
+      {"build", SenderTo<ConvertEngine>(&ConvertEngine::Stub::Build)},
+      {"evaluate_engine", SenderTo<ConvertEngine>(&ConvertEngine::Stub::EvaluateEngine)},
+      {"infer_engine", SenderTo<ConvertEngine>(&ConvertEngine::Stub::InferEngine)},
   };
   return *senders;
 }

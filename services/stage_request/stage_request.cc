@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/files.h"
@@ -154,6 +155,14 @@ std::string StageRequest::OneOf(absl::string_view field, absl::string_view value
                                                        DidYouMean(value, allowed))));
   }
   return std::string(value);
+}
+
+void StageRequest::Ending(absl::string_view field, absl::string_view path,
+                          const std::vector<std::string>& endings, absl::string_view hint) {
+  const auto fits = [path](const std::string& ending) { return absl::EndsWith(path, ending); };
+  if (path.empty() || std::any_of(endings.begin(), endings.end(), fits)) return;
+  Add(field, absl::InvalidArgumentError(absl::StrCat(
+                 "is '", path, "'; expected a ", absl::StrJoin(endings, " or "), " (", hint, ")")));
 }
 
 void StageRequest::InRange(absl::string_view field, double value, double low, double high) {

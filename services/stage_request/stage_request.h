@@ -59,6 +59,10 @@ class StageRequest {
   /// A problem unless `value` is "" or one of `allowed`; returns allowed[0] for "".
   std::string OneOf(absl::string_view field, absl::string_view value,
                     const std::vector<std::string>& allowed);
+  /// A problem of `field` unless `path` is "" or ends with one of `endings`; `hint` says where the
+  /// other kinds of files go.
+  void Ending(absl::string_view field, absl::string_view path,
+              const std::vector<std::string>& endings, absl::string_view hint);
   /// A problem unless low <= value <= high.
   void InRange(absl::string_view field, double value, double low, double high);
   /// Something known that is not offered yet.

@@ -3,10 +3,10 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "services/stage_request/judging.h"
 #include "services/stage_request/stage_request.h"
 
 namespace trainyard {
@@ -31,10 +31,13 @@ void CheckInitialModelExists(StageRequest& request, const std::string& path) {
 }
 
 void CheckModelKind(StageRequest& request, const std::string& path) {
-  if (path.empty() || absl::EndsWith(path, ".tlt") || absl::EndsWith(path, ".etlt")) return;
-  request.Add("stage.inputs[model]",
-              absl::InvalidArgumentError(absl::StrCat(
-                  "is '", path, "'; expected a .tlt or .etlt (engines run in convert-engine)")));
+  request.Ending("stage.inputs[model]", path, {".tlt", ".etlt"}, "engines run in convert-engine");
+}
+
+// Where the network runs; the same fields of each kind of options and of tasks.
+template <typename Options, typename Task>
+void AskDevice(StageRequest& request, const Options& options, Task& task) {
+  task.set_device(request.OneOf("options.device", options.device(), {"auto", "cpu", "cuda"}));
 }
 
 }  // namespace
@@ -48,11 +51,12 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
   const std::string given_model = request.Input("model", StageRequest::kOptional);
   const std::string results = request.Output("results", StageRequest::kRequired);
   request.NoOtherNames();
-  const std::string device =
-      request.OneOf("options.device", options.device(), {"auto", "cpu", "cuda"});
+  worker::v1::WorkerJob job;
+  worker::v1::TrainTask& task = *job.mutable_train();
+  AskDevice(request, options, task);
+  request.InRange("options.gpu_index", options.gpu_index(), 0, 1023);
   const int initial_epoch = options.has_initial_epoch() ? options.initial_epoch() : 1;
   request.InRange("options.initial_epoch", initial_epoch, 1, 1e6);
-  request.InRange("options.gpu_index", options.gpu_index(), 0, 1023);
   if (options.has_gpus() && options.gpus() != 1) {
     request.NotOffered("options.gpus", "is not 1; training on several GPUs is not offered yet");
   }
@@ -70,10 +74,8 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
         "freeze_blocks is set and no model is given to start from: random weights are frozen");
   }
 
-  worker::v1::WorkerJob job;
   job.set_network(proto.stage().network());
   job.set_spec(spec.canonical_text);
-  worker::v1::TrainTask& task = *job.mutable_train();
   task.set_results_dir(results);
   task.set_initial_epoch(initial_epoch);
   if (options.resume()) {
@@ -85,7 +87,6 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
   } else {
     task.set_initial_model(model);
   }
-  task.set_device(device);
   task.set_device_index(options.gpu_index());
   task.set_use_amp(options.use_amp());
   task.set_deterministic(options.deterministic());
@@ -96,59 +97,25 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
 
 absl::StatusOr<service::StageRun> PrepareEvaluate(const v1::EvaluateRequest& proto,
                                                   const service::Workspace& workspace) {
+  const v1::EvaluateOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
-  request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(NetworkTask::kEvaluate);
-  const std::string model = request.Input("model", StageRequest::kRequired);
-  const std::string results = request.Output("results", StageRequest::kOptional);
-  request.NoOtherNames();
-  CheckModelKind(request, model);
-  const std::string matching =
-      request.OneOf("options.matching", proto.options().matching(), {"tao", "voc", "coco"});
-  const std::string device =
-      request.OneOf("options.device", proto.options().device(), {"auto", "cpu", "cuda"});
+  Judging judging = AskEvaluation(request, options.matching(), options.strict());
+  CheckModelKind(request, judging.job.evaluate().model());
+  AskDevice(request, options, *judging.job.mutable_evaluate());
   TY_RETURN_IF_ERROR(request.Status());
-
-  worker::v1::WorkerJob job;
-  job.set_network(proto.stage().network());
-  job.set_spec(spec.canonical_text);
-  worker::v1::EvaluateTask& task = *job.mutable_evaluate();
-  task.set_model(model);
-  task.set_results_dir(results);
-  task.set_matching(matching);
-  task.set_device(device);
-  task.set_strict(proto.options().strict());
-  return WorkerStage(std::string(kWorker), std::move(job), "", spec.warnings, workspace);
+  return WorkerStage(std::string(kWorker), std::move(judging.job), "", judging.warnings, workspace);
 }
 
 absl::StatusOr<service::StageRun> PrepareInfer(const v1::InferRequest& proto,
                                                const service::Workspace& workspace) {
+  const v1::InferOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
-  request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(NetworkTask::kInference);
-  const std::string model = request.Input("model", StageRequest::kRequired);
-  const std::string images = request.Input("images", StageRequest::kRequired);
-  const std::string annotated = request.Output("images", StageRequest::kOptional);
-  const std::string labels = request.Output("labels", StageRequest::kOptional);
-  request.NoOtherNames();
-  CheckModelKind(request, model);
-  const double threshold = proto.options().has_threshold() ? proto.options().threshold() : 0.3;
-  request.InRange("options.threshold", threshold, 1e-6, 1 - 1e-6);
-  const std::string device =
-      request.OneOf("options.device", proto.options().device(), {"auto", "cpu", "cuda"});
+  Judging judging =
+      AskInference(request, options.has_threshold() ? options.threshold() : kDefaultThreshold);
+  CheckModelKind(request, judging.job.infer().model());
+  AskDevice(request, options, *judging.job.mutable_infer());
   TY_RETURN_IF_ERROR(request.Status());
-
-  worker::v1::WorkerJob job;
-  job.set_network(proto.stage().network());
-  job.set_spec(spec.canonical_text);
-  worker::v1::InferTask& task = *job.mutable_infer();
-  task.set_model(model);
-  task.set_images(images);
-  task.set_annotated_dir(annotated);
-  task.set_labels_dir(labels);
-  task.set_threshold(threshold);
-  task.set_device(device);
-  return WorkerStage(std::string(kWorker), std::move(job), "", spec.warnings, workspace);
+  return WorkerStage(std::string(kWorker), std::move(judging.job), "", judging.warnings, workspace);
 }
 
 }  // namespace trainyard

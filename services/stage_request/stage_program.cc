@@ -1,0 +1,44 @@
+#include "services/stage_request/stage_program.h"
+
+#include "libs/models/network.h"
+
+namespace trainyard {
+namespace {
+
+v1::GetCapabilitiesResponse CapabilitiesOf(const StageTable& table) {
+  v1::GetCapabilitiesResponse capabilities;
+  for (const std::string& name : NetworkNames()) capabilities.add_networks(name);
+  for (const StageRow& row : table.stages) capabilities.add_stages(row.name);
+  for (const std::string& format : table.formats) capabilities.add_formats(format);
+  for (const std::string& what : table.unimplemented) capabilities.add_unimplemented(what);
+  return capabilities;
+}
+
+service::Stage StageOn(const service::Workspace& workspace, const StageRow& row) {
+  service::Stage stage{.name = row.name, .prototype = row.prototype, .lane = row.lane};
+  stage.prepare = [&workspace, prepare = row.prepare](const google::protobuf::Message& request) {
+    return prepare(request, workspace);
+  };
+  return stage;
+}
+
+}  // namespace
+
+service::ServiceProgram StageProgram(StageTable table, HandlersFactory make_handlers) {
+  return {.service = table.service,
+          .description = table.description,
+          .default_port = table.default_port,
+          .capabilities = CapabilitiesOf(table),
+          .factory = [stages = std::move(table.stages),
+                      make_handlers = std::move(make_handlers)](service::Chassis& chassis)
+              -> absl::StatusOr<std::vector<std::unique_ptr<grpc::Service>>> {
+            for (const StageRow& row : stages) {
+              chassis.operations.AddStage(StageOn(chassis.workspace, row));
+            }
+            std::vector<std::unique_ptr<grpc::Service>> services;
+            services.push_back(make_handlers(chassis, stages));
+            return services;
+          }};
+}
+
+}  // namespace trainyard
