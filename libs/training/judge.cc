@@ -41,7 +41,8 @@ absl::Status CheckBelongs(const Network& network, const ModelRecord& record) {
                                                  "; the spec maps to ", absl::StrJoin(ours, ", ")));
 }
 
-absl::StatusOr<Loaded> Load(Context& context, const std::string& path, const std::string& device) {
+absl::StatusOr<Loaded> Load(Context& context, const std::string& path, const std::string& device,
+                            int device_index) {
   ConfigureLibTorch(context.job.threads(), /*deterministic=*/false);
   TY_ASSIGN_OR_RETURN(auto network,
                       CreateNetwork(context.job.network(), context.job.spec(), "spec"));
@@ -52,7 +53,7 @@ absl::StatusOr<Loaded> Load(Context& context, const std::string& path, const std
                               absl::StrCat("model '", path, "'")));
   loaded.network->ApplyInferenceSettings(loaded.model.record);
   TY_ASSIGN_OR_RETURN(loaded.decoder, CreateDecoder(loaded.model.record));
-  TY_ASSIGN_OR_RETURN(const at::Device where, ResolveDevice(device, 0));
+  TY_ASSIGN_OR_RETURN(const at::Device where, ResolveDevice(device, device_index));
   TY_ASSIGN_OR_RETURN(loaded.executor, Executor::Create(loaded.model.graph, {.device = where}));
 
   worker::WorkerEvent event;
@@ -71,7 +72,8 @@ judging::Detector DetectorOf(const Loaded& loaded) {
 
 absl::StatusOr<Finished> EvaluateAll(Context& context) {
   const worker::v1::EvaluateTask& task = context.job.evaluate();
-  TY_ASSIGN_OR_RETURN(const Loaded loaded, Load(context, task.model(), task.device()));
+  TY_ASSIGN_OR_RETURN(const Loaded loaded,
+                      Load(context, task.model(), task.device(), task.device_index()));
   Finished finished;
   TY_RETURN_IF_ERROR(judging::Evaluate(context, *loaded.network, DetectorOf(loaded), finished));
   TY_RETURN_IF_ERROR(AddSizeMetrics(loaded.model.graph, finished));
@@ -88,7 +90,8 @@ absl::StatusOr<Finished> EvaluateModel(Context& context) {
 
 absl::StatusOr<Finished> InferImages(Context& context) {
   const worker::v1::InferTask& task = context.job.infer();
-  TY_ASSIGN_OR_RETURN(const Loaded loaded, Load(context, task.model(), task.device()));
+  TY_ASSIGN_OR_RETURN(const Loaded loaded,
+                      Load(context, task.model(), task.device(), task.device_index()));
   const int batch_size = loaded.network->evaluation_plan().batch_size;
   Finished finished;
   TY_RETURN_IF_ERROR(judging::Infer(context, batch_size, DetectorOf(loaded), finished));

@@ -38,6 +38,8 @@ void CheckModelKind(StageRequest& request, const std::string& path) {
 template <typename Options, typename Task>
 void AskDevice(StageRequest& request, const Options& options, Task& task) {
   task.set_device(request.OneOf("options.device", options.device(), {"auto", "cpu", "cuda"}));
+  request.InRange("options.gpu_index", options.gpu_index(), 0, 1023);
+  task.set_device_index(options.gpu_index());
 }
 
 }  // namespace
@@ -54,7 +56,6 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
   worker::v1::WorkerJob job;
   worker::v1::TrainTask& task = *job.mutable_train();
   AskDevice(request, options, task);
-  request.InRange("options.gpu_index", options.gpu_index(), 0, 1023);
   const int initial_epoch = options.has_initial_epoch() ? options.initial_epoch() : 1;
   request.InRange("options.initial_epoch", initial_epoch, 1, 1e6);
   if (options.has_gpus() && options.gpus() != 1) {
@@ -87,7 +88,6 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
   } else {
     task.set_initial_model(model);
   }
-  task.set_device_index(options.gpu_index());
   task.set_use_amp(options.use_amp());
   task.set_deterministic(options.deterministic());
   task.set_strict(options.strict());
