@@ -4,13 +4,19 @@
 #include <memory>
 
 #include "CLI/CLI.hpp"
-#include "cli/stage_command.h"
 
 namespace trainyard::cli {
 
 /// A command registers itself below `app` and, when it was the one that was typed, leaves in `run`
-/// what is to be done; main calls it after parsing.
+/// what is to be done; it is called after parsing and gives the exit code.
 using Run = std::function<int()>;
+
+/// Leaves `action(*flags)` in `run` when `command` was typed; the flags live as long as the parser.
+template <typename Flags>
+void WhenTyped(CLI::App& command, Run& run, std::shared_ptr<Flags> flags,
+               int (*action)(const Flags&)) {
+  command.callback([&run, flags, action] { run = [flags, action] { return action(*flags); }; });
+}
 
 /// `ssd dataset_convert | train | evaluate | prune | export | inference` with TAO's flags.
 void AddSsdCommands(CLI::App& app, Run& run);
@@ -18,17 +24,13 @@ void AddSsdCommands(CLI::App& app, Run& run);
 void AddAugmentCommand(CLI::App& app, Run& run);
 /// `converter`, with tao-converter's flags.
 void AddConverterCommand(CLI::App& app, Run& run);
-/// `run`, `runs`, `operations`, `serve`.
-void AddPipelineCommands(CLI::App& app, Run& run);
+/// `run`: a pipeline.
+void AddRunCommand(CLI::App& app, Run& run);
+/// `runs` and `operations`: what works at running services.
+void AddRemoteCommands(CLI::App& app, Run& run);
+/// `serve`.
+void AddServeCommand(CLI::App& app, Run& run);
 /// `spec check`, `inspect`, `sample-data`.
 void AddToolCommands(CLI::App& app, Run& run);
-
-/// Flags of every command that talks to services: --endpoint, --services, --json, --quiet, --no-wait,
-/// --dry-run, --threads, --log_file. `session` must outlive the parse.
-void AddSessionFlags(CLI::App& command, Session& session);
-
-/// A spec file for a request: read here, so that errors name the file as the user typed it.
-absl::Status ReadSpecInto(v1::StageInput& stage, const std::string& path,
-                          const std::vector<std::string>& overrides);
 
 }  // namespace trainyard::cli

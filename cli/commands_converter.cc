@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "cli/commands.h"
+#include "cli/stage_command.h"
 #include "libs/base/files.h"
 #include "trainyard/v1/convert_engine.grpc.pb.h"
 
@@ -47,7 +48,8 @@ absl::Status FillOptions(const Flags& flags, v1::BuildOptions& options) {
   return absl::OkStatus();
 }
 
-// A cache that is named but not there is an error only when it was named: TAO's default is ./cal.bin.
+// A cache that is named but not there is an error only when it was named: TAO's default is
+// ./cal.bin.
 std::string CalibrationFile(const Flags& flags) {
   if (flags.calibration_option->count() > 0) return flags.calibration;
   return flags.precision == "int8" && FileExists("./cal.bin") ? "./cal.bin" : "";
@@ -64,9 +66,8 @@ int RunConverter(const Flags& flags) {
   AddInput(stage, "calibration", CalibrationFile(flags));
   AddInput(stage, "cal_images", flags.cal_images);
   AddOutput(stage, "engine", flags.engine);
-  return RunStage(flags.session, "convert-engine", request, [](const auto& channel) {
-    return v1::ConvertEngineService::NewStub(channel);
-  }, &v1::ConvertEngineService::Stub::Build);
+  return RunStage<v1::ConvertEngineService>(flags.session, "convert-engine", request,
+                                            &v1::ConvertEngineService::Stub::Build);
 }
 
 }  // namespace
@@ -93,7 +94,7 @@ void AddConverterCommand(CLI::App& app, Run& run) {
   command.add_option("-u", flags->dla_core, "not offered");
   command.add_option("-w", flags->workspace_bytes, "accepted for TAO; no effect");
   AddSessionFlags(command, flags->session);
-  command.callback([&run, flags] { run = [flags] { return RunConverter(*flags); }; });
+  WhenTyped(command, run, flags, RunConverter);
 }
 
 }  // namespace trainyard::cli

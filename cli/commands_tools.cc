@@ -1,3 +1,4 @@
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "cli/commands.h"
+#include "cli/display.h"
 #include "google/protobuf/text_format.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
@@ -42,13 +44,12 @@ std::string GuessKind(absl::string_view text) {
   return "ssd";
 }
 
-absl::StatusOr<SsdTask> TaskOf(const std::string& name) {
-  if (name == "train") return SsdTask::kTrain;
-  if (name == "evaluate") return SsdTask::kEvaluate;
-  if (name == "inference") return SsdTask::kInference;
-  if (name == "export") return SsdTask::kExport;
-  return absl::InvalidArgumentError(
-      absl::StrCat("--task is '", name, "'; expected train, evaluate, inference or export"));
+const std::map<std::string, SsdTask>& Tasks() {
+  static const auto* tasks = new std::map<std::string, SsdTask>{{"train", SsdTask::kTrain},
+                                                                {"evaluate", SsdTask::kEvaluate},
+                                                                {"inference", SsdTask::kInference},
+                                                                {"export", SsdTask::kExport}};
+  return *tasks;
 }
 
 template <typename Message>
@@ -57,8 +58,8 @@ absl::StatusOr<std::string> Canonical(absl::StatusOr<Message> message) {
   return PrintCanonical(*message);
 }
 
-absl::StatusOr<std::string> CheckSpec(const SpecFlags& flags, std::vector<std::string>* warnings) {
-  TY_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags.path, 4 << 20));
+absl::StatusOr<std::string> CheckSpec(const SpecFlags& flags, const std::string& text,
+                                      std::vector<std::string>* warnings) {
   const std::string kind = flags.kind.empty() ? GuessKind(text) : flags.kind;
   if (kind == "dataset") {
     return Canonical(LoadDatasetExport(text, flags.path, flags.overrides, false, warnings));
@@ -66,21 +67,18 @@ absl::StatusOr<std::string> CheckSpec(const SpecFlags& flags, std::vector<std::s
   if (kind == "augment") {
     return Canonical(LoadAugment(text, flags.path, flags.overrides, warnings));
   }
-  if (kind != "ssd") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--kind is '", kind, "'; expected ssd, dataset or augment"));
-  }
-  TY_ASSIGN_OR_RETURN(const SsdTask task, TaskOf(flags.task));
-  return Canonical(LoadExperiment(text, flags.path, flags.overrides, task, warnings));
+  return Canonical(
+      LoadExperiment(text, flags.path, flags.overrides, Tasks().at(flags.task), warnings));
 }
 
 int RunSpecCheck(const SpecFlags& flags) {
+  const auto text = ReadFile(flags.path, 4 << 20);
+  if (!text.ok()) return PrintFailure(flags.output, text.status(), FailedAt::kUsage);
   std::vector<std::string> warnings;
-  const auto canonical = CheckSpec(flags, &warnings);
+  const auto canonical = CheckSpec(flags, *text, &warnings);
   for (const std::string& warning : warnings) fprintf(stderr, "warning: %s\n", warning.c_str());
   if (!canonical.ok()) {
-    PrintFailure(flags.output, canonical.status(), FailedAt::kUsage);
-    return 1;
+    return PrintFailure(flags.output, canonical.status(), FailedAt::kOperation);
   }
   if (flags.print) {
     printf("%s", canonical->c_str());
@@ -92,6 +90,10 @@ int RunSpecCheck(const SpecFlags& flags) {
 
 // --- inspect
 
+struct InspectFlags {
+  std::string path, key;
+};
+
 absl::Status Inspect(const std::string& path, const std::string& key_reference) {
   TY_ASSIGN_OR_RETURN(const std::string key, service::ResolveKey(key_reference));
   TY_ASSIGN_OR_RETURN(const SealedModel sealed, LoadModel(path, {}, key));
@@ -99,7 +101,8 @@ absl::Status Inspect(const std::string& path, const std::string& key_reference) 
   TY_ASSIGN_OR_RETURN(const int64_t macs, graph.MacCount());
   const ModelRecord& record = sealed.model.record;
   printf("%s: %s %s, %d classes (%s)\n", path.c_str(), record.network().c_str(),
-         record.arch().c_str(), record.classes_size(), absl::StrJoin(record.classes(), ", ").c_str());
+         record.arch().c_str(), record.classes_size(),
+         absl::StrJoin(record.classes(), ", ").c_str());
   printf("input %dx%d, %lld parameters, %.3f GMAC, %zu nodes\n", record.preprocess().width(),
          record.preprocess().height(), static_cast<long long>(graph.ParameterCount()), macs / 1e9,
          graph.nodes().size());
@@ -113,25 +116,32 @@ absl::Status Inspect(const std::string& path, const std::string& key_reference) 
   return absl::OkStatus();
 }
 
+int RunInspect(const InspectFlags& flags) {
+  const auto status = Inspect(flags.path, flags.key);
+  return status.ok() ? 0 : PrintFailure({}, status, FailedAt::kOperation);
+}
+
 // --- sample-data
 
 struct SampleFlags {
-  OutputOptions output;
   std::string folder, size = "320x240";
   int train = 400, val = 100;
   uint64_t seed = 42;
 };
 
-absl::Status MakeSampleData(const SampleFlags& flags) {
+int RunSampleData(const SampleFlags& flags) {
   SampleDataOptions options;
   options.n_train = flags.train;
   options.n_val = flags.val;
   options.seed = flags.seed;
   if (sscanf(flags.size.c_str(), "%dx%d", &options.width, &options.height) != 2) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--size is '", flags.size, "'; expected WIDTHxHEIGHT such as 320x240"));
+    return PrintFailure({},
+                        absl::InvalidArgumentError(absl::StrCat(
+                            "--size is '", flags.size, "'; expected WIDTHxHEIGHT such as 320x240")),
+                        FailedAt::kUsage);
   }
-  return GenerateSampleData(flags.folder, options);
+  const auto status = GenerateSampleData(flags.folder, options);
+  return status.ok() ? 0 : PrintFailure({}, status, FailedAt::kOperation);
 }
 
 }  // namespace
@@ -142,41 +152,30 @@ void AddToolCommands(CLI::App& app, Run& run) {
   auto spec_flags = std::make_shared<SpecFlags>();
   CLI::App& check = *spec.add_subcommand("check", "name everything that is wrong with a spec");
   check.add_option("file", spec_flags->path, "spec file")->required();
-  check.add_option("--kind", spec_flags->kind, "ssd, dataset or augment (by its content)");
-  check.add_option("--task", spec_flags->task, "train, evaluate, inference or export (train)");
+  check.add_option("--kind", spec_flags->kind, "ssd, dataset or augment (by its content)")
+      ->check(CLI::IsMember({"ssd", "dataset", "augment"}));
+  check.add_option("--task", spec_flags->task, "train, evaluate, inference or export (train)")
+      ->check(CLI::IsMember(Tasks()));
   check.add_option("--set", spec_flags->overrides, "change the spec: path=value (repeatable)");
   check.add_flag("--print", spec_flags->print, "print the spec with defaults applied");
   check.add_flag("--json", spec_flags->output.json, "errors as JSON");
-  check.callback([&run, spec_flags] { run = [spec_flags] { return RunSpecCheck(*spec_flags); }; });
+  WhenTyped(check, run, spec_flags, RunSpecCheck);
 
-  struct InspectFlags {
-    OutputOptions output;
-    std::string path, key;
-  };
   auto inspect_flags = std::make_shared<InspectFlags>();
   CLI::App& inspect = *app.add_subcommand("inspect", "say what a .tlt or .etlt holds");
   inspect.add_option("file", inspect_flags->path, "model file")->required();
   inspect.add_option("-k,--key", inspect_flags->key, "key: env:NAME, file:PATH or the key");
-  inspect.callback([&run, inspect_flags] {
-    run = [inspect_flags] {
-      const auto status = Inspect(inspect_flags->path, inspect_flags->key);
-      return status.ok() ? 0 : PrintFailure(inspect_flags->output, status, FailedAt::kOperation);
-    };
-  });
+  WhenTyped(inspect, run, inspect_flags, RunInspect);
 
   auto sample_flags = std::make_shared<SampleFlags>();
-  CLI::App& sample = *app.add_subcommand("sample-data", "make a labelled KITTI data set to try with");
+  CLI::App& sample =
+      *app.add_subcommand("sample-data", "make a labelled KITTI data set to try with");
   sample.add_option("folder", sample_flags->folder, "folder to write")->required();
   sample.add_option("--train", sample_flags->train, "training images (400)");
   sample.add_option("--val", sample_flags->val, "validation images (100)");
   sample.add_option("--size", sample_flags->size, "WIDTHxHEIGHT (320x240)");
   sample.add_option("--seed", sample_flags->seed, "other numbers, other pictures (42)");
-  sample.callback([&run, sample_flags] {
-    run = [sample_flags] {
-      const auto status = MakeSampleData(*sample_flags);
-      return status.ok() ? 0 : PrintFailure(sample_flags->output, status, FailedAt::kOperation);
-    };
-  });
+  WhenTyped(sample, run, sample_flags, RunSampleData);
 }
 
 }  // namespace trainyard::cli

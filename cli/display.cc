@@ -16,16 +16,6 @@ namespace {
 
 constexpr absl::Duration kPlainLineEvery = absl::Seconds(10);
 
-std::string Json(const google::protobuf::Message& message) {
-  std::string text;
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  // An mAP of 0 is a value, too.
-  options.always_print_primitive_fields = true;
-  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
-  return status.ok() ? text : "{}";
-}
-
 bool IsTerminal() {
   const char* term = getenv("TERM");
   return isatty(STDERR_FILENO) && (term == nullptr || absl::string_view(term) != "dumb");
@@ -50,13 +40,21 @@ void PrintNumbers(const v1::StageResult& result) {
     const std::string name = metric.class_name().empty()
                                  ? metric.name()
                                  : absl::StrCat(metric.name(), "[", metric.class_name(), "]");
-    printf("%-24s %s%s%s\n", name.c_str(),
-           absl::StrFormat("%.6g", metric.value()).c_str(), metric.unit().empty() ? "" : " ",
-           metric.unit().c_str());
+    printf("%-24s %s%s%s\n", name.c_str(), absl::StrFormat("%.6g", metric.value()).c_str(),
+           metric.unit().empty() ? "" : " ", metric.unit().c_str());
   }
 }
 
 }  // namespace
+
+std::string JsonText(const google::protobuf::Message& message) {
+  std::string text;
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
+  return status.ok() ? text : "{}";
+}
 
 std::string DurationText(double seconds) {
   const auto total = static_cast<int64_t>(std::llround(std::max(0.0, seconds)));
@@ -91,7 +89,7 @@ ProgressDisplay::ProgressDisplay(OutputOptions options, std::string label)
 void ProgressDisplay::Update(const v1::OperationMetadata& metadata) {
   if (options_.quiet) return;
   if (options_.json) {
-    printf("%s\n", Json(metadata).c_str());
+    printf("%s\n", JsonText(metadata).c_str());
     fflush(stdout);
     return;
   }
@@ -139,7 +137,7 @@ void ProgressDisplay::Finish() {
 
 void PrintResult(const OutputOptions& options, const v1::StageResult& result) {
   if (options.json) {
-    printf("%s\n", Json(result).c_str());
+    printf("%s\n", JsonText(result).c_str());
     return;
   }
   PrintAccuracy(result);
@@ -152,16 +150,30 @@ void PrintResult(const OutputOptions& options, const v1::StageResult& result) {
   }
 }
 
+void PrintWayBack(const std::string& noun, const std::string& name, const std::string& address) {
+  const auto command = [&](absl::string_view verb) {
+    return absl::StrCat("trainyard ", noun, " ", verb, " ", name, " --endpoint ", address);
+  };
+  fprintf(stderr, "\n%s goes on; follow it with: %s\ncancel it with: %s\n", name.c_str(),
+          command("watch").c_str(), command("cancel").c_str());
+}
+
 int PrintFailure(const OutputOptions& options, const absl::Status& status, FailedAt where) {
   if (options.json) {
-    printf("%s\n", Json(RpcStatusFrom(status)).c_str());
+    printf("%s\n", JsonText(RpcStatusFrom(status)).c_str());
   } else {
     fprintf(stderr, "trainyard: %s: %s\n", absl::StatusCodeToString(status.code()).c_str(),
             std::string(status.message()).c_str());
   }
-  if (where == FailedAt::kUsage) return 2;
-  if (status.code() == absl::StatusCode::kCancelled) return 3;
-  return where == FailedAt::kCall ? 64 + static_cast<int>(status.code()) : 1;
+  switch (where) {
+    case FailedAt::kUsage:
+      return 2;
+    case FailedAt::kCall:
+      return 64 + static_cast<int>(status.code());
+    case FailedAt::kOperation:
+      return absl::IsCancelled(status) ? 3 : 1;
+  }
+  return 1;
 }
 
 }  // namespace trainyard::cli

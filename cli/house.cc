@@ -85,23 +85,23 @@ House::~House() {
   if (!temporary_dir_.empty()) RemoveTree(temporary_dir_).IgnoreError();
 }
 
-std::string House::AddressOf(const std::string& service) const {
+std::string House::Elsewhere(const std::string& service) const {
   if (!options_.endpoint.empty()) return options_.endpoint;
   const auto found = options_.addresses.find(service);
   return found == options_.addresses.end() ? "" : found->second;
 }
 
-bool House::Embedded(const std::string& service) const { return AddressOf(service).empty(); }
-
 absl::StatusOr<std::shared_ptr<grpc::Channel>> House::Channel(const std::string& service) {
   TY_RETURN_IF_ERROR(ProgramOf(service).status());
-  if (!Embedded(service)) return service::MakeChannel(AddressOf(service));
+  if (const auto address = Elsewhere(service); !address.empty()) {
+    return service::MakeChannel(address);
+  }
   TY_ASSIGN_OR_RETURN(service::Server* server, Start(service));
   return server->InProcessChannel();
 }
 
 absl::StatusOr<std::string> House::Address(const std::string& service) {
-  if (!Embedded(service)) return AddressOf(service);
+  if (const auto address = Elsewhere(service); !address.empty()) return address;
   TY_ASSIGN_OR_RETURN(service::Server* server, Start(service));
   return server->address();
 }

@@ -35,15 +35,15 @@ class House {
   /// A channel to `service` ("train"). kInvalidArgument for a name that no service has; what
   /// Server::Start fails with.
   absl::StatusOr<std::shared_ptr<grpc::Channel>> Channel(const std::string& service);
-  /// Whether `service` is (or would be) in this process, so that it ends with the command.
-  bool Embedded(const std::string& service) const;
+  /// host:port of `service` when it runs elsewhere; "" when it is (or would be) in this process, so
+  /// that it ends with the command.
+  std::string Elsewhere(const std::string& service) const;
   /// The address by which an embedded service can be reached by another one; starts it with a port.
   absl::StatusOr<std::string> Address(const std::string& service);
 
  private:
   absl::StatusOr<service::ServiceProgram> Program(const std::string& service);
   absl::StatusOr<service::Server*> Start(const std::string& service);
-  std::string AddressOf(const std::string& service) const;
 
   Options options_;
   /// Set when it was made for this object and goes with it.

@@ -1,22 +1,24 @@
 #include "cli/rewrite_flags.h"
 
-#include <map>
-
 #include "absl/strings/string_view.h"
 
 namespace trainyard::cli {
-namespace {
 
-const std::map<std::string, std::string, std::less<>>& LongForms() {
+const std::map<std::string, std::string, std::less<>>& ShortFlags() {
   static const auto* forms = new std::map<std::string, std::string, std::less<>>{
-      {"-eq", "--equalization_criterion"}, {"-pg", "--pruning_granularity"},
-      {"-pth", "--pruning_threshold"},     {"-nf", "--min_num_filters"},
-      {"-el", "--excluded_layers"},        {"-np", "--num_processes"},
+      {"-eq", "--equalization_criterion"},
+      {"-pg", "--pruning_granularity"},
+      {"-pth", "--pruning_threshold"},
+      {"-nf", "--min_num_filters"},
+      {"-el", "--excluded_layers"},
+      {"-np", "--num_processes"},
       // Printed so in TAO's guide.
       {"-pruning_granularity", "--pruning_granularity"},
   };
   return *forms;
 }
+
+namespace {
 
 const std::map<std::string, std::string, std::less<>>& SubCommands() {
   static const auto* names = new std::map<std::string, std::string, std::less<>>{
@@ -26,8 +28,8 @@ const std::map<std::string, std::string, std::less<>>& SubCommands() {
 
 std::string RewriteWord(const std::string& word) {
   const size_t equals = word.find('=');
-  const auto form = LongForms().find(absl::string_view(word).substr(0, equals));
-  if (form == LongForms().end()) return word;
+  const auto form = ShortFlags().find(absl::string_view(word).substr(0, equals));
+  if (form == ShortFlags().end()) return word;
   return equals == std::string::npos ? form->second : form->second + word.substr(equals);
 }
 

@@ -1,133 +1,75 @@
 #include "cli/stage_command.h"
 
-#include <pthread.h>
-#include <signal.h>
-#include <unistd.h>
-
-#include <atomic>
-#include <mutex>
 #include <stop_token>
-#include <thread>
 
-#include "libs/base/log.h"
+#include "cli/signal_watch.h"
+#include "libs/base/files.h"
 #include "libs/base/status.h"
 
 namespace trainyard::cli {
+namespace {
 
-void AddInput(v1::StageInput& stage, const std::string& name, const std::string& uri) {
-  if (uri.empty()) return;
-  v1::Artifact& artifact = *stage.add_inputs();
+// A spec is a page of text; more is a mistaken file.
+constexpr int64_t kMaxSpecBytes = 4 << 20;
+
+void Set(v1::Artifact& artifact, const std::string& name, const std::string& uri) {
   artifact.set_name(name);
   artifact.set_uri(uri);
+}
+
+}  // namespace
+
+void AddInput(v1::StageInput& stage, const std::string& name, const std::string& uri) {
+  if (!uri.empty()) Set(*stage.add_inputs(), name, uri);
 }
 
 void AddOutput(v1::StageInput& stage, const std::string& name, const std::string& uri) {
-  if (uri.empty()) return;
-  v1::Artifact& artifact = *stage.add_outputs();
-  artifact.set_name(name);
-  artifact.set_uri(uri);
+  if (!uri.empty()) Set(*stage.add_outputs(), name, uri);
 }
 
-absl::Status OpenLogFile(const Session& session) {
-  if (session.log_file.empty()) return absl::OkStatus();
-  return StartLogging({.file = session.log_file});
+absl::Status ReadSpecInto(v1::StageInput& stage, const std::string& path,
+                          const std::vector<std::string>& overrides) {
+  TY_ASSIGN_OR_RETURN(std::string text, ReadFile(path, kMaxSpecBytes));
+  stage.set_spec_text(std::move(text));
+  stage.set_spec_name(path);
+  for (const std::string& change : overrides) stage.add_overrides(change);
+  return absl::OkStatus();
 }
 
-struct SignalWatch::State {
-  std::mutex mutex;
-  std::function<void(int)> handler;
-  std::atomic<int> count{0};
-  std::atomic<int> signal{0};
-  std::thread thread;
-  sigset_t signals;
-};
-
-namespace {
-SignalWatch* current_watch = nullptr;
-}
-
-SignalWatch* SignalWatch::Current() { return current_watch; }
-
-SignalWatch::SignalWatch() : state_(std::make_unique<State>()) {
-  sigemptyset(&state_->signals);
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR2}) sigaddset(&state_->signals, signal);
-  pthread_sigmask(SIG_BLOCK, &state_->signals, nullptr);
-  state_->thread = std::thread([state = state_.get()] {
-    for (;;) {
-      int signal = 0;
-      // SIGUSR2 is the destructor's word.
-      if (sigwait(&state->signals, &signal) != 0 || signal == SIGUSR2) return;
-      state->signal = signal;
-      const int count = ++state->count;
-      std::lock_guard<std::mutex> lock(state->mutex);
-      if (state->handler) {
-        state->handler(count);
-      } else {
-        _exit(128 + signal);
-      }
-    }
-  });
-  current_watch = this;
-}
-
-SignalWatch::~SignalWatch() {
-  current_watch = nullptr;
-  pthread_kill(state_->thread.native_handle(), SIGUSR2);
-  state_->thread.join();
-}
-
-void SignalWatch::OnSignal(std::function<void(int)> handler) {
-  std::lock_guard<std::mutex> lock(state_->mutex);
-  state_->handler = std::move(handler);
-}
-
-int SignalWatch::signal() const { return state_->signal; }
-
-namespace internal {
-namespace {
-
-// Follows the operation; what a signal does depends on whose process the work is in.
-int Follow(const Session& session, const std::string& service, bool embedded,
-           const std::shared_ptr<grpc::Channel>& channel,
-           const google::longrunning::Operation& operation) {
+int FollowOperation(const OutputOptions& output, const std::string& label,
+                    const std::string& elsewhere, const std::shared_ptr<grpc::Channel>& channel,
+                    const google::longrunning::Operation& operation) {
   service::OperationClient client(channel);
-  ProgressDisplay display(session.output, service);
+  ProgressDisplay display(output, label);
   std::stop_source detach;
-  SignalWatch* signals = SignalWatch::Current();
-  signals->OnSignal([&](int count) {
-    if (count > 1) _exit(128 + signals->signal());
-    if (embedded) {
-      fprintf(stderr, "\n%s: stopping; again to end at once\n", service.c_str());
+  const Interruptible interruptible([&] {
+    if (elsewhere.empty()) {
+      fprintf(stderr, "\n%s: stopping; again to end at once\n", label.c_str());
       client.Cancel(operation.name()).IgnoreError();
     } else {
       detach.request_stop();
     }
   });
   const auto done = client.Wait(
-      operation, {.update = [&](const v1::OperationMetadata& metadata) { display.Update(metadata); },
-                  .stop = detach.get_token()});
-  signals->OnSignal(nullptr);
+      operation,
+      {.update = [&](const v1::OperationMetadata& metadata) { display.Update(metadata); },
+       .stop = detach.get_token()});
   display.Finish();
   if (detach.stop_requested()) {
-    const std::string address = service::MetadataOf(operation).owner_address();
-    fprintf(stderr,
-            "%s goes on; follow it with: trainyard operations watch %s --endpoint %s\n"
-            "cancel it with: trainyard operations cancel %s --endpoint %s\n",
-            operation.name().c_str(), operation.name().c_str(), address.c_str(),
-            operation.name().c_str(), address.c_str());
-    return 128 + signals->signal();
+    PrintWayBack("operations", operation.name(), elsewhere);
+    return interruptible.exit_code();
   }
-  if (!done.ok()) return PrintFailure(session.output, done.status(), FailedAt::kCall);
+  if (!done.ok()) return PrintFailure(output, done.status(), FailedAt::kCall);
   const auto result = service::ResultOf(*done);
   if (!result.ok()) {
-    const int code = PrintFailure(session.output, result.status(), FailedAt::kOperation);
-    return signals->signal() != 0 ? 128 + signals->signal() : code;
+    const int code = PrintFailure(output, result.status(), FailedAt::kOperation);
+    return interruptible.exit_code() != 0 ? interruptible.exit_code() : code;
   }
-  PrintResult(session.output, *result);
+  PrintResult(output, *result);
   return 0;
 }
 
-}  // namespace
+namespace internal {
 
 int RunSubmitted(const Session& session, const std::string& service, const Submit& submit) {
   if (const auto log = OpenLogFile(session); !log.ok()) {
@@ -135,7 +77,7 @@ int RunSubmitted(const Session& session, const std::string& service, const Submi
   }
   House house(session.house);
   const auto channel = house.Channel(service);
-  if (!channel.ok()) return PrintFailure(session.output, channel.status(), FailedAt::kUsage);
+  if (!channel.ok()) return PrintFailure(session.output, channel.status(), FailedAt::kOperation);
   const auto operation = submit(*channel);
   if (!operation.ok()) return PrintFailure(session.output, operation.status(), FailedAt::kCall);
   if (session.validate_only) {
@@ -144,11 +86,12 @@ int RunSubmitted(const Session& session, const std::string& service, const Submi
     if (!session.output.json) printf("the request is valid\n");
     return 0;
   }
-  if (session.no_wait && !house.Embedded(service)) {
+  const std::string elsewhere = house.Elsewhere(service);
+  if (session.no_wait && !elsewhere.empty()) {
     printf("%s\n", operation->name().c_str());
     return 0;
   }
-  return Follow(session, service, house.Embedded(service), *channel, *operation);
+  return FollowOperation(session.output, service, elsewhere, *channel, *operation);
 }
 
 }  // namespace internal

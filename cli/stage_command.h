@@ -3,38 +3,31 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
-#include "cli/display.h"
-#include "cli/house.h"
+#include "cli/session.h"
 #include "google/longrunning/operations.pb.h"
 #include "libs/service/client.h"
 #include "trainyard/v1/stage.pb.h"
 
 namespace trainyard::cli {
 
-/// What every command that talks to services needs.
-struct Session {
-  House::Options house;
-  OutputOptions output;
-  /// Submit, print the operation's name, and end.
-  bool no_wait = false;
-  /// Print what the service says of the request, and end.
-  bool validate_only = false;
-  std::string log_file;
-};
+/// Adds an artifact reference when `uri` is not empty.
+void AddInput(v1::StageInput& stage, const std::string& name, const std::string& uri);
+void AddOutput(v1::StageInput& stage, const std::string& name, const std::string& uri);
 
-/// Sends one stage request and follows its operation to the end:
-///
-///     return RunStage(session, "train", request,
-///                     [](auto channel) { return v1::TrainService::NewStub(channel); },
-///                     &v1::TrainService::Stub::Train);
-///
-/// Ctrl-C: an operation in this process is asked for its checkpoint and cancelled (a second one ends at
-/// once); one elsewhere goes on, and how to follow or cancel it is printed. Returns the exit code.
-template <typename Request, typename MakeStub, typename Method>
-int RunStage(const Session& session, const std::string& service, Request request,
-             MakeStub make_stub, Method method);
+/// A spec file for a request: read here, so that errors name the file as the user typed it.
+absl::Status ReadSpecInto(v1::StageInput& stage, const std::string& path,
+                          const std::vector<std::string>& overrides);
+
+/// Shows an operation until its end and gives the exit code of that. Ctrl-C: one at an address
+/// `elsewhere` goes on, and how to come back to it is printed; with "", when it ends with this
+/// process, it is asked for its checkpoint and cancelled. `label` is for progress lines.
+int FollowOperation(const OutputOptions& output, const std::string& label,
+                    const std::string& elsewhere, const std::shared_ptr<grpc::Channel>& channel,
+                    const google::longrunning::Operation& operation);
 
 namespace internal {
 using Submit = std::function<absl::StatusOr<google::longrunning::Operation>(
@@ -42,39 +35,20 @@ using Submit = std::function<absl::StatusOr<google::longrunning::Operation>(
 int RunSubmitted(const Session& session, const std::string& service, const Submit& submit);
 }  // namespace internal
 
-template <typename Request, typename MakeStub, typename Method>
+/// Sends one stage request to `service` and follows its operation; returns the exit code.
+///
+///     return RunStage<v1::TrainService>(session, "train", request,
+///     &v1::TrainService::Stub::Train);
+template <typename Service, typename Request>
 int RunStage(const Session& session, const std::string& service, Request request,
-             MakeStub make_stub, Method method) {
+             grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                   google::longrunning::Operation*)) {
   request.set_validate_only(session.validate_only);
-  return internal::RunSubmitted(
-      session, service, [&](const std::shared_ptr<grpc::Channel>& channel) {
-        auto stub = make_stub(channel);
-        return service::Call(*stub, method, request);
-      });
+  return internal::RunSubmitted(session, service,
+                                [&](const std::shared_ptr<grpc::Channel>& channel) {
+                                  const auto stub = Service::NewStub(channel);
+                                  return service::Call(*stub, method, request);
+                                });
 }
-
-/// Sends the log of in-process services to `--log_file`, from level info on; stderr stays as it was when
-/// there is none. kInvalidArgument when the file cannot be opened.
-absl::Status OpenLogFile(const Session& session);
-
-/// Adds an artifact reference when `uri` is not empty.
-void AddInput(v1::StageInput& stage, const std::string& name, const std::string& uri);
-void AddOutput(v1::StageInput& stage, const std::string& name, const std::string& uri);
-
-/// Asks for SIGINT and SIGTERM on a thread of its own while it lives; blocks them for the threads that
-/// are made after it. Make it first in main.
-class SignalWatch {
- public:
-  SignalWatch();
-  ~SignalWatch();
-  /// Calls `handler` with 1 for the first signal, 2 for the second...; replaces an earlier one.
-  void OnSignal(std::function<void(int count)> handler);
-  int signal() const;
-  static SignalWatch* Current();
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
 
 }  // namespace trainyard::cli

@@ -6,7 +6,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_split.h"
-#include "cli/commands.h"
+#include "cli/command_line.h"
 #include "cli/rewrite_flags.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -19,11 +19,7 @@ std::string Refusal(const std::string& line) {
   CLI::App app("test", "trainyard");
   app.require_subcommand(1);
   Run run;
-  AddSsdCommands(app, run);
-  AddAugmentCommand(app, run);
-  AddConverterCommand(app, run);
-  AddPipelineCommands(app, run);
-  AddToolCommands(app, run);
+  AddCommands(app, run);
   std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
   words = RewriteFlags(std::move(words));
   try {

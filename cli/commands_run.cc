@@ -1,0 +1,95 @@
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "cli/commands.h"
+#include "cli/run_command.h"
+#include "cli/session.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+#include "libs/service/client.h"
+#include "services/orchestrator/pipeline.h"
+#include "trainyard/v1/orchestrator.grpc.pb.h"
+
+namespace trainyard::cli {
+namespace {
+
+struct Flags {
+  Session session;
+  std::string pipeline, key, data, state_dir = ".trainyard";
+  std::vector<std::string> parameters;
+  bool force = false;
+};
+
+absl::StatusOr<v1::StartRunRequest> RequestOf(const Flags& flags) {
+  v1::StartRunRequest request;
+  TY_ASSIGN_OR_RETURN(std::string text, ReadFile(flags.pipeline, 4 << 20));
+  request.set_pipeline(std::move(text));
+  request.set_pipeline_name(flags.pipeline);
+  request.set_key(flags.key);
+  request.set_force(flags.force);
+  request.set_validate_only(flags.session.validate_only);
+  for (const std::string& parameter : flags.parameters) {
+    const std::vector<std::string> parts = absl::StrSplit(parameter, absl::MaxSplits('=', 1));
+    if (parts.size() != 2 || parts[0].empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("-p is '", parameter, "'; expected name=value"));
+    }
+    (*request.mutable_parameters())[parts[0]] = parts[1];
+  }
+  if (!flags.data.empty()) (*request.mutable_parameters())["data"] = flags.data;
+  // The specs travel with the pipeline: the orchestrator need not see this folder.
+  for (const std::string& spec : orchestrator::SpecFilesOf(request.pipeline())) {
+    TY_ASSIGN_OR_RETURN((*request.mutable_parameters())["spec:" + spec],
+                        ReadFile(JoinPath(DirName(flags.pipeline), spec), 4 << 20));
+  }
+  return request;
+}
+
+int RunPipeline(const Flags& flags) {
+  const OutputOptions& output = flags.session.output;
+  const auto request = RequestOf(flags);
+  if (!request.ok()) return PrintFailure(output, request.status(), FailedAt::kUsage);
+  if (const auto log = OpenLogFile(flags.session); !log.ok()) {
+    return PrintFailure(output, log, FailedAt::kUsage);
+  }
+  House::Options options = flags.session.house;
+  options.state_dir = flags.state_dir;
+  House house(std::move(options));
+  const auto channel = house.Channel("orchestrator");
+  if (!channel.ok()) return PrintFailure(output, channel.status(), FailedAt::kOperation);
+  const auto stub = v1::OrchestratorService::NewStub(*channel);
+  const auto started = service::Call(*stub, &v1::OrchestratorService::Stub::StartRun, *request);
+  if (!started.ok()) return PrintFailure(output, started.status(), FailedAt::kCall);
+  if (flags.session.validate_only) {
+    if (!output.json) printf("the pipeline is valid\n");
+    return 0;
+  }
+  const std::string elsewhere = house.Elsewhere("orchestrator");
+  if (flags.session.no_wait && !elsewhere.empty()) {
+    printf("%s\n", started->run().name().c_str());
+    return 0;
+  }
+  return FollowRun(output, elsewhere, *stub, started->run());
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App& app, Run& run) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App& command = *app.add_subcommand("run", "run a pipeline");
+  command.add_option("pipeline", flags->pipeline, "pipeline file (YAML)")->required();
+  command.add_option("-p,--param", flags->parameters, "name=value of the pipeline (repeatable)");
+  command.add_option("--data", flags->data, "the pipeline's parameter `data`");
+  command.add_option("-k,--key", flags->key,
+                     "key of sealed models: env:NAME, file:PATH or the key");
+  command.add_option("--state-dir", flags->state_dir,
+                     "where in-process services keep their state (.trainyard)");
+  command.add_flag("--force", flags->force, "compute what was computed before, too");
+  AddSessionFlags(command, flags->session);
+  WhenTyped(command, run, flags, RunPipeline);
+}
+
+}  // namespace trainyard::cli

@@ -1,0 +1,139 @@
+#include "cli/run_command.h"
+
+#include <map>
+#include <stop_token>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "cli/signal_watch.h"
+#include "libs/base/files.h"
+#include "libs/report/ledger.h"
+#include "libs/service/client.h"
+#include "libs/worker/rpc_status.h"
+
+namespace trainyard::cli {
+namespace {
+
+using Stub = v1::OrchestratorService::Stub;
+
+bool IsFinal(v1::Run::State state) {
+  return state == v1::Run::SUCCEEDED || state == v1::Run::FAILED || state == v1::Run::CANCELLED;
+}
+
+// Prints what changed in a run since the last call: states of stages once, progress of those that
+// work at most every few seconds.
+class RunDisplay {
+ public:
+  explicit RunDisplay(OutputOptions options) : options_(options) {}
+
+  void Update(const v1::Run& run) {
+    if (options_.json) {
+      printf("%s\n", JsonText(run).c_str());
+      fflush(stdout);
+      return;
+    }
+    if (options_.quiet) return;
+    for (const v1::Run::Stage& stage : run.stages()) ShowStage(stage);
+  }
+
+ private:
+  void ShowStage(const v1::Run::Stage& stage) {
+    const std::string state = v1::Run::State_Name(stage.state());
+    const bool changed = states_[stage.name()] != state;
+    states_[stage.name()] = state;
+    if (changed && stage.state() != v1::Run::PENDING) {
+      std::string line = absl::StrCat(stage.name(), ": ", state);
+      if (!stage.reason().empty()) absl::StrAppend(&line, " (", stage.reason(), ")");
+      if (stage.has_error()) absl::StrAppend(&line, ": ", stage.error().message());
+      for (const v1::Metric& metric : stage.metrics()) {
+        if (metric.primary()) {
+          absl::StrAppend(&line, "  ", metric.name(), " ", absl::StrFormat("%.4g", metric.value()));
+        }
+      }
+      fprintf(stderr, "%s\n", line.c_str());
+    }
+    if (stage.state() != v1::Run::RUNNING) return;
+    const std::string progress = ProgressText(stage.progress());
+    const absl::Time now = absl::Now();
+    if (progress.empty() || progress == progress_[stage.name()] ||
+        now - last_progress_ < absl::Seconds(10)) {
+      return;
+    }
+    progress_[stage.name()] = progress;
+    last_progress_ = now;
+    fprintf(stderr, "%s: %s\n", stage.name().c_str(), progress.c_str());
+  }
+
+  OutputOptions options_;
+  std::map<std::string, std::string> states_, progress_;
+  absl::Time last_progress_ = absl::InfinitePast();
+};
+
+// Shows a run by its stream until it is final, or until `stop`; a stream that breaks is opened
+// again.
+absl::StatusOr<v1::Run> ShowToTheEnd(Stub& stub, v1::Run run, const OutputOptions& output,
+                                     const std::stop_token& stop) {
+  RunDisplay display(output);
+  display.Update(run);
+  int failures = 0;
+  while (!IsFinal(run.state())) {
+    grpc::ClientContext context;
+    const std::stop_callback hang_up(stop, [&context] { context.TryCancel(); });
+    v1::WatchRunRequest request;
+    request.set_name(run.name());
+    request.set_after_sequence(run.sequence());
+    const auto stream = stub.WatchRun(&context, request);
+    v1::WatchRunResponse response;
+    while (stream->Read(&response)) {
+      failures = 0;
+      run = response.run();
+      display.Update(run);
+    }
+    const absl::Status status = service::StatusFrom(stream->Finish());
+    if (stop.stop_requested()) return run;
+    absl::Duration delay;
+    if (!status.ok() && !service::internal::RetryAfter(status, ++failures, &delay)) return status;
+    if (!status.ok()) service::internal::WaitFor(delay);
+  }
+  return run;
+}
+
+// The ledger is there before the run's final state is seen.
+void PrintLedger(const OutputOptions& output, const v1::Run& run) {
+  if (output.json) return;
+  const auto ledger = report::LoadLedger(JoinPath(run.results_uri(), "ledger.json"));
+  if (ledger.ok()) printf("%s", report::LedgerTable(*ledger).c_str());
+  printf("report: %s\n", JoinPath(run.results_uri(), "report.html").c_str());
+}
+
+}  // namespace
+
+int FollowRun(const OutputOptions& output, const std::string& elsewhere, Stub& stub,
+              const v1::Run& run) {
+  std::stop_source detach;
+  const Interruptible interruptible([&] {
+    if (!elsewhere.empty()) {
+      detach.request_stop();
+      return;
+    }
+    fprintf(stderr, "\nstopping %s; again to end at once\n", run.name().c_str());
+    v1::CancelRunRequest cancel;
+    cancel.set_name(run.name());
+    service::Call(stub, &Stub::CancelRun, cancel).status().IgnoreError();
+  });
+  const auto ended = ShowToTheEnd(stub, run, output, detach.get_token());
+  if (!ended.ok()) return PrintFailure(output, ended.status(), FailedAt::kCall);
+  if (!IsFinal(ended->state())) {
+    PrintWayBack("runs", run.name(), elsewhere);
+    return interruptible.exit_code();
+  }
+  PrintLedger(output, *ended);
+  if (ended->state() == v1::Run::SUCCEEDED) return 0;
+  if (ended->state() == v1::Run::FAILED) {
+    PrintFailure(output, StatusFromRpc(ended->error()), FailedAt::kOperation);
+  }
+  if (interruptible.exit_code() != 0) return interruptible.exit_code();
+  return ended->state() == v1::Run::CANCELLED ? 3 : 1;
+}
+
+}  // namespace trainyard::cli

@@ -1,0 +1,138 @@
+// evaluate and inference: of a checkpoint or export by the train service, of an engine by
+// convert-engine.
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "cli/ssd/task.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+#include "trainyard/v1/convert_engine.grpc.pb.h"
+#include "trainyard/v1/train.grpc.pb.h"
+
+namespace trainyard::cli::ssd {
+namespace {
+
+struct JudgeFlags : Task {
+  std::string device;
+  std::optional<int> gpu_index;
+};
+
+bool IsEngine(const Task& task) { return absl::EndsWith(task.model, ".engine"); }
+
+// The options of engines have no device. TAO's scripts say --gpu_index 0 for them, too.
+template <typename Options>
+absl::Status SetDevice(const JudgeFlags& flags, Options& options) {
+  if constexpr (requires { options.set_device(flags.device); }) {
+    options.set_device(flags.device);
+    if (flags.gpu_index.has_value()) options.set_gpu_index(*flags.gpu_index);
+  } else if (flags.device == "cuda" || flags.gpu_index.value_or(0) != 0) {
+    return absl::UnimplementedError(
+        absl::StrCat("--device cuda and --gpu_index are for .tlt and .etlt; '", flags.model,
+                     "' runs on the device that it was built for"));
+  }
+  return absl::OkStatus();
+}
+
+void AddJudgeFlags(CLI::App& command, JudgeFlags& flags) {
+  AddSpec(command, flags)->required();
+  command.add_option("-m,--model,--model_path", flags.model, ".tlt, .etlt or .engine")->required();
+  command.add_option("--gpu_index", flags.gpu_index, "which GPU (0)");
+  command.add_option("--device", flags.device, "auto, cpu or cuda");
+}
+
+// --- evaluate
+
+struct EvaluateFlags : JudgeFlags {
+  std::string matching;
+};
+
+template <typename Request>
+absl::StatusOr<Request> EvaluateRequestOf(const EvaluateFlags& flags) {
+  Request request;
+  v1::StageInput& stage = *request.mutable_stage();
+  TY_ASSIGN_OR_RETURN(stage, StageOf(flags));
+  AddInput(stage, "model", flags.model);
+  AddOutput(stage, "results", flags.results_dir);
+  request.mutable_options()->set_matching(flags.matching);
+  TY_RETURN_IF_ERROR(SetDevice(flags, *request.mutable_options()));
+  return request;
+}
+
+int RunEvaluate(const EvaluateFlags& flags) {
+  if (IsEngine(flags)) {
+    return Send<v1::ConvertEngineService>(flags, "convert-engine",
+                                          EvaluateRequestOf<v1::EvaluateEngineRequest>(flags),
+                                          &v1::ConvertEngineService::Stub::EvaluateEngine);
+  }
+  return Send<v1::TrainService>(flags, "train", EvaluateRequestOf<v1::EvaluateRequest>(flags),
+                                &v1::TrainService::Stub::Evaluate);
+}
+
+// --- inference
+
+struct InferenceFlags : JudgeFlags {
+  std::string images, annotated, labels;
+  double threshold = 0.3;
+  int batch_size = 0;
+};
+
+// The folder that was named for this output, or its place in --results_dir.
+std::string OutputFolder(const InferenceFlags& flags, const std::string& named, const char* name) {
+  return named.empty() && !flags.results_dir.empty() ? JoinPath(flags.results_dir, name) : named;
+}
+
+template <typename Request>
+absl::StatusOr<Request> InferRequestOf(const InferenceFlags& flags) {
+  Request request;
+  v1::StageInput& stage = *request.mutable_stage();
+  TY_ASSIGN_OR_RETURN(stage, StageOf(flags));
+  AddInput(stage, "model", flags.model);
+  AddInput(stage, "images", flags.images);
+  AddOutput(stage, "images", OutputFolder(flags, flags.annotated, "images_annotated"));
+  AddOutput(stage, "labels", OutputFolder(flags, flags.labels, "labels"));
+  request.mutable_options()->set_threshold(flags.threshold);
+  TY_RETURN_IF_ERROR(SetDevice(flags, *request.mutable_options()));
+  return request;
+}
+
+int RunInference(const InferenceFlags& flags) {
+  if (IsEngine(flags)) {
+    return Send<v1::ConvertEngineService>(flags, "convert-engine",
+                                          InferRequestOf<v1::InferEngineRequest>(flags),
+                                          &v1::ConvertEngineService::Stub::InferEngine);
+  }
+  return Send<v1::TrainService>(flags, "train", InferRequestOf<v1::InferRequest>(flags),
+                                &v1::TrainService::Stub::Infer);
+}
+
+}  // namespace
+
+void AddEvaluate(CLI::App& ssd, Run& run) {
+  auto flags = std::make_shared<EvaluateFlags>();
+  CLI::App& command = *ssd.add_subcommand("evaluate", "measure the accuracy of a model or engine");
+  AddJudgeFlags(command, *flags);
+  command.add_option("-r,--results_dir", flags->results_dir, "folder for results.json and curves");
+  command.add_option("--matching", flags->matching, "tao, voc or coco");
+  AddTaskFlags(command, *flags);
+  WhenTyped(command, run, flags, RunEvaluate);
+}
+
+void AddInference(CLI::App& ssd, Run& run) {
+  auto flags = std::make_shared<InferenceFlags>();
+  CLI::App& command = *ssd.add_subcommand("inference", "find objects in images");
+  AddJudgeFlags(command, *flags);
+  command.add_option("-i,--in_image_dir,--image_dir", flags->images, "folder or image")->required();
+  command.add_option("-o,--out_image_dir", flags->annotated, "folder for annotated images");
+  command.add_option("-l,--out_label_dir", flags->labels, "folder for KITTI labels");
+  command.add_option("-r,--results_dir", flags->results_dir,
+                     "folder that gets images_annotated/ and labels/");
+  command.add_option("-t,--threshold", flags->threshold, "lowest score (0.3)");
+  command.add_option("-b,--batch_size", flags->batch_size, "accepted for TAO; no effect");
+  AddTaskFlags(command, *flags);
+  WhenTyped(command, run, flags, RunInference);
+}
+
+}  // namespace trainyard::cli::ssd

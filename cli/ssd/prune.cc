@@ -1,0 +1,72 @@
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/ssd/task.h"
+#include "libs/base/status.h"
+#include "trainyard/v1/prune.grpc.pb.h"
+
+namespace trainyard::cli::ssd {
+namespace {
+
+struct Flags : Task {
+  std::string output, normalizer, criterion;
+  int granularity = 8, min_filters = 16;
+  double threshold = 0.1;
+  std::optional<double> remove;
+  std::vector<std::string> excluded;
+  bool tao_compat = false;
+  int gpus = 1, gpu_index = 0;
+};
+
+absl::StatusOr<v1::PruneRequest> RequestOf(const Flags& flags) {
+  v1::PruneRequest request;
+  v1::StageInput& stage = *request.mutable_stage();
+  TY_ASSIGN_OR_RETURN(stage, StageOf(flags));
+  AddInput(stage, "model", flags.model);
+  AddOutput(stage, "model", flags.output);
+  v1::PruneOptions& options = *request.mutable_options();
+  options.set_normalizer(flags.normalizer);
+  options.set_equalization_criterion(flags.criterion);
+  options.set_granularity(flags.granularity);
+  options.set_threshold(flags.threshold);
+  options.set_min_num_filters(flags.min_filters);
+  for (const std::string& layer : flags.excluded) options.add_excluded_layers(layer);
+  options.set_tao_compat(flags.tao_compat);
+  if (flags.remove.has_value()) options.set_remove(*flags.remove);
+  return request;
+}
+
+int RunPrune(const Flags& flags) {
+  return Send<v1::PruneService>(flags, "prune", RequestOf(flags), &v1::PruneService::Stub::Prune);
+}
+
+}  // namespace
+
+void AddPrune(CLI::App& ssd, Run& run) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App& command = *ssd.add_subcommand("prune", "remove the channels that matter least");
+  command.add_option("-m,--model,--pretrained_model", flags->model, ".tlt to prune")->required();
+  command.add_option("-o,--output_file", flags->output, ".tlt to write")->required();
+  command.add_option("--results_dir", flags->results_dir, "accepted for TAO; no effect");
+  command.add_option("-n,--normalizer", flags->normalizer, "max or L2 (max)");
+  command.add_option("--equalization_criterion", flags->criterion,
+                     "-eq: union, intersection, arithmetic_mean, geometric_mean (union)");
+  command.add_option("--pruning_granularity", flags->granularity,
+                     "-pg: multiple of kept channels (8)");
+  command.add_option("--pruning_threshold", flags->threshold,
+                     "-pth: norms not above this go (0.1)");
+  command.add_option("--min_num_filters", flags->min_filters,
+                     "-nf: fewest channels of a layer (16)");
+  command.add_option("--excluded_layers", flags->excluded, "-el: layers that keep their channels");
+  command.add_option("--remove", flags->remove,
+                     "fraction of the parameters to remove; the threshold is searched");
+  command.add_flag("--tao-compat", flags->tao_compat, "the factor N of TAO's L2 normalizer");
+  command.add_option("--gpus", flags->gpus, "accepted for TAO; no effect");
+  command.add_option("--gpu_index", flags->gpu_index, "accepted for TAO; no effect");
+  AddTaskFlags(command, *flags);
+  WhenTyped(command, run, flags, RunPrune);
+}
+
+}  // namespace trainyard::cli::ssd

@@ -1,0 +1,201 @@
+// The exit codes of conventions section 17, from commands that talk to services in this process
+// over their addresses: 0 done, 1 failed, 2 usage, 3 cancelled, 64 + c a call that ended with code
+// c.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/command_line.h"
+#include "cli/signal_watch.h"
+#include "gmock/gmock.h"
+#include "grpcpp/server_builder.h"
+#include "gtest/gtest.h"
+#include "libs/base/status.h"
+#include "libs/service/server.h"
+#include "libs/worker/rpc_status.h"
+#include "services/stage_request/stage_program.h"
+#include "tests/support/service_operations.h"
+#include "tests/support/ssd_spec_text.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+#include "trainyard/v1/orchestrator.grpc.pb.h"
+#include "trainyard/v1/prune.grpc.pb.h"
+
+namespace trainyard::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::trainyard::testing::Gate;
+using ::trainyard::testing::IsOk;
+using ::trainyard::testing::SmallSsdSpec;
+using ::trainyard::testing::TemporaryFolder;
+
+class PruneService final : public StageHandlers<v1::PruneService> {
+ public:
+  using StageHandlers::StageHandlers;
+  grpc::ServerUnaryReactor* Prune(grpc::CallbackServerContext* context,
+                                  const v1::PruneRequest* request,
+                                  google::longrunning::Operation* response) override {
+    return Start(context, request, response);
+  }
+};
+
+// Runs that ended, by their names.
+class EndedRuns final : public v1::OrchestratorService::Service {
+  grpc::Status GetRun(grpc::ServerContext*, const v1::GetRunRequest* request,
+                      v1::GetRunResponse* response) override {
+    v1::Run& run = *response->mutable_run();
+    run.set_name(request->name());
+    if (request->name() == "runs/good") {
+      run.set_state(v1::Run::SUCCEEDED);
+    } else if (request->name() == "runs/cancelled") {
+      run.set_state(v1::Run::CANCELLED);
+    } else if (request->name() == "runs/failed") {
+      run.set_state(v1::Run::FAILED);
+      *run.mutable_error() = RpcStatusFrom(absl::DataLossError("a shard is damaged"));
+    } else {
+      return {grpc::StatusCode::NOT_FOUND, "no such run"};
+    }
+    return grpc::Status::OK;
+  }
+};
+
+class ExitCodesTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    StageTable table{.service = "prune"};
+    table.stages.push_back({.name = "prune",
+                            .prototype = &v1::PruneRequest::default_instance(),
+                            .prepare = [this](const auto&, const auto&) { return prepared_; },
+                            .lane = "default"});
+    const service::ServiceProgram program = StageProgram<PruneService>(table);
+    service::ServerOptions options;
+    options.service = "prune";
+    options.workspace = folder_.Folder("work");
+    options.state_dir = folder_ / "state";
+    auto server = service::Server::Start(options, program.factory);
+    ASSERT_THAT(server, IsOk());
+    server_ = *std::move(server);
+  }
+
+  // A stage command at the server.
+  int Prune(const std::string& address) {
+    return RunCommandLine(
+        {"ssd", "prune", "-m", "a.tlt", "-o", "b.tlt", "-q", "--endpoint", address});
+  }
+  int Prune() { return Prune(server_->address()); }
+  int Operations(const std::string& verb, const std::string& name) {
+    return RunCommandLine({"operations", verb, name, "-q", "--endpoint", server_->address()});
+  }
+  // Starts an operation and gives its name.
+  std::string Submit() {
+    const auto operation = server_->operations().Start("prune", v1::PruneRequest());
+    EXPECT_THAT(operation, IsOk());
+    return operation->name();
+  }
+
+  // Signals are asked for as in the program.
+  SignalWatch signals_;
+  TemporaryFolder folder_;
+  Gate gate_;
+  // What the service says of the next request.
+  absl::StatusOr<service::StageRun> prepared_ =
+      service::StageRun([](service::OperationContext&) { return v1::StageResult(); });
+  std::unique_ptr<service::Server> server_;
+};
+
+TEST_F(ExitCodesTest, AStageThatSucceedsEndsWith0) {
+  EXPECT_EQ(Prune(), 0);
+  const std::string name = Submit();
+  EXPECT_EQ(Operations("watch", name), 0);
+  EXPECT_EQ(Operations("get", name), 0);
+}
+
+TEST_F(ExitCodesTest, AStageThatFailsEndsWith1AlsoWhenWatched) {
+  prepared_ = service::StageRun([](service::OperationContext&) -> absl::StatusOr<v1::StageResult> {
+    return absl::DataLossError("the model is damaged");
+  });
+  EXPECT_EQ(Prune(), 1);
+  const std::string name = Submit();
+  EXPECT_EQ(Operations("watch", name), 1);
+  // To look at a failed operation is no failure.
+  EXPECT_EQ(Operations("get", name), 0);
+}
+
+TEST_F(ExitCodesTest, AStageThatIsCancelledEndsWith3) {
+  prepared_ = service::StageRun(
+      [this](service::OperationContext& context) -> absl::StatusOr<v1::StageResult> {
+        TY_RETURN_IF_ERROR(gate_.Pass(context.stop()));
+        return v1::StageResult();
+      });
+  const std::string name = Submit();
+  gate_.AwaitArrivals(1);
+  EXPECT_EQ(Operations("cancel", name), 0);
+  EXPECT_EQ(Operations("watch", name), 3);
+}
+
+TEST_F(ExitCodesTest, ARefusedCallEndsWith64AndItsCode) {
+  prepared_ = absl::InvalidArgumentError("options.granularity is 0; expected at least 1");
+  EXPECT_EQ(Prune(), 64 + 3);
+  // The call's own code, though it is that of a cancelled operation.
+  prepared_ = absl::CancelledError("the caller went away");
+  EXPECT_EQ(Prune(), 64 + 1);
+  EXPECT_EQ(Operations("watch", "operations/prune/r1/none"), 64 + 5);
+  EXPECT_EQ(Prune("127.0.0.1:1"), 64 + 14);
+}
+
+TEST_F(ExitCodesTest, ARequestThatIsOnlyCheckedEndsAsTheCheck) {
+  const std::vector<std::string> words = {"ssd", "prune",     "-m",         "a.tlt",           "-o",
+                                          "b",   "--dry-run", "--endpoint", server_->address()};
+  EXPECT_EQ(RunCommandLine(words), 0);
+  prepared_ = absl::NotFoundError("no model");
+  EXPECT_EQ(RunCommandLine(words), 64 + 5);
+}
+
+TEST_F(ExitCodesTest, WhatNamesNoServiceIsWrongUsage) {
+  EXPECT_EQ(Operations("watch", "7"), 2);
+  EXPECT_EQ(Operations("list", "prne"), 2);
+  EXPECT_EQ(RunCommandLine({"operations", "list", "prune"}), 2);
+  EXPECT_EQ(RunCommandLine({"runs"}), 2);
+}
+
+TEST_F(ExitCodesTest, FilesThatAreNotThereAreWrongUsage) {
+  const std::string missing = folder_ / "missing";
+  EXPECT_EQ(RunCommandLine({"ssd", "train", "-e", missing, "-r", "out"}), 2);
+  EXPECT_EQ(RunCommandLine({"run", missing}), 2);
+  EXPECT_EQ(RunCommandLine({"spec", "check", missing}), 2);
+  EXPECT_EQ(RunCommandLine({"ssd", "train", "--services", missing, "-e", "s", "-r", "out"}), 2);
+}
+
+TEST_F(ExitCodesTest, ASpecThatIsWrongEndsWith1AndAWrongFlagWith2) {
+  const std::string good = folder_.Write("good.txt", SmallSsdSpec());
+  const std::string bad = folder_.Write("bad.txt", "ssd_config { nlayers: 11 }");
+  EXPECT_EQ(RunCommandLine({"spec", "check", good}), 0);
+  EXPECT_EQ(RunCommandLine({"spec", "check", bad}), 1);
+  EXPECT_EQ(RunCommandLine({"spec", "check", good, "--kind", "sdd"}), 2);
+  EXPECT_EQ(RunCommandLine({"spec", "check", good, "--task", "exprot"}), 2);
+  EXPECT_EQ(RunCommandLine({"sample-data", folder_ / "parts", "--size", "big"}), 2);
+  EXPECT_EQ(RunCommandLine({"inspect", good}), 1);
+}
+
+TEST_F(ExitCodesTest, ARunEndsAsItsState) {
+  EndedRuns runs;
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&runs);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  const std::string address = "127.0.0.1:" + std::to_string(port);
+  const auto watch = [&](const std::string& name) {
+    return RunCommandLine({"runs", "watch", name, "-q", "--endpoint", address});
+  };
+  EXPECT_EQ(watch("runs/good"), 0);
+  EXPECT_EQ(watch("runs/cancelled"), 3);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(watch("runs/failed"), 1);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("a shard is damaged"));
+  EXPECT_EQ(watch("runs/none"), 64 + 5);
+}
+
+}  // namespace
+}  // namespace trainyard::cli
