@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "services/orchestrator/pipeline_links.h"
 #include "services/orchestrator/references.h"
 #include "services/orchestrator/yaml_reader.h"
 
@@ -165,8 +166,7 @@ class PipelineParser {
     }
     for (size_t i = 0; i < node.size(); ++i) CollectName(node[i], i);
     for (size_t i = 0; i < node.size(); ++i) ReadStage(node[i], i);
-    for (size_t i = 0; i < pipeline_.stages.size(); ++i) Connect(i);
-    FindCircles();
+    LinkStages(reader_, places_, pipeline_.stages);
   }
 
   // Names and kinds of all stages are known before any stage is read, so that each may refer to any.
@@ -179,10 +179,8 @@ class PipelineParser {
         stage.kind = FindStageKind(kind.Scalar());
       }
     }
-    stage_names_.push_back(stage.name);
     pipeline_.stages.push_back(std::move(stage));
-    places_.push_back(node);
-    after_.emplace_back();
+    places_.push_back({.node = node});
   }
 
   void ReadStage(const YAML::Node& node, size_t index) {
@@ -208,8 +206,8 @@ class PipelineParser {
       reader_.Add(node, name, "has no name");
     } else if (!IsName(name)) {
       AddNotAName(fields.at("name"), absl::StrCat("stages[", index, "].name"), name);
-    } else if (std::find(stage_names_.begin(), stage_names_.begin() + index, name) !=
-               stage_names_.begin() + index) {
+    } else if (std::any_of(pipeline_.stages.begin(), pipeline_.stages.begin() + index,
+                           [&name](const StageSpec& earlier) { return earlier.name == name; })) {
       reader_.Add(fields.at("name"), name, "is the name of an earlier stage too");
     }
     if (!fields.contains("kind")) {
@@ -251,7 +249,7 @@ class PipelineParser {
       ReadRetries(node, field, stage);
     } else if (key == "after") {
       for (const std::string& name : reader_.List(node, field)) {
-        after_[index].push_back({name, node, field});
+        places_[index].mentions.push_back({name, node, field});
       }
     }
   }
@@ -347,7 +345,7 @@ class PipelineParser {
       const std::string path = absl::StrCat(field, ".", key.Scalar());
       if (key.Scalar() == "from") {
         from = reader_.Scalar(value, path);
-        after_[index].push_back({from, value, path});
+        places_[index].mentions.push_back({from, value, path});
       } else if (const auto number = reader_.Number(value, path)) {
         drops.push_back({MetricName::Parse(key.Scalar()), *number, ""});
       }
@@ -398,115 +396,11 @@ class PipelineParser {
     }
   }
 
-  // Finds what a stage waits for: its references, its gates and `after`.
-  void Connect(size_t index) {
-    StageSpec& stage = pipeline_.stages[index];
-    for (const auto& [name, node, field] : after_[index]) AddNeed(index, name, node, field);
-    const YAML::Node& node = places_[index];
-    FollowReferences(index, stage.spec_text, node, stage.name + ".spec");
-    for (const auto& text : stage.overrides) {
-      FollowReferences(index, text, node, stage.name + ".overrides");
-    }
-    for (const auto& text : stage.gates.retry_overrides) {
-      FollowReferences(index, text, node, stage.name + ".gates.retry");
-    }
-    for (const auto& text : stage.reads) FollowReferences(index, text, node, stage.name + ".reads");
-    for (const auto& [name, uri] : stage.inputs) {
-      FollowReferences(index, uri, node, absl::StrCat(stage.name, ".inputs.", name));
-    }
-    for (const auto& [name, uri] : stage.outputs) {
-      FollowReferences(index, uri, node, absl::StrCat(stage.name, ".outputs.", name));
-    }
-    absl::c_sort(stage.needs);
-    stage.needs.erase(std::unique(stage.needs.begin(), stage.needs.end()), stage.needs.end());
-  }
-
-  void FollowReferences(size_t index, const std::string& text, const YAML::Node& node,
-                        const std::string& field) {
-    const auto references = FindReferences(text);
-    if (!references.ok()) {
-      reader_.Add(node, field, "%s", std::string(references.status().message()));
-      return;
-    }
-    for (const Reference& reference : *references) {
-      if (reference.name == "results" || reference.name == "run") continue;
-      const auto output = ParseOutputReference(reference.name);
-      if (!output.has_value()) {
-        reader_.Add(node, field,
-                    "refers to '${%s}'; expected ${param.NAME}, ${stage.NAME.outputs.OUTPUT}, "
-                    "${results} or ${run}",
-                    reference.name);
-        continue;
-      }
-      const int needed = AddNeed(index, output->stage, node, field);
-      if (needed < 0 || pipeline_.stages[needed].kind == nullptr) continue;
-      const std::vector<std::string>& known = pipeline_.stages[needed].kind->reported_outputs;
-      if (!absl::c_linear_search(known, output->output)) {
-        reader_.Add(node, field, "refers to output '%s' of stage '%s', which reports %s%s",
-                    output->output, output->stage, absl::StrJoin(known, ", "),
-                    DidYouMean(output->output, known));
-      }
-    }
-  }
-
-  // The index of the stage `name`; -1 and a note when there is none.
-  int AddNeed(size_t index, const std::string& name, const YAML::Node& node,
-              const std::string& field) {
-    const auto found = absl::c_find(stage_names_, name);
-    if (found == stage_names_.end()) {
-      reader_.Add(node, field, "refers to stage '%s', which is not in the pipeline%s", name,
-                  DidYouMean(name, stage_names_));
-      return -1;
-    }
-    const int needed = static_cast<int>(found - stage_names_.begin());
-    pipeline_.stages[index].needs.push_back(needed);
-    return needed;
-  }
-
-  // Takes away stages whose needs are met until nothing changes; what stays waits for itself.
-  void FindCircles() {
-    std::vector<bool> done(pipeline_.stages.size());
-    for (bool changed = true; changed;) {
-      changed = false;
-      for (size_t i = 0; i < done.size(); ++i) {
-        if (done[i] || !absl::c_all_of(pipeline_.stages[i].needs, [&](int n) { return done[n]; })) {
-          continue;
-        }
-        done[i] = changed = true;
-      }
-    }
-    const size_t first = absl::c_find(done, false) - done.begin();
-    if (first == done.size()) return;
-    // Walking along unmet needs must come back to a stage already walked.
-    std::vector<size_t> walk;
-    size_t at = first;
-    while (!absl::c_linear_search(walk, at)) {
-      walk.push_back(at);
-      for (int need : pipeline_.stages[at].needs) {
-        if (!done[need]) at = need;
-      }
-    }
-    std::vector<std::string> circle;
-    for (auto it = absl::c_find(walk, at); it != walk.end(); ++it) {
-      circle.push_back(pipeline_.stages[*it].name);
-    }
-    circle.push_back(pipeline_.stages[at].name);
-    reader_.Add(places_[at], "stages", "wait for each other: %s", absl::StrJoin(circle, " -> "));
-  }
-
-  struct Mention {
-    std::string name;
-    YAML::Node node;
-    std::string field;
-  };
-
   const PipelineSource& source_;
   Problems problems_;
   YamlReader reader_;
   Pipeline pipeline_;
-  std::vector<std::string> stage_names_;
-  std::vector<YAML::Node> places_;
-  std::vector<std::vector<Mention>> after_;
+  std::vector<StagePlace> places_;
 };
 
 }  // namespace

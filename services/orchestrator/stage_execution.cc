@@ -1,18 +1,15 @@
 #include "services/orchestrator/stage_execution.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "libs/base/digest.h"
 #include "libs/base/files.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
-#include "libs/sealing/model_file.h"
 #include "libs/worker/rpc_status.h"
-#include "services/orchestrator/cache_key.h"
 #include "services/orchestrator/gates.h"
 #include "services/orchestrator/stage_input.h"
 #include "services/orchestrator/uuid.h"
@@ -46,13 +43,14 @@ bool IsBelow(absl::string_view path, absl::string_view folder) {
 }  // namespace
 
 StageExecution::StageExecution(const Environment& environment, const Pipeline& pipeline,
-                               const RunChoices& choices, RunRecord& record,
-                               const StageSpec& stage)
-    : environment_(environment),
-      pipeline_(pipeline),
-      choices_(choices),
-      record_(record),
-      stage_(stage) {}
+                               const RunChoices& choices, RunRecord& record, const StageSpec& stage)
+    : context_{.environment = environment,
+               .pipeline = pipeline,
+               .choices = choices,
+               .stage = stage,
+               .run_id = record.id()},
+      cache_(context_),
+      record_(record) {}
 
 absl::Status StageExecution::Run() {
   const absl::Status outcome = Work();
@@ -66,9 +64,9 @@ absl::Status StageExecution::End(const absl::Status& outcome) {
   if (record_.cancel_requested()) return record_.Append(EventType::kStageCancelled, change);
   *change.mutable_error() = RpcStatusFrom(
       outcome.ok() ? absl::InternalError("the stage ended without an outcome") : outcome);
-  LogWarning("stage failed", {{"run", record_.id()},
-                              {"stage", stage_.name},
-                              {"error", change.error().message()}});
+  LogWarning(
+      "stage failed",
+      {{"run", record_.id()}, {"stage", context_.stage.name}, {"error", change.error().message()}});
   return record_.Append(EventType::kStageFailed, change);
 }
 
@@ -78,7 +76,7 @@ absl::Status StageExecution::Work() {
     // A stage that a service has already is not taken from the cache: it would work on unwatched.
     const bool fresh = Now().state() == v1::Run::PENDING;
     std::optional<CacheEntry> cached;
-    if (fresh && !choices_.force) cached = FromCache(prepared.cache_key);
+    if (fresh && !context_.choices.force) cached = cache_.Find(prepared.cache_key);
     v1::StageResult result;
     std::string reason;
     if (cached.has_value()) {
@@ -95,85 +93,12 @@ absl::Status StageExecution::Work() {
 
 absl::StatusOr<StageExecution::Prepared> StageExecution::Prepare() {
   Prepared prepared;
-  prepared.variant = record_.VariantOf(stage_.name);
-  TY_ASSIGN_OR_RETURN(
-      prepared.input, BuildStageInput(pipeline_, stage_, prepared.variant, record_.Snapshot()));
-  TY_ASSIGN_OR_RETURN(prepared.cache_key, FindKey(prepared.input));
-  prepared.input.set_key(Key());
+  prepared.variant = record_.VariantOf(context_.stage.name);
+  TY_ASSIGN_OR_RETURN(prepared.input, BuildStageInput(context_.pipeline, context_.stage,
+                                                      prepared.variant, record_.Snapshot()));
+  TY_ASSIGN_OR_RETURN(prepared.cache_key, cache_.KeyOf(prepared.input));
+  prepared.input.set_key(context_.Key());
   return prepared;
-}
-
-absl::StatusOr<std::string> StageExecution::FindKey(const v1::StageInput& input) {
-  TY_ASSIGN_OR_RETURN(const std::string results,
-                      Resolve(RunFolder(pipeline_, record_.id())));
-  bool changing = false;
-  const PathRule digest_of = [&](absl::string_view written) -> absl::StatusOr<std::string> {
-    TY_ASSIGN_OR_RETURN(const std::string path, Resolve(std::string(written)));
-    auto digest = DigestOfPath(written, path, results);
-    if (!absl::IsFailedPrecondition(digest.status())) return digest;
-    changing = true;
-    return std::string(written);
-  };
-
-  CacheIngredients ingredients{.kind = stage_.kind->name,
-                               .implementation_version = stage_.kind->implementation_version,
-                               .network = input.network(),
-                               .options = DeterministicBytes(*stage_.options)};
-  if (!input.spec_text().empty()) {
-    TY_ASSIGN_OR_RETURN(ingredients.canonical_spec,
-                        environment_.read_spec(SpecQuestionOf(stage_, input), digest_of));
-  }
-  for (const v1::Artifact& artifact : input.inputs()) {
-    std::string digest = artifact.sha256();
-    if (digest.empty()) {
-      TY_ASSIGN_OR_RETURN(digest, digest_of(artifact.uri()));
-    }
-    ingredients.inputs.emplace_back(artifact.name(), digest);
-  }
-  for (const std::string& uri : stage_.reads) {
-    TY_ASSIGN_OR_RETURN(const std::string digest, digest_of(uri));
-    ingredients.reads.push_back(digest);
-  }
-  if (stage_.kind->hardware_bound) {
-    const auto hardware = Hardware();
-    // A service that is away is waited for later; only the cache is given up.
-    if (!hardware.ok()) return "";
-    ingredients.hardware = *hardware;
-  }
-  const auto key = ResolveKey(Key());
-  ingredients.key_mark = KeyMark(environment_.store->salt(), key.ok() ? *key : Key());
-  if (changing) {
-    LogInfo("stage is not cached: it reads a folder that holds the results",
-            {{"run", record_.id()}, {"stage", stage_.name}});
-    return "";
-  }
-  return CacheKey(ingredients);
-}
-
-absl::StatusOr<std::string> StageExecution::Hardware() {
-  absl::Status status = absl::UnavailableError("no address");
-  for (const std::string& address : Addresses()) {
-    const auto capabilities = environment_.client->Capabilities(address);
-    if (capabilities.ok()) return absl::StrJoin(capabilities->devices(), "\n");
-    status = capabilities.status();
-  }
-  return status;
-}
-
-std::optional<CacheEntry> StageExecution::FromCache(const std::string& cache_key) {
-  if (cache_key.empty()) return std::nullopt;
-  auto found = environment_.store->FindCached(cache_key);
-  absl::Status status = found.status();
-  if (found.ok()) {
-    if (!found->has_value()) return std::nullopt;
-    status = VerifyOutputs((*found)->result);
-    if (status.ok()) return *std::move(found);
-  }
-  LogWarning("cached outputs are not usable; computing them again",
-             {{"run", record_.id()}, {"stage", stage_.name}, {"error", status.ToString()}});
-  const absl::Status forgotten = environment_.store->ForgetCached(cache_key);
-  if (!forgotten.ok()) LogWarning("cache entry cannot be removed", {{"error", forgotten.ToString()}});
-  return std::nullopt;
 }
 
 absl::StatusOr<v1::StageResult> StageExecution::Compute(const Prepared& prepared) {
@@ -181,14 +106,14 @@ absl::StatusOr<v1::StageResult> StageExecution::Compute(const Prepared& prepared
     auto result = Try(prepared);
     if (result.ok() || record_.halt().stop_requested()) return result;
     const int failures = Now().attempt() - prepared.variant;
-    if (!MayPass(result.status()) || failures > stage_.retries || Now().attempt() == 0) {
+    if (!MayPass(result.status()) || failures > context_.stage.retries || Now().attempt() == 0) {
       return result;
     }
     v1::Run::Stage change = Change();
-    change.set_reason(absl::StrCat("attempt ", Now().attempt(), " failed: ",
-                                   result.status().message()));
+    change.set_reason(
+        absl::StrCat("attempt ", Now().attempt(), " failed: ", result.status().message()));
     TY_RETURN_IF_ERROR(record_.Append(EventType::kStageRetried, change));
-    if (!environment_.wait(Backoff(failures - 1), record_.halt())) return result;
+    if (!context_.environment.wait(Backoff(failures - 1), record_.halt())) return result;
   }
 }
 
@@ -196,7 +121,7 @@ absl::StatusOr<v1::StageResult> StageExecution::Try(const Prepared& prepared) {
   v1::Run::Stage now = Now();
   if (!now.operation().empty()) {
     // Sent before a restart of ours.
-    const AddressPool::Lease lease = environment_.pool->Join(now.address());
+    const AddressPool::Lease lease = context_.environment.pool->Join(now.address());
     auto result = Follow(now.address(), now.operation());
     if (ReasonOf(result.status()) != kGone) return result;
     v1::Run::Stage change = Change();
@@ -209,42 +134,43 @@ absl::StatusOr<v1::StageResult> StageExecution::Try(const Prepared& prepared) {
   const int attempt = begun ? now.attempt() : now.attempt() + 1;
   const int retry = attempt - 1 - prepared.variant;
   TY_RETURN_IF_ERROR(MakeRoom(prepared, begun ? 0 : retry));
-  const StageCall call{.kind = stage_.kind,
+  const StageCall call{.kind = context_.stage.kind,
                        .stage = prepared.input,
-                       .options = OptionsForTry(stage_, retry),
-                       .request_id = StageRequestId(record_.id(), stage_.name, attempt)};
+                       .options = OptionsForTry(context_.stage, retry),
+                       .request_id = StageRequestId(record_.id(), context_.stage.name, attempt)};
   TY_ASSIGN_OR_RETURN(const AddressPool::Lease lease, Submit(prepared, call, attempt));
   return Follow(lease.address(), Now().operation());
 }
 
 absl::StatusOr<AddressPool::Lease> StageExecution::Submit(const Prepared& prepared,
                                                           const StageCall& call, int attempt) {
-  if (Addresses().empty()) {
+  if (context_.Addresses().empty()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("no address is known of service '", stage_.kind->service,
+        absl::StrCat("no address is known of service '", context_.stage.kind->service,
                      "'; name one under `services` of the pipeline"));
   }
-  const absl::Time give_up = environment_.clock() + environment_.patience;
+  const absl::Time give_up = context_.environment.clock() + context_.environment.patience;
   std::set<std::string> refused;
   // The one that may have the request already is asked first.
   std::string first = Now().address();
   for (int rounds = 0;;) {
-    auto lease = first.empty() ? environment_.pool->Acquire(Addresses(), refused, record_.halt())
-                               : environment_.pool->Join(std::exchange(first, ""));
+    auto lease = first.empty() ? context_.environment.pool->Acquire(context_.Addresses(), refused,
+                                                                    record_.halt())
+                               : context_.environment.pool->Join(std::exchange(first, ""));
     if (!lease.ok()) return lease.status();
     const auto operation = StartAt(prepared, call, attempt, lease->address());
     if (operation.ok()) return lease;
     if (!absl::IsUnavailable(operation.status())) return operation.status();
     refused.insert(lease->address());
-    if (std::any_of(Addresses().begin(), Addresses().end(),
+    if (std::any_of(context_.Addresses().begin(), context_.Addresses().end(),
                     [&](const std::string& address) { return !refused.contains(address); })) {
       continue;
     }
     refused.clear();
     const absl::Duration asked = RetryOf(operation.status());
     const absl::Duration pause = asked > absl::ZeroDuration() ? asked : Backoff(rounds++);
-    if (environment_.clock() + pause > give_up) return operation.status();
-    if (!environment_.wait(pause, record_.halt())) {
+    if (context_.environment.clock() + pause > give_up) return operation.status();
+    if (!context_.environment.wait(pause, record_.halt())) {
       return absl::CancelledError("stopped while the service was away");
     }
   }
@@ -261,9 +187,9 @@ absl::StatusOr<std::string> StageExecution::StartAt(const Prepared& prepared, co
     change.set_cache_key(prepared.cache_key);
     TY_RETURN_IF_ERROR(record_.Append(EventType::kStageStarted, change));
   }
-  TY_ASSIGN_OR_RETURN(const Operation operation, environment_.client->Start(address, call));
+  TY_ASSIGN_OR_RETURN(const Operation operation, context_.environment.client->Start(address, call));
   LogInfo("stage submitted", {{"run", record_.id()},
-                              {"stage", stage_.name},
+                              {"stage", context_.stage.name},
                               {"operation", operation.name()},
                               {"address", address}});
   change = Change();
@@ -276,7 +202,7 @@ absl::StatusOr<v1::StageResult> StageExecution::Follow(const std::string& addres
                                                        const std::string& operation) {
   const auto cancel = [&] {
     if (!record_.cancel_requested()) return;
-    const absl::Status status = environment_.client->Cancel(address, operation);
+    const absl::Status status = context_.environment.client->Cancel(address, operation);
     if (!status.ok()) {
       LogWarning("operation cannot be cancelled",
                  {{"operation", operation}, {"error", status.ToString()}});
@@ -287,15 +213,15 @@ absl::StatusOr<v1::StageResult> StageExecution::Follow(const std::string& addres
   const auto update = [&](const v1::OperationMetadata& metadata) {
     // A service that was away when the cancel was sent hears it now.
     if (record_.cancel_requested() && !metadata.cancel_requested()) cancel();
-    record_.SetProgress(stage_.name, metadata);
+    record_.SetProgress(context_.stage.name, metadata);
   };
   const auto followed =
-      environment_.client->Follow(address, operation, update, record_.shutdown());
+      context_.environment.client->Follow(address, operation, update, record_.shutdown());
   if (absl::IsNotFound(followed.status())) {
-    return WithReason(absl::AbortedError(absl::StrCat(stage_.kind->service, " at '", address,
-                                                      "' does not know '", operation,
-                                                      "' any more")),
-                      kGone);
+    return WithReason(
+        absl::AbortedError(absl::StrCat(context_.stage.kind->service, " at '", address,
+                                        "' does not know '", operation, "' any more")),
+        kGone);
   }
   if (!followed.ok()) return followed.status();
   const Operation& ended = *followed;
@@ -304,36 +230,20 @@ absl::StatusOr<v1::StageResult> StageExecution::Follow(const std::string& addres
   if (!ended.done() || !ended.response().UnpackTo(&result)) {
     return absl::InternalError(absl::StrCat("operation '", operation, "' ended without a result"));
   }
-  TY_RETURN_IF_ERROR(VerifyOutputs(result));
+  TY_RETURN_IF_ERROR(context_.VerifyOutputs(result));
   return result;
 }
 
 absl::Status StageExecution::MakeRoom(const Prepared& prepared, int retry) {
-  TY_ASSIGN_OR_RETURN(const std::string run_folder, Resolve(RunFolder(pipeline_, record_.id())));
-  const bool resumes = stage_.kind->options->GetDescriptor()->FindFieldByName("resume") != nullptr;
+  TY_ASSIGN_OR_RETURN(const std::string run_folder,
+                      context_.Resolve(RunFolder(context_.pipeline, record_.id())));
+  const bool resumes =
+      context_.stage.kind->options->GetDescriptor()->FindFieldByName("resume") != nullptr;
   for (const v1::Artifact& output : prepared.input.outputs()) {
-    TY_ASSIGN_OR_RETURN(const std::string path, Resolve(output.uri()));
+    TY_ASSIGN_OR_RETURN(const std::string path, context_.Resolve(output.uri()));
     // What a failed try of ours left behind is in the way, unless the stage goes on from it.
     if (retry > 0 && !resumes && IsBelow(path, run_folder)) TY_RETURN_IF_ERROR(RemoveTree(path));
     TY_RETURN_IF_ERROR(MakeFolders(DirName(path)));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status StageExecution::VerifyOutputs(const v1::StageResult& result) const {
-  for (const v1::Artifact& output : result.outputs()) {
-    const std::string what = absl::StrCat("output '", output.name(), "' at '", output.uri(), "'");
-    if (output.sha256().empty()) {
-      return absl::DataLossError(absl::StrCat(what, " was reported without a digest"));
-    }
-    // The service's own name for the path: the pipeline's path_map is not for it.
-    TY_ASSIGN_OR_RETURN(const std::string path, environment_.resolve(output.uri(), {}));
-    const auto digest = PathDigest(path);
-    if (!digest.ok()) return absl::DataLossError(absl::StrCat(what, ": ", digest.status().message()));
-    if (*digest != output.sha256()) {
-      return absl::DataLossError(absl::StrCat(what, " has sha256 ", *digest, "; recorded is ",
-                                              output.sha256()));
-    }
   }
   return absl::OkStatus();
 }
@@ -342,21 +252,21 @@ absl::StatusOr<bool> StageExecution::Conclude(const Prepared& prepared,
                                               const v1::StageResult& result,
                                               const std::string& cached_reason) {
   const v1::Run run = record_.Snapshot();
-  const absl::Status gates = CheckGates(
-      stage_.gates, result.metrics(), [&run](const std::string& name) -> const MetricList* {
-        const v1::Run::Stage* from = FindStage(run, name);
-        return from == nullptr ? nullptr : &from->metrics();
-      });
+  const absl::Status gates = CheckGates(context_.stage.gates, result.metrics(),
+                                        [&run](const std::string& name) -> const MetricList* {
+                                          const v1::Run::Stage* from = FindStage(run, name);
+                                          return from == nullptr ? nullptr : &from->metrics();
+                                        });
   v1::Run::Stage change = Change();
   change.set_reason(cached_reason);
   change.set_cache_key(prepared.cache_key);
   *change.mutable_outputs() = result.outputs();
   *change.mutable_metrics() = result.metrics();
-  const CacheEntry entry{.run = record_.id(), .stage = stage_.name, .result = result};
+  const CacheEntry entry{.run = record_.id(), .stage = context_.stage.name, .result = result};
   const bool store = cached_reason.empty() && !prepared.cache_key.empty();
   const CacheEntry* stored = store ? &entry : nullptr;
 
-  if (gates.ok() || stage_.gates.on_fail == Gates::OnFail::kContinue) {
+  if (gates.ok() || context_.stage.gates.on_fail == Gates::OnFail::kContinue) {
     if (!gates.ok()) {
       change.set_reason(absl::StrCat(cached_reason, cached_reason.empty() ? "" : "; ",
                                      "gate did not hold: ", gates.message()));
@@ -366,7 +276,7 @@ absl::StatusOr<bool> StageExecution::Conclude(const Prepared& prepared,
     TY_RETURN_IF_ERROR(record_.Append(type, change, prepared.cache_key, stored));
     return true;
   }
-  if (stage_.gates.on_fail == Gates::OnFail::kRetry && prepared.variant == 0) {
+  if (context_.stage.gates.on_fail == Gates::OnFail::kRetry && prepared.variant == 0) {
     change = Change();
     change.set_reason(absl::StrCat("done again, since a gate did not hold: ", gates.message()));
     TY_RETURN_IF_ERROR(record_.Append(EventType::kStageVaried, change, prepared.cache_key, stored));
@@ -380,31 +290,13 @@ absl::StatusOr<bool> StageExecution::Conclude(const Prepared& prepared,
 
 v1::Run::Stage StageExecution::Change() const {
   v1::Run::Stage change;
-  change.set_name(stage_.name);
+  change.set_name(context_.stage.name);
   return change;
 }
 
 v1::Run::Stage StageExecution::Now() const {
   const v1::Run run = record_.Snapshot();
-  return *FindStage(run, stage_.name);
-}
-
-absl::StatusOr<std::string> StageExecution::Resolve(const std::string& uri) const {
-  return environment_.resolve(uri, pipeline_.path_map);
-}
-
-const std::vector<std::string>& StageExecution::Addresses() const {
-  static const auto* const none = new std::vector<std::string>();
-  const auto own = pipeline_.services.find(stage_.kind->service);
-  if (own != pipeline_.services.end()) return own->second;
-  const auto fallback = environment_.default_services.find(stage_.kind->service);
-  return fallback == environment_.default_services.end() ? *none : fallback->second;
-}
-
-const std::string& StageExecution::Key() const {
-  static const auto* const none = new std::string();
-  if (!stage_.kind->uses_key) return *none;
-  return choices_.key.empty() ? pipeline_.key : choices_.key;
+  return *FindStage(run, context_.stage.name);
 }
 
 }  // namespace trainyard::orchestrator
