@@ -39,6 +39,7 @@ int Serve(const Flags& flags) {
     options.workspace = flags.workspace;
     options.state_dir = JoinPath(flags.state_dir, names[i]);
     options.capabilities = program->capabilities;
+    options.worker = program->worker;
     auto server = service::Server::Start(std::move(options), program->factory);
     if (!server.ok()) return PrintFailure({}, server.status(), FailedAt::kOperation);
     addresses[names[i]] = {(*server)->address()};

@@ -89,6 +89,10 @@ class OperationContext {
 /// code kCancelled after a requested stop makes the state CANCELLED.
 using StageRun = std::function<absl::StatusOr<v1::StageResult>(OperationContext&)>;
 
+/// Why a request is prepared: somebody sent it, or a restarted service takes up its operation, whose
+/// earlier work may have left outputs behind.
+enum class Occasion { kNew, kTakenUp };
+
 /// A kind of operation that a service offers.
 struct Stage {
   /// `train`; the metadata's `stage`.
@@ -98,7 +102,8 @@ struct Stage {
   /// Checks a request, all of it, and gives the work. Called when the operation is started, and again
   /// with the stored request when a restarted service takes the operation up. Its status is the
   /// call's. The request it gets has no literal key in it: stage.key is then "[redacted]".
-  std::function<absl::StatusOr<StageRun>(const google::protobuf::Message& request)> prepare;
+  std::function<absl::StatusOr<StageRun>(const google::protobuf::Message& request, Occasion)>
+      prepare;
   /// Whether the work may be begun again (or goes on from its checkpoint) after the service died in
   /// the middle of it. Else the operation ends as interrupted.
   bool resumable = true;
@@ -112,8 +117,8 @@ template <typename Request, typename Prepare>
 Stage StageOf(std::string name, Prepare prepare) {
   return {.name = std::move(name),
           .prototype = &Request::default_instance(),
-          .prepare = [prepare = std::move(prepare)](const google::protobuf::Message& message)
-              -> absl::StatusOr<StageRun> {
+          .prepare = [prepare = std::move(prepare)](const google::protobuf::Message& message,
+                                                    Occasion) -> absl::StatusOr<StageRun> {
             return prepare(static_cast<const Request&>(message));
           }};
 }

@@ -40,6 +40,7 @@ service::ServiceProgram ConvertEngineServiceProgram() {
       .default_port = 7005,
       .stages = {RowOf("build", PrepareBuild), RowOf("evaluate_engine", PrepareEvaluateEngine),
                  RowOf("infer_engine", PrepareInferEngine)},
+      .worker = "trainyard-engine-worker",
       .formats = {"etlt", "engine"},
       .unimplemented = {"TensorRT engines", "FP16 and BF16 engines"},
   });

@@ -133,7 +133,8 @@ absl::StatusOr<v1::StageResult> RunExport(service::OperationContext& context,
 }  // namespace
 
 absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& proto,
-                                                const service::Workspace& workspace) {
+                                                const service::Workspace& workspace,
+                                                service::Occasion occasion) {
   const v1::ExportOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
   request.KnownNetwork();
@@ -142,9 +143,10 @@ absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& proto,
   plan.spec = request.Spec(NetworkTask::kExport, StageRequest::kOptional);
   plan.input = request.Input("model", StageRequest::kRequired);
   plan.cal_images = request.Input("cal_images", StageRequest::kOptional);
-  plan.model = request.NewFile("model", StageRequest::kRequired, options.force());
-  plan.onnx = request.NewFile("onnx", StageRequest::kOptional, options.force());
-  plan.calibration = request.NewFile("calibration", StageRequest::kOptional, options.force());
+  const bool replace = options.force() || occasion == service::Occasion::kTakenUp;
+  plan.model = request.NewFile("model", StageRequest::kRequired, replace);
+  plan.onnx = request.NewFile("onnx", StageRequest::kOptional, replace);
+  plan.calibration = request.NewFile("calibration", StageRequest::kOptional, replace);
   plan.ds_config = request.Output("ds_config", StageRequest::kOptional);
   request.NoOtherNames();
   plan.int8 =

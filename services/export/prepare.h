@@ -9,8 +9,10 @@ namespace trainyard {
 
 /// Checks a request, all of it, and returns the work: folding, lowering and sealing in the service's
 /// process; INT8 calibration, which runs the network, in an engine worker. The workspace must outlive
-/// the work. Fails as ExportService.Export says.
+/// the work. Outputs must not exist unless forced, but an operation that is taken up may find its own.
+/// Fails as ExportService.Export says.
 absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& request,
-                                               const service::Workspace& workspace);
+                                               const service::Workspace& workspace,
+                                               service::Occasion occasion);
 
 }  // namespace trainyard

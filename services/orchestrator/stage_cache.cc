@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
@@ -65,8 +66,11 @@ absl::StatusOr<std::string> StageCache::Hardware() {
   absl::Status status = absl::UnavailableError("no address");
   for (const std::string& address : context_.Addresses()) {
     const auto capabilities = context_.environment.client->Capabilities(address);
-    if (capabilities.ok()) return absl::StrJoin(capabilities->devices(), "\n");
-    status = capabilities.status();
+    if (capabilities.ok() && capabilities->devices_size() > 0) {
+      return absl::StrJoin(capabilities->devices(), "\n");
+    }
+    status = capabilities.ok() ? absl::NotFoundError(absl::StrCat(address, " tells no devices"))
+                               : capabilities.status();
   }
   return status;
 }

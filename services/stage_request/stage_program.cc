@@ -16,8 +16,9 @@ v1::GetCapabilitiesResponse CapabilitiesOf(const StageTable& table) {
 
 service::Stage StageOn(const service::Workspace& workspace, const StageRow& row) {
   service::Stage stage{.name = row.name, .prototype = row.prototype, .lane = row.lane};
-  stage.prepare = [&workspace, prepare = row.prepare](const google::protobuf::Message& request) {
-    return prepare(request, workspace);
+  stage.prepare = [&workspace, prepare = row.prepare](const google::protobuf::Message& request,
+                                                      service::Occasion occasion) {
+    return prepare(request, workspace, occasion);
   };
   return stage;
 }
@@ -29,6 +30,7 @@ service::ServiceProgram StageProgram(StageTable table, HandlersFactory make_hand
           .description = table.description,
           .default_port = table.default_port,
           .capabilities = CapabilitiesOf(table),
+          .worker = table.worker,
           .factory = [stages = std::move(table.stages),
                       make_handlers = std::move(make_handlers)](service::Chassis& chassis)
               -> absl::StatusOr<std::vector<std::unique_ptr<grpc::Service>>> {

@@ -24,26 +24,33 @@ struct StageRow {
   const google::protobuf::Message* prototype = nullptr;
   /// As service::Stage::prepare. The workspace outlives the work.
   std::function<absl::StatusOr<service::StageRun>(const google::protobuf::Message& request,
-                                                  const service::Workspace& workspace)>
+                                                  const service::Workspace& workspace,
+                                                  service::Occasion occasion)>
       prepare;
   /// As service::Stage::lane.
   std::string lane;
 };
 
-/// A row for `prepare`, from which the type of the request is taken.
-template <typename Request>
+/// A row for `prepare`, from which the type of the request is taken. `Occasion` is service::Occasion, or
+/// nothing for a stage to which it does not matter.
+template <typename Request, typename... Occasion>
 StageRow RowOf(std::string name,
                absl::StatusOr<service::StageRun> (*prepare)(const Request&,
-                                                            const service::Workspace&),
+                                                            const service::Workspace&, Occasion...),
                std::string lane = service::Stage().lane) {
-  return {
-      .name = std::move(name),
-      .prototype = &Request::default_instance(),
-      .prepare =
-          [prepare](const google::protobuf::Message& request, const service::Workspace& workspace) {
-            return prepare(static_cast<const Request&>(request), workspace);
-          },
-      .lane = std::move(lane)};
+  return {.name = std::move(name),
+          .prototype = &Request::default_instance(),
+          .prepare =
+              [prepare](const google::protobuf::Message& message,
+                        const service::Workspace& workspace, service::Occasion occasion) {
+                const auto& request = static_cast<const Request&>(message);
+                if constexpr (sizeof...(Occasion) == 0) {
+                  return prepare(request, workspace);
+                } else {
+                  return prepare(request, workspace, occasion);
+                }
+              },
+          .lane = std::move(lane)};
 }
 
 /// Everything that tells one stage service from another, but for its gRPC methods.
@@ -53,6 +60,8 @@ struct StageTable {
   std::string description;
   int default_port = 0;
   std::vector<StageRow> stages;
+  /// As in service::ServerOptions: the program that does the work of stages that run networks.
+  std::string worker;
   /// As in GetCapabilities: file formats read or written, and what is known and not offered.
   std::vector<std::string> formats;
   std::vector<std::string> unimplemented;

@@ -208,14 +208,4 @@ service::StageRun WorkerStage(std::string program, worker::v1::WorkerJob job, st
   };
 }
 
-v1::Metric MakeMetric(absl::string_view name, double value, absl::string_view unit,
-                      bool higher_is_better) {
-  v1::Metric metric;
-  metric.set_name(std::string(name));
-  metric.set_value(value);
-  metric.set_unit(std::string(unit));
-  metric.set_higher_is_better(higher_is_better);
-  return metric;
-}
-
 }  // namespace trainyard

@@ -11,6 +11,7 @@
 #include "libs/models/prepare_spec.h"
 #include "libs/service/operations.h"
 #include "libs/service/workspace.h"
+#include "libs/worker/outcome.h"
 #include "trainyard/v1/stage.pb.h"
 #include "trainyard/worker/v1/worker.pb.h"
 
@@ -101,8 +102,6 @@ service::StageRun WorkerStage(std::string program, worker::v1::WorkerJob job, st
                               std::vector<std::string> warnings,
                               const service::Workspace& workspace);
 
-/// A metric in one line.
-v1::Metric MakeMetric(absl::string_view name, double value, absl::string_view unit = "",
-                      bool higher_is_better = false);
+using worker::MakeMetric;
 
 }  // namespace trainyard

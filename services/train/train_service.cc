@@ -39,6 +39,7 @@ service::ServiceProgram TrainServiceProgram() {
       // Judging does not wait for a training to end (decisions.md B6).
       .stages = {RowOf("train", PrepareTrain), RowOf("evaluate", PrepareEvaluate, "evaluate"),
                  RowOf("infer", PrepareInfer, "evaluate")},
+      .worker = "trainyard-train-worker",
       .formats = {"kitti", "tfrecords", "tlt", "etlt"},
       .unimplemented = {"training on several GPUs", "quantization-aware training (enable_qat)"},
   });

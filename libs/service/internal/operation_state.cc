@@ -312,7 +312,7 @@ absl::Status OperationManager::State::MakeWork(OperationRecord& record) {
     return absl::DataLossError("the stored request cannot be read");
   }
   TY_ASSIGN_OR_RETURN(std::string key, ResolveKey(KeyOf(*request)));
-  TY_ASSIGN_OR_RETURN(StageRun run, record.stage()->prepare(*request));
+  TY_ASSIGN_OR_RETURN(StageRun run, record.stage()->prepare(*request, Occasion::kTakenUp));
   record.SetWork(std::move(run), std::move(key));
   return absl::OkStatus();
 }

@@ -193,6 +193,24 @@ TEST_F(RunsTest, AnotherKeyFindsNothingInTheCache) {
   EXPECT_EQ(Finish(request).stages(0).state(), v1::Run::SUCCEEDED);
 }
 
+TEST_F(RunsTest, AnEngineOfOtherHardwareIsNotTaken) {
+  const std::string build = absl::StrReplaceAll(
+      kChain, {{"p:1\"}", "p:1\", convert-engine: \"e:1\"}"},
+               {"kind: prune, inputs", "kind: build, inputs"},
+               {"${stage.prune.outputs.model}", "${stage.train.outputs.best}"}});
+  client_.capabilities.add_devices("cpu one");
+  Finish(build);
+  EXPECT_EQ(Finish(build).stages(1).state(), v1::Run::CACHED);
+  client_.capabilities.set_devices(0, "cpu two");
+  const v1::Run elsewhere = Finish(build);
+  EXPECT_EQ(elsewhere.stages(0).state(), v1::Run::CACHED);
+  EXPECT_EQ(elsewhere.stages(1).state(), v1::Run::SUCCEEDED);
+  // Nobody knows what an engine of unknown hardware runs on.
+  client_.capabilities.clear_devices();
+  EXPECT_EQ(Finish(build).stages(1).state(), v1::Run::SUCCEEDED);
+  EXPECT_EQ(Finish(build).stages(1).state(), v1::Run::SUCCEEDED);
+}
+
 TEST_F(RunsTest, AnOutputWhoseDigestIsWrongIsNotDone) {
   client_.work = [](const StageCall& call) {
     auto result = FakeStageClient::WriteOutputs(call);

@@ -66,7 +66,7 @@ class ExitCodesTest : public ::testing::Test {
     StageTable table{.service = "prune"};
     table.stages.push_back({.name = "prune",
                             .prototype = &v1::PruneRequest::default_instance(),
-                            .prepare = [this](const auto&, const auto&) { return prepared_; },
+                            .prepare = [this](const auto&, const auto&, auto) { return prepared_; },
                             .lane = "default"});
     const service::ServiceProgram program = StageProgram<PruneService>(table);
     service::ServerOptions options;
