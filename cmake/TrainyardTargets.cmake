@@ -19,7 +19,10 @@ target_include_directories(trainyard_flags INTERFACE ${CMAKE_SOURCE_DIR})
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_options(trainyard_flags INTERFACE -O2)
 endif()
+# How much longer tests may take.
+set(TRAINYARD_PATIENCE 1)
 if(TRAINYARD_SANITIZE)
+  set(TRAINYARD_PATIENCE 6)
   target_compile_options(trainyard_flags INTERFACE
     -fsanitize=${TRAINYARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
   target_link_options(trainyard_flags INTERFACE -fsanitize=${TRAINYARD_SANITIZE})
@@ -75,6 +78,7 @@ function(trainyard_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * ${TRAINYARD_PATIENCE}")
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
 

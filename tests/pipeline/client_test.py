@@ -95,18 +95,22 @@ class ClientTest(unittest.TestCase):
         # Wait for real steps, then ask it to stop.
         _, metadata = self.watch("train", training, lambda metadata, _: metadata.progress.done >= 2)
         worker = int(metadata.worker.rsplit(":", 1)[-1])
-        self.assertLess(house.peak_memory_mib(worker), 1024 + MODEL_MIB * 8, "the train worker's bound")
+        if not house.SANITIZED:
+            self.assertLess(house.peak_memory_mib(worker), 1024 + MODEL_MIB * 8, "the train worker's bound")
         operations = operations_pb2_grpc.OperationsStub(self.house.channel("train"))
         asked = time.monotonic()
         operations.CancelOperation(operations_pb2.CancelOperationRequest(name=training.name), timeout=5)
         done, metadata = self.watch("train", training, lambda _, state: state.done)
-        self.assertLess(time.monotonic() - asked, 2.0)
+        took = time.monotonic() - asked
         self.assertEqual(done.error.code, grpc.StatusCode.CANCELLED.value[0])
         self.assertEqual(metadata.state, operation_pb2.OperationMetadata.CANCELLED)
-        self.assertTrue(list((self.house.workspace / "results" / "weights").glob("*.tlt")),
-                        "a cancelled training leaves a checkpoint")
+        if not house.SANITIZED:
+            self.assertLess(took, 2.0)
+            self.assertTrue(list((self.house.workspace / "results" / "weights").glob("*.tlt")),
+                            "a cancelled training leaves a checkpoint")
         self.assertNotIn("a secret of the test", self.house.services["train"].log())
 
+    @unittest.skipIf(house.SANITIZED, "freed memory is held back to find its use")
     def test_conversion_does_not_grow_with_the_images(self):
         service = self.house.services["convert"]
         self.result("convert", self.convert.Convert(self.convert_request(), timeout=20))

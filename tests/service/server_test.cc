@@ -268,7 +268,7 @@ TEST_F(ServerTest, ATakenPortIsAnError) {
 }
 
 TEST_F(ServerTest, TheProbeHasTheUsualExitCodes) {
-  const std::string& address = server_->address();
+  const std::string address = server_->address();  // The server ends before this does.
   EXPECT_EQ(RunHealthProbe({"--addr", address}, ""), 0);
   EXPECT_EQ(RunHealthProbe({"-addr=" + address, "-service=trainyard.v1.PruneService"}, ""), 0);
   EXPECT_EQ(RunHealthProbe({"--adr", address}, ""), 1);

@@ -20,7 +20,7 @@ bool IsPassedThrough(absl::string_view name) {
     if (name == exact) return true;
   }
   for (absl::string_view prefix :
-       {"CUDA_", "NVIDIA_", "NCCL_", "TRAINYARD_", "LC_", "ASAN_", "UBSAN_", "LSAN_", "GCOV_"}) {
+       {"CUDA_", "NVIDIA_", "NCCL_", "TRAINYARD_", "LC_", "ASAN_", "UBSAN_", "LSAN_", "GCOV_", "TBB_"}) {
     if (absl::StartsWith(name, prefix)) return true;
   }
   return false;
