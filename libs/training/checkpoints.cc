@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/files.h"
@@ -17,6 +20,8 @@
 
 namespace trainyard::training {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr char kStateSection[] = "train_state";
 
@@ -27,6 +32,39 @@ Sections StateSection(const TrainState& state) {
 // The order in which checkpoints were made.
 std::tuple<int, int64_t, bool> Age(const TrainState& state) {
   return {state.epoch(), state.step_in_epoch(), state.judged()};
+}
+
+// Whether `a` stands where `b` does or before; judging changes no weights.
+bool IsPast(const TrainState& a, const TrainState& b) {
+  return std::pair(a.epoch(), a.step_in_epoch()) <= std::pair(b.epoch(), b.step_in_epoch());
+}
+
+// Links and `..` resolved; the file need not be there.
+fs::path Canonical(const std::string& path) {
+  std::error_code ignored;
+  return fs::weakly_canonical(path, ignored);
+}
+
+// "3 checkpoints (epochs 1 to 2)" of files in the order of their epochs.
+std::string DescribeFiles(const std::vector<std::string>& files) {
+  std::vector<int> epochs;
+  for (const std::string& path : files) {
+    const std::string stem = Stem(path);
+    int epoch = 0;
+    if (absl::SimpleAtoi(stem.substr(stem.rfind('_') + 1), &epoch)) epochs.push_back(epoch);
+  }
+  std::string text = absl::StrCat(files.size(), files.size() == 1 ? " checkpoint" : " checkpoints");
+  if (epochs.size() == 1) absl::StrAppend(&text, " (epoch ", epochs.front(), ")");
+  if (epochs.size() > 1) {
+    absl::StrAppend(&text, " (epochs ", epochs.front(), " to ", epochs.back(), ")");
+  }
+  return text;
+}
+
+absl::Status Link(const std::string& file, const std::string& name) {
+  if (link(file.c_str(), name.c_str()) == 0) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat("cannot link '", file, "' to '", name, "': ", strerror(errno)));
 }
 
 }  // namespace
@@ -43,13 +81,66 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path, const std::st
   return checkpoint;
 }
 
-absl::StatusOr<CheckpointStore> CheckpointStore::Create(const std::string& results_dir,
-                                                        const ModelRecord& record,
-                                                        std::string key) {
-  const std::string folder = JoinPath(results_dir, "weights");
-  TY_RETURN_IF_ERROR(MakeFolders(folder));
-  return CheckpointStore(folder, absl::StrCat(record.network(), "_", record.arch()),
-                         std::move(key));
+CheckpointStore::CheckpointStore(const std::string& results_dir, const ModelRecord& record,
+                                 std::string key)
+    : folder_(JoinPath(results_dir, "weights")),
+      prefix_(absl::StrCat(record.network(), "_", record.arch())),
+      key_(std::move(key)) {}
+
+absl::Status CheckpointStore::CheckNothingIsLost(const TrainState& start,
+                                                 const std::string& goes_on_from,
+                                                 const std::string& initial_model) const {
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> files, Files());
+  const fs::path from = Canonical(goes_on_from), initial = Canonical(initial_model);
+  // From another folder it brings nothing of its past into this one.
+  const bool goes_on = !goes_on_from.empty() && from.parent_path() == Canonical(folder_);
+  for (const std::string& path : files) {
+    if (!initial_model.empty() && Canonical(path) == initial) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "starts from '", initial_model, "', which lies where this training keeps its own ",
+          "checkpoints and would replace it; choose another results folder, or copy the model out "
+          "of '",
+          folder_, "' and clear that"));
+    }
+    if (goes_on && Canonical(path) == from) continue;
+    const absl::Status free = CheckFile(path, start, goes_on);
+    if (free.ok()) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("'", folder_, "' holds ", DescribeFiles(files),
+                     ", and this training would replace some that ", "are not its own: '",
+                     BaseName(path), "' ", free.message(), "; choose another results folder, ",
+                     "remove them, or go on from the newest: name it as the model (-m) with "
+                     "--initial_epoch one ",
+                     "above its epoch"));
+  }
+  return absl::OkStatus();
+}
+
+// OK when the file may be replaced; else how it differs.
+absl::Status CheckpointStore::CheckFile(const std::string& path, const TrainState& start,
+                                        bool goes_on) const {
+  // No need to read what is older than the start: it stays.
+  if (goes_on && path < EpochPath(start.epoch() + 1) && path.size() == EpochPath(0).size()) {
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<Checkpoint> there = LoadCheckpoint(path, key_);
+  // What is damaged and newer is made again.
+  if (goes_on && absl::IsDataLoss(there.status())) return absl::OkStatus();
+  TY_RETURN_IF_ERROR(there.status());
+  if (!there->state) return absl::FailedPreconditionError("holds no training state");
+  if (goes_on && IsPast(*there->state, start)) return absl::OkStatus();
+  if (there->state->training_id() != start.training_id()) {
+    return absl::FailedPreconditionError("is of another spec or initial model");
+  }
+  if (there->state->epochs() != start.epochs()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("was made with num_epochs ", there->state->epochs(), ", not ", start.epochs(),
+                     " (--resume goes on with it)"));
+  }
+  if (there->state->mixed() != start.mixed()) {
+    return absl::FailedPreconditionError("goes on from another training, or this one does");
+  }
+  return absl::OkStatus();
 }
 
 std::string CheckpointStore::EpochPath(int epoch) const {
@@ -87,14 +178,17 @@ absl::Status CheckpointStore::SaveBest(const Model& model, const TrainState& sta
   // A second name, made beside the old one and then renamed over it.
   const std::string fresh = absl::StrCat(BestPath(), ".tmp");
   TY_RETURN_IF_ERROR(RemoveTree(fresh));
-  if (link(saved.c_str(), fresh.c_str()) != 0) {
-    return absl::InternalError(
-        absl::StrCat("cannot link '", saved, "' to '", fresh, "': ", strerror(errno)));
-  }
+  TY_RETURN_IF_ERROR(Link(saved, fresh));
   return RenameSynced(fresh, BestPath());
 }
 
+absl::Status CheckpointStore::KeepBest(int epoch) const {
+  if (FileExists(EpochPath(epoch))) return absl::OkStatus();
+  return Link(BestPath(), EpochPath(epoch));
+}
+
 absl::StatusOr<std::vector<std::string>> CheckpointStore::Files() const {
+  if (!FolderExists(folder_)) return std::vector<std::string>();
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(folder_));
   std::vector<std::string> files;
   for (const std::string& name : names) {
@@ -131,7 +225,8 @@ absl::StatusOr<std::optional<FoundCheckpoint>> CheckpointStore::FindNewest(
   return newest;
 }
 
-absl::Status CheckpointStore::RemoveUnfinished() const {
+absl::Status CheckpointStore::Open() const {
+  TY_RETURN_IF_ERROR(MakeFolders(folder_));
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(folder_));
   for (const std::string& name : names) {
     if (absl::StartsWith(name, ".tmp-") && absl::StrContains(name, prefix_)) {
@@ -141,15 +236,10 @@ absl::Status CheckpointStore::RemoveUnfinished() const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<int> CheckpointStore::RemoveAll(const std::string& keep) const {
+absl::StatusOr<int> CheckpointStore::RemoveAll() const {
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> files, Files());
-  int removed = 0;
-  for (const std::string& path : files) {
-    if (path == keep) continue;
-    TY_RETURN_IF_ERROR(RemoveTree(path));
-    ++removed;
-  }
-  return removed;
+  for (const std::string& path : files) TY_RETURN_IF_ERROR(RemoveTree(path));
+  return static_cast<int>(files.size());
 }
 
 }  // namespace trainyard::training

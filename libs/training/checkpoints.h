@@ -13,7 +13,8 @@ namespace trainyard::training {
 
 using model::v1::TrainState;
 
-/// A checkpoint as it lies in a file. `state` is absent in models that no training left (pruned ones).
+/// A checkpoint as it lies in a file. `state` is absent in models that no training left (pruned
+/// ones).
 struct Checkpoint {
   Model model;
   std::optional<TrainState> state;
@@ -30,16 +31,28 @@ struct FoundCheckpoint {
 /// The checkpoints of one training in its results folder:
 ///
 ///     <results>/weights/<network>_<arch>_epoch_007.tlt    after the 7th epoch (TAO's name)
-///     <results>/weights/<network>_<arch>_interrupted.tlt  in the middle of one, after a stop request
-///     <results>/weights/<network>_<arch>_best.tlt         the epoch with the highest validation mAP
+///     <results>/weights/<network>_<arch>_interrupted.tlt  in the middle of one, after a stop
+///     request <results>/weights/<network>_<arch>_best.tlt         the epoch with the highest
+///     validation mAP
 ///
 /// Files are whole or not there. The interrupted one goes when an epoch is saved. Equal states give
 /// equal bytes. Not thread-safe.
 class CheckpointStore {
  public:
-  /// `key` seals and opens; it never reaches a message. Makes the folder.
-  static absl::StatusOr<CheckpointStore> Create(const std::string& results_dir,
-                                                const ModelRecord& record, std::string key);
+  /// `key` seals and opens; it never reaches a message. Nothing is made yet.
+  CheckpointStore(const std::string& results_dir, const ModelRecord& record, std::string key);
+
+  /// Fails with kFailedPrecondition when a training that begins with `start`, the state of the file
+  /// `goes_on_from` ("" = from the beginning), would remove or replace checkpoints that another
+  /// training left, or `initial_model` ("" = none); the message says which there are and what to
+  /// do. Of another training are those that differ in training_id, epochs or mixed, and those that
+  /// do not open with the key; what a training goes on from within the folder, and what is older,
+  /// is its own past. Reads the files that could be in the way; changes nothing.
+  absl::Status CheckNothingIsLost(const TrainState& start, const std::string& goes_on_from,
+                                  const std::string& initial_model) const;
+  /// Makes the folder, and removes what a worker that was killed while it wrote left in it. Only
+  /// for the one that holds the folder's lock, as all that writes.
+  absl::Status Open() const;
 
   /// Saves the state at the end of epoch `state.epoch`. Returns the path.
   absl::StatusOr<std::string> SaveEpoch(const Model& model, const TrainState& state);
@@ -53,20 +66,21 @@ class CheckpointStore {
   std::string InterruptedPath() const;
   std::string BestPath() const;
 
-  /// The newest checkpoint of the training `training_id` that can be read; nothing when there is none.
-  /// Fails only when the key is wrong or the folder cannot be read.
+  /// The newest checkpoint of the training `training_id` that can be read; nothing when there is
+  /// none. Fails only when the key is wrong or the folder cannot be read.
   absl::StatusOr<std::optional<FoundCheckpoint>> FindNewest(const std::string& training_id) const;
 
-  /// Removes what a worker that was killed while it wrote left behind. Only for the one that holds the
-  /// folder's lock.
-  absl::Status RemoveUnfinished() const;
-  /// Removes every checkpoint of these names but `keep` (may be ""); returns how many.
-  absl::StatusOr<int> RemoveAll(const std::string& keep) const;
+  /// Removes every checkpoint of these names, which CheckNothingIsLost has allowed; returns how
+  /// many.
+  absl::StatusOr<int> RemoveAll() const;
+  /// Gives the best checkpoint its epoch's name too when that has no file: it goes on from there,
+  /// and a better one will take the name `best`.
+  absl::Status KeepBest(int epoch) const;
 
  private:
-  CheckpointStore(std::string folder, std::string prefix, std::string key)
-      : folder_(std::move(folder)), prefix_(std::move(prefix)), key_(std::move(key)) {}
+  /// `best`, then the epochs in their order, then `interrupted`. Empty when there is no folder.
   absl::StatusOr<std::vector<std::string>> Files() const;
+  absl::Status CheckFile(const std::string& path, const TrainState& start, bool goes_on) const;
 
   std::string folder_, prefix_, key_;
 };

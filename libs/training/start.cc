@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/digest.h"
@@ -30,9 +31,9 @@ absl::Status CheckFits(const Network& network, const ModelRecord& record) {
   }
   const std::vector<std::string> ours = network.classes(), theirs = ClassesOf(record);
   if (!ours.empty() && ours != theirs) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("its classes are ", absl::StrJoin(theirs, ", "), "; the spec maps to ",
-                     absl::StrJoin(ours, ", ")));
+    return absl::InvalidArgumentError(absl::StrCat("its classes are ", absl::StrJoin(theirs, ", "),
+                                                   "; the spec maps to ",
+                                                   absl::StrJoin(ours, ", ")));
   }
   return absl::OkStatus();
 }
@@ -42,13 +43,20 @@ absl::StatusOr<std::string> InitialDigest(const TrainTask& task) {
   return FileDigest(task.initial_model());
 }
 
+// A training that is about to begin with this epoch, 1-based.
+TrainState StateBefore(int initial_epoch) {
+  TrainState state;
+  state.set_epoch(std::max(1, initial_epoch) - 1);
+  state.set_judged(true);
+  return state;
+}
+
 // The model of the spec, with what another one gives it.
 absl::StatusOr<Start> FromBeginning(const WorkerJob& job, const Network& network,
                                     const std::string& key, const std::string& parent) {
   const TrainTask& task = job.train();
   TY_ASSIGN_OR_RETURN(Model model, network.Build());
-  Start start{.model = std::move(model)};
-  start.first_epoch = std::max(1, task.initial_epoch()) - 1;
+  Start start{.model = std::move(model), .state = StateBefore(task.initial_epoch())};
   if (!task.initial_model().empty()) {
     const std::string where = absl::StrCat("initial model '", task.initial_model(), "'");
     TY_ASSIGN_OR_RETURN(const SealedModel initial, LoadModel(task.initial_model(), {}, key));
@@ -69,24 +77,26 @@ absl::StatusOr<Start> FromBeginning(const WorkerJob& job, const Network& network
 
 absl::StatusOr<Start> FromCheckpoint(const WorkerJob& job, const Network& network,
                                      FoundCheckpoint found) {
+  const int initial_epoch = job.train().initial_epoch();
+  const bool has_state = found.checkpoint.state.has_value();
   Start start{.model = std::move(found.checkpoint.model),
-              .state = std::move(found.checkpoint.state),
+              .state = has_state ? *std::move(found.checkpoint.state) : StateBefore(initial_epoch),
               .resumed_from = found.path};
   const absl::Status fits = CheckFits(network, start.model.record);
   if (!fits.ok()) return Annotate(fits, absl::StrCat("checkpoint '", found.path, "'"));
   network.ApplyInferenceSettings(start.model.record);
-  start.first_epoch = std::max(1, job.train().initial_epoch()) - 1;
   for (const absl::Status& status : found.passed_over) {
     start.notes.push_back(absl::StrCat("passed over: ", status.message()));
   }
-  if (!start.state) {
-    start.notes.push_back(absl::StrCat("'", found.path,
-                                       "' holds no training state; momentum starts at 0 with epoch ",
-                                       start.first_epoch + 1));
-  } else if (start.first_epoch > 0 && start.first_epoch != start.state->epoch()) {
-    start.notes.push_back(absl::StrCat("'", found.path, "' ends with epoch ", start.state->epoch(),
+  if (!has_state) {
+    start.state.set_mixed(true);
+    start.notes.push_back(
+        absl::StrCat("'", found.path, "' holds no training state; momentum starts at 0 with epoch ",
+                     start.state.epoch() + 1));
+  } else if (initial_epoch > 1 && initial_epoch != start.state.epoch() + 1) {
+    start.notes.push_back(absl::StrCat("'", found.path, "' ends with epoch ", start.state.epoch(),
                                        "; training goes on from there, not with initial_epoch ",
-                                       start.first_epoch + 1));
+                                       initial_epoch));
   }
   return start;
 }
@@ -101,8 +111,63 @@ absl::StatusOr<std::optional<FoundCheckpoint>> FindResume(const WorkerJob& job,
     TY_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(path, key));
     return FoundCheckpoint{.path = path, .checkpoint = std::move(checkpoint)};
   }
-  TY_ASSIGN_OR_RETURN(const CheckpointStore store, CheckpointStore::Create(path, record, key));
-  return store.FindNewest(training_id);
+  return CheckpointStore(path, record, key).FindNewest(training_id);
+}
+
+// Makes the state one of this training, and tells what it was before.
+void Adopt(Start& start, const std::string& training_id, int epochs) {
+  TrainState& state = start.state;
+  if (!state.training_id().empty() && state.training_id() != training_id) {
+    state.set_mixed(true);
+    start.notes.push_back(
+        absl::StrCat("'", start.resumed_from,
+                     "' was made with another spec or initial model; it goes on with this one"));
+  } else if (!state.training_id().empty() && state.epochs() != epochs) {
+    state.set_mixed(true);
+    start.notes.push_back(
+        absl::StrCat("'", start.resumed_from, "' was made with num_epochs ", state.epochs(),
+                     "; from here on the learning rate is that of ", epochs, " epochs"));
+  }
+  state.set_training_id(training_id);
+  state.set_epochs(epochs);
+  if (state.mixed()) {
+    start.notes.push_back(
+        "not an exact resume: a part was trained with other settings, so the result is not bit for "
+        "bit that of an undisturbed training");
+  }
+}
+
+constexpr absl::string_view kNotOfTheWeights[] = {
+    "num_epochs",         "checkpoint_interval", "validation_period_during_training",
+    "visualizer",         "n_workers",           "max_queue_size",
+    "use_multiprocessing"};
+
+bool IsNameCharacter(char c) { return absl::ascii_isalnum(c) || c == '_'; }
+
+// The place behind a quoted text that begins at `at`.
+size_t BehindQuoted(absl::string_view text, size_t at) {
+  const char quote = text[at++];
+  while (at < text.size() && text[at] != quote) at += text[at] == '\\' ? 2 : 1;
+  return std::min(at + 1, text.size());
+}
+
+// The place behind the value of a field whose name ends at `at`: `: 3`, or `{ ... }`.
+size_t BehindValue(absl::string_view text, size_t at) {
+  while (at < text.size() && (absl::ascii_isspace(text[at]) || text[at] == ':')) ++at;
+  if (at >= text.size() || text[at] != '{') {
+    while (at < text.size() && !absl::ascii_isspace(text[at]) && text[at] != '}') ++at;
+    return at;
+  }
+  int depth = 0;
+  do {
+    if (text[at] == '"' || text[at] == '\'') {
+      at = BehindQuoted(text, at);
+      continue;
+    }
+    depth += text[at] == '{' ? 1 : text[at] == '}' ? -1 : 0;
+    ++at;
+  } while (depth > 0 && at < text.size());
+  return at;
 }
 
 }  // namespace
@@ -120,24 +185,41 @@ std::string SpecDigest(absl::string_view spec) {
   return Sha256Hex(without_paths);
 }
 
+std::string TrainingDigest(absl::string_view spec) {
+  std::string kept;
+  for (size_t at = 0; at < spec.size();) {
+    size_t end = at + 1;
+    if (spec[at] == '"' || spec[at] == '\'') {
+      end = BehindQuoted(spec, at);
+    } else if (IsNameCharacter(spec[at])) {
+      while (end < spec.size() && IsNameCharacter(spec[end])) ++end;
+      if (std::ranges::count(kNotOfTheWeights, spec.substr(at, end - at)) > 0) {
+        at = BehindValue(spec, end);
+        continue;
+      }
+    }
+    if (!absl::ascii_isspace(spec[at])) absl::StrAppend(&kept, spec.substr(at, end - at), " ");
+    at = end;
+  }
+  return SpecDigest(kept);
+}
+
 absl::StatusOr<Start> DecideStart(const WorkerJob& job, const Network& network,
                                   const std::string& key) {
   TY_ASSIGN_OR_RETURN(const std::string parent, InitialDigest(job.train()));
-  const std::string training_id = Sha256Hex(absl::StrCat(SpecDigest(job.spec()), " ", parent));
+  const std::string training_id = Sha256Hex(absl::StrCat(TrainingDigest(job.spec()), " ", parent));
   TY_ASSIGN_OR_RETURN(Start start, FromBeginning(job, network, key, parent));
   TY_ASSIGN_OR_RETURN(std::optional<FoundCheckpoint> found,
                       FindResume(job, start.model.record, training_id, key));
+  std::string goes_on_from;
   if (found) {
-    const std::vector<std::string> notes = std::move(start.notes);
+    if (found->checkpoint.state) goes_on_from = found->path;
     TY_ASSIGN_OR_RETURN(start, FromCheckpoint(job, network, *std::move(found)));
-    if (start.state && start.state->training_id() != training_id) {
-      start.notes.push_back(
-          absl::StrCat("'", start.resumed_from,
-                       "' was made with another spec or initial model; it goes on with this one"));
-      start.state->set_training_id(training_id);
-    }
   }
-  start.training_id = training_id;
+  Adopt(start, training_id, network.training_plan().epochs);
+  const CheckpointStore store(job.train().results_dir(), start.model.record, key);
+  TY_RETURN_IF_ERROR(
+      store.CheckNothingIsLost(start.state, goes_on_from, job.train().initial_model()));
   return start;
 }
 

@@ -16,32 +16,38 @@ namespace trainyard::training {
 /// What a training begins with.
 struct Start {
   Model model;
-  /// Set when it goes on where a checkpoint ended.
-  std::optional<TrainState> state;
-  /// See TrainState.training_id.
-  std::string training_id;
+  /// Where it stands: what a checkpoint says, with this training's id and epochs; or the beginning.
+  TrainState state;
   /// The checkpoint; "" when it starts from the beginning.
   std::string resumed_from;
-  /// 0-based epoch to begin with when there is no `state`.
-  int first_epoch = 0;
   /// For the user: what was taken from where, what was passed over.
   std::vector<std::string> notes;
 };
 
-/// Decides between the ways to begin (decisions.md A18): a checkpoint to go on from, else the spec's
-/// model with the weights (or, pruned, the graph) of another, else fresh weights.
+/// Decides between the ways to begin (decisions.md A18): a checkpoint to go on from, else the
+/// spec's model with the weights (or, pruned, the graph) of another, else fresh weights.
 ///
-/// `resume_model` may name a results folder: then the newest checkpoint of this very training (same
-/// spec apart from paths, same initial model) is taken, and when there is none it starts from the
-/// beginning. A file without training state continues as its graph with `initial_epoch`.
+/// `resume_model` may name a results folder: then the newest checkpoint of this training (same
+/// TrainingDigest, same initial model; num_epochs may differ, and a note says what that means) is
+/// taken, and when there is none it starts from the beginning. A file without training state
+/// continues as its graph with `initial_epoch`. Writes nothing.
 ///
-/// Fails as LoadModel, Network::Build and TransferWeights do, with the file in front; kInvalidArgument
-/// when a checkpoint is of another network or has other classes than the spec.
+/// Fails as LoadModel, Network::Build and TransferWeights do, with the file in front;
+/// kInvalidArgument when a checkpoint is of another network or has other classes than the spec;
+/// kFailedPrecondition when the results folder holds what this training would destroy
+/// (CheckpointStore::CheckNothingIsLost).
 absl::StatusOr<Start> DecideStart(const worker::v1::WorkerJob& job, const Network& network,
                                   const std::string& key);
 
-/// SHA-256 of a canonical spec without what tells where files lie: absolute paths in quotes count as
+/// SHA-256 of a canonical spec without what tells where files lie: absolute paths in quotes count
+/// as
 /// "/". So the same training in another folder has the same digest.
 std::string SpecDigest(absl::string_view spec);
+
+/// As SpecDigest, and also without the fields that do not change what a step computes: num_epochs
+/// (which changes the learning rate, and is compared by itself), checkpoint_interval,
+/// validation_period_during_training, visualizer, n_workers, max_queue_size and
+/// use_multiprocessing.
+std::string TrainingDigest(absl::string_view spec);
 
 }  // namespace trainyard::training

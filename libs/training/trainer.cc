@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -70,15 +72,9 @@ class TrainingRun {
         plan_(network_->training_plan()),
         model_(std::move(start.model)),
         resumed_from_(std::move(start.resumed_from)),
-        notes_(std::move(start.notes)) {
-    if (start.state) {
-      state_ = *std::move(start.state);
-    } else {
-      state_.set_training_id(start.training_id);
-      state_.set_epoch(start.first_epoch);
-      state_.set_judged(true);
-    }
-  }
+        notes_(std::move(start.notes)),
+        store_(task_.results_dir(), model_.record, context.key),
+        state_(std::move(start.state)) {}
 
   absl::Status Prepare();
   absl::Status Run();
@@ -125,6 +121,7 @@ class TrainingRun {
   Model model_;
   std::string resumed_from_;
   std::vector<std::string> notes_;
+  CheckpointStore store_;
 
   std::shared_ptr<const SampleSource> train_data_;
   std::optional<OpenedSources> validation_data_;
@@ -133,7 +130,6 @@ class TrainingRun {
   std::unique_ptr<Loss> loss_;
   std::unique_ptr<Sgd> sgd_;
   std::optional<Validation> validation_;
-  std::optional<CheckpointStore> store_;
   std::optional<TrainingReport> report_;
   int64_t steps_per_epoch_ = 0;
   int64_t images_done_ = 0;
@@ -156,19 +152,21 @@ class TrainingRun {
 };
 
 absl::Status TrainingRun::Prepare() {
+  std::error_code ignored;
   TY_RETURN_IF_ERROR(OpenData());
   TY_RETURN_IF_ERROR(CheckPlan(plan_, validation_data_.has_value()));
   TY_RETURN_IF_ERROR(MakeNetwork());
   TY_RETURN_IF_ERROR(RestoreOptimizer());
-  TY_ASSIGN_OR_RETURN(store_,
-                      CheckpointStore::Create(task_.results_dir(), model_.record, context_.key));
-  TY_RETURN_IF_ERROR(store_->RemoveUnfinished());
+  TY_RETURN_IF_ERROR(store_.Open());
   if (resumed_from_.empty()) {
-    TY_ASSIGN_OR_RETURN(const int removed, store_->RemoveAll(task_.initial_model()));
+    TY_ASSIGN_OR_RETURN(const int removed, store_.RemoveAll());
     if (removed > 0) {
-      notes_.push_back(absl::StrCat("removed ", removed, " checkpoints of an earlier training from '",
+      notes_.push_back(absl::StrCat("removed ", removed, " checkpoints of an earlier try from '",
                                     task_.results_dir(), "/weights'"));
     }
+  } else if (FileExists(store_.BestPath()) &&
+             std::filesystem::equivalent(resumed_from_, store_.BestPath(), ignored)) {
+    TY_RETURN_IF_ERROR(store_.KeepBest(state_.epoch()));
   }
   TY_RETURN_IF_ERROR(MakeReport());
   return AnnounceStart();
@@ -205,10 +203,9 @@ absl::Status TrainingRun::MakeNetwork() {
     autocast = false;
     notes_.push_back("use_amp has no effect: without AMX, bf16 is slower than f32 on this CPU");
   }
-  TY_ASSIGN_OR_RETURN(executor_,
-                      Executor::Create(model_.graph, {.device = device_,
-                                                      .flags = model_.record.training(),
-                                                      .autocast = autocast}));
+  TY_ASSIGN_OR_RETURN(executor_, Executor::Create(model_.graph, {.device = device_,
+                                                                 .flags = model_.record.training(),
+                                                                 .autocast = autocast}));
   TY_ASSIGN_OR_RETURN(loss_, CreateLoss(*network_, model_.record, executor_->output_names()));
   sgd_ = std::make_unique<Sgd>(executor_->parameters(),
                                SgdOptions{.momentum = plan_.momentum,
@@ -229,9 +226,9 @@ absl::Status TrainingRun::RestoreOptimizer() {
     const at::Tensor& buffer = sgd_->momentum()[found - sgd_->names().begin()];
     const auto bytes = static_cast<size_t>(buffer.numel()) * sizeof(float);
     if (momentum.values().size() != bytes) {
-      return absl::DataLossError(absl::StrFormat(
-          "checkpoint '%s': momentum of '%s' has %d bytes; expected %d", resumed_from_,
-          momentum.name(), momentum.values().size(), bytes));
+      return absl::DataLossError(
+          absl::StrFormat("checkpoint '%s': momentum of '%s' has %d bytes; expected %d",
+                          resumed_from_, momentum.name(), momentum.values().size(), bytes));
     }
     Tensor values = Tensor::Zeros(DType::kFloat32, buffer.sizes().vec());
     std::copy(momentum.values().begin(), momentum.values().end(), static_cast<char*>(values.raw()));
@@ -274,17 +271,16 @@ absl::Status TrainingRun::AnnounceStart() {
 absl::StatusOr<std::unique_ptr<BatchLoader>> TrainingRun::MakeLoader() const {
   TY_ASSIGN_OR_RETURN(auto encode, network_->MakeTargetEncoder(model_.record));
   return BatchLoader::Create(
-      train_data_,
-      {.seed = plan_.seed,
-       .batch_size = plan_.batch_size,
-       .threads = LoaderThreads(plan_, context_.job.threads(), device_.is_cpu()),
-       .queue_batches = plan_.max_queue_size,
-       .augmentation = plan_.augmentation,
-       .preprocess = model_.record.preprocess(),
-       .encode_targets = std::move(encode),
-       .first_epoch = state_.epoch(),
-       .first_step = state_.step_in_epoch(),
-       .end_epoch = plan_.epochs});
+      train_data_, {.seed = plan_.seed,
+                    .batch_size = plan_.batch_size,
+                    .threads = LoaderThreads(plan_, context_.job.threads(), device_.is_cpu()),
+                    .queue_batches = plan_.max_queue_size,
+                    .augmentation = plan_.augmentation,
+                    .preprocess = model_.record.preprocess(),
+                    .encode_targets = std::move(encode),
+                    .first_epoch = state_.epoch(),
+                    .first_step = state_.step_in_epoch(),
+                    .end_epoch = plan_.epochs});
 }
 
 absl::Status TrainingRun::Run() {
@@ -303,13 +299,13 @@ absl::Status TrainingRun::Run() {
 absl::Status TrainingRun::RunEpochs() {
   if (state_.step_in_epoch() == 0 && !state_.judged()) {
     // Its checkpoint may lie in another folder.
-    if (IsCheckpointDue() && !FileExists(store_->EpochPath(state_.epoch()))) {
+    if (IsCheckpointDue() && !FileExists(store_.EpochPath(state_.epoch()))) {
       TY_RETURN_IF_ERROR(SaveEpoch());
     }
     TY_RETURN_IF_ERROR(JudgeEpoch(absl::ZeroDuration()));
   }
   if (state_.step_in_epoch() == 0 && IsLastEpoch()) {
-    if (FileExists(store_->EpochPath(state_.epoch()))) return absl::OkStatus();
+    if (FileExists(store_.EpochPath(state_.epoch()))) return absl::OkStatus();
     return SaveEpoch();
   }
   TY_ASSIGN_OR_RETURN(const auto loader, MakeLoader());
@@ -317,7 +313,7 @@ absl::Status TrainingRun::RunEpochs() {
     TY_RETURN_IF_ERROR(RunEpoch(*loader));
   } while (!IsLastEpoch());
   // A training that stops early may end between two checkpoints.
-  if (FileExists(store_->EpochPath(state_.epoch()))) return absl::OkStatus();
+  if (FileExists(store_.EpochPath(state_.epoch()))) return absl::OkStatus();
   return SaveEpoch();
 }
 
@@ -421,12 +417,11 @@ absl::Status TrainingRun::JudgeEpoch(absl::Duration time) {
 
 absl::Status TrainingRun::NoteBest(const ValidationResult& result) {
   const ApResult& ap = result.evaluation.ap;
-  const bool better =
-      state_.best_epoch() == 0 || ap.mean_ap > state_.best_metrics(0).value();
+  const bool better = state_.best_epoch() == 0 || ap.mean_ap > state_.best_metrics(0).value();
   if (!better) return absl::OkStatus();
   const std::lock_guard lock(mutex_);
   TY_ASSIGN_OR_RETURN(const TrainState before, Snapshot(statistics_));
-  TY_RETURN_IF_ERROR(store_->SaveBest(model_, before));
+  TY_RETURN_IF_ERROR(store_.SaveBest(model_, before));
   state_.set_best_epoch(state_.epoch());
   state_.clear_best_metrics();
   // mAP first, by its contract.
@@ -457,8 +452,8 @@ bool TrainingRun::StopsEarly() const {
          state_.epochs_without_improvement() >= std::max(1, plan_.early_stopping->patience);
 }
 
-// Runs in a thread of its own: saves the state as soon as a stop is requested, while the step in hand
-// goes on; its result is given up. `mutex_` is held but while it waits.
+// Runs in a thread of its own: saves the state as soon as a stop is requested, while the step in
+// hand goes on; its result is given up. `mutex_` is held but while it waits.
 void TrainingRun::KeepStateOnStop() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, context_.stop, [this] { return ended_; });
@@ -473,14 +468,14 @@ void TrainingRun::KeepStateOnStop() {
 absl::Status TrainingRun::SaveInterrupted() {
   if (saved_step_ == state_.step() && saved_judged_ == state_.judged()) return absl::OkStatus();
   TY_ASSIGN_OR_RETURN(const TrainState state, Snapshot(statistics_));
-  TY_ASSIGN_OR_RETURN(const std::string path, store_->SaveInterrupted(model_, state));
+  TY_ASSIGN_OR_RETURN(const std::string path, store_.SaveInterrupted(model_, state));
   return AppendCheckpoint(path);
 }
 
 absl::Status TrainingRun::SaveEpoch() {
   const std::lock_guard lock(mutex_);
   TY_ASSIGN_OR_RETURN(const TrainState state, Snapshot(statistics_));
-  TY_ASSIGN_OR_RETURN(const std::string path, store_->SaveEpoch(model_, state));
+  TY_ASSIGN_OR_RETURN(const std::string path, store_.SaveEpoch(model_, state));
   return AppendCheckpoint(path);
 }
 
@@ -510,8 +505,8 @@ absl::Status TrainingRun::AppendCheckpoint(const std::string& path) {
 
 void TrainingRun::ReportProgress() {
   const auto size = static_cast<double>(train_data_->size());
-  const double in_epoch = std::min(size, static_cast<double>(state_.step_in_epoch()) *
-                                             static_cast<double>(plan_.batch_size));
+  const double in_epoch = std::min(
+      size, static_cast<double>(state_.step_in_epoch()) * static_cast<double>(plan_.batch_size));
   const int epoch = state_.epoch() + (state_.step_in_epoch() > 0 ? 1 : 0);
   context_.Progress(state_.epoch() * size + in_epoch, plan_.epochs * size, "images",
                     absl::StrFormat("epoch %d of %d, loss %.4g", epoch, plan_.epochs, last_loss_));
@@ -519,15 +514,15 @@ void TrainingRun::ReportProgress() {
 
 absl::StatusOr<Finished> TrainingRun::Finish() {
   Finished finished;
-  const std::string last = store_->EpochPath(state_.epoch());
+  const std::string last = store_.EpochPath(state_.epoch());
   const bool judged = state_.best_epoch() > 0;
   const std::pair<const char*, std::string> files[] = {
-      {"best", judged && FileExists(store_->BestPath()) ? store_->BestPath() : last},
-      {"last", last}};
+      {"best", judged && FileExists(store_.BestPath()) ? store_.BestPath() : last}, {"last", last}};
   for (const auto& [name, path] : files) {
     TY_ASSIGN_OR_RETURN(*finished.add_outputs(), worker::DescribeArtifact(name, path, "tlt"));
   }
-  TY_ASSIGN_OR_RETURN(*finished.add_outputs(), worker::DescribeArtifact("log", report_->log_path(), "log"));
+  TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
+                      worker::DescribeArtifact("log", report_->log_path(), "log"));
 
   *finished.mutable_metrics() = state_.best_metrics();
   const auto add = [&finished](const char* name, double value, const char* unit = "") {
@@ -547,13 +542,15 @@ absl::StatusOr<Finished> TrainingRun::Finish() {
   return finished;
 }
 
-absl::StatusOr<Finished> TrainAll(Context& context) {
+absl::StatusOr<Finished> TrainAll(Context& context, bool& is_ours) {
   const worker::v1::TrainTask& task = context.job.train();
   ConfigureLibTorch(context.job.threads(), task.deterministic());
   TY_ASSIGN_OR_RETURN(auto network,
                       CreateNetwork(context.job.network(), context.job.spec(), "spec"));
-  TY_ASSIGN_OR_RETURN(Start start, DecideStart(context.job, *network, context.key));
-  TrainingRun run(context, std::move(network), std::move(start));
+  absl::StatusOr<Start> start = DecideStart(context.job, *network, context.key);
+  is_ours = !absl::IsFailedPrecondition(start.status());
+  TY_RETURN_IF_ERROR(start.status());
+  TrainingRun run(context, std::move(network), *std::move(start));
   TY_RETURN_IF_ERROR(run.Prepare());
   TY_RETURN_IF_ERROR(run.Run());
   return run.Finish();
@@ -562,8 +559,10 @@ absl::StatusOr<Finished> TrainAll(Context& context) {
 }  // namespace
 
 absl::StatusOr<Finished> Train(Context& context) {
-  absl::StatusOr<Finished> finished = TrainAll(context);
-  if (!finished.ok()) NoteFailure(context.job.train().results_dir(), finished.status());
+  // Not where another training's files lie.
+  bool is_ours = true;
+  absl::StatusOr<Finished> finished = TrainAll(context, is_ours);
+  if (!finished.ok() && is_ours) NoteFailure(context.job.train().results_dir(), finished.status());
   return finished;
 }
 

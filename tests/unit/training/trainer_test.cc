@@ -1,5 +1,5 @@
-// Whole trainings of a small SSD on pictures made here: what is left behind, and that an interrupted
-// training ends with the bytes of an undisturbed one.
+// Whole trainings of a small SSD on pictures made here: what is left behind, and that an
+// interrupted training ends with the bytes of an undisturbed one.
 
 #include "libs/training/trainer.h"
 
@@ -22,6 +22,8 @@
 namespace trainyard::training {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::trainyard::testing::IsOk;
 using ::trainyard::testing::StatusIs;
@@ -75,6 +77,12 @@ std::string Spec(const std::string& data, absl::string_view extra_training = "")
                       source, "}");
 }
 
+std::string Replaced(std::string text, const std::string& what, const std::string& with) {
+  const size_t at = text.find(what);
+  EXPECT_NE(at, std::string::npos) << what;
+  return text.replace(at, what.size(), with);
+}
+
 /// Data, and trainings of it in folders below one that goes at the end.
 class TrainerTest : public ::testing::Test {
  protected:
@@ -100,8 +108,9 @@ class TrainerTest : public ::testing::Test {
     TY_RETURN_IF_ERROR(MakeFolders(job.job_dir()));
     TY_ASSIGN_OR_RETURN(const auto journal, worker::Journal::Open(job.job_dir(), 1));
     worker::Context context{job, *journal, key_, stop};
-    return job.has_train() ? Train(context)
-                           : job.has_infer() ? InferImages(context) : EvaluateModel(context);
+    return job.has_train()   ? Train(context)
+           : job.has_infer() ? InferImages(context)
+                             : EvaluateModel(context);
   }
 
   // Runs until the first event of this kind is in the journal, then asks to stop.
@@ -129,6 +138,31 @@ class TrainerTest : public ::testing::Test {
       if (artifact.name() == output) return artifact.sha256();
     }
     return "no output " + output;
+  }
+
+  // As Job, with another number of epochs.
+  worker::WorkerJob JobOf(const std::string& name, int epochs) {
+    worker::WorkerJob job = Job(name);
+    job.set_spec(Replaced(job.spec(), "num_epochs: 2", absl::StrCat("num_epochs: ", epochs)));
+    return job;
+  }
+
+  std::string Weights(const std::string& name, const std::string& which) {
+    return folder_ / absl::StrCat(name, "/weights/ssd_resnet10_", which, ".tlt");
+  }
+
+  // Of every file in the results folder and in its weights.
+  std::map<std::string, std::string> Digests(const std::string& name) {
+    std::map<std::string, std::string> digests;
+    for (const std::string& folder : {folder_ / name, folder_ / (name + "/weights")}) {
+      const auto files = ListFolder(folder);
+      EXPECT_THAT(files, IsOk());
+      for (const std::string& file : *files) {
+        const std::string path = JoinPath(folder, file);
+        if (FileExists(path)) digests[path] = *FileDigest(path);
+      }
+    }
+    return digests;
   }
 
   TemporaryFolder folder_;
@@ -202,6 +236,83 @@ TEST_F(TrainerTest, LeavesTaosFilesAndJudgesTheSameAsEvaluate) {
   EXPECT_THAT(Run(evaluate), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("key")));
 }
 
+TEST_F(TrainerTest, ATrainingIsBegunAnewButAnotherOnesCheckpointsAreRefusedAndKept) {
+  ASSERT_THAT(Run(JobOf("run", 1)), IsOk());
+  const std::string first = *FileDigest(Weights("run", "epoch_001"));
+  const auto anew = Run(JobOf("run", 1));
+  ASSERT_THAT(anew, IsOk());
+  EXPECT_THAT(anew->notes(), Contains(HasSubstr("removed 2 checkpoints of an earlier try")));
+  EXPECT_EQ(*FileDigest(Weights("run", "epoch_001")), first);
+
+  const auto before = Digests("run");
+  worker::WorkerJob other = Job("run");
+  other.set_spec(Replaced(other.spec(), "random_seed: 3", "random_seed: 4"));
+  const auto refused =
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr(folder_ / "run/weights"), HasSubstr("2 checkpoints (epoch 1)"),
+                     HasSubstr("another spec"), HasSubstr("another results folder"),
+                     HasSubstr("--initial_epoch")));
+  EXPECT_THAT(Run(other), refused);
+  other.mutable_train()->set_resume_model(folder_ / "run");
+  EXPECT_THAT(Run(other), refused);
+  EXPECT_EQ(Digests("run"), before);
+
+  // The way that the message names.
+  other.mutable_train()->set_resume_model(Weights("run", "epoch_001"));
+  other.mutable_train()->set_initial_epoch(2);
+  const auto went_on = Run(other);
+  ASSERT_THAT(went_on, IsOk());
+  EXPECT_THAT(went_on->notes(), Contains(HasSubstr("not an exact resume")));
+  EXPECT_EQ(*FileDigest(Weights("run", "epoch_001")), first);
+  EXPECT_TRUE(FileExists(Weights("run", "epoch_002")));
+
+  // From the first again, with a third spec: the second would be replaced.
+  other.set_spec(Replaced(other.spec(), "random_seed: 4", "random_seed: 5"));
+  EXPECT_THAT(Run(other),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("epochs 1 to 2")));
+}
+
+TEST_F(TrainerTest, AWrongKeyDoesNotRemoveWhatItCannotOpen) {
+  ASSERT_THAT(Run(JobOf("run", 1)), IsOk());
+  const auto before = Digests("run");
+  key_ = "another key";
+  EXPECT_THAT(Run(JobOf("run", 1)),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("key")));
+  EXPECT_EQ(Digests("run"), before);
+}
+
+TEST_F(TrainerTest, ResumeTrainsLongerAndSaysThatThisIsNotExact) {
+  ASSERT_THAT(Run(JobOf("run", 1)), IsOk());
+  const std::string first = *FileDigest(Weights("run", "epoch_001"));
+  EXPECT_THAT(Run(JobOf("run", 2)),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("num_epochs 1, not 2"), HasSubstr("--resume"))));
+
+  worker::WorkerJob longer = JobOf("run", 2);
+  longer.set_spec(Replaced(longer.spec(), "batch_size_per_gpu: 2",
+                           "batch_size_per_gpu: 2 checkpoint_interval: 7 n_workers: 2"));
+  longer.mutable_train()->set_resume_model(folder_ / "run");
+  const auto finished = Run(longer);
+  ASSERT_THAT(finished, IsOk());
+  EXPECT_THAT(finished->notes(), AllOf(Contains(HasSubstr("num_epochs 1")),
+                                       Contains(HasSubstr("not an exact resume"))));
+  EXPECT_EQ(*FileDigest(Weights("run", "epoch_001")), first);
+  EXPECT_TRUE(FileExists(Weights("run", "epoch_002")));
+  EXPECT_THAT(*ReadFile(folder_ / "run/ssd_training_log_resnet10.csv"),
+              AllOf(HasSubstr("\n1,"), HasSubstr("\n2,")));
+}
+
+TEST_F(TrainerTest, AnInitialModelAmongItsOwnCheckpointsIsRefused) {
+  ASSERT_THAT(Run(JobOf("run", 1)), IsOk());
+  const auto before = Digests("run");
+  worker::WorkerJob job = JobOf("run", 1);
+  job.mutable_train()->set_initial_model(folder_ / "run/../run/weights/ssd_resnet10_best.tlt");
+  EXPECT_THAT(Run(job), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                 AllOf(HasSubstr("ssd_resnet10_best.tlt"), HasSubstr("replace it"),
+                                       HasSubstr("another results folder"))));
+  EXPECT_EQ(Digests("run"), before);
+}
+
 TEST_F(TrainerTest, AStopBeforeTheFirstStepLeavesACheckpoint) {
   std::stop_source stop;
   stop.request_stop();
@@ -211,8 +322,8 @@ TEST_F(TrainerTest, AStopBeforeTheFirstStepLeavesACheckpoint) {
 
 TEST_F(TrainerTest, EarlyStoppingOnValidationLossNeedsAPeriodOfOne) {
   auto job = Job("run");
-  std::string spec = Spec(folder_ / "data",
-                          "early_stopping { monitor: \"validation_loss\" patience: 1 min_delta: 0 }");
+  std::string spec = Spec(
+      folder_ / "data", "early_stopping { monitor: \"validation_loss\" patience: 1 min_delta: 0 }");
   const std::string period = "validation_period_during_training: 1";
   spec.replace(spec.find(period), period.size(), "validation_period_during_training: 2");
   job.set_spec(spec);

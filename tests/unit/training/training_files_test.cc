@@ -1,4 +1,5 @@
-// What a training leaves beside its checkpoints: the log, TensorBoard's events, the digest of a spec.
+// What a training leaves beside its checkpoints: the log, TensorBoard's events, the digest of a
+// spec.
 
 #include <cstdlib>
 #include <filesystem>
@@ -88,6 +89,17 @@ TEST(SpecDigestTest, WhereFilesLieDoesNotCountButEverythingElseDoes) {
   EXPECT_EQ(here, SpecDigest("epochs: 3 path: \"/c \\\" d\" arch: \"resnet\""));
   EXPECT_NE(here, SpecDigest("epochs: 4 path: \"/a/b\" arch: \"resnet\""));
   EXPECT_NE(here, SpecDigest("epochs: 3 path: \"/a/b\" arch: \"vgg\""));
+}
+
+TEST(TrainingDigestTest, HowLongAndHowOftenItIsLookedAtDoesNotCount) {
+  const std::string plain = TrainingDigest("a { num_epochs: 3 arch: \"x\" } b: 1");
+  EXPECT_EQ(plain, TrainingDigest("a {\n  num_epochs: 80\n  n_workers: 2\n  arch: \"x\"\n}\nb: 1"));
+  EXPECT_EQ(plain,
+            TrainingDigest("a { arch: \"x\" checkpoint_interval: 5 visualizer { enabled: true "
+                           "runtime_args { key: \"}\" } } } b: 1"));
+  EXPECT_NE(plain, TrainingDigest("a { num_epochs: 3 arch: \"x\" } b: 2"));
+  EXPECT_NE(plain, TrainingDigest("a { num_epochs: 3 arch: \"x num_epochs: 3\" } b: 1"));
+  EXPECT_NE(plain, TrainingDigest("a { num_epochs: 3 } b: 1"));
 }
 
 }  // namespace
