@@ -175,6 +175,8 @@ absl::Status CheckpointStore::SaveBest(const Model& model, const TrainState& sta
   if (!FileExists(saved)) {
     return SaveModel(BestPath(), SealedKind::kCheckpoint, model, StateSection(state), key_);
   }
+  std::error_code not_there;
+  if (fs::equivalent(saved, BestPath(), not_there)) return absl::OkStatus();
   // A second name, made beside the old one and then renamed over it.
   const std::string fresh = absl::StrCat(BestPath(), ".tmp");
   TY_RETURN_IF_ERROR(RemoveTree(fresh));

@@ -62,6 +62,11 @@ absl::Status CheckPlan(const TrainingPlan& plan, bool validates) {
   return absl::OkStatus();
 }
 
+bool IsSameFile(const std::string& a, const std::string& b) {
+  std::error_code not_there;
+  return std::filesystem::equivalent(a, b, not_there);
+}
+
 /// One training, from start to end.
 class TrainingRun {
  public:
@@ -89,23 +94,29 @@ class TrainingRun {
   absl::StatusOr<std::unique_ptr<BatchLoader>> MakeLoader() const;
 
   absl::Status RunEpochs();
+  absl::Status CompleteLastEpoch();
   absl::Status RunEpoch(BatchLoader& loader);
   absl::Status RunStep(const Batch& batch);
   absl::StatusOr<double> ForwardBackward(const Batch& batch);
   absl::Status EndEpoch(absl::Time began);
   absl::Status JudgeEpoch(absl::Duration time);
-  absl::Status NoteBest(const ValidationResult& result);
+  bool NoteBest(const ValidationResult& result);
   void NoteMonitored(double loss, const std::optional<ValidationResult>& validation);
   bool StopsEarly() const;
   bool IsCheckpointDue() const {
     return state_.epoch() >= plan_.epochs ||
            state_.epoch() % std::max(1, plan_.checkpoint_interval) == 0;
   }
+  bool IsValidationDue() const {
+    return validation_ && (state_.epoch() >= plan_.epochs ||
+                           state_.epoch() % std::max(1, plan_.validation_period) == 0);
+  }
   bool IsLastEpoch() const { return state_.epoch() >= plan_.epochs || StopsEarly(); }
 
   void KeepStateOnStop();
   absl::Status SaveInterrupted();
   absl::Status SaveEpoch();
+  absl::Status SaveBest();
   absl::StatusOr<TrainState> Snapshot(absl::Span<const at::Tensor> statistics);
   absl::Status AppendCheckpoint(const std::string& path);
   void ReportProgress();
@@ -135,7 +146,6 @@ class TrainingRun {
   int64_t images_done_ = 0;
   absl::Duration training_time_;
   double last_loss_ = 0;
-  std::optional<double> validation_loss_;
 
   /// Guards what a checkpoint is made of: parameters, momentum, `state_` (its momentum is filled in
   /// copies only), the graph. A step computes without it and changes them under it.
@@ -152,7 +162,6 @@ class TrainingRun {
 };
 
 absl::Status TrainingRun::Prepare() {
-  std::error_code ignored;
   TY_RETURN_IF_ERROR(OpenData());
   TY_RETURN_IF_ERROR(CheckPlan(plan_, validation_data_.has_value()));
   TY_RETURN_IF_ERROR(MakeNetwork());
@@ -164,8 +173,7 @@ absl::Status TrainingRun::Prepare() {
       notes_.push_back(absl::StrCat("removed ", removed, " checkpoints of an earlier try from '",
                                     task_.results_dir(), "/weights'"));
     }
-  } else if (FileExists(store_.BestPath()) &&
-             std::filesystem::equivalent(resumed_from_, store_.BestPath(), ignored)) {
+  } else if (IsSameFile(resumed_from_, store_.BestPath())) {
     TY_RETURN_IF_ERROR(store_.KeepBest(state_.epoch()));
   }
   TY_RETURN_IF_ERROR(MakeReport());
@@ -297,24 +305,28 @@ absl::Status TrainingRun::Run() {
 }
 
 absl::Status TrainingRun::RunEpochs() {
-  if (state_.step_in_epoch() == 0 && !state_.judged()) {
-    // Its checkpoint may lie in another folder.
-    if (IsCheckpointDue() && !FileExists(store_.EpochPath(state_.epoch()))) {
-      TY_RETURN_IF_ERROR(SaveEpoch());
+  if (state_.step_in_epoch() == 0) {
+    TY_RETURN_IF_ERROR(CompleteLastEpoch());
+    if (IsLastEpoch()) {
+      // Its checkpoint may lie in another folder.
+      if (FileExists(store_.EpochPath(state_.epoch()))) return absl::OkStatus();
+      const std::lock_guard lock(mutex_);
+      return SaveEpoch();
     }
-    TY_RETURN_IF_ERROR(JudgeEpoch(absl::ZeroDuration()));
-  }
-  if (state_.step_in_epoch() == 0 && IsLastEpoch()) {
-    if (FileExists(store_.EpochPath(state_.epoch()))) return absl::OkStatus();
-    return SaveEpoch();
   }
   TY_ASSIGN_OR_RETURN(const auto loader, MakeLoader());
   do {
     TY_RETURN_IF_ERROR(RunEpoch(*loader));
   } while (!IsLastEpoch());
-  // A training that stops early may end between two checkpoints.
-  if (FileExists(store_.EpochPath(state_.epoch()))) return absl::OkStatus();
-  return SaveEpoch();
+  return absl::OkStatus();
+}
+
+// Does what a worker that died at the end of an epoch left undone.
+absl::Status TrainingRun::CompleteLastEpoch() {
+  if (!state_.judged()) return JudgeEpoch(absl::ZeroDuration());
+  if (state_.best_epoch() == 0 || state_.best_epoch() != state_.epoch()) return absl::OkStatus();
+  const std::lock_guard lock(mutex_);
+  return SaveBest();
 }
 
 absl::Status TrainingRun::RunEpoch(BatchLoader& loader) {
@@ -390,7 +402,11 @@ absl::Status TrainingRun::EndEpoch(absl::Time began) {
     state_.set_epoch(state_.epoch() + 1);
     state_.set_step_in_epoch(0);
   }
-  if (IsCheckpointDue()) TY_RETURN_IF_ERROR(SaveEpoch());
+  // A validation may take long: what was trained is kept before it.
+  if (IsCheckpointDue() && IsValidationDue()) {
+    const std::lock_guard lock(mutex_);
+    TY_RETURN_IF_ERROR(SaveEpoch());
+  }
   ReportProgress();
   return JudgeEpoch(absl::Now() - began);
 }
@@ -402,33 +418,38 @@ absl::Status TrainingRun::JudgeEpoch(absl::Duration time) {
                        .loss = state_.loss_sum() / std::max<double>(1, state_.loss_images()),
                        .rate = Rate(),
                        .time = time};
-  const bool due = state_.epoch() % std::max(1, plan_.validation_period) == 0;
-  if (validation_ && (due || state_.epoch() >= plan_.epochs)) {
+  if (IsValidationDue()) {
     TY_ASSIGN_OR_RETURN(summary.validation, validation_->Run(*executor_, *loss_, context_.stop));
-    validation_loss_ = summary.validation->loss;
-    TY_RETURN_IF_ERROR(NoteBest(*summary.validation));
   }
   TY_RETURN_IF_ERROR(report_->Epoch(summary));
+  // A stop finds the state before all of this or after it.
   const std::lock_guard lock(mutex_);
+  const bool is_best = summary.validation && NoteBest(*summary.validation);
   NoteMonitored(summary.loss, summary.validation);
+  if (summary.validation) state_.set_validation_loss(summary.validation->loss);
   state_.set_judged(true);
-  return absl::OkStatus();
+  // Again, with what was measured: who goes on from it knows. One that stops early ends here too.
+  if (IsCheckpointDue() || IsLastEpoch()) TY_RETURN_IF_ERROR(SaveEpoch());
+  return is_best ? SaveBest() : absl::OkStatus();
 }
 
-absl::Status TrainingRun::NoteBest(const ValidationResult& result) {
+bool TrainingRun::NoteBest(const ValidationResult& result) {
   const ApResult& ap = result.evaluation.ap;
   const bool better = state_.best_epoch() == 0 || ap.mean_ap > state_.best_metrics(0).value();
-  if (!better) return absl::OkStatus();
-  const std::lock_guard lock(mutex_);
-  TY_ASSIGN_OR_RETURN(const TrainState before, Snapshot(statistics_));
-  TY_RETURN_IF_ERROR(store_.SaveBest(model_, before));
+  if (!better) return false;
   state_.set_best_epoch(state_.epoch());
   state_.clear_best_metrics();
   // mAP first, by its contract.
   for (const trainyard::v1::Metric& metric : ap.Metrics(result.evaluation.matching)) {
     *state_.add_best_metrics() = metric;
   }
-  return absl::OkStatus();
+  return true;
+}
+
+// Needs `mutex_`.
+absl::Status TrainingRun::SaveBest() {
+  TY_ASSIGN_OR_RETURN(const TrainState state, Snapshot(statistics_));
+  return store_.SaveBest(model_, state);
 }
 
 void TrainingRun::NoteMonitored(double loss, const std::optional<ValidationResult>& validation) {
@@ -472,8 +493,8 @@ absl::Status TrainingRun::SaveInterrupted() {
   return AppendCheckpoint(path);
 }
 
+// Needs `mutex_`.
 absl::Status TrainingRun::SaveEpoch() {
-  const std::lock_guard lock(mutex_);
   TY_ASSIGN_OR_RETURN(const TrainState state, Snapshot(statistics_));
   TY_ASSIGN_OR_RETURN(const std::string path, store_.SaveEpoch(model_, state));
   return AppendCheckpoint(path);
@@ -531,10 +552,12 @@ absl::StatusOr<Finished> TrainingRun::Finish() {
   if (judged) add("best_epoch", state_.best_epoch(), "epochs");
   add("epochs", state_.epoch(), "epochs");
   add("loss", state_.loss_sum() / std::max<double>(1, state_.loss_images()));
-  if (validation_loss_) add("validation_loss", *validation_loss_);
+  if (state_.has_validation_loss()) add("validation_loss", state_.validation_loss());
   if (images_done_ > 0) {
-    add("images_per_second",
-        static_cast<double>(images_done_) / absl::ToDoubleSeconds(training_time_), "images/s");
+    *finished.add_metrics() = worker::MakeMetric(
+        "images_per_second",
+        static_cast<double>(images_done_) / absl::ToDoubleSeconds(training_time_), "images/s",
+        /*higher_is_better=*/true);
   }
   TY_RETURN_IF_ERROR(AddSizeMetrics(model_.graph, finished));
   for (const std::string& note : notes_) finished.add_notes(note);

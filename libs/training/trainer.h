@@ -10,8 +10,9 @@ namespace trainyard::training {
 /// Writes into the results folder TAO's files: `weights/` (libs/training/checkpoints.h),
 /// `<network>_training_log_<arch>.csv`, `status.json`, with the visualizer `events/`; and
 /// `label_ledger.jsonl` when labels or images were left out. Each epoch: steps, checkpoint, then
-/// validation (the checkpoint of an epoch is on the disk before it is judged), then its row in the log.
-/// The last epoch is always saved, and judged when there is validation data.
+/// validation, its row in the log, and the checkpoint again with what was measured, so that neither a
+/// crash nor going on from it loses that. The last epoch is always saved, and judged when there is
+/// validation data.
 ///
 /// Outputs: `best` (highest validation mAP; the last when there is no validation data), `last`, `log`,
 /// `results`. Metrics: mAP (primary) and AP per class of `best`, best_epoch, loss, validation_loss, epochs,
@@ -21,7 +22,8 @@ namespace trainyard::training {
 /// hand is given up; then kCancelled. Resumed from any checkpoint, a training on the CPU ends with the
 /// bytes of an undisturbed one, given the same threads (decisions.md B29).
 ///
-/// Fails with kFailedPrecondition when the loss is not finite, naming epoch, step and what to change
+/// Fails with kFailedPrecondition when the results folder holds checkpoints that it would destroy
+/// (start.h; nothing is written), or when the loss is not finite, naming epoch, step and what to change
 /// (the checkpoints before stay); else as the data, the model and the disk do.
 absl::StatusOr<worker::Finished> Train(worker::Context& context);
 

@@ -14,6 +14,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
+#include "libs/training/checkpoints.h"
 #include "libs/training/judge.h"
 #include "libs/worker/journal.h"
 #include "tests/support/status_matchers.h"
@@ -25,6 +26,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 using ::trainyard::testing::IsOk;
 using ::trainyard::testing::StatusIs;
 using ::trainyard::testing::TemporaryFolder;
@@ -198,6 +200,50 @@ TEST_F(TrainerTest, AnInterruptedTrainingEndsWithTheBytesOfAnUndisturbedOne) {
   }
 }
 
+TEST_F(TrainerTest, AStopWhileAnEpochIsJudgedLosesNothing) {
+  auto whole = Run(Job("whole"));
+  ASSERT_THAT(whole, IsOk());
+  ASSERT_THAT(RunAndStopAt(Job("stopped"), worker::WorkerEvent::kCheckpoint),
+              StatusIs(absl::StatusCode::kCancelled));
+  worker::WorkerJob again = Job("stopped");
+  again.mutable_train()->set_resume_model(folder_ / "stopped");
+  auto resumed = Run(again);
+  ASSERT_THAT(resumed, IsOk());
+  for (const char* output : {"best", "last", "log"}) {
+    EXPECT_EQ(Digest(*resumed, output), Digest(*whole, output)) << output;
+  }
+}
+
+TEST_F(TrainerTest, GoingOnKeepsWhatTheLastEpochMeasured) {
+  ASSERT_THAT(Run(Job("run")), IsOk());
+  const auto judged = LoadCheckpoint(Weights("run", "epoch_002"), key_);
+  ASSERT_THAT(judged, IsOk());
+  EXPECT_TRUE(judged->state->judged());
+  EXPECT_TRUE(judged->state->has_validation_loss());
+  EXPECT_GT(judged->state->best_epoch(), 0);
+  const std::string log = folder_ / "run/ssd_training_log_resnet10.csv";
+  const std::string rows = *ReadFile(log);
+
+  worker::WorkerJob longer = JobOf("run", 3);
+  longer.set_spec(Replaced(longer.spec(), "validation_period_during_training: 1",
+                           "validation_period_during_training: 10"));
+  longer.mutable_train()->set_resume_model(Weights("run", "epoch_002"));
+  longer.mutable_train()->set_initial_epoch(3);
+  ASSERT_THAT(Run(longer), IsOk());
+  EXPECT_THAT(*ReadFile(log), StartsWith(rows + "3,"));
+}
+
+TEST_F(TrainerTest, ABestThatItGoesOnFromIsKeptUnderItsEpochsName) {
+  ASSERT_THAT(Run(JobOf("run", 1)), IsOk());
+  const std::string best = *FileDigest(Weights("run", "best"));
+  ASSERT_THAT(RemoveTree(Weights("run", "epoch_001")), IsOk());
+  worker::WorkerJob longer = Job("run");
+  longer.mutable_train()->set_resume_model(Weights("run", "best"));
+  longer.mutable_train()->set_initial_epoch(2);
+  ASSERT_THAT(Run(longer), IsOk());
+  EXPECT_EQ(*FileDigest(Weights("run", "epoch_001")), best);
+}
+
 TEST_F(TrainerTest, LeavesTaosFilesAndJudgesTheSameAsEvaluate) {
   auto job = Job("run");
   job.set_spec(Spec(folder_ / "data", "visualizer { enabled: true num_images: 2 }"));
@@ -209,6 +255,12 @@ TEST_F(TrainerTest, LeavesTaosFilesAndJudgesTheSameAsEvaluate) {
   }
   EXPECT_TRUE(metrics.contains("mAP") && metrics.contains("APsquare") && metrics.contains("APbar"));
   EXPECT_EQ(metrics["epochs"], 2);
+  for (const auto& metric : trained->metrics()) {
+    EXPECT_EQ(metric.higher_is_better(), metric.name() == "mAP" || metric.name() == "AP" ||
+                                             metric.name() == "images_per_second")
+        << metric.name();
+    EXPECT_EQ(metric.primary(), metric.name() == "mAP") << metric.name();
+  }
   EXPECT_GT(metrics["parameters"], 5e6);
   EXPECT_TRUE(FileExists(folder_ / "run/ssd_training_log_resnet10.csv"));
   EXPECT_TRUE(FileExists(folder_ / "run/status.json"));
