@@ -143,7 +143,9 @@ absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner, const ModelRecord
                                           const EvaluationPlan& plan,
                                           const EvaluationOptions& options) {
   TY_RETURN_IF_ERROR(Check(record, plan, options));
-  TY_ASSIGN_OR_RETURN(NetworkCall network, NetworkCall::Create(runner, decoder));
+  TY_ASSIGN_OR_RETURN(NetworkCall network,
+                      NetworkCall::Create(runner, decoder,
+                                          (source.size() + plan.batch_size - 1) / plan.batch_size));
   Evaluation evaluation(std::move(network), record, decoder, plan, options);
   const auto begin = std::chrono::steady_clock::now();
   BatchReader reader(source.size(),

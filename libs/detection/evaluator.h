@@ -66,7 +66,8 @@ struct EvaluationResult {
   ApMode ap_mode = ApMode::kSample;
   /// Images judged and left out; objects (difficult ones too) and detections in them.
   int64_t images = 0, images_skipped = 0, objects = 0, detections = 0;
-  /// The network alone: median over batches of the time of a batch divided by its images.
+  /// The network alone, warmed up: median over batches, the first left out (a single one is run
+  /// twice), of the time of a batch divided by its images.
   double network_ms_per_image = 0;
   /// All of it, decoding of images included: wall time over images.
   double total_ms_per_image = 0;
@@ -113,7 +114,8 @@ struct InferenceResult {
 
 /// Finds objects in image files. For each it writes `<labels_dir>/<base>.txt` (one line a
 /// detection, LabelLine; empty when nothing was found) and `<annotated_dir>/<base><ext>` at the
-/// original size, in the original's format. Two images with one base name are kInvalidArgument,
+/// original size, in the original's format. Two images with one base name are kInvalidArgument, and
+/// so is an `annotated_dir` that holds one of the images (it would be replaced; links are resolved),
 /// before anything is written. Otherwise fails as Evaluate does.
 absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const model::v1::ModelRecord& record,
                                       const Decoder& decoder,

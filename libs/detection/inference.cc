@@ -1,6 +1,9 @@
 #include <charconv>
 #include <chrono>
+#include <filesystem>
 #include <map>
+#include <set>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -21,6 +24,30 @@ namespace trainyard {
 namespace {
 
 using model::v1::ModelRecord;
+
+// Links and `..` resolved; the file need not be there.
+std::string Canonical(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::weakly_canonical(path, ignored).string();
+}
+
+// Pictures with boxes keep the names of their inputs: in the same folder they would replace them.
+void CheckInputsStay(absl::Span<const std::string> image_paths, const std::string& annotated_dir,
+                     Problems& problems) {
+  if (annotated_dir.empty()) return;
+  const std::string folder = Canonical(annotated_dir);
+  std::set<std::string> inputs;
+  for (const std::string& path : image_paths) inputs.insert(Canonical(path));
+  for (const std::string& path : image_paths) {
+    const std::string target = JoinPath(folder, BaseName(path));
+    if (Canonical(DirName(path)) != folder && !inputs.contains(Canonical(target))) continue;
+    problems.Add("images",
+                 "the output folder '%s' holds the input '%s', and the picture with boxes "
+                 "would replace it; choose another output folder",
+                 annotated_dir, path);
+    return;
+  }
+}
 
 absl::Status Check(const ModelRecord& record, absl::Span<const std::string> image_paths,
                    const InferenceOptions& options) {
@@ -46,6 +73,7 @@ absl::Status Check(const ModelRecord& record, absl::Span<const std::string> imag
                    name);
     }
   }
+  CheckInputsStay(image_paths, options.annotated_dir, problems);
   return problems.ToStatus();
 }
 
@@ -139,12 +167,14 @@ absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const ModelRecord& re
                                       absl::Span<const std::string> image_paths,
                                       const InferenceOptions& options) {
   TY_RETURN_IF_ERROR(Check(record, image_paths, options));
-  TY_ASSIGN_OR_RETURN(NetworkCall network, NetworkCall::Create(runner, decoder));
+  const auto total = static_cast<int64_t>(image_paths.size());
+  TY_ASSIGN_OR_RETURN(
+      NetworkCall network,
+      NetworkCall::Create(runner, decoder, (total + options.batch_size - 1) / options.batch_size));
   for (const std::string& folder : {options.labels_dir, options.annotated_dir}) {
     if (!folder.empty()) TY_RETURN_IF_ERROR(MakeFolders(folder));
   }
   const auto begin = std::chrono::steady_clock::now();
-  const auto total = static_cast<int64_t>(image_paths.size());
   BatchReader reader(total,
                      {.batch_size = options.batch_size,
                       .threads = options.loader_threads,

@@ -12,7 +12,8 @@
 
 namespace trainyard {
 
-absl::StatusOr<NetworkCall> NetworkCall::Create(GraphRunner& runner, const Decoder& decoder) {
+absl::StatusOr<NetworkCall> NetworkCall::Create(GraphRunner& runner, const Decoder& decoder,
+                                                int64_t batches, Clock clock) {
   if (runner.input_names().size() != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("the network has ", runner.input_names().size(), " inputs (",
@@ -28,14 +29,24 @@ absl::StatusOr<NetworkCall> NetworkCall::Create(GraphRunner& runner, const Decod
     }
     outputs.push_back(found - names.begin());
   }
-  return NetworkCall(runner, std::move(outputs));
+  return NetworkCall(runner, std::move(outputs), batches, std::move(clock));
+}
+
+double NetworkCall::SteadyMs() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double, std::milli>(now).count();
+}
+
+absl::StatusOr<std::vector<Tensor>> NetworkCall::RunTimed(const Tensor& input) {
+  const double begin = clock_();
+  TY_ASSIGN_OR_RETURN(std::vector<Tensor> all, runner_->Run({&input, 1}));
+  ms_per_image_.push_back((clock_() - begin) / static_cast<double>(input.dim(0)));
+  return all;
 }
 
 absl::StatusOr<std::vector<Tensor>> NetworkCall::Run(const Tensor& input) {
-  const auto begin = std::chrono::steady_clock::now();
-  TY_ASSIGN_OR_RETURN(const std::vector<Tensor> all, runner_->Run({&input, 1}));
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-  ms_per_image_.push_back(took.count() / static_cast<double>(input.dim(0)));
+  if (repeats_ && ms_per_image_.empty()) TY_RETURN_IF_ERROR(RunTimed(input).status());
+  TY_ASSIGN_OR_RETURN(const std::vector<Tensor> all, RunTimed(input));
   if (all.size() != runner_->output_names().size()) {
     return absl::InternalError(absl::StrCat("the network returned ", all.size(),
                                             " outputs; it announced ",
@@ -48,7 +59,8 @@ absl::StatusOr<std::vector<Tensor>> NetworkCall::Run(const Tensor& input) {
 
 double NetworkCall::MedianMsPerImage() const {
   if (ms_per_image_.empty()) return 0;
-  std::vector<double> times = ms_per_image_;
+  const ptrdiff_t first = ms_per_image_.size() > 1 ? 1 : 0;
+  std::vector<double> times(ms_per_image_.begin() + first, ms_per_image_.end());
   const auto middle = times.begin() + static_cast<ptrdiff_t>(times.size() / 2);
   std::nth_element(times.begin(), middle, times.end());
   return *middle;

@@ -1,6 +1,7 @@
 #include "libs/detection/evaluator.h"
 
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <set>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/data/image_io.h"
+#include "libs/detection/internal/network_call.h"
 #include "tests/support/sealing_folder.h"
 #include "tests/support/status_matchers.h"
 
@@ -273,6 +275,31 @@ TEST(InferTest, TwoImagesOfOneNameAreRefusedBeforeAnythingIsWritten) {
   EXPECT_FALSE(FolderExists(folder / "labels"));
 }
 
+TEST(InferTest, AnOutputFolderThatHoldsAnInputIsRefusedBeforeAnythingIsWritten) {
+  const TestFolder folder;
+  ASSERT_THAT(MakeFolders(folder / "data"), IsOk());
+  const std::string image = PutImage(folder / "data/a.png", 50);
+  const std::string before = ReadFile(image).value();
+  std::filesystem::create_directory_symlink(folder / "data", folder / "link");
+  FakeRunner runner;
+  for (const char* output : {"data", "data/../data", "link"}) {
+    const InferenceOptions options{.annotated_dir = folder / output,
+                                   .labels_dir = folder / "labels"};
+    EXPECT_THAT(Infer(runner, SmallRecord(), FakeDecoder(), {image}, options),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr("a.png"), HasSubstr("another output folder"))))
+        << output;
+  }
+  // The input is a link to what would be written over.
+  std::filesystem::create_directory(folder / "links");
+  std::filesystem::create_symlink(image, folder / "links/a.png");
+  const InferenceOptions options{.annotated_dir = folder / "data"};
+  EXPECT_THAT(Infer(runner, SmallRecord(), FakeDecoder(), {folder / "links/a.png"}, options),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_FALSE(FolderExists(folder / "labels"));
+  EXPECT_THAT(ReadFile(image), IsOkAndHolds(before));
+}
+
 TEST(InferTest, AnEmptyFileIsNamed) {
   const TestFolder folder;
   FakeRunner runner;
@@ -285,6 +312,41 @@ TEST(InferTest, AnEmptyFileIsNamed) {
   const auto result = Infer(runner, SmallRecord(), FakeDecoder(), {folder / "a.jpg"}, options);
   ASSERT_THAT(result, IsOk());
   EXPECT_EQ(skipped, 1);
+}
+
+// Takes 100 ms for its first batch and 6 for every other one, on a clock of its own.
+class ColdRunner : public FakeRunner {
+ public:
+  absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const Tensor> inputs) override {
+    now_ms_ += batches().empty() ? 100 : 6;
+    return FakeRunner::Run(inputs);
+  }
+  NetworkCall::Clock Clock() {
+    return [this] { return now_ms_; };
+  }
+
+ private:
+  double now_ms_ = 5;
+};
+
+TEST(NetworkCallTest, TheFirstBatchIsNotMeasured) {
+  ColdRunner runner;
+  auto network = NetworkCall::Create(runner, FakeDecoder(), 2, runner.Clock());
+  ASSERT_THAT(network, IsOk());
+  const Tensor input = Tensor::Zeros(DType::kFloat32, {2, 3, kSide, kSide});
+  ASSERT_THAT(network->Run(input), IsOk());
+  ASSERT_THAT(network->Run(input), IsOk());
+  EXPECT_EQ(network->MedianMsPerImage(), 3);
+  EXPECT_THAT(runner.batches(), ElementsAre(2, 2));
+}
+
+TEST(NetworkCallTest, AnOnlyBatchIsRunAgainAndThatIsMeasured) {
+  ColdRunner runner;
+  auto network = NetworkCall::Create(runner, FakeDecoder(), 1, runner.Clock());
+  ASSERT_THAT(network, IsOk());
+  ASSERT_THAT(network->Run(Tensor::Zeros(DType::kFloat32, {2, 3, kSide, kSide})), IsOk());
+  EXPECT_EQ(network->MedianMsPerImage(), 3);
+  EXPECT_THAT(runner.batches(), ElementsAre(2, 2));
 }
 
 TEST(ListImagesTest, TakesAFolderOrOneImage) {
