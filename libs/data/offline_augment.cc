@@ -4,9 +4,11 @@
 #include <atomic>
 #include <cmath>
 #include <exception>
+#include <filesystem>
 #include <mutex>
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
+#include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -29,6 +31,8 @@ using spec::augment::v1::SpatialConfig;
 constexpr double kPi = 3.14159265358979323846;
 constexpr int kJpegQuality = 95;
 constexpr size_t kChunk = 64;
+// What an output holds. Where a ledger is, an augmentation was.
+constexpr char kLedger[] = "ledger.jsonl", kLabels[] = "labels", kImages[] = "images";
 
 // 3 x 3 matrices act on (x, y, 1), where pixel i covers [i, i + 1).
 cv::Matx33d Shift(double x, double y) { return {1, 0, x, 0, 1, y, 0, 0, 1}; }
@@ -188,6 +192,48 @@ absl::StatusOr<AugmentedSample> Transform(const AugmentConfig& config, const Ten
   }
 }
 
+namespace fs = std::filesystem;
+
+// Links and `..` resolved; the folder need not be there.
+fs::path Canonical(const std::string& path) {
+  std::error_code ignored;
+  const fs::path canonical = fs::weakly_canonical(fs::absolute(path, ignored), ignored);
+  // Without the empty last part that a closing slash leaves.
+  return canonical.has_filename() ? canonical : canonical.parent_path();
+}
+
+bool IsInside(const fs::path& inner, const fs::path& outer) {
+  const fs::path relative = inner.lexically_relative(outer);
+  return !relative.empty() && *relative.begin() != "..";
+}
+
+// What the output replaces must be neither an input nor anything that no augmentation made.
+absl::Status CheckOutput(const OfflineAugmentOptions& options, const KittiFolder& inputs) {
+  const fs::path root = Canonical(options.root), output = Canonical(options.output);
+  bool overlaps = IsInside(root, output);
+  for (const std::string& input : {inputs.image_dir, inputs.label_dir}) {
+    overlaps = overlaps || IsInside(output, Canonical(input)) || IsInside(Canonical(input), output);
+  }
+  if (overlaps) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the output '", options.output, "' overlaps with the data set '", options.root,
+        "' (images in '", inputs.image_dir_shown, "', labels in '", inputs.label_dir_shown,
+        "'), which must stay as it is; choose a folder beside it"));
+  }
+  if (FileExists(JoinPath(options.output, kLedger))) return absl::OkStatus();
+  for (const char* name : {kImages, kLabels}) {
+    const std::string folder = JoinPath(options.output, name);
+    if (!FolderExists(folder)) continue;
+    TY_ASSIGN_OR_RETURN(const std::vector<std::string> files, ListFolder(folder));
+    if (files.empty()) continue;
+    return absl::AlreadyExistsError(
+        absl::StrCat("'", folder, "' holds ", files.size(),
+                     " files, and no augmentation made them (there is no '", options.output, "/",
+                     kLedger, "'); choose another output, or remove them"));
+  }
+  return absl::OkStatus();
+}
+
 // Transforms the images of one set.
 class SetAugmenter {
  public:
@@ -196,20 +242,29 @@ class SetAugmenter {
       : config_(config), options_(options), progress_(progress), stop_(std::move(stop)) {}
 
   absl::StatusOr<OfflineAugmentReport> Run() {
+    const std::string& image_path = config_.dataset_config().image_path();
+    const std::string& label_path = config_.dataset_config().label_path();
+    folder_ = {.image_dir = JoinPath(options_.root, image_path),
+               .label_dir = JoinPath(options_.root, label_path),
+               .id_prefix = image_path,
+               .image_extension = config_.image_extension(),
+               .image_dir_shown = image_path,
+               .label_dir_shown = label_path};
+    TY_RETURN_IF_ERROR(CheckOutput(options_, folder_));
     TY_RETURN_IF_ERROR(Scan());
     TY_RETURN_IF_ERROR(report_.ledger.Check(options_.strict));
     internal::Workplace workplace(options_.output);
     TY_RETURN_IF_ERROR(workplace.Open());
-    images_ = workplace.In("images");
-    labels_ = workplace.In("labels");
+    images_ = workplace.In(kImages);
+    labels_ = workplace.In(kLabels);
     TY_RETURN_IF_ERROR(MakeFolders(images_));
     TY_RETURN_IF_ERROR(MakeFolders(labels_));
     TY_RETURN_IF_ERROR(TransformAll());
-    TY_RETURN_IF_ERROR(
-        WriteFileAtomically(workplace.In("ledger.jsonl"), report_.ledger.ToJsonLines()));
+    TY_RETURN_IF_ERROR(WriteFileAtomically(workplace.In(kLedger), report_.ledger.ToJsonLines()));
     TY_RETURN_IF_ERROR(MakeFolders(options_.output));
-    // Images last: where they are, their labels are.
-    for (const char* name : {"ledger.jsonl", "labels", "images"}) {
+    // The ledger first: it tells the next try that the rest is ours. Images last: where they are,
+    // their labels are.
+    for (const char* name : {kLedger, kLabels, kImages}) {
       const std::string target = JoinPath(options_.output, name);
       TY_RETURN_IF_ERROR(RemoveTree(target));
       TY_RETURN_IF_ERROR(RenameSynced(workplace.In(name), target));
@@ -221,14 +276,6 @@ class SetAugmenter {
 
  private:
   absl::Status Scan() {
-    const std::string& image_path = config_.dataset_config().image_path();
-    const std::string& label_path = config_.dataset_config().label_path();
-    folder_ = {.image_dir = JoinPath(options_.root, image_path),
-               .label_dir = JoinPath(options_.root, label_path),
-               .id_prefix = image_path,
-               .image_extension = config_.image_extension(),
-               .image_dir_shown = image_path,
-               .label_dir_shown = label_path};
     const auto keep = [this](KittiFrame frame) { names_.push_back(BaseName(frame.image_path)); };
     const auto go_on = [this](int64_t, int64_t) { return !stop_.stop_requested(); };
     TY_ASSIGN_OR_RETURN(report_.ledger, ScanKittiFolder(folder_, options_.threads, keep, go_on));

@@ -60,8 +60,10 @@ absl::StatusOr<AugmentedSample> AugmentSample(const spec::augment::v1::AugmentCo
 
 /// Does so for every image of a KITTI set: each keeps its name and format (JPEG at quality 95).
 /// Made in a hidden folder beside `output` and renamed at the end; images/ and labels/ of an
-/// earlier run are replaced. `progress` hears (done, total). Fails without leaving a file behind:
-/// kInvalidArgument (spec, Ledger::Check), kNotFound, kFailedPrecondition (another process writes
+/// earlier run (ledger.jsonl is there) are replaced. `progress` hears (done, total). Fails without
+/// leaving a file behind: kInvalidArgument (spec, Ledger::Check; `output` is or holds `root`, or
+/// lies in or around its images or labels, links resolved), kAlreadyExists (images/ or labels/ of
+/// `output` hold files that no augmentation made), kNotFound, kFailedPrecondition (another process writes
 /// there), kCancelled, kResourceExhausted and kInternal (disk).
 absl::StatusOr<OfflineAugmentReport> AugmentKitti(
     const spec::augment::v1::AugmentConfig& config, const OfflineAugmentOptions& options,

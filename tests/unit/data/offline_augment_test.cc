@@ -1,6 +1,7 @@
 #include "libs/data/offline_augment.h"
 
 #include <cmath>
+#include <filesystem>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -13,6 +14,7 @@ namespace trainyard {
 namespace {
 
 using spec::augment::v1::AugmentConfig;
+using ::testing::AllOf;
 using testing::BoxAround;
 using testing::ContentOf;
 using ::testing::ElementsAre;
@@ -238,6 +240,31 @@ TEST_F(AugmentKittiTest, GivesTheSameOnSeveralThreadsAndAgain) {
   ASSERT_TRUE(AugmentKitti(config_, options_).ok());
   EXPECT_EQ(ContentOf(folder_ / "out/set/images/3.png"), first);
   EXPECT_FALSE(FileExists(folder_ / "out/set/images/stale.png"));
+}
+
+TEST_F(AugmentKittiTest, AnOutputThatOverlapsWithTheInputIsRefused) {
+  const std::string before = ContentOf(folder_ / "images/3.png");
+  std::filesystem::create_directory_symlink(folder_.path(), folder_ / "link");
+  const std::string parent = std::filesystem::path(folder_.path()).parent_path();
+  for (const std::string& output :
+       {folder_.path(), folder_ / "link", folder_ / "link/", folder_ / "images",
+        folder_ / "images/new", folder_ / "out/..", parent}) {
+    options_.output = output;
+    EXPECT_THAT(AugmentKitti(config_, options_),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr(output), HasSubstr("choose a folder beside it"))));
+  }
+  EXPECT_EQ(ContentOf(folder_ / "images/3.png"), before);
+}
+
+TEST_F(AugmentKittiTest, FilesThatNoAugmentationMadeAreRefusedAndKept) {
+  folder_.Write("out/set/labels/mine.txt", "x");
+  EXPECT_THAT(
+      AugmentKitti(config_, options_),
+      StatusIs(absl::StatusCode::kAlreadyExists,
+               AllOf(HasSubstr("out/set/labels' holds 1 files"), HasSubstr("remove them"))));
+  EXPECT_EQ(ContentOf(folder_ / "out/set/labels/mine.txt"), "x");
+  EXPECT_THAT(*ListFolder(folder_ / "out"), ElementsAre("set"));
 }
 
 TEST_F(AugmentKittiTest, ACancelLeavesNothing) {
