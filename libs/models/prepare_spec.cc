@@ -31,6 +31,35 @@ std::string InitialModelOf(const spec::common::v1::TrainingConfig& training) {
   return training.pretrain_model_path();
 }
 
+void AddSource(const spec::common::v1::DataSource& source, const std::string& field, bool is_read,
+               std::vector<SpecPath>& paths) {
+  const auto add = [&](absl::string_view name, const std::string& path) {
+    if (!path.empty()) paths.push_back({absl::StrCat(field, ".", name), path, is_read});
+  };
+  add("label_directory_path", source.label_directory_path());
+  add("image_directory_path", source.image_directory_path());
+  add("tfrecords_path", source.tfrecords_path());
+}
+
+// An evaluation reads the validation data; without, a fold of the converted sets (decisions.md A6).
+std::vector<SpecPath> DataOf(const spec::common::v1::DatasetConfig& dataset, NetworkTask task) {
+  const bool trains = task == NetworkTask::kTrain, evaluates = task == NetworkTask::kEvaluate;
+  const bool validates_on_fold = dataset.validation_data_sources().empty();
+  std::vector<SpecPath> paths;
+  for (int i = 0; i < dataset.data_sources_size(); ++i) {
+    const auto& source = dataset.data_sources(i);
+    const bool is_fold = validates_on_fold && !source.tfrecords_path().empty();
+    AddSource(source, absl::StrCat("dataset_config.data_sources[", i, "]"),
+              trains || (evaluates && is_fold), paths);
+  }
+  for (int i = 0; i < dataset.validation_data_sources_size(); ++i) {
+    AddSource(dataset.validation_data_sources(i),
+              absl::StrCat("dataset_config.validation_data_sources[", i, "]"), trains || evaluates,
+              paths);
+  }
+  return paths;
+}
+
 }  // namespace
 
 absl::StatusOr<PreparedSpec> PrepareSpec(
@@ -49,6 +78,7 @@ absl::StatusOr<PreparedSpec> PrepareSpec(
       LoadExperiment(text, file_name, overrides, SsdTaskOf(task), &prepared.warnings));
   TY_RETURN_IF_ERROR(RewritePaths(&experiment, resolve));
   prepared.initial_model = InitialModelOf(experiment.training_config());
+  prepared.data = DataOf(experiment.dataset_config(), task);
   prepared.freezes_blocks = experiment.ssd_config().freeze_blocks_size() > 0;
   prepared.canonical_text = PrintCanonical(experiment);
   return prepared;

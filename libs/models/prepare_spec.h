@@ -13,6 +13,16 @@ namespace trainyard {
 /// What a spec is wanted for.
 enum class NetworkTask { kTrain, kEvaluate, kInference, kExport };
 
+/// A path that a spec names.
+struct SpecPath {
+  /// `dataset_config.data_sources[0].tfrecords_path`.
+  std::string field;
+  /// Resolved.
+  std::string path;
+  /// Whether the task reads it, so that it has to be there.
+  bool is_read = false;
+};
+
 /// A spec that a worker can be given as it is.
 struct PreparedSpec {
   /// Overrides and defaults applied, paths resolved, one form for equal meanings.
@@ -21,6 +31,9 @@ struct PreparedSpec {
   std::vector<std::string> warnings;
   /// The model that the spec itself starts from, resolved; "" = none. decisions.md A18.
   std::string initial_model;
+  /// Where the spec's labelled images lie, whatever the task. Not looked for: a pipeline's stage may
+  /// make them later.
+  std::vector<SpecPath> data;
   /// Whether blocks are frozen: without a model to start from, random weights would be.
   bool freezes_blocks = false;
 };

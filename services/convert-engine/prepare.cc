@@ -34,11 +34,13 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
                                                const service::Workspace& workspace) {
   const v1::BuildOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
+  request.KnownNetwork();
   const std::string model = request.Input("model", StageRequest::kRequired);
   const std::string calibration = request.Input("calibration", StageRequest::kOptional);
   const std::string images = request.Input("cal_images", StageRequest::kOptional);
-  const std::string engine = request.Output("engine", StageRequest::kRequired);
+  const std::string engine = request.SealedFile("engine", StageRequest::kRequired, SealedKind::kEngine);
   request.NoOtherNames();
+  request.NoSpec();
   request.Ending("stage.inputs[model]", model, {".etlt"}, "export makes it from a .tlt");
   const std::string precision =
       request.OneOf("options.data_type", options.data_type(), {"fp32", "fp16", "int8"});

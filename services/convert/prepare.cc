@@ -48,6 +48,24 @@ std::vector<std::string> ReadClassNames(StageRequest& request, const std::string
   return names;
 }
 
+// The folders that the augmented data set replaces must not be those that it is made of.
+void KeepSourceFolders(StageRequest& request, const spec::augment::v1::DatasetConfig& dataset,
+                       const OfflineAugmentOptions& options) {
+  const auto keep = [&](absl::string_view made, absl::string_view field, const std::string& read) {
+    if (read.empty() || options.root.empty() || options.output.empty()) return;
+    const std::string source = JoinPath(options.root, read);
+    if (!IsSamePath(JoinPath(options.output, made), source)) return;
+    request.Add("stage.outputs[dataset]",
+                absl::InvalidArgumentError(absl::StrCat(
+                    "is '", options.output, "', whose ", made, "/ is the spec's dataset_config.",
+                    field, " '", source, "'; name another folder, so that it is not replaced")));
+  };
+  for (const absl::string_view made : {"images", "labels"}) {
+    keep(made, "image_path", dataset.image_path());
+    keep(made, "label_path", dataset.label_path());
+  }
+}
+
 // The shards, as the prefix by which specs name them.
 absl::StatusOr<v1::Artifact> ShardsArtifact(const std::string& prefix,
                                             const service::Workspace& workspace) {
@@ -120,7 +138,7 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto
   const std::string given_root = request.Input("root", StageRequest::kOptional);
   const std::string class_file = request.Input("class_names", StageRequest::kOptional);
   ConvertOptions options;
-  options.output_prefix = request.Output("dataset", StageRequest::kRequired);
+  options.output_prefix = request.OutputFile("dataset", StageRequest::kRequired);
   request.NoOtherNames();
   options.class_names = ReadClassNames(request, class_file);
   options.strict = proto.options().strict();
@@ -134,6 +152,9 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto
                                     !given_root.empty(), &warnings);
     request.Add("", loaded.status());
     if (loaded.ok()) config = *std::move(loaded);
+    if (!class_file.empty() && config.target_class_mapping_size() > 0) {
+      warnings.push_back("input 'class_names' has no effect: the spec has target_class_mapping");
+    }
   }
   options.root = RootFolder(request, given_root, config.kitti_config().root_directory_path());
   // The resolved root stands for both of the spec's.
@@ -149,9 +170,10 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto
 absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& proto,
                                                  const service::Workspace& workspace) {
   StageRequest request(proto.stage(), workspace);
+  request.KnownNetwork();
   OfflineAugmentOptions options;
   options.root = request.Input("root", StageRequest::kRequired);
-  options.output = request.Output("dataset", StageRequest::kRequired);
+  options.output = request.OutputFolder("dataset", StageRequest::kRequired);
   request.NoOtherNames();
   options.strict = proto.options().strict();
 
@@ -163,6 +185,7 @@ absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& proto
     request.Add("", loaded.status());
     if (loaded.ok()) config = *std::move(loaded);
   }
+  KeepSourceFolders(request, config.dataset_config(), options);
   TY_RETURN_IF_ERROR(request.Status());
   return [config, options, warnings, &workspace](service::OperationContext& context) {
     WarnAll(context, warnings);

@@ -147,7 +147,7 @@ absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& proto,
   plan.model = request.NewFile("model", StageRequest::kRequired, replace);
   plan.onnx = request.NewFile("onnx", StageRequest::kOptional, replace);
   plan.calibration = request.NewFile("calibration", StageRequest::kOptional, replace);
-  plan.ds_config = request.Output("ds_config", StageRequest::kOptional);
+  plan.ds_config = request.OutputFolder("ds_config", StageRequest::kOptional);
   request.NoOtherNames();
   plan.int8 =
       request.OneOf("options.data_type", options.data_type(), {"fp32", "fp16", "int8"}) == "int8";

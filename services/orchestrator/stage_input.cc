@@ -155,17 +155,7 @@ absl::StatusOr<v1::StageInput> BuildDraftInput(const Pipeline& pipeline, const S
       .Build();
 }
 
-bool IsSelfContained(const StageSpec& stage) {
-  const auto plain = [](const std::string& text) {
-    const auto references = FindReferences(text);
-    return references.ok() && absl::c_none_of(*references, [](const Reference& reference) {
-             return ParseOutputReference(reference.name).has_value();
-           });
-  };
-  return plain(stage.spec_text) && absl::c_all_of(stage.overrides, plain) &&
-         absl::c_all_of(stage.inputs, [&](const auto& input) { return plain(input.second); }) &&
-         absl::c_all_of(stage.outputs, [&](const auto& output) { return plain(output.second); });
-}
+bool IsSelfContained(const StageSpec& stage) { return stage.needs.empty(); }
 
 std::shared_ptr<const google::protobuf::Message> OptionsForTry(const StageSpec& stage, int retry) {
   if (retry == 0) return stage.options;

@@ -31,7 +31,8 @@ absl::StatusOr<v1::StageInput> BuildStageInput(const Pipeline& pipeline, const S
 /// specs before anything runs.
 absl::StatusOr<v1::StageInput> BuildDraftInput(const Pipeline& pipeline, const StageSpec& stage);
 
-/// Whether nothing in the stage refers to another stage, so that its service can check it at once.
+/// Whether the stage waits for no other one, which might make what it reads: then its service can
+/// check it at once.
 bool IsSelfContained(const StageSpec& stage);
 
 /// The stage's options for one try: a try after the first goes on from what the earlier one left

@@ -88,8 +88,9 @@ absl::StatusOr<service::StageRun> PreparePrune(const v1::PruneRequest& proto,
   StageRequest request(proto.stage(), workspace);
   request.KnownNetwork();
   const std::string input = request.Input("model", StageRequest::kRequired);
-  const std::string output = request.Output("model", StageRequest::kRequired);
+  const std::string output = request.SealedFile("model", StageRequest::kRequired, SealedKind::kCheckpoint);
   request.NoOtherNames();
+  request.NoSpec();
   PruneOptions options = OptionsOf(request, proto.options());
   const double remove = proto.options().remove();
   if (proto.options().has_remove()) request.InRange("options.remove", remove, 0.01, 0.99);

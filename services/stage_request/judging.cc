@@ -1,11 +1,12 @@
 #include "services/stage_request/judging.h"
 
+#include "absl/strings/str_cat.h"
+#include "libs/base/files.h"
+
 namespace trainyard {
 namespace {
 
-Judging JudgingOn(StageRequest& request, NetworkTask task) {
-  request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(task);
+Judging JudgingOn(const StageRequest& request, const PreparedSpec& spec) {
   Judging judging{.warnings = spec.warnings};
   judging.job.set_network(request.stage().network());
   judging.job.set_spec(spec.canonical_text);
@@ -15,10 +16,11 @@ Judging JudgingOn(StageRequest& request, NetworkTask task) {
 }  // namespace
 
 Judging AskEvaluation(StageRequest& request, const std::string& matching, bool strict) {
-  Judging judging = JudgingOn(request, NetworkTask::kEvaluate);
+  request.KnownNetwork();
+  Judging judging = JudgingOn(request, request.Spec(NetworkTask::kEvaluate));
   worker::v1::EvaluateTask& task = *judging.job.mutable_evaluate();
   task.set_model(request.Input("model", StageRequest::kRequired));
-  task.set_results_dir(request.Output("results", StageRequest::kOptional));
+  task.set_results_dir(request.OutputFolder("results", StageRequest::kOptional));
   request.NoOtherNames();
   task.set_matching(request.OneOf("options.matching", matching, {"tao", "voc", "coco"}));
   task.set_strict(strict);
@@ -26,14 +28,28 @@ Judging AskEvaluation(StageRequest& request, const std::string& matching, bool s
 }
 
 Judging AskInference(StageRequest& request, double threshold) {
-  Judging judging = JudgingOn(request, NetworkTask::kInference);
+  request.KnownNetwork();
+  const PreparedSpec spec = request.Spec(NetworkTask::kInference);
+  Judging judging = JudgingOn(request, spec);
   worker::v1::InferTask& task = *judging.job.mutable_infer();
   task.set_model(request.Input("model", StageRequest::kRequired));
   task.set_images(request.Input("images", StageRequest::kRequired));
-  task.set_annotated_dir(request.Output("images", StageRequest::kOptional));
-  task.set_labels_dir(request.Output("labels", StageRequest::kOptional));
+  task.set_annotated_dir(request.OutputFolder("images", StageRequest::kOptional));
+  task.set_labels_dir(request.OutputFolder("labels", StageRequest::kOptional));
   request.NoOtherNames();
-  request.InRange("options.threshold", threshold, 1e-6, 1 - 1e-6);
+  if (request.stage().outputs().empty()) {
+    request.Add("stage.outputs", absl::InvalidArgumentError(
+                                     "is empty; name 'images' or 'labels', or nothing is written"));
+  }
+  // What is found has the names of the images: it must not come to lie over pictures and labels.
+  request.KeepApart(spec.data);
+  if (FileExists(task.images()) && DirName(task.images()) == task.annotated_dir()) {
+    request.Add("stage.outputs[images]",
+                absl::InvalidArgumentError(absl::StrCat(
+                    "is '", task.annotated_dir(),
+                    "', the folder of stage.inputs[images]; name another, or it is replaced")));
+  }
+  request.Fraction("options.threshold", threshold);
   task.set_threshold(threshold);
   return judging;
 }

@@ -1,10 +1,13 @@
 #include "services/stage_request/stage_request.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "libs/base/digest.h"
 #include "libs/base/files.h"
 #include "libs/models/network.h"
 #include "libs/service/worker_job.h"
@@ -17,6 +20,24 @@ constexpr int64_t kMaxSpecBytes = 4 << 20;
 
 std::vector<std::string> ListOf(const std::set<std::string>& names) {
   return {names.begin(), names.end()};
+}
+
+std::string OutputField(absl::string_view name) {
+  return absl::StrCat("stage.outputs[", name, "]");
+}
+
+// The file that lies where a folder of `path` has to be; "" when there is none.
+std::string FileInTheWay(const std::string& path) {
+  for (std::string part = DirName(path); part.size() > 1; part = DirName(part)) {
+    if (FolderExists(part)) return "";
+    if (FileExists(part)) return part;
+  }
+  return "";
+}
+
+// As a tfrecords_path is looked for: a file, a folder, a pattern, the beginning of files' names.
+bool IsThere(const std::string& path) {
+  return FileExists(path) || FolderExists(path) || PathSize(path).ok() || !Glob(path).empty();
 }
 
 }  // namespace
@@ -65,9 +86,27 @@ std::string StageRequest::Input(absl::string_view name, Need need) {
     Add(field, path.status());
     return "";
   }
-  if (const auto status = workspace_.CheckDigest(*artifact, *path); !status.ok())
-    Add(field, status);
+  Add(field, workspace_.CheckDigest(*artifact, *path));
+  TakePath(field, *path, kRead);
   return *path;
+}
+
+void StageRequest::TakePath(std::string field, std::string path, Role role) {
+  for (const NamedPath& other : paths_) {
+    if ((role == kRead && other.role == kRead) || !IsSamePath(path, other.path)) continue;
+    const bool both_written = role == kWritten && other.role == kWritten;
+    const std::string& output = role == kWritten ? field : other.field;
+    Add(output, absl::InvalidArgumentError(absl::StrCat(
+                    "is '", role == kWritten ? path : other.path, "', which ",
+                    role == kWritten ? other.field : field, " is too; ",
+                    both_written ? "give each output a path of its own"
+                                 : "name another path, so that no input is replaced")));
+  }
+  paths_.push_back({std::move(field), std::move(path), role});
+}
+
+void StageRequest::KeepApart(const std::vector<SpecPath>& read) {
+  for (const SpecPath& path : read) TakePath(path.field, path.path, kRead);
 }
 
 std::string StageRequest::Output(absl::string_view name, Need need) {
@@ -78,19 +117,57 @@ std::string StageRequest::Output(absl::string_view name, Need need) {
     return "";
   }
   const auto path = Resolve(artifact->uri());
-  if (!path.ok()) Add(absl::StrCat("stage.outputs[", name, "]"), path.status());
-  return path.value_or("");
+  if (!path.ok()) {
+    Add(OutputField(name), path.status());
+    return "";
+  }
+  if (const std::string file = FileInTheWay(*path); !file.empty()) {
+    Add(OutputField(name), absl::InvalidArgumentError(absl::StrCat(
+                               "is '", *path, "', but '", file, "' is a file, not a folder")));
+  }
+  TakePath(OutputField(name), *path, kWritten);
+  return *path;
+}
+
+std::string StageRequest::OutputFolder(absl::string_view name, Need need) {
+  const std::string path = Output(name, need);
+  if (FileExists(path)) {
+    Add(OutputField(name),
+        absl::InvalidArgumentError(absl::StrCat("'", path, "' is a file; name a folder")));
+  }
+  return path;
+}
+
+std::string StageRequest::OutputFile(absl::string_view name, Need need) {
+  const std::string path = Output(name, need);
+  if (FolderExists(path)) {
+    Add(OutputField(name),
+        absl::InvalidArgumentError(absl::StrCat("'", path, "' is a folder; name a file")));
+  }
+  return path;
 }
 
 std::string StageRequest::NewFile(absl::string_view name, Need need, bool force) {
-  const std::string path = Output(name, need);
-  const std::string field = absl::StrCat("stage.outputs[", name, "]");
-  if (!path.empty() && FolderExists(path)) {
-    Add(field, absl::InvalidArgumentError(absl::StrCat("'", path, "' is a folder; name a file")));
-  } else if (!path.empty() && !force && FileExists(path)) {
-    Add(field, absl::AlreadyExistsError(absl::StrCat(
-                   "'", path, "' is there already; remove it, name another, or set force")));
+  const std::string path = OutputFile(name, need);
+  if (!force && FileExists(path)) {
+    Add(OutputField(name),
+        absl::AlreadyExistsError(absl::StrCat(
+            "'", path, "' is there already; remove it, name another, or set force")));
   }
+  return path;
+}
+
+std::string StageRequest::SealedFile(absl::string_view name, Need need, SealedKind kind) {
+  const std::string path = OutputFile(name, need);
+  if (!FileExists(path)) return path;
+  const auto found = PeekSealed(path);
+  if (found.ok() && *found == kind) return path;
+  Add(OutputField(name),
+      absl::AlreadyExistsError(absl::StrCat(
+          "'", path, "' is there already, and only an earlier ", NameOf(kind), " is replaced; ",
+          found.ok() ? absl::StrCat("this is of kind ", NameOf(*found))
+                     : std::string("this is no model of ours"),
+          "; remove it or name another")));
   return path;
 }
 
@@ -129,6 +206,7 @@ StageRequest::SpecText StageRequest::ReadSpec(Need need) {
     Add("stage.spec_uri", path.status());
     return {};
   }
+  TakePath("stage.spec_uri", *path, kRead);
   auto text = ReadFile(*path, kMaxSpecBytes);
   if (!text.ok()) Add("stage.spec_uri", text.status());
   return {std::move(text).value_or(""),
@@ -137,13 +215,42 @@ StageRequest::SpecText StageRequest::ReadSpec(Need need) {
 
 PreparedSpec StageRequest::Spec(NetworkTask task, Need need) {
   const SpecText spec = ReadSpec(need);
-  // An absent spec is a problem already, or was optional.
-  if (spec.name.empty()) return {};
+  if (spec.name.empty()) {
+    // An absent spec is a problem already, or was optional.
+    if (need == kOptional && stage_.spec_case() == v1::StageInput::SPEC_NOT_SET) NoOverrides();
+    return {};
+  }
+  // Asked for by KnownNetwork, which says so.
+  const std::vector<std::string> networks = NetworkNames();
+  if (std::find(networks.begin(), networks.end(), stage_.network()) == networks.end()) return {};
   const std::vector<std::string> overrides(stage_.overrides().begin(), stage_.overrides().end());
   auto prepared = PrepareSpec(stage_.network(), spec.text, spec.name, overrides, task,
                               [this](absl::string_view path) { return Resolve(path); });
-  if (!prepared.ok()) Add("", prepared.status());
-  return std::move(prepared).value_or(PreparedSpec());
+  if (!prepared.ok()) {
+    Add("", prepared.status());
+    return {};
+  }
+  for (const SpecPath& data : prepared->data) {
+    if (!data.is_read || IsThere(data.path)) continue;
+    Add(data.field,
+        absl::NotFoundError(absl::StrCat("is '", data.path, "', which is not there")));
+  }
+  return *std::move(prepared);
+}
+
+void StageRequest::NoOverrides() {
+  if (stage_.overrides().empty()) return;
+  Add("stage.overrides",
+      absl::InvalidArgumentError(absl::StrCat("has ", stage_.overrides_size(),
+                                              " entries, and there is no spec that they change")));
+}
+
+void StageRequest::NoSpec() {
+  if (stage_.spec_case() != v1::StageInput::SPEC_NOT_SET) {
+    Add(stage_.spec_case() == v1::StageInput::kSpecUri ? "stage.spec_uri" : "stage.spec_text",
+        absl::InvalidArgumentError("is given; this stage has no use for a spec"));
+  }
+  NoOverrides();
 }
 
 std::string StageRequest::OneOf(absl::string_view field, absl::string_view value,
@@ -171,6 +278,12 @@ void StageRequest::InRange(absl::string_view field, double value, double low, do
       absl::InvalidArgumentError(absl::StrCat("is ", value, "; expected ", low, " to ", high)));
 }
 
+void StageRequest::Fraction(absl::string_view field, double value) {
+  if (value > 0 && value < 1) return;
+  Add(field,
+      absl::InvalidArgumentError(absl::StrCat("is ", value, "; expected above 0 and below 1")));
+}
+
 void StageRequest::NotOffered(absl::string_view field, absl::string_view what) {
   Add(field, absl::UnimplementedError(what));
 }
@@ -189,6 +302,15 @@ void StageRequest::Add(absl::string_view field, const absl::Status& status) {
 absl::Status StageRequest::Status() const {
   const auto code = codes_.size() == 1 ? *codes_.begin() : absl::StatusCode::kInvalidArgument;
   return problems_.ToStatus(code);
+}
+
+bool IsSamePath(const std::string& a, const std::string& b) {
+  if (a == b) return true;
+  std::error_code error;
+  if (std::filesystem::equivalent(a, b, error)) return true;
+  const auto canonical_a = std::filesystem::weakly_canonical(a, error);
+  const auto canonical_b = std::filesystem::weakly_canonical(b, error);
+  return !error && canonical_a == canonical_b;
 }
 
 void WarnAll(service::OperationContext& context, absl::Span<const std::string> warnings) {

@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "libs/base/problems.h"
 #include "libs/models/prepare_spec.h"
+#include "libs/sealing/model_file.h"
 #include "libs/service/operations.h"
 #include "libs/service/workspace.h"
 #include "libs/worker/outcome.h"
@@ -40,10 +41,22 @@ class StageRequest {
 
   /// The absolute path of an input, which must exist and fit its digest; "" when it is not given.
   std::string Input(absl::string_view name, Need need);
-  /// The absolute path of an output; "" when it is not given.
-  std::string Output(absl::string_view name, Need need);
-  /// An output file that must not exist yet, unless `force`; its folder is made by the caller.
+
+  // Outputs: absolute paths, "" when not given; their folders are made by the work. None may be an
+  // input of the request, its spec, or another output, for then one would replace the other.
+
+  /// A folder; it may be there.
+  std::string OutputFolder(absl::string_view name, Need need);
+  /// A file that is replaced when it is there, or the beginning of files' names.
+  std::string OutputFile(absl::string_view name, Need need);
+  /// A file that must not be there yet, unless `force`.
   std::string NewFile(absl::string_view name, Need need, bool force);
+  /// A file that is replaced when it is a sealed one of `kind`, so that a stage may be repeated; any
+  /// other that is there is a problem.
+  std::string SealedFile(absl::string_view name, Need need, SealedKind kind);
+  /// Keeps outputs away from what the spec reads too. After the outputs were asked for.
+  void KeepApart(const std::vector<SpecPath>& read);
+
   /// Inputs and outputs whose names were never asked for are problems, with the nearest known name.
   void NoOtherNames();
 
@@ -54,8 +67,11 @@ class StageRequest {
     std::string name;
   };
   SpecText ReadSpec(Need need);
-  /// The network's spec, checked for `task`, paths resolved through the workspace.
+  /// The network's spec, checked for `task`, paths resolved through the workspace. The data that the
+  /// task reads must be there. Overrides without a spec are a problem.
   PreparedSpec Spec(NetworkTask task, Need need = kRequired);
+  /// A spec and overrides are problems: the stage has no use for them.
+  void NoSpec();
 
   /// A problem unless `value` is "" or one of `allowed`; returns allowed[0] for "".
   std::string OneOf(absl::string_view field, absl::string_view value,
@@ -66,6 +82,8 @@ class StageRequest {
               const std::vector<std::string>& endings, absl::string_view hint);
   /// A problem unless low <= value <= high.
   void InRange(absl::string_view field, double value, double low, double high);
+  /// A problem unless 0 < value < 1.
+  void Fraction(absl::string_view field, double value);
   /// Something known that is not offered yet.
   void NotOffered(absl::string_view field, absl::string_view what);
 
@@ -84,6 +102,16 @@ class StageRequest {
   const v1::Artifact* Find(const google::protobuf::RepeatedPtrField<v1::Artifact>& list,
                            absl::string_view name) const;
   void Missing(absl::string_view list, absl::string_view name, Need need);
+  std::string Output(absl::string_view name, Need need);
+  void NoOverrides();
+  // Takes a path that the request names; a problem when it is one of another that excludes it.
+  enum Role { kRead, kWritten };
+  void TakePath(std::string field, std::string path, Role role);
+
+  struct NamedPath {
+    std::string field, path;
+    Role role;
+  };
 
   const v1::StageInput& stage_;
   const service::Workspace& workspace_;
@@ -91,7 +119,11 @@ class StageRequest {
   Problems problems_;
   std::set<absl::StatusCode> codes_;
   std::set<std::string> input_names_, output_names_;
+  std::vector<NamedPath> paths_;
 };
+
+/// Whether both name the same file or folder, links followed; neither need be there.
+bool IsSamePath(const std::string& a, const std::string& b);
 
 /// Reports warnings of a spec to an operation.
 void WarnAll(service::OperationContext& context, absl::Span<const std::string> warnings);

@@ -51,7 +51,7 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
   request.KnownNetwork();
   PreparedSpec spec = request.Spec(NetworkTask::kTrain);
   const std::string given_model = request.Input("model", StageRequest::kOptional);
-  const std::string results = request.Output("results", StageRequest::kRequired);
+  const std::string results = request.OutputFolder("results", StageRequest::kRequired);
   request.NoOtherNames();
   worker::v1::WorkerJob job;
   worker::v1::TrainTask& task = *job.mutable_train();
