@@ -225,7 +225,7 @@ absl::Status Validate(const PruneOptions& options) {
     problems.Add("granularity", "is %d; expected at least 1", options.granularity);
   }
   if (options.min_filters < 0) {
-    problems.Add("min_filters", "is %d; expected at least 0", options.min_filters);
+    problems.Add("min_num_filters", "is %d; expected at least 0", options.min_filters);
   }
   return problems.ToStatus();
 }
@@ -273,7 +273,7 @@ absl::StatusOr<double> ThresholdForRatio(const Model& model, const PruneOptions&
                       removed_at(thresholds.empty() ? 0 : double{thresholds.back()}));
   if (most < removed) {
     return absl::FailedPreconditionError(
-        absl::StrFormat("at most %.1f %% of the parameters can be removed with min_filters %d, "
+        absl::StrFormat("at most %.1f %% of the parameters can be removed with min_num_filters %d, "
                         "granularity %d and the "
                         "layers that are excluded; asked for %.1f %%",
                         100 * most, options.min_filters, options.granularity, 100 * removed));

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -28,6 +29,20 @@ void CheckInterface(StageRequest& request, const v1::BuildOptions& options) {
   }
 }
 
+// Pipelines give all their builds the same inputs, so these are no errors.
+std::vector<std::string> UselessInputs(const worker::v1::BuildEngineTask& task) {
+  std::vector<std::string> warnings;
+  if (task.precision() == "int8") return warnings;
+  const auto warn = [&](absl::string_view name, const std::string& path) {
+    if (path.empty()) return;
+    warnings.push_back(absl::StrCat("input '", name, "' has no effect: data_type is ",
+                                    task.precision(), ", and only int8 is calibrated"));
+  };
+  warn("calibration", task.calibration());
+  warn("cal_images", task.calibration_images());
+  return warnings;
+}
+
 }  // namespace
 
 absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
@@ -38,12 +53,12 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   const std::string model = request.Input("model", StageRequest::kRequired);
   const std::string calibration = request.Input("calibration", StageRequest::kOptional);
   const std::string images = request.Input("cal_images", StageRequest::kOptional);
-  const std::string engine = request.SealedFile("engine", StageRequest::kRequired, SealedKind::kEngine);
+  const std::string engine =
+      request.SealedFile("engine", StageRequest::kRequired, SealedKind::kEngine);
   request.NoOtherNames();
   request.NoSpec();
   request.Ending("stage.inputs[model]", model, {".etlt"}, "export makes it from a .tlt");
-  const std::string precision =
-      request.OneOf("options.data_type", options.data_type(), {"fp32", "fp16", "int8"});
+  const std::string precision = request.Precision("options.data_type", options.data_type());
   const int batch = options.has_batch_size() ? options.batch_size() : 8;
   const int batches = options.has_batches() ? options.batches() : 10;
   const int max_batch = options.has_max_batch_size() ? options.max_batch_size() : 16;
@@ -65,7 +80,8 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   task.set_batches(batches);
   task.set_batch_size(batch);
   for (const int dim : options.dims()) task.add_dims(dim);
-  return WorkerStage(std::string(kWorker), std::move(job), "", {}, workspace);
+  std::vector<std::string> warnings = UselessInputs(task);
+  return WorkerStage(std::string(kWorker), std::move(job), "", std::move(warnings), workspace);
 }
 
 absl::StatusOr<service::StageRun> PrepareEvaluateEngine(const v1::EvaluateEngineRequest& proto,

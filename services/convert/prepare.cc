@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/digest.h"
@@ -48,16 +49,31 @@ std::vector<std::string> ReadClassNames(StageRequest& request, const std::string
   return names;
 }
 
+// An earlier augmented set is replaced; it is known by its ledger, which AugmentKitti puts there
+// first.
+void ReplaceOnlyOwn(StageRequest& request, const std::string& output) {
+  if (output.empty() || FileExists(JoinPath(output, "ledger.jsonl"))) return;
+  for (const char* name : {"images", "labels"}) {
+    const auto content = ListFolder(JoinPath(output, name));
+    if (!content.ok() || content->empty()) continue;
+    request.Add("stage.outputs[dataset]",
+                absl::AlreadyExistsError(absl::StrCat(
+                    "is '", output, "', which has a folder ", name,
+                    "/ that this stage did not make; remove it or name another folder")));
+  }
+}
+
 // The folders that the augmented data set replaces must not be those that it is made of.
 void KeepSourceFolders(StageRequest& request, const spec::augment::v1::DatasetConfig& dataset,
                        const OfflineAugmentOptions& options) {
   const auto keep = [&](absl::string_view made, absl::string_view field, const std::string& read) {
     if (read.empty() || options.root.empty() || options.output.empty()) return;
     const std::string source = JoinPath(options.root, read);
-    if (!IsSamePath(JoinPath(options.output, made), source)) return;
+    const std::string target = JoinPath(options.output, made);
+    if (!IsSamePath(target, source) && !absl::StartsWith(source, absl::StrCat(target, "/"))) return;
     request.Add("stage.outputs[dataset]",
                 absl::InvalidArgumentError(absl::StrCat(
-                    "is '", options.output, "', whose ", made, "/ is the spec's dataset_config.",
+                    "is '", options.output, "', whose ", made, "/ holds the spec's dataset_config.",
                     field, " '", source, "'; name another folder, so that it is not replaced")));
   };
   for (const absl::string_view made : {"images", "labels"}) {
@@ -94,14 +110,14 @@ absl::StatusOr<v1::StageResult> RunConvert(service::OperationContext& context,
                                            ConvertOptions options,
                                            const service::Workspace& workspace) {
   options.threads = context.threads();
-  TY_ASSIGN_OR_RETURN(
-      const ConvertReport report,
-      ConvertKitti(
-          config, options,
-          [&context](const ConvertProgress& progress) {
-            context.Progress(progress.done, progress.total, "images", progress.phase);
-          },
-          context.stop()));
+  TY_ASSIGN_OR_RETURN(const ConvertReport report, ConvertKitti(
+                                                      config, options,
+                                                      [&context](const ConvertProgress& progress) {
+                                                        context.Progress(progress.done,
+                                                                         progress.total, "images",
+                                                                         progress.phase);
+                                                      },
+                                                      context.stop()));
   v1::StageResult result;
   TY_ASSIGN_OR_RETURN(*result.add_outputs(), ShardsArtifact(options.output_prefix, workspace));
   for (const std::string& note : report.notes) result.add_notes(note);
@@ -114,13 +130,12 @@ absl::StatusOr<v1::StageResult> RunAugment(service::OperationContext& context,
                                            OfflineAugmentOptions options,
                                            const service::Workspace& workspace) {
   options.threads = context.threads();
-  TY_ASSIGN_OR_RETURN(const OfflineAugmentReport report,
-                      AugmentKitti(
-                          config, options,
-                          [&context](int64_t done, int64_t total) {
-                            context.Progress(done, total, "images");
-                          },
-                          context.stop()));
+  TY_ASSIGN_OR_RETURN(
+      const OfflineAugmentReport report,
+      AugmentKitti(
+          config, options,
+          [&context](int64_t done, int64_t total) { context.Progress(done, total, "images"); },
+          context.stop()));
   v1::StageResult result;
   TY_ASSIGN_OR_RETURN(*result.add_outputs(),
                       workspace.MakeArtifact("dataset", options.output, "kitti"));
@@ -185,6 +200,7 @@ absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& proto
     request.Add("", loaded.status());
     if (loaded.ok()) config = *std::move(loaded);
   }
+  ReplaceOnlyOwn(request, options.output);
   KeepSourceFolders(request, config.dataset_config(), options);
   TY_RETURN_IF_ERROR(request.Status());
   return [config, options, warnings, &workspace](service::OperationContext& context) {

@@ -1,5 +1,9 @@
 #include "services/export/deepstream.h"
 
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/files.h"
@@ -8,35 +12,51 @@
 namespace trainyard {
 namespace {
 
+constexpr char kConfigName[] = "nvinfer_config.txt", kLabelsName[] = "labels.txt";
+// By which what we wrote is known again.
+constexpr char kConfigMark[] = "# The sealed model is ", kLabelsMark[] = "background\n";
+constexpr int64_t kMaxOwnBytes = 1 << 20;
+
 std::string ConfigText(const model::v1::ModelRecord& record, absl::string_view model_name) {
   const model::v1::Preprocess& preprocess = record.preprocess();
   const bool gray = preprocess.order() == model::v1::Preprocess::GRAY;
   const int color_format = gray ? 2 : preprocess.order() == model::v1::Preprocess::BGR ? 1 : 0;
   const int classes = record.classes_size() + 1;
-  return absl::StrCat(
-      "net-scale-factor=", preprocess.scale() == 0 ? 1.0 : preprocess.scale(), "\n",
-      "offsets=", absl::StrJoin(preprocess.mean(), ";"), "\n",
-      "infer-dims=", gray ? 1 : 3, ";", preprocess.height(), ";", preprocess.width(), "\n",
-      "tlt-model-key=<your key>\n",
-      "network-type=0\n",
-      "num-detected-classes=", classes, "\n",
-      "model-color-format=", color_format, "\n",
-      "maintain-aspect-ratio=0\n",
-      "output-tensor-meta=0\n",
-      "labelfile-path=labels.txt\n",
-      "# The sealed model is ", model_name, "; DeepStream reads the plain ONNX file (onnx-file).\n");
+  return absl::StrCat("net-scale-factor=", preprocess.scale() == 0 ? 1.0 : preprocess.scale(), "\n",
+                      "offsets=", absl::StrJoin(preprocess.mean(), ";"), "\n",
+                      "infer-dims=", gray ? 1 : 3, ";", preprocess.height(), ";",
+                      preprocess.width(), "\n", "tlt-model-key=<your key>\n", "network-type=0\n",
+                      "num-detected-classes=", classes, "\n", "model-color-format=", color_format,
+                      "\n", "maintain-aspect-ratio=0\n", "output-tensor-meta=0\n",
+                      "labelfile-path=labels.txt\n", kConfigMark, model_name,
+                      "; DeepStream reads the plain ONNX file (onnx-file).\n");
 }
 
 }  // namespace
 
+absl::Status CheckDeepStreamFolder(const std::string& folder) {
+  std::vector<std::string> strange;
+  for (const auto& [name, mark] :
+       {std::pair(kConfigName, kConfigMark), {kLabelsName, kLabelsMark}}) {
+    const std::string path = JoinPath(folder, name);
+    const auto text = ReadFile(path, kMaxOwnBytes);
+    if (absl::IsNotFound(text.status()) || (text.ok() && absl::StrContains(*text, mark))) continue;
+    strange.push_back(absl::StrCat("'", path, "'"));
+  }
+  if (strange.empty()) return absl::OkStatus();
+  return absl::AlreadyExistsError(
+      absl::StrCat(absl::StrJoin(strange, " and "),
+                   " would be replaced and is not of ours; name another folder, or set force"));
+}
+
 absl::Status WriteDeepStreamFiles(const std::string& folder, const model::v1::ModelRecord& record,
                                   absl::string_view model_name) {
   TY_RETURN_IF_ERROR(MakeFolders(folder));
-  TY_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(folder, "nvinfer_config.txt"),
-                                         ConfigText(record, model_name)));
+  TY_RETURN_IF_ERROR(
+      WriteFileAtomically(JoinPath(folder, kConfigName), ConfigText(record, model_name)));
   return WriteFileAtomically(
-      JoinPath(folder, "labels.txt"),
-      absl::StrCat("background\n", absl::StrJoin(record.classes(), "\n"), "\n"));
+      JoinPath(folder, kLabelsName),
+      absl::StrCat(kLabelsMark, absl::StrJoin(record.classes(), "\n"), "\n"));
 }
 
 }  // namespace trainyard

@@ -9,8 +9,8 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/graph/fold.h"
-#include "libs/models/ssd/lower_head.h"
 #include "libs/models/network.h"
+#include "libs/models/ssd/lower_head.h"
 #include "libs/sealing/model_store.h"
 #include "libs/service/worker_job.h"
 #include "services/export/deepstream.h"
@@ -26,9 +26,20 @@ struct ExportPlan {
   PreparedSpec spec;
   std::string input, cal_images;
   std::string model, onnx, calibration, ds_config;
-  bool int8 = false;
+  std::string data_type;
   int batches = 10, batch_size = 16;
 };
+
+// A spec for other classes is another model's.
+absl::Status CheckClasses(const Network& network, const model::v1::ModelRecord& record,
+                          absl::string_view path) {
+  const std::vector<std::string> ours = network.classes();
+  const std::vector<std::string> theirs(record.classes().begin(), record.classes().end());
+  if (ours.empty() || ours == theirs) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the classes of '", path, "' are ",
+                                                 absl::StrJoin(theirs, ", "), "; the spec maps to ",
+                                                 absl::StrJoin(ours, ", ")));
+}
 
 // The checkpoint as an inference model: batch-norm folded, training's flags gone.
 absl::StatusOr<Model> InferenceModel(const ExportPlan& plan, absl::string_view key) {
@@ -39,6 +50,7 @@ absl::StatusOr<Model> InferenceModel(const ExportPlan& plan, absl::string_view k
   if (!plan.spec.canonical_text.empty()) {
     TY_ASSIGN_OR_RETURN(const auto network,
                         CreateNetwork(plan.network, plan.spec.canonical_text, "spec"));
+    TY_RETURN_IF_ERROR(CheckClasses(*network, model.record, plan.input));
     network->ApplyInferenceSettings(model.record);
   }
   model::v1::LineageStep& step = *model.record.add_lineage();
@@ -48,8 +60,14 @@ absl::StatusOr<Model> InferenceModel(const ExportPlan& plan, absl::string_view k
   return model;
 }
 
-// Runs the calibration in an engine worker on the export as it is so far; returns the table's text.
-absl::StatusOr<std::string> Calibrate(service::OperationContext& context, const ExportPlan& plan,
+// A calibration table as text, and what the user should know of how it was made.
+struct Calibration {
+  std::string table;
+  std::vector<std::string> notes;
+};
+
+// Runs the calibration in an engine worker on the export as it is so far.
+absl::StatusOr<Calibration> Calibrate(service::OperationContext& context, const ExportPlan& plan,
                                       const Model& model, const service::Workspace& workspace) {
   TY_ASSIGN_OR_RETURN(const std::string scratch, context.ScratchDir());
   const std::string plain = JoinPath(scratch, "uncalibrated.etlt");
@@ -63,9 +81,13 @@ absl::StatusOr<std::string> Calibrate(service::OperationContext& context, const 
   task.set_output(table);
   task.set_batches(plan.batches);
   task.set_batch_size(plan.batch_size);
-  TY_RETURN_IF_ERROR(service::RunWorkerJob(
-      context, job, {.program = "trainyard-engine-worker", .workspace = &workspace}));
-  return ReadFile(table);
+  TY_ASSIGN_OR_RETURN(
+      const v1::StageResult done,
+      service::RunWorkerJob(context, job,
+                            {.program = "trainyard-engine-worker", .workspace = &workspace}));
+  Calibration calibration{.notes = {done.notes().begin(), done.notes().end()}};
+  TY_ASSIGN_OR_RETURN(calibration.table, ReadFile(table));
+  return calibration;
 }
 
 absl::Status WriteOnnx(const Model& model, const std::string& path) {
@@ -116,18 +138,28 @@ absl::StatusOr<v1::StageResult> RunExport(service::OperationContext& context,
                                           const ExportPlan& plan,
                                           const service::Workspace& workspace) {
   WarnAll(context, plan.spec.warnings);
+  if (plan.data_type != "int8" && !plan.cal_images.empty()) {
+    // Pipelines give all their exports the same inputs, so this is no error.
+    WarnAll(context, {absl::StrCat("input 'cal_images' has no effect: data_type is ",
+                                   plan.data_type, ", and only int8 is calibrated")});
+  }
   context.Progress(0, 3, "steps", "folding");
   TY_ASSIGN_OR_RETURN(const Model model, InferenceModel(plan, context.key()));
-  std::string table;
-  if (plan.int8) {
+  Calibration calibration;
+  if (plan.data_type == "int8") {
     context.Progress(1, 3, "steps", "calibrating");
-    TY_ASSIGN_OR_RETURN(table, Calibrate(context, plan, model, workspace));
+    TY_ASSIGN_OR_RETURN(calibration, Calibrate(context, plan, model, workspace));
   }
   TY_RETURN_IF_ERROR(context.CheckStop());
   context.Progress(2, 3, "steps", "writing");
-  TY_RETURN_IF_ERROR(WriteOutputs(plan, model, table, context.key()));
+  TY_RETURN_IF_ERROR(WriteOutputs(plan, model, calibration.table, context.key()));
   context.Progress(3, 3, "steps", "done");
-  return Describe(plan, model, workspace);
+  TY_ASSIGN_OR_RETURN(v1::StageResult result, Describe(plan, model, workspace));
+  for (std::string& note : calibration.notes) result.add_notes(std::move(note));
+  if (plan.data_type == "fp16") {
+    result.add_notes("weights stay f32 in the export; fp16 is chosen when an engine is built (-t)");
+  }
+  return result;
 }
 
 }  // namespace
@@ -148,19 +180,21 @@ absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& proto,
   plan.onnx = request.NewFile("onnx", StageRequest::kOptional, replace);
   plan.calibration = request.NewFile("calibration", StageRequest::kOptional, replace);
   plan.ds_config = request.OutputFolder("ds_config", StageRequest::kOptional);
+  if (!plan.ds_config.empty() && !replace) {
+    request.Add("stage.outputs[ds_config]", CheckDeepStreamFolder(plan.ds_config));
+  }
   request.NoOtherNames();
-  plan.int8 =
-      request.OneOf("options.data_type", options.data_type(), {"fp32", "fp16", "int8"}) == "int8";
+  plan.data_type = request.Precision("options.data_type", options.data_type());
   if (options.has_batches()) plan.batches = options.batches();
   if (options.has_batch_size()) plan.batch_size = options.batch_size();
   request.InRange("options.batches", plan.batches, 1, 1e6);
   request.InRange("options.batch_size", plan.batch_size, 1, 4096);
-  if (plan.int8 && plan.cal_images.empty()) {
+  if (plan.data_type == "int8" && plan.cal_images.empty()) {
     // Never random data (decisions.md A17).
     request.Add("stage.inputs", absl::InvalidArgumentError(
                                     "has no 'cal_images', which data_type int8 calibrates on"));
   }
-  if (!plan.calibration.empty() && !plan.int8) {
+  if (!plan.calibration.empty() && plan.data_type != "int8") {
     request.Add("stage.outputs[calibration]",
                 absl::InvalidArgumentError("is written with data_type int8 only"));
   }

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
@@ -31,7 +32,10 @@ PruneOptions OptionsOf(StageRequest& request, const v1::PruneOptions& proto) {
   if (proto.has_min_num_filters()) options.min_filters = proto.min_num_filters();
   options.excluded_layers.assign(proto.excluded_layers().begin(), proto.excluded_layers().end());
   options.tao_compat = proto.tao_compat();
-  request.Add("options", Validate(options));
+  for (const Problem& problem : ProblemsFrom(Validate(options))) {
+    request.Add(absl::StrCat("options.", problem.field),
+                absl::InvalidArgumentError(problem.description));
+  }
   return options;
 }
 

@@ -122,8 +122,8 @@ std::string StageRequest::Output(absl::string_view name, Need need) {
     return "";
   }
   if (const std::string file = FileInTheWay(*path); !file.empty()) {
-    Add(OutputField(name), absl::InvalidArgumentError(absl::StrCat(
-                               "is '", *path, "', but '", file, "' is a file, not a folder")));
+    Add(OutputField(name), absl::InvalidArgumentError(absl::StrCat("is '", *path, "', but '", file,
+                                                                   "' is a file, not a folder")));
   }
   TakePath(OutputField(name), *path, kWritten);
   return *path;
@@ -151,8 +151,8 @@ std::string StageRequest::NewFile(absl::string_view name, Need need, bool force)
   const std::string path = OutputFile(name, need);
   if (!force && FileExists(path)) {
     Add(OutputField(name),
-        absl::AlreadyExistsError(absl::StrCat(
-            "'", path, "' is there already; remove it, name another, or set force")));
+        absl::AlreadyExistsError(
+            absl::StrCat("'", path, "' is there already; remove it, name another, or set force")));
   }
   return path;
 }
@@ -232,8 +232,7 @@ PreparedSpec StageRequest::Spec(NetworkTask task, Need need) {
   }
   for (const SpecPath& data : prepared->data) {
     if (!data.is_read || IsThere(data.path)) continue;
-    Add(data.field,
-        absl::NotFoundError(absl::StrCat("is '", data.path, "', which is not there")));
+    Add(data.field, absl::NotFoundError(absl::StrCat("is '", data.path, "', which is not there")));
   }
   return *std::move(prepared);
 }
@@ -262,6 +261,14 @@ std::string StageRequest::OneOf(absl::string_view field, absl::string_view value
                                                        DidYouMean(value, allowed))));
   }
   return std::string(value);
+}
+
+std::string StageRequest::Precision(absl::string_view field, absl::string_view value) {
+  if (value == "bf16") {
+    NotOffered(field, "is 'bf16', which is not offered yet; fp32, fp16 and int8 are");
+    return "";
+  }
+  return OneOf(field, value, {"fp32", "fp16", "int8"});
 }
 
 void StageRequest::Ending(absl::string_view field, absl::string_view path,

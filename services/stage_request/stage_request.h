@@ -51,8 +51,8 @@ class StageRequest {
   std::string OutputFile(absl::string_view name, Need need);
   /// A file that must not be there yet, unless `force`.
   std::string NewFile(absl::string_view name, Need need, bool force);
-  /// A file that is replaced when it is a sealed one of `kind`, so that a stage may be repeated; any
-  /// other that is there is a problem.
+  /// A file that is replaced when it is a sealed one of `kind`, so that a stage may be repeated;
+  /// any other that is there is a problem.
   std::string SealedFile(absl::string_view name, Need need, SealedKind kind);
   /// Keeps outputs away from what the spec reads too. After the outputs were asked for.
   void KeepApart(const std::vector<SpecPath>& read);
@@ -67,8 +67,8 @@ class StageRequest {
     std::string name;
   };
   SpecText ReadSpec(Need need);
-  /// The network's spec, checked for `task`, paths resolved through the workspace. The data that the
-  /// task reads must be there. Overrides without a spec are a problem.
+  /// The network's spec, checked for `task`, paths resolved through the workspace. The data that
+  /// the task reads must be there. Overrides without a spec are a problem.
   PreparedSpec Spec(NetworkTask task, Need need = kRequired);
   /// A spec and overrides are problems: the stage has no use for them.
   void NoSpec();
@@ -76,6 +76,8 @@ class StageRequest {
   /// A problem unless `value` is "" or one of `allowed`; returns allowed[0] for "".
   std::string OneOf(absl::string_view field, absl::string_view value,
                     const std::vector<std::string>& allowed);
+  /// OneOf for TAO's --data_type: `fp32`, `fp16`, `int8`. `bf16` is known and not offered.
+  std::string Precision(absl::string_view field, absl::string_view value);
   /// A problem of `field` unless `path` is "" or ends with one of `endings`; `hint` says where the
   /// other kinds of files go.
   void Ending(absl::string_view field, absl::string_view path,

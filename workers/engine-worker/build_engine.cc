@@ -62,19 +62,22 @@ absl::StatusOr<std::vector<std::string>> CalibrationImages(const BuildEngineTask
 }
 
 BatchSource Feed(Context& context, const ModelRecord& record, std::vector<std::string> paths,
-                 absl::string_view what) {
+                 absl::string_view what, SkippedImages& skipped) {
   const auto progress = [&context, what](int64_t done, int64_t total) {
     context.Progress(done, total, "images", what);
   };
+  const auto skip = [&skipped](const std::string& path, const absl::Status& why) {
+    skipped.Add(path, why);
+  };
   return Batches({std::move(paths), record.preprocess(), BatchOf(context.job.build_engine()),
-                  context.stop, progress});
+                  context.stop, progress, skip});
 }
 
 /// The table and where it comes from: the task, the export, the images, in this order. Nothing when
 /// there is none of the three.
 absl::StatusOr<std::optional<CalibrationTable>> FindCalibration(
     Context& context, const SealedModel& sealed, const std::vector<std::string>& images,
-    Finished& finished) {
+    SkippedImages& skipped, Finished& finished) {
   const BuildEngineTask& task = context.job.build_engine();
   if (!task.calibration().empty()) {
     finished.add_notes(absl::StrCat("INT8 ranges: table '", task.calibration(), "'"));
@@ -86,22 +89,26 @@ absl::StatusOr<std::optional<CalibrationTable>> FindCalibration(
     return ParseCalibrationTable(section->second, absl::StrCat(task.model(), ", calibration"));
   }
   if (images.empty()) return std::nullopt;
+  TY_ASSIGN_OR_RETURN(CalibrationTable table, CalibrateGraph(sealed.model.graph, {},
+                                                             Feed(context, sealed.model.record,
+                                                                  images, "calibrating", skipped),
+                                                             BatchOf(task), ThreadsOf(context)));
   finished.add_notes(
-      absl::StrCat("INT8 ranges: ", images.size(), " images of '", task.calibration_images(), "'"));
-  return CalibrateGraph(sealed.model.graph, {},
-                        Feed(context, sealed.model.record, images, "calibrating"), BatchOf(task),
-                        ThreadsOf(context));
+      absl::StrCat("INT8 ranges: ", table.images, " images of '", task.calibration_images(), "'"));
+  return table;
 }
 
 /// Writes what INT8 did to each layer beside the engine, and names the worst in the notes.
 absl::Status WriteReport(Context& context, const SealedModel& sealed, QuantizedModel& quantized,
-                         std::vector<std::string> images, Finished& finished) {
+                         std::vector<std::string> images, SkippedImages& skipped,
+                         Finished& finished) {
   const BuildEngineTask& task = context.job.build_engine();
+  skipped.RemoveFrom(images);
   if (!images.empty()) {
     images.resize(std::min(images.size(), kExplainedImages));
     TY_RETURN_IF_ERROR(ExplainQuantization(
         sealed.model.graph, quantized,
-        Feed(context, sealed.model.record, std::move(images), "comparing INT8 with FP32"),
+        Feed(context, sealed.model.record, std::move(images), "comparing INT8 with FP32", skipped),
         BatchOf(task), ThreadsOf(context)));
   }
   const std::string path = task.engine() + ".quantization.json";
@@ -113,11 +120,10 @@ absl::Status WriteReport(Context& context, const SealedModel& sealed, QuantizedM
   return absl::OkStatus();
 }
 
-absl::Status AddMetrics(Context& context, BuiltEngine& built, int64_t bytes, Finished& finished) {
+absl::Status Measure(Context& context, BuiltEngine& built, Finished& finished) {
   const EngineHeader& header = built.file.header;
   *finished.add_metrics() = worker::MakeMetric("parameters", header.parameters());
   *finished.add_metrics() = worker::MakeMetric("macs", header.macs());
-  *finished.add_metrics() = worker::MakeMetric("bytes", bytes, "bytes", false);
   *finished.add_metrics() = worker::MakeMetric("int8_mac_share", built.coverage.share(), "", true);
   context.Progress(0, 0, "", "measuring speed");
   TY_ASSIGN_OR_RETURN(const BenchmarkResult one,
@@ -147,6 +153,7 @@ absl::StatusOr<Finished> BuildEngineFile(Context& context) {
                       LoadModel(task.model(), {SealedKind::kExport}, context.key));
   TY_RETURN_IF_ERROR(ReportStarted(context));
   TY_RETURN_IF_ERROR(CheckDims(task, sealed.model.record.preprocess()));
+  TY_RETURN_IF_ERROR(MakeFolders(DirName(task.engine())));
   EngineOptions options;
   options.precision = task.precision();
   options.max_batch_size = task.max_batch_size();
@@ -155,9 +162,11 @@ absl::StatusOr<Finished> BuildEngineFile(Context& context) {
   TY_ASSIGN_OR_RETURN(*options.source.mutable_sha256(), FileDigest(task.model()));
 
   std::vector<std::string> images;
+  SkippedImages skipped(context);
   if (absl::AsciiStrToLower(task.precision()) == "int8") {
     TY_ASSIGN_OR_RETURN(images, CalibrationImages(task, finished));
-    TY_ASSIGN_OR_RETURN(options.calibration, FindCalibration(context, sealed, images, finished));
+    TY_ASSIGN_OR_RETURN(options.calibration,
+                        FindCalibration(context, sealed, images, skipped, finished));
   }
   context.Progress(0, 0, "", "compiling");
   TY_ASSIGN_OR_RETURN(BuiltEngine built, BuildEngine(sealed.model, options));
@@ -166,16 +175,20 @@ absl::StatusOr<Finished> BuildEngineFile(Context& context) {
     finished.add_notes(warning);
   }
   TY_RETURN_IF_ERROR(StopIfAsked(context));
+  // Files are written last: a build that is cancelled leaves none.
+  TY_RETURN_IF_ERROR(Measure(context, built, finished));
   if (built.quantized.has_value()) {
-    TY_RETURN_IF_ERROR(WriteReport(context, sealed, *built.quantized, std::move(images), finished));
+    TY_RETURN_IF_ERROR(
+        WriteReport(context, sealed, *built.quantized, std::move(images), skipped, finished));
     finished.add_notes(absl::StrFormat("%.1f %% of the convolutions' work runs in INT8",
                                        100 * built.coverage.share()));
   }
+  skipped.NoteIn(finished);
   TY_RETURN_IF_ERROR(SaveEngineFile(built.file, task.engine()));
   TY_ASSIGN_OR_RETURN(v1::Artifact engine,
                       worker::DescribeArtifact("engine", task.engine(), "engine"));
   engine.set_media_version("1");
-  TY_RETURN_IF_ERROR(AddMetrics(context, built, engine.size_bytes(), finished));
+  *finished.add_metrics() = worker::MakeMetric("bytes", engine.size_bytes(), "bytes", false);
   *finished.add_outputs() = std::move(engine);
   return finished;
 }

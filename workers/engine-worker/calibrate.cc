@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/engine/engine.h"
 #include "libs/sealing/model_store.h"
@@ -24,6 +25,7 @@ absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
       const SealedModel sealed,
       LoadModel(task.model(), {SealedKind::kCheckpoint, SealedKind::kExport}, context.key));
   TY_RETURN_IF_ERROR(ReportStarted(context));
+  TY_RETURN_IF_ERROR(MakeFolders(DirName(task.output())));
   const int64_t wanted = int64_t{task.batches()} * task.batch_size();
   TY_ASSIGN_OR_RETURN(std::vector<std::string> paths, ChooseImages(task.images(), wanted));
   worker::Finished finished;
@@ -35,11 +37,16 @@ absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
   const auto progress = [&context](int64_t done, int64_t total) {
     context.Progress(done, total, "images", "calibrating");
   };
+  SkippedImages skipped(context);
+  const auto skip = [&skipped](const std::string& path, const absl::Status& why) {
+    skipped.Add(path, why);
+  };
   TY_ASSIGN_OR_RETURN(const CalibrationTable table,
                       CalibrateGraph(sealed.model.graph, {},
                                      Batches({std::move(paths), sealed.model.record.preprocess(),
-                                              batch, context.stop, progress}),
+                                              batch, context.stop, progress, skip}),
                                      batch, std::max(1, context.job.threads())));
+  skipped.NoteIn(finished);
   TY_RETURN_IF_ERROR(SaveCalibrationTable(table, task.output()));
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
                       worker::DescribeArtifact("calibration", task.output(), "calibration"));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "libs/base/files.h"
 #include "libs/base/random.h"
 #include "libs/base/status.h"
@@ -17,23 +18,64 @@ namespace {
 
 constexpr uint64_t kSeed = 42;
 
-absl::StatusOr<Tensor> LoadBatch(const ImageFeed& feed, size_t begin, size_t end) {
-  const model::v1::Preprocess& preprocess = feed.preprocess;
-  const int64_t count = static_cast<int64_t>(end - begin);
-  TY_ASSIGN_OR_RETURN(Tensor batch,
-                      Tensor::Create(DType::kFloat32, {count, ChannelsOf(preprocess),
-                                                       preprocess.height(), preprocess.width()}));
-  const size_t size = static_cast<size_t>(batch.size() / count);
-  for (size_t i = begin; i < end; ++i) {
-    const std::string& path = feed.paths[i];
+// Warnings of single images; the note has the number of all.
+constexpr size_t kSkippedTold = 20;
+
+// Reads the images of a feed one after the other.
+class FeedReader {
+ public:
+  explicit FeedReader(ImageFeed feed) : feed_(std::move(feed)) {}
+
+  absl::StatusOr<std::optional<Tensor>> NextBatch() {
+    const size_t total = feed_.paths.size();
+    if (feed_.stop.stop_requested()) return absl::CancelledError("stopped while calibrating");
+    if (feed_.progress) feed_.progress(static_cast<int64_t>(next_), static_cast<int64_t>(total));
+    std::vector<float> values;
+    int64_t count = 0;
+    for (; next_ < total && count < feed_.batch_size; ++next_) {
+      const absl::Status read = Append(feed_.paths[next_], values);
+      if (read.ok()) ++count;
+      if (!read.ok()) TY_RETURN_IF_ERROR(Skip(feed_.paths[next_], read));
+    }
+    if (count == 0) return std::nullopt;
+    Shape shape = ShapeOf(count);
+    TY_ASSIGN_OR_RETURN(Tensor batch, Tensor::Create(DType::kFloat32, std::move(shape)));
+    std::copy(values.begin(), values.end(), batch.data<float>().begin());
+    return batch;
+  }
+
+ private:
+  Shape ShapeOf(int64_t images) const {
+    const model::v1::Preprocess& preprocess = feed_.preprocess;
+    return {images, ChannelsOf(preprocess), preprocess.height(), preprocess.width()};
+  }
+
+  // On failure `values` is as before.
+  absl::Status Append(const std::string& path, std::vector<float>& values) const {
     TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxImageFileBytes));
     TY_ASSIGN_OR_RETURN(const Tensor image, DecodeImage(bytes, path));
-    TY_RETURN_IF_ERROR(Annotate(
-        PreprocessImage(image, preprocess, batch.data<float>().subspan((i - begin) * size, size)),
-        path));
+    const Shape shape = ShapeOf(1);
+    const size_t size = static_cast<size_t>(shape[1] * shape[2] * shape[3]), before = values.size();
+    values.resize(before + size);
+    const absl::Status done =
+        PreprocessImage(image, feed_.preprocess, absl::MakeSpan(values).subspan(before, size));
+    if (!done.ok()) values.resize(before);
+    return Annotate(done, path);
   }
-  return batch;
-}
+
+  absl::Status Skip(const std::string& path, const absl::Status& why) {
+    ++skipped_;
+    if (feed_.skipped) feed_.skipped(path, why);
+    const size_t total = feed_.paths.size();
+    if (skipped_ * 10 <= total) return absl::OkStatus();
+    return absl::DataLossError(
+        absl::StrCat("more than a tenth of the ", total,
+                     " calibration images cannot be read, the last one: ", why.message()));
+  }
+
+  const ImageFeed feed_;
+  size_t next_ = 0, skipped_ = 0;
+};
 
 }  // namespace
 
@@ -53,17 +95,21 @@ absl::StatusOr<std::vector<std::string>> ChooseImages(const std::string& folder,
 }
 
 BatchSource Batches(ImageFeed feed) {
-  auto shared = std::make_shared<const ImageFeed>(std::move(feed));
-  return [shared, next = size_t{0}]() mutable -> absl::StatusOr<std::optional<Tensor>> {
-    const size_t total = shared->paths.size();
-    if (shared->stop.stop_requested()) return absl::CancelledError("stopped while calibrating");
-    if (shared->progress) shared->progress(static_cast<int64_t>(next), static_cast<int64_t>(total));
-    if (next == total) return std::nullopt;
-    const size_t end = std::min(total, next + static_cast<size_t>(shared->batch_size));
-    TY_ASSIGN_OR_RETURN(Tensor batch, LoadBatch(*shared, next, end));
-    next = end;
-    return batch;
-  };
+  return [reader = std::make_shared<FeedReader>(std::move(feed))] { return reader->NextBatch(); };
+}
+
+void SkippedImages::Add(const std::string& path, const absl::Status& why) {
+  if (paths_.insert(path).second && paths_.size() <= kSkippedTold) context_.Warn(why);
+}
+
+void SkippedImages::RemoveFrom(std::vector<std::string>& paths) const {
+  std::erase_if(paths, [this](const std::string& path) { return paths_.contains(path); });
+}
+
+void SkippedImages::NoteIn(worker::Finished& finished) const {
+  if (paths_.empty()) return;
+  finished.add_notes(
+      absl::StrCat(paths_.size(), " calibration images could not be read and were left out"));
 }
 
 }  // namespace trainyard::engine_worker

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "libs/quantization/calibration.h"
+#include "libs/worker/runtime.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
 namespace trainyard::engine_worker {
@@ -28,10 +30,30 @@ struct ImageFeed {
   std::stop_token stop;
   /// After each batch.
   std::function<void(int64_t done, int64_t total)> progress;
+  /// Called with an image that cannot be read, which is left out.
+  std::function<void(const std::string& path, const absl::Status& why)> skipped;
 };
 
-/// Batches of the feed in order, f32 [n, c, h, w]; the last may be smaller. Ends with kCancelled
-/// once a stop is asked for; a file that cannot be decoded is kDataLoss with its name.
+/// Batches of the feed in order, f32 [n, c, h, w]; the last may be smaller. Images that cannot be
+/// read are left out; kDataLoss, with the last of them, when they are more than a tenth of all
+/// (decisions.md A22). Ends with kCancelled once a stop is asked for.
 BatchSource Batches(ImageFeed feed);
+
+/// Tells of images that were left out: warnings of the job for the first ones, and their number.
+/// Not thread-safe; the context outlives it.
+class SkippedImages {
+ public:
+  explicit SkippedImages(worker::Context& context) : context_(context) {}
+  /// For ImageFeed::skipped.
+  void Add(const std::string& path, const absl::Status& why);
+  /// Takes them out of `paths`, so that nobody tries them again.
+  void RemoveFrom(std::vector<std::string>& paths) const;
+  /// Adds a note with their number when there are any.
+  void NoteIn(worker::Finished& finished) const;
+
+ private:
+  worker::Context& context_;
+  std::set<std::string> paths_;
+};
 
 }  // namespace trainyard::engine_worker

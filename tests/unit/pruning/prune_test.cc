@@ -151,7 +151,7 @@ TEST(PruneTest, NamesEveryOptionThatIsWrong) {
   EXPECT_THAT(Prune(MiniNetwork(), options),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("granularity is 0"), HasSubstr("threshold is nan"),
-                             HasSubstr("min_filters is -3"))));
+                             HasSubstr("min_num_filters is -3"))));
 }
 
 /// Sets the filters of a convolution that an odd number divides to zero: they then make nothing.
