@@ -126,6 +126,7 @@ absl::Status Measure(Context& context, BuiltEngine& built, Finished& finished) {
   *finished.add_metrics() = worker::MakeMetric("macs", header.macs());
   *finished.add_metrics() = worker::MakeMetric("int8_mac_share", built.coverage.share(), "", true);
   context.Progress(0, 0, "", "measuring speed");
+  context.Flush();
   TY_ASSIGN_OR_RETURN(const BenchmarkResult one,
                       Benchmark(*built.runner, 1, kBenchmarkSeconds, context.stop));
   *finished.add_metrics() = worker::MakeMetric("ms_per_image", one.ms_per_image, "ms", false);

@@ -1,4 +1,5 @@
 // Starts the real program on real jobs.
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -101,8 +102,9 @@ class EngineWorkerTest : public ::testing::Test {
     return job;
   }
 
-  /// Runs the job to its end; the last event, or why there is none.
-  absl::StatusOr<Finished> Run(const WorkerJob& job) {
+  /// Runs the job to its end; the last event, or why there is none. Stops it as soon as it reports
+  /// `stop_at`, unless that is empty.
+  absl::StatusOr<Finished> Run(const WorkerJob& job, const std::string& stop_at = "") {
     TY_RETURN_IF_ERROR(MakeFolders(job.job_dir()));
     worker::Process::Options options;
     options.program = std::string(TRAINYARD_BINARY_DIR) + "/bin/trainyard-engine-worker";
@@ -110,9 +112,23 @@ class EngineWorkerTest : public ::testing::Test {
     options.environment["TRAINYARD_MODEL_KEY"] = kKey;
     options.log_path = JoinPath(job.job_dir(), "worker.log");
     TY_ASSIGN_OR_RETURN(const auto process, worker::Process::Start(job, options));
+    if (!stop_at.empty()) {
+      worker::JournalReader journal(job.job_dir());
+      while (!process->Wait(absl::Milliseconds(20)).has_value()) {
+        TY_ASSIGN_OR_RETURN(const auto events, journal.Poll());
+        const auto says = [&stop_at](const WorkerEvent& event) {
+          return event.progress().message() == stop_at;
+        };
+        if (std::any_of(events.begin(), events.end(), says)) process->Terminate();
+      }
+    }
     const std::optional<int> ended = process->Wait(absl::Minutes(2));
     if (!ended.has_value()) return absl::DeadlineExceededError("the worker still runs");
     TY_ASSIGN_OR_RETURN(const auto events, worker::JournalReader(job.job_dir()).Poll());
+    warnings_.clear();
+    for (const WorkerEvent& event : events) {
+      if (event.has_warning()) warnings_.push_back(event.warning().message());
+    }
     TY_ASSIGN_OR_RETURN(log_, ReadFile(options.log_path));
     if (events.empty() || !events.back().has_finished()) {
       return absl::InternalError(absl::StrCat(worker::DescribeExit(*ended), ": ", log_));
@@ -144,6 +160,7 @@ class EngineWorkerTest : public ::testing::Test {
   static testing::TemporaryFolder* root_;
   static int jobs_;
   std::string log_;
+  std::vector<std::string> warnings_;
 };
 testing::TemporaryFolder* EngineWorkerTest::root_ = nullptr;
 int EngineWorkerTest::jobs_ = 0;
@@ -216,6 +233,52 @@ TEST_F(EngineWorkerTest, BuildsInFp32AndSaysWhatItCosts) {
   ASSERT_EQ(built->outputs_size(), 1);
   EXPECT_EQ(built->outputs(0).name(), "engine");
   EXPECT_EQ(built->outputs(0).kind(), "engine");
+}
+
+TEST_F(EngineWorkerTest, MakesTheFolderOfTheEngine) {
+  ASSERT_THAT(Run(BuildJob("fp32", "new/folder/fp32.engine")), IsOk());
+  EXPECT_TRUE(FileExists(Path("new/folder/fp32.engine")));
+}
+
+TEST_F(EngineWorkerTest, LeavesUnreadableCalibrationImagesOutUpToATenth) {
+  ASSERT_THAT(MakeFolders(Path("mixed")), IsOk());
+  const auto picture = ReadFile(Path("data/train/images/000000.jpg"));
+  ASSERT_THAT(picture, IsOk());
+  for (int i = 0; i < 9; ++i) {
+    ASSERT_THAT(WriteFileAtomically(Path(absl::StrCat("mixed/good", i, ".jpg")), *picture), IsOk());
+  }
+  ASSERT_THAT(WriteFileAtomically(Path("mixed/broken.jpg"), "no picture"), IsOk());
+  WorkerJob calibration = Job();
+  calibration.mutable_calibrate()->set_model(Path("ssd.tlt"));
+  calibration.mutable_calibrate()->set_images(Path("mixed"));
+  calibration.mutable_calibrate()->set_output(Path("tables/mixed.calibration"));
+  calibration.mutable_calibrate()->set_batches(10);
+  calibration.mutable_calibrate()->set_batch_size(1);
+  const auto calibrated = Run(calibration);
+  ASSERT_THAT(calibrated, IsOk());
+  EXPECT_EQ(MetricOf(*calibrated, "images"), 9);
+  EXPECT_THAT(calibrated->notes(), ElementsAre(HasSubstr("1 calibration images could not be")));
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("broken.jpg")));
+
+  WorkerJob build = BuildJob("int8", "mixed.engine");
+  build.mutable_build_engine()->set_calibration_images(Path("mixed"));
+  build.mutable_build_engine()->set_batches(5);
+  const auto built = Run(build);
+  ASSERT_THAT(built, IsOk());
+  EXPECT_THAT(built->notes(), Contains(HasSubstr("INT8 ranges: 9 images")));
+  EXPECT_THAT(warnings_, Contains(HasSubstr("broken.jpg")).Times(1));
+
+  ASSERT_THAT(WriteFileAtomically(Path("mixed/another.jpg"), "no picture"), IsOk());
+  calibration.set_job_dir(Path("job_too_many"));
+  EXPECT_THAT(Run(calibration), StatusIs(absl::StatusCode::kDataLoss,
+                                         HasSubstr("more than a tenth of the 10 calibration")));
+}
+
+TEST_F(EngineWorkerTest, ABuildThatIsStoppedWhileItMeasuresLeavesNoFile) {
+  WorkerJob job = BuildJob("fp32", "stopped.engine");
+  job.mutable_build_engine()->set_max_batch_size(64);  // takes seconds to measure
+  EXPECT_THAT(Run(job, "measuring speed"), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_FALSE(FileExists(Path("stopped.engine")));
 }
 
 TEST_F(EngineWorkerTest, SaysWhyItCannotBuild) {
