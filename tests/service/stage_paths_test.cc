@@ -170,8 +170,9 @@ TEST_F(StagePathsTest, AugmentReplacesOnlyWhatItMade) {
   Write("mine/ledger.jsonl", "");
   EXPECT_THAT(PrepareAugment(To(request, "dataset", "mine"), workspace_), IsOk());
   Write("made/ledger.jsonl", "");
-  EXPECT_THAT(PrepareAugment(To(request, "dataset", "made"), workspace_),
-              StatusIs(kInvalid, HasSubstr("whose images/ holds the spec's dataset_config.image_")));
+  EXPECT_THAT(
+      PrepareAugment(To(request, "dataset", "made"), workspace_),
+      StatusIs(kInvalid, HasSubstr("whose images/ holds the spec's dataset_config.image_")));
 }
 
 TEST_F(StagePathsTest, AFileIsNoFolderAndAFolderNoFile) {
@@ -271,9 +272,8 @@ TEST_F(StagePathsTest, PruneNamesItsOptionsAsTheRequestDoes) {
   v1::PruneRequest request = To(On<v1::PruneRequest>("model.tlt"), "model", "new.tlt");
   request.mutable_options()->set_min_num_filters(-1);
   request.mutable_options()->set_granularity(0);
-  EXPECT_THAT(Prune(request),
-              StatusIs(kInvalid, AllOf(HasSubstr("options.min_num_filters is -1"),
-                                       HasSubstr("options.granularity is 0"))));
+  EXPECT_THAT(Prune(request), StatusIs(kInvalid, AllOf(HasSubstr("options.min_num_filters is -1"),
+                                                       HasSubstr("options.granularity is 0"))));
 }
 
 }  // namespace
