@@ -40,8 +40,7 @@ absl::StatusOr<Start> DecideStart(const worker::v1::WorkerJob& job, const Networ
                                   const std::string& key);
 
 /// SHA-256 of a canonical spec without what tells where files lie: absolute paths in quotes count
-/// as
-/// "/". So the same training in another folder has the same digest.
+/// as "/". So the same training in another folder has the same digest.
 std::string SpecDigest(absl::string_view spec);
 
 /// As SpecDigest, and also without the fields that do not change what a step computes: num_epochs
