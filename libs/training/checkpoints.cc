@@ -97,9 +97,9 @@ absl::Status CheckpointStore::CheckNothingIsLost(const TrainState& start,
   for (const std::string& path : files) {
     if (!initial_model.empty() && Canonical(path) == initial) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "starts from '", initial_model, "', which lies where this training keeps its own ",
-          "checkpoints and would replace it; choose another results folder, or copy the model out "
-          "of '",
+          "starts from '", initial_model,
+          "', which has the name of one of this training's own checkpoints, so that it would "
+          "replace it; choose another results folder, or copy the model out of '",
           folder_, "' and clear that"));
     }
     if (goes_on && Canonical(path) == from) continue;
@@ -107,11 +107,10 @@ absl::Status CheckpointStore::CheckNothingIsLost(const TrainState& start,
     if (free.ok()) continue;
     return absl::FailedPreconditionError(
         absl::StrCat("'", folder_, "' holds ", DescribeFiles(files),
-                     ", and this training would replace some that ", "are not its own: '",
-                     BaseName(path), "' ", free.message(), "; choose another results folder, ",
-                     "remove them, or go on from the newest: name it as the model (-m) with "
-                     "--initial_epoch one ",
-                     "above its epoch"));
+                     ", and this training would replace some that are not its own: '",
+                     BaseName(path), "' ", free.message(),
+                     "; choose another results folder, remove them, or go on from the newest: name "
+                     "it as the model (-m) with --initial_epoch one above its epoch"));
   }
   return absl::OkStatus();
 }
