@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_replace.h"
 #include "cli/command_line.h"
 #include "cli/house.h"
 #include "cli/signal_watch.h"
@@ -32,7 +33,10 @@ class JudgeDeviceTest : public ::testing::Test {
                       "#!/bin/sh\ncp \"$2/job.pb\" '" + folder_ / "job.pb" + "'\nexit 1\n");
     std::filesystem::permissions(program, std::filesystem::perms::owner_all);
     ASSERT_EQ(setenv("TRAINYARD_WORKER_DIR", (folder_ / "bin").c_str(), /*overwrite=*/1), 0);
-    spec_ = folder_.Write("spec.txt", SmallSsdSpec());
+    // The data that the spec names must be there; nothing looks into it.
+    for (const char* name : {"data/val_images", "data/val_labels"}) folder_.Folder(name);
+    spec_ = folder_.Write("spec.txt", absl::StrReplaceAll(SmallSsdSpec(),
+                                                          {{"/data/", folder_ / "data/"}}));
     model_ = folder_.Write("model.tlt", "a model");
     folder_.Folder("images");
     const auto train = ProgramOf("train");
