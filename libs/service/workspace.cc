@@ -175,9 +175,24 @@ absl::StatusOr<std::string> Workspace::Resolve(absl::string_view uri, const Path
   return path;
 }
 
+absl::StatusOr<std::string> Workspace::ResolveToRead(absl::string_view uri,
+                                                     const PathMap& map) const {
+  TY_ASSIGN_OR_RETURN(std::string path, Resolve(uri, map));
+  if (root_ == "/" || FileExists(path) || FolderExists(path)) return path;
+  // A path's links were checked above; those that a pattern reaches are known only once it is expanded.
+  const bool pattern = path.find_first_of("*?[") != std::string::npos;
+  for (const std::string& match : Glob(pattern ? path : path + "*")) {
+    // The prefix of a set's files is no prefix of folders.
+    if (!pattern && !FileExists(match)) continue;
+    if (!IsBelow(match, root_)) return Escapes(uri, root_, absl::StrCat("with '", match, "'"));
+    TY_RETURN_IF_ERROR(CheckBeneath(match, uri));
+  }
+  return path;
+}
+
 absl::StatusOr<std::string> Workspace::ResolveExisting(absl::string_view uri,
                                                        const PathMap& map) const {
-  TY_ASSIGN_OR_RETURN(std::string path, Resolve(uri, map));
+  TY_ASSIGN_OR_RETURN(std::string path, ResolveToRead(uri, map));
   if (FileExists(path) || FolderExists(path)) return path;
   // TFRecord shards are named by the prefix of their files.
   if (PathSize(path).ok()) return path;

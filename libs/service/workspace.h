@@ -35,7 +35,12 @@ class Workspace {
   /// openat2 and RESOLVE_BENEATH where that is offered; then absolute links are refused even when
   /// they lead back below the root).
   absl::StatusOr<std::string> Resolve(absl::string_view uri, const PathMap& map = {}) const;
-  /// As Resolve, and kNotFound unless a file, a folder or files with this prefix are there.
+  /// As Resolve, for a path that will be read and may mean several: also each file that a shell
+  /// pattern matches (unless the path itself is there), and each file that begins with a path where
+  /// nothing is, stays below the root. The path is returned as it is, pattern and all, and may mean
+  /// nothing. What lies in a folder is not looked at.
+  absl::StatusOr<std::string> ResolveToRead(absl::string_view uri, const PathMap& map = {}) const;
+  /// As ResolveToRead, and kNotFound unless a file, a folder or files with this prefix are there.
   absl::StatusOr<std::string> ResolveExisting(absl::string_view uri, const PathMap& map = {}) const;
 
   /// How answers name a path below the root: relative to it; absolute when the root is "/".

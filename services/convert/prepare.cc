@@ -172,6 +172,10 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto
     }
   }
   options.root = RootFolder(request, given_root, config.kitti_config().root_directory_path());
+  request.Below("kitti_config.image_dir_name", options.root,
+                config.kitti_config().image_dir_name());
+  request.Below("kitti_config.label_dir_name", options.root,
+                config.kitti_config().label_dir_name());
   // The resolved root stands for both of the spec's.
   config.mutable_kitti_config()->clear_root_directory_path();
   config.clear_image_directory_path();
@@ -200,6 +204,8 @@ absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& proto
     request.Add("", loaded.status());
     if (loaded.ok()) config = *std::move(loaded);
   }
+  request.Below("dataset_config.image_path", options.root, config.dataset_config().image_path());
+  request.Below("dataset_config.label_path", options.root, config.dataset_config().label_path());
   ReplaceOnlyOwn(request, options.output);
   KeepSourceFolders(request, config.dataset_config(), options);
   TY_RETURN_IF_ERROR(request.Status());

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
+#include "libs/base/status.h"
 #include "libs/models/network.h"
 #include "libs/service/worker_job.h"
 
@@ -48,7 +49,14 @@ StageRequest::StageRequest(const v1::StageInput& stage, const service::Workspace
       path_map_(stage.path_map().begin(), stage.path_map().end()) {}
 
 absl::StatusOr<std::string> StageRequest::Resolve(absl::string_view path) const {
-  return workspace_.Resolve(path, path_map_);
+  return workspace_.ResolveToRead(path, path_map_);
+}
+
+void StageRequest::Below(absl::string_view field, const std::string& root,
+                         const std::string& folder) {
+  if (root.empty() || folder.empty()) return;
+  const auto path = workspace_.Resolve(JoinPath(root, folder));
+  if (!path.ok()) Add(field, Annotate(path.status(), absl::StrCat("is '", folder, "'")));
 }
 
 void StageRequest::KnownNetwork() {
@@ -116,7 +124,7 @@ std::string StageRequest::Output(absl::string_view name, Need need) {
     Missing("outputs", name, need);
     return "";
   }
-  const auto path = Resolve(artifact->uri());
+  const auto path = workspace_.Resolve(artifact->uri(), path_map_);
   if (!path.ok()) {
     Add(OutputField(name), path.status());
     return "";

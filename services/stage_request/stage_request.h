@@ -97,8 +97,11 @@ class StageRequest {
   absl::Status Status() const;
 
   const v1::StageInput& stage() const { return stage_; }
-  /// Resolves a path of the request or its spec.
+  /// Resolves a path of the request or its spec that will be read.
   absl::StatusOr<std::string> Resolve(absl::string_view path) const;
+  /// A problem of `field` when `folder`, which a spec names below `root` (resolved), leaves the
+  /// workspace. Nothing when either is "", which is another check's problem.
+  void Below(absl::string_view field, const std::string& root, const std::string& folder);
 
  private:
   const v1::Artifact* Find(const google::protobuf::RepeatedPtrField<v1::Artifact>& list,

@@ -71,6 +71,26 @@ TEST_F(WorkspaceTest, LinksDoNotLeave) {
   EXPECT_THAT(space_.Resolve("inside/a.txt"), IsOk());
 }
 
+TEST_F(WorkspaceTest, WhatAPatternOrAPrefixReachesDoesNotLeave) {
+  fs::create_symlink("../outside", root_ + "/link");
+  fs::create_symlink("../../outside/secret.txt", root_ + "/data/set-fold-000-of-002");
+  const auto leaves =
+      StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("by a symbolic link"));
+  for (const char* uri : {"lin*/secret.txt", "l?nk/*", "[k-m]ink", "data/*", "data/set"}) {
+    EXPECT_THAT(space_.ResolveToRead(uri), leaves) << uri;
+    EXPECT_THAT(space_.ResolveExisting(uri), leaves) << uri;
+  }
+  EXPECT_THAT(space_.ResolveToRead("data/a.*"), IsOkAndHolds(root_ + "/data/a.*"));
+  EXPECT_THAT(space_.ResolveToRead("data/a"), IsOkAndHolds(root_ + "/data/a"));
+  EXPECT_THAT(space_.ResolveToRead("nothing*"), IsOk());
+}
+
+TEST_F(WorkspaceTest, ANewOutputIsNotTakenForThePrefixOfALinkBesideIt) {
+  fs::create_symlink("../outside", root_ + "/results-old");
+  fs::create_symlink("../outside/secret.txt", root_ + "/results.txt");
+  EXPECT_THAT(space_.Resolve("results"), IsOk());
+}
+
 TEST_F(WorkspaceTest, OtherSchemesEmptyAndNulAreInvalid) {
   EXPECT_THAT(space_.Resolve(""), StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(space_.Resolve("s3://bucket/key"),

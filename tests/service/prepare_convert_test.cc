@@ -1,0 +1,75 @@
+#include <filesystem>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "services/convert/prepare.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+
+namespace trainyard {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::trainyard::testing::IsOk;
+using ::trainyard::testing::StatusIs;
+using ::trainyard::testing::TemporaryFolder;
+
+constexpr char kConvertSpec[] = R"(
+kitti_config { root_directory_path: "." image_dir_name: "evil/images" label_dir_name: "evil/labels"
+               partition_mode: "random" }
+)";
+constexpr char kAugmentSpec[] = R"(
+output_image_width: 64 output_image_height: 64
+dataset_config { image_path: "evil/images" label_path: "evil/labels" }
+)";
+
+void AddArtifact(const char* name, const char* uri, v1::Artifact* artifact) {
+  artifact->set_name(name);
+  artifact->set_uri(uri);
+}
+
+// A workspace whose folder `evil` may be a link to data outside.
+class PrepareConvertTest : public ::testing::Test {
+ protected:
+  PrepareConvertTest() : workspace_(*service::Workspace::Create(folder_.Folder("work"))) {
+    folder_.Folder("outside/images");
+    folder_.Folder("outside/labels");
+    convert_.mutable_stage()->set_network("ssd");
+    convert_.mutable_stage()->set_spec_text(kConvertSpec);
+    AddArtifact("dataset", "out", convert_.mutable_stage()->add_outputs());
+    augment_.mutable_stage()->set_network("ssd");
+    augment_.mutable_stage()->set_spec_text(kAugmentSpec);
+    AddArtifact("root", ".", augment_.mutable_stage()->add_inputs());
+    AddArtifact("dataset", "out", augment_.mutable_stage()->add_outputs());
+  }
+
+  TemporaryFolder folder_;
+  service::Workspace workspace_;
+  v1::ConvertRequest convert_;
+  v1::AugmentRequest augment_;
+};
+
+TEST_F(PrepareConvertTest, FoldersBelowTheRootDoNotLeaveTheWorkspace) {
+  std::filesystem::create_symlink("../outside", folder_ / "work/evil");
+  EXPECT_THAT(PrepareConvert(convert_, workspace_),
+              StatusIs(absl::StatusCode::kPermissionDenied,
+                       AllOf(HasSubstr("image_dir_name is 'evil/images'"),
+                             HasSubstr("label_dir_name is 'evil/labels'"),
+                             HasSubstr("by a symbolic link"))));
+  EXPECT_THAT(PrepareAugment(augment_, workspace_),
+              StatusIs(absl::StatusCode::kPermissionDenied,
+                       AllOf(HasSubstr("image_path is 'evil/images'"),
+                             HasSubstr("label_path is 'evil/labels'"),
+                             HasSubstr("by a symbolic link"))));
+}
+
+TEST_F(PrepareConvertTest, FoldersOfTheWorkspaceAreTaken) {
+  folder_.Folder("work/evil/images");
+  folder_.Folder("work/evil/labels");
+  EXPECT_THAT(PrepareConvert(convert_, workspace_), IsOk());
+  EXPECT_THAT(PrepareAugment(augment_, workspace_), IsOk());
+}
+
+}  // namespace
+}  // namespace trainyard
