@@ -95,8 +95,8 @@ struct InspectFlags {
 };
 
 absl::Status Inspect(const std::string& path, const std::string& key_reference) {
-  TY_ASSIGN_OR_RETURN(const std::string key, service::ResolveKey(key_reference));
-  TY_ASSIGN_OR_RETURN(const SealedModel sealed, LoadModel(path, {}, key));
+  TY_ASSIGN_OR_RETURN(const service::Key key, service::ResolveKey(key_reference));
+  TY_ASSIGN_OR_RETURN(const SealedModel sealed, LoadModel(path, {}, key.text));
   const Graph& graph = sealed.model.graph;
   TY_ASSIGN_OR_RETURN(const int64_t macs, graph.MacCount());
   const ModelRecord& record = sealed.model.record;

@@ -16,6 +16,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 
@@ -99,19 +100,35 @@ absl::StatusOr<std::vector<std::string>> FilesBelow(const std::string& folder) {
   return files;
 }
 
-// The files that a path means: itself, those below it, or those whose names begin with it.
+// Whether a file beside the shards of a set is one of them, or of the files that tell about them.
+bool IsOfSet(absl::string_view name, absl::string_view set) {
+  if (!absl::ConsumePrefix(&name, set)) return false;
+  return absl::StartsWith(name, "-fold-") || name == "_manifest.json" ||
+         name == "_ledger.jsonl" || name == "_warning.json";
+}
+
+// The files that a prefix of names means; see PathDigest.
+std::vector<std::string> FilesOfPrefix(const std::string& path) {
+  const auto names = ListFolder(DirName(path));
+  const std::string prefix = BaseName(path);
+  if (!names.ok() || prefix.empty()) return {};
+  const bool is_set = std::any_of(names->begin(), names->end(), [&](const std::string& name) {
+    return absl::StartsWith(name, prefix + "-fold-");
+  });
+  std::vector<std::string> files;
+  for (const std::string& name : *names) {
+    const bool meant = is_set ? IsOfSet(name, prefix) : absl::StartsWith(name, prefix);
+    std::string file = JoinPath(DirName(path), name);
+    if (meant && FileExists(file)) files.push_back(std::move(file));
+  }
+  return files;
+}
+
+// The files that a path means: itself, those below it, or those of a prefix.
 absl::StatusOr<std::vector<std::string>> FilesOf(const std::string& path) {
   if (FolderExists(path)) return FilesBelow(path);
   if (FileExists(path)) return std::vector<std::string>{path};
-  std::vector<std::string> files;
-  const auto names = ListFolder(DirName(path));
-  const std::string prefix = BaseName(path);
-  if (names.ok() && !prefix.empty()) {
-    for (const std::string& name : *names) {
-      const std::string file = JoinPath(DirName(path), name);
-      if (absl::StartsWith(name, prefix) && FileExists(file)) files.push_back(file);
-    }
-  }
+  std::vector<std::string> files = FilesOfPrefix(path);
   if (files.empty()) return absl::NotFoundError(absl::StrCat("nothing is at '", path, "'"));
   return files;
 }

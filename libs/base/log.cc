@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -27,14 +27,21 @@ constexpr size_t kShortestSecret = 3;
 constexpr size_t kShortestEverywhere = 8;
 constexpr char kRedacted[] = "[redacted]";
 
+struct LongestFirst {
+  bool operator()(const std::string& a, const std::string& b) const {
+    return a.size() != b.size() ? a.size() > b.size() : a < b;
+  }
+};
+using Secrets = std::map<std::string, int, LongestFirst>;
+
 // Everything that a line needs. Leaked, so that threads may log until the process ends.
 struct LogState {
   std::mutex mutex;
   LogOptions options;
   std::shared_ptr<spdlog::logger> sink;
   std::mutex secrets_mutex;
-  // Longest first, so that one that holds another goes as a whole.
-  std::vector<std::string> secrets;
+  // How many hold each; longest first, so that one that holds another goes as a whole.
+  Secrets secrets;
 };
 
 std::shared_ptr<spdlog::logger> MakeLogger(spdlog::sink_ptr sink) {
@@ -79,8 +86,8 @@ bool IsInsideWord(absl::string_view text, size_t at) {
 }
 
 // The length of the secret that `text` has at `at`; 0 when there is none.
-size_t SecretAt(absl::string_view text, size_t at, const std::vector<std::string>& secrets) {
-  for (const std::string& secret : secrets) {
+size_t SecretAt(absl::string_view text, size_t at, const Secrets& secrets) {
+  for (const auto& [secret, holders] : secrets) {
     if (!absl::StartsWith(text.substr(at), secret)) continue;
     const bool alone = !IsInsideWord(text, at) && !IsInsideWord(text, at + secret.size());
     if (alone || secret.size() >= kShortestEverywhere) return secret.size();
@@ -179,14 +186,23 @@ void Log(LogLevel level, absl::string_view message, std::initializer_list<LogFie
   sink->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
 }
 
-void RegisterSecret(absl::string_view secret) {
-  if (secret.size() < kShortestSecret) return;
+std::shared_ptr<const void> HoldSecret(absl::string_view secret) {
+  if (secret.size() < kShortestSecret) return nullptr;
   LogState& state = State();
   const std::lock_guard<std::mutex> lock(state.secrets_mutex);
-  if (std::find(state.secrets.begin(), state.secrets.end(), secret) != state.secrets.end()) return;
-  state.secrets.emplace_back(secret);
-  std::stable_sort(state.secrets.begin(), state.secrets.end(),
-                   [](const auto& a, const auto& b) { return a.size() > b.size(); });
+  ++state.secrets[std::string(secret)];
+  const auto release = [](const std::string* held) {
+    LogState& log = State();
+    const std::lock_guard<std::mutex> guard(log.secrets_mutex);
+    if (--log.secrets[*held] == 0) log.secrets.erase(*held);
+    delete held;
+  };
+  return std::shared_ptr<const std::string>(new std::string(secret), release);
+}
+
+void RegisterSecret(absl::string_view secret) {
+  // Leaked: never released.
+  new std::shared_ptr<const void>(HoldSecret(secret));
 }
 
 std::string Redact(absl::string_view text) {

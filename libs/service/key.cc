@@ -41,7 +41,7 @@ bool IsKeyReference(absl::string_view key) {
   return absl::StartsWith(key, kEnvironment) || absl::StartsWith(key, kFile);
 }
 
-absl::StatusOr<std::string> ResolveKey(const std::string& key) {
+absl::StatusOr<Key> ResolveKey(const std::string& key) {
   absl::string_view rest = key;
   absl::StatusOr<std::string> resolved = key;
   if (absl::ConsumePrefix(&rest, kEnvironment)) {
@@ -49,8 +49,8 @@ absl::StatusOr<std::string> ResolveKey(const std::string& key) {
   } else if (absl::ConsumePrefix(&rest, kFile)) {
     resolved = FromFile(std::string(rest));
   }
-  if (resolved.ok()) RegisterSecret(*resolved);
-  return resolved;
+  if (!resolved.ok()) return resolved.status();
+  return Key{.text = *resolved, .secret = HoldSecret(*resolved)};
 }
 
 }  // namespace trainyard::service

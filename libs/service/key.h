@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -10,9 +11,16 @@ namespace trainyard::service {
 /// Whether `key` names where the key lies (`env:NAME`, `file:PATH`) and so may be stored.
 bool IsKeyReference(absl::string_view key);
 
+/// A key, as long as it is needed; "" = none. While a copy of it lives, log lines and messages have
+/// it redacted (libs/base/log.h), and no longer: a wrong key that somebody gave once may be a word of
+/// everybody's messages.
+struct Key {
+  std::string text;
+  std::shared_ptr<const void> secret;
+};
+
 /// The key itself: of `env:NAME`, of `file:PATH` (without a final newline), or `key` as it stands.
-/// "" stays "". What it returns is a registered secret (libs/base/log.h). kFailedPrecondition when
-/// the variable is not set or the file cannot be read or is empty; the message names the reference.
-absl::StatusOr<std::string> ResolveKey(const std::string& key);
+/// "" stays "". kFailedPrecondition when the variable is not set or the file cannot be read or is empty; the message names the reference.
+absl::StatusOr<Key> ResolveKey(const std::string& key);
 
 }  // namespace trainyard::service

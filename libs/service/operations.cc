@@ -44,7 +44,7 @@ absl::StatusOr<Operation> CheckedOperation(const absl::Status& status) {
 }
 
 absl::Status Check(const Stage& stage, const TakenRequest& request) {
-  TY_RETURN_IF_ERROR(ResolveKey(request.key));
+  TY_ASSIGN_OR_RETURN(const Key key, ResolveKey(request.key));
   return stage.prepare(*request.stored, Occasion::kNew).status();
 }
 
@@ -180,7 +180,7 @@ absl::StatusOr<Operation> OperationManager::Start(const std::string& stage_name,
                       state_->store->FindRequest(stage_name, taken.request_id, taken.digest));
   if (same.has_value()) return Get(NameOf(same->id));
   if (draining()) return DrainingError();
-  TY_ASSIGN_OR_RETURN(std::string key, ResolveKey(taken.key));
+  TY_ASSIGN_OR_RETURN(Key key, ResolveKey(taken.key));
   TY_ASSIGN_OR_RETURN(StageRun run, stage.prepare(*taken.stored, Occasion::kNew));
   TY_ASSIGN_OR_RETURN(const std::string id,
                       state_->Enqueue(NewRow(stage, taken), stage, std::move(run), std::move(key)));

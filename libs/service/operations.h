@@ -54,7 +54,7 @@ class OperationContext {
   void ReportMetrics(absl::Span<const v1::Metric> metrics);
   /// Something went wrong that does not end the work. At most 50 are kept.
   void Warn(const absl::Status& status);
-  /// For people: "train-worker:4711".
+  /// For people: "trainyard-train-worker:4711".
   void SetWorker(absl::string_view worker);
   void SetLogUri(absl::string_view uri);
   void SetTensorboardUri(absl::string_view uri);

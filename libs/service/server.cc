@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <mutex>
 #include <utility>
 
@@ -136,6 +137,8 @@ Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
                                                       const ServiceFactory& factory) {
   TY_RETURN_IF_ERROR(Check(options));
+  // What answers say of files below it must not look relative to the workspace.
+  options.state_dir = std::filesystem::absolute(options.state_dir).lexically_normal().string();
   SetUpGrpcOnce();
   TY_ASSIGN_OR_RETURN(Workspace workspace,
                       Workspace::Create(options.workspace, options.workspace_base));

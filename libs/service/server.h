@@ -29,7 +29,7 @@ struct ServerOptions {
   std::string workspace;
   /// Where relative paths start; "" = the workspace.
   std::string workspace_base;
-  /// The service's own folder (decisions.md B15); made when missing.
+  /// The service's own folder (decisions.md B15); made when missing. Made absolute by Start.
   std::string state_dir;
   std::string replica = "r1";
   /// Replica -> host:port, where it is not found in the workspace (`.trainyard/replicas/`).

@@ -192,7 +192,7 @@ int PrintDevices(const Program& program) {
 void Context::Progress(double done, double total, absl::string_view unit,
                        absl::string_view message) {
   const absl::Time now = absl::Now();
-  if (begin_ == absl::InfinitePast()) {
+  if (begin_ == absl::InfinitePast() || pending_.unit() != unit || done < first_done_) {
     begin_ = now;
     first_done_ = done;
   }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ struct Environment {
 struct RunChoices {
   /// As StageInput.key: a reference, or the key itself. Never stored, never logged.
   std::string key;
+  /// Keeps a key itself out of messages while the run works (libs/base/log.h).
+  std::shared_ptr<const void> secret;
   /// The cache is not asked (but still written).
   bool force = false;
 };

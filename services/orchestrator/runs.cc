@@ -116,7 +116,7 @@ absl::StatusOr<v1::Run> Runs::Start(const v1::StartRunRequest& request) {
                                                    " characters; expected at most ",
                                                    kMaxRequestIdBytes));
   }
-  if (!IsReference(request.key())) RegisterSecret(request.key());
+  auto secret = IsReference(request.key()) ? nullptr : HoldSecret(request.key());
   const std::string digest = DigestOf(request);
   TY_ASSIGN_OR_RETURN(const std::optional<std::string> earlier,
                       environment_.store->FindRequest(request.request_id(), digest));
@@ -149,7 +149,8 @@ absl::StatusOr<v1::Run> Runs::Start(const v1::StartRunRequest& request) {
       std::make_shared<RunRecord>(id, std::move(state), environment_.store, environment_.clock);
   const v1::Run run = record->Snapshot();
   LogInfo("run started", {{"run", id}, {"pipeline", pipeline.name}});
-  Launch(std::move(pipeline), {.key = request.key(), .force = request.force()}, std::move(record));
+  Launch(std::move(pipeline), {.key = request.key(), .secret = std::move(secret), .force = request.force()},
+         std::move(record));
   return run;
 }
 
@@ -227,7 +228,8 @@ absl::Status Runs::TakeUpOne(const std::string& id) {
     return record->End(v1::Run::FAILED, &error);
   }
   LogInfo("run goes on after a restart", {{"run", id}, {"pipeline", pipeline->name}});
-  Launch(*std::move(pipeline), {.key = request.key(), .force = request.force()}, std::move(record));
+  Launch(*std::move(pipeline), {.key = request.key(), .secret = nullptr, .force = request.force()},
+         std::move(record));
   return absl::OkStatus();
 }
 

@@ -61,8 +61,14 @@ def digest(path):
     """The digest that an artifact at `path` should have (libs/base/digest.h); None when nothing is there."""
     if path.is_file():
         return sha256(path.read_bytes())
-    # A folder, or the first part of the names of a data set's files.
-    candidates = path.rglob("*") if path.is_dir() else path.parent.glob(path.name + "*")
+    # A folder, a set of shards, or the first part of names.
+    if path.is_dir():
+        candidates = path.rglob("*")
+    elif shards := list(path.parent.glob(path.name + "-fold-*")):
+        candidates = shards + [path.parent / f"{path.name}_{kind}"
+                               for kind in ("manifest.json", "ledger.jsonl", "warning.json")]
+    else:
+        candidates = path.parent.glob(path.name + "*")
     files = sorted(str(found) for found in candidates
                    if found.is_file() and not found.name.startswith(".tmp-"))
     rows = ""

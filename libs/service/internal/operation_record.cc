@@ -50,7 +50,7 @@ Operation OperationRecord::Proto() const {
   return ProtoOf(row_, name_);
 }
 
-void OperationRecord::SetWork(StageRun run, std::string key) {
+void OperationRecord::SetWork(StageRun run, Key key) {
   run_ = std::move(run);
   key_ = std::move(key);
 }

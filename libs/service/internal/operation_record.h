@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "libs/service/key.h"
 #include "libs/service/operation_store.h"
 #include "libs/service/operations.h"
 
@@ -38,9 +39,9 @@ class OperationRecord {
   Operation Proto() const;
 
   /// What is to run, with which key: set once, before the record waits for its turn.
-  void SetWork(StageRun run, std::string key);
+  void SetWork(StageRun run, Key key);
   const StageRun& run() const { return run_; }
-  const std::string& key() const { return key_; }
+  const std::string& key() const { return key_.text; }
   std::stop_token stop() const { return stop_.get_token(); }
   void RequestStop() { stop_.request_stop(); }
 
@@ -67,7 +68,7 @@ class OperationRecord {
   const std::string id_;
   const Stage* const stage_;
   StageRun run_;
-  std::string key_;
+  Key key_;
   std::stop_source stop_;
 
   mutable std::mutex mutex_;

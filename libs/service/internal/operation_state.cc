@@ -132,7 +132,7 @@ absl::Status OperationManager::State::CheckRoomLocked(const Lane& lane) const {
 }
 
 absl::StatusOr<std::string> OperationManager::State::Enqueue(OperationRow row, const Stage& stage,
-                                                             StageRun run, std::string key) {
+                                                             StageRun run, Key key) {
   Record record;
   {
     const std::lock_guard<std::mutex> lock(mutex);
@@ -311,7 +311,7 @@ absl::Status OperationManager::State::MakeWork(OperationRecord& record) {
   if (!request->ParseFromString(row.request)) {
     return absl::DataLossError("the stored request cannot be read");
   }
-  TY_ASSIGN_OR_RETURN(std::string key, ResolveKey(KeyOf(*request)));
+  TY_ASSIGN_OR_RETURN(Key key, ResolveKey(KeyOf(*request)));
   TY_ASSIGN_OR_RETURN(StageRun run, record.stage()->prepare(*request, Occasion::kTakenUp));
   record.SetWork(std::move(run), std::move(key));
   return absl::OkStatus();

@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "libs/service/internal/operation_record.h"
+#include "libs/service/key.h"
 #include "libs/service/operation_store.h"
 #include "libs/service/operations.h"
 
@@ -45,7 +46,7 @@ struct OperationManager::State {
   /// Stores a new operation and puts it into its lane's queue. Gives its id, or that of an earlier
   /// one with the same request_id. Its work begins at the next Claim.
   absl::StatusOr<std::string> Enqueue(OperationRow row, const Stage& stage, StageRun run,
-                                      std::string key);
+                                      Key key);
   /// Begins the work of what waits while its lane has room.
   void Claim();
   /// Takes a record out of its queue; false when it does not wait.

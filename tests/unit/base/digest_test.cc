@@ -79,6 +79,27 @@ TEST(PathDigestTest, WorkInProgressDoesNotCount) {
   EXPECT_THAT(PathDigest(folder.path()), IsOkAndHolds(*before));
 }
 
+TEST(PathDigestTest, TheNameOfASetMeansItsShardsAndWhatTellsAboutThem) {
+  const TemporaryFolder folder;
+  folder.Write("train-fold-000-of-002", "one");
+  folder.Write("train_manifest.json", "{}");
+  const auto before = PathDigest(folder / "train");
+  folder.Write("train_small-fold-000-of-002", "other");
+  folder.Write("train-2-fold-000-of-002", "other");
+  EXPECT_EQ(PathDigest(folder / "train").value(), before.value());
+  EXPECT_THAT(PathSize(folder / "train"), IsOkAndHolds(5));
+  folder.Write("train-fold-001-of-002", "two");
+  EXPECT_NE(PathDigest(folder / "train").value(), before.value());
+}
+
+TEST(PathDigestTest, APrefixThatIsNoSetsNameMeansWhatBeginsWithIt) {
+  const TemporaryFolder folder;
+  folder.Write("train-fold-000-of-002", "one");
+  folder.Write("train_small-fold-000-of-002", "other");
+  EXPECT_THAT(PathSize(folder / "tra"), IsOkAndHolds(8));
+  EXPECT_THAT(PathSize(folder / "train-fold-000"), IsOkAndHolds(3));
+}
+
 TEST(PathDigestTest, NamesAndContentsCount) {
   const TemporaryFolder one, other;
   one.Write("a", "x");

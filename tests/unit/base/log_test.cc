@@ -99,6 +99,15 @@ TEST_F(LogTest, FromEightBytesOnASecretIsRedactedEverywhere) {
   EXPECT_EQ(Redact("xhazelnuthazelnut1"), "x[redacted][redacted]1");
 }
 
+TEST_F(LogTest, ASecretIsOneAsLongAsItIsHeld) {
+  auto first = HoldSecret("chestnut-1");
+  auto second = HoldSecret("chestnut-1");
+  first.reset();
+  EXPECT_EQ(Redact("chestnut-1"), "[redacted]");
+  second.reset();
+  EXPECT_EQ(Redact("chestnut-1"), "chestnut-1");
+}
+
 TEST_F(LogTest, AFileThatCannotBeOpenedIsAnError) {
   EXPECT_THAT(StartLogging({.file = "/proc/none/log"}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("/proc/none/log")));
