@@ -47,18 +47,24 @@ int AtService(const Flags& flags, Action action) {
   const auto place = Find(flags);
   if (!place.ok()) return PrintFailure(flags.session.output, place.status(), FailedAt::kUsage);
   const absl::StatusOr<int> code = action(*place);
-  return code.ok() ? *code : PrintFailure(flags.session.output, code.status(), FailedAt::kCall);
+  if (code.ok()) return *code;
+  return PrintFailure(flags.session.output, Explained(code.status(), place->channel, flags.service),
+                      FailedAt::kCall);
 }
 
 // --- runs
 
-absl::StatusOr<int> ListRuns(const Place& place) {
+absl::StatusOr<int> ListRuns(const OutputOptions& output, const Place& place) {
   const auto stub = v1::OrchestratorService::NewStub(place.channel);
   v1::ListRunsRequest request;
   do {
     TY_ASSIGN_OR_RETURN(const v1::ListRunsResponse page,
                         service::Call(*stub, &RunsStub::ListRuns, request));
     for (const v1::Run& run : page.runs()) {
+      if (output.json) {
+        printf("%s\n", JsonText(run).c_str());
+        continue;
+      }
       printf("%s  %-10s %s\n", run.name().c_str(), v1::Run::State_Name(run.state()).c_str(),
              run.pipeline().c_str());
     }
@@ -74,7 +80,10 @@ absl::StatusOr<v1::Run> GetRun(RunsStub& stub, const std::string& name) {
   return std::move(*response.mutable_run());
 }
 
-int RunsList(const Flags& flags) { return AtService(flags, ListRuns); }
+int RunsList(const Flags& flags) {
+  return AtService(flags,
+                   [&](const Place& place) { return ListRuns(flags.session.output, place); });
+}
 
 int RunsGet(const Flags& flags) {
   return AtService(flags, [&](const Place& place) -> absl::StatusOr<int> {
@@ -105,13 +114,19 @@ int RunsCancel(const Flags& flags) {
 
 // --- operations
 
-absl::StatusOr<int> ListOperations(const Place& place) {
+absl::StatusOr<int> ListOperations(const Flags& flags, const Place& place) {
+  // Every service would list its own.
+  TY_RETURN_IF_ERROR(CheckService(place.channel, flags.service));
   const auto stub = google::longrunning::Operations::NewStub(place.channel);
   google::longrunning::ListOperationsRequest request;
   do {
     TY_ASSIGN_OR_RETURN(const auto page,
                         service::Call(*stub, &OperationsStub::ListOperations, request));
     for (const auto& operation : page.operations()) {
+      if (flags.session.output.json) {
+        printf("%s\n", JsonText(operation).c_str());
+        continue;
+      }
       const v1::OperationMetadata metadata = service::MetadataOf(operation);
       printf("%s  %-10s %-10s %s\n", operation.name().c_str(), metadata.stage().c_str(),
              v1::OperationMetadata::State_Name(metadata.state()).c_str(),
@@ -122,7 +137,9 @@ absl::StatusOr<int> ListOperations(const Place& place) {
   return 0;
 }
 
-int OperationsList(const Flags& flags) { return AtService(flags, ListOperations); }
+int OperationsList(const Flags& flags) {
+  return AtService(flags, [&](const Place& place) { return ListOperations(flags, place); });
+}
 
 // As AtService, at the service that the operation's name holds.
 template <typename Action>

@@ -62,9 +62,12 @@ int RunPipeline(const Flags& flags) {
   if (!channel.ok()) return PrintFailure(output, channel.status(), FailedAt::kOperation);
   const auto stub = v1::OrchestratorService::NewStub(*channel);
   const auto started = service::Call(*stub, &v1::OrchestratorService::Stub::StartRun, *request);
-  if (!started.ok()) return PrintFailure(output, started.status(), FailedAt::kCall);
+  if (!started.ok()) {
+    return PrintFailure(output, Explained(started.status(), *channel, "orchestrator"),
+                        FailedAt::kCall);
+  }
   if (flags.session.validate_only) {
-    if (!output.json) printf("the pipeline is valid\n");
+    PrintValid(output, "pipeline");
     return 0;
   }
   const std::string elsewhere = house.Elsewhere("orchestrator");

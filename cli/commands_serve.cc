@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <future>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -25,25 +27,32 @@ int Serve(const Flags& flags) {
   std::vector<std::string> names = flags.services;
   if (names.empty())
     names = {"convert", "train", "prune", "export", "convert-engine", "orchestrator"};
+  // In the order in which they start; the ports follow the names as they are typed.
+  std::vector<std::pair<std::string, int>> ports;
+  for (size_t i = 0; i < names.size(); ++i) {
+    ports.emplace_back(names[i], flags.first_port + static_cast<int>(i));
+  }
+  // The orchestrator is told where the others are.
+  std::stable_partition(ports.begin(), ports.end(),
+                        [](const auto& named) { return named.first != "orchestrator"; });
   std::vector<std::unique_ptr<service::Server>> servers;
   std::map<std::string, std::vector<std::string>> addresses;
-  for (size_t i = 0; i < names.size(); ++i) {
-    auto program = names[i] == "orchestrator"
-                       ? absl::StatusOr<service::ServiceProgram>(
-                             orchestrator::OrchestratorServiceProgram(addresses))
-                       : ProgramOf(names[i]);
+  for (const auto& [name, port] : ports) {
+    auto program = name == "orchestrator" ? absl::StatusOr<service::ServiceProgram>(
+                                                orchestrator::OrchestratorServiceProgram(addresses))
+                                          : ProgramOf(name);
     if (!program.ok()) return PrintFailure({}, program.status(), FailedAt::kUsage);
     service::ServerOptions options;
-    options.service = names[i];
-    options.address = absl::StrCat(flags.host, ":", flags.first_port + static_cast<int>(i));
+    options.service = name;
+    options.address = absl::StrCat(flags.host, ":", port);
     options.workspace = flags.workspace;
-    options.state_dir = JoinPath(flags.state_dir, names[i]);
+    options.state_dir = JoinPath(flags.state_dir, name);
     options.capabilities = program->capabilities;
     options.worker = program->worker;
     auto server = service::Server::Start(std::move(options), program->factory);
     if (!server.ok()) return PrintFailure({}, server.status(), FailedAt::kOperation);
-    addresses[names[i]] = {(*server)->address()};
-    printf("%-16s %s\n", names[i].c_str(), (*server)->address().c_str());
+    addresses[name] = {(*server)->address()};
+    printf("%-16s %s\n", name.c_str(), (*server)->address().c_str());
     servers.push_back(*std::move(server));
   }
   fflush(stdout);

@@ -1,9 +1,10 @@
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -12,6 +13,7 @@
 #include "cli/display.h"
 #include "google/protobuf/text_format.h"
 #include "libs/base/files.h"
+#include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/data/sample_data.h"
 #include "libs/sealing/model_store.h"
@@ -19,6 +21,7 @@
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
 #include "libs/spec/ssd_spec.h"
+#include "trainyard/model/v1/engine_header.pb.h"
 
 namespace trainyard::cli {
 namespace {
@@ -32,16 +35,21 @@ struct SpecFlags {
   bool print = false;
 };
 
-// The kind of a spec by what only that kind has.
+// The kind of message that the text parses as with the fewest problems; an experiment among equals.
 std::string GuessKind(absl::string_view text) {
-  if (absl::StrContains(text, "kitti_config") || absl::StrContains(text, "coco_config")) {
-    return "dataset";
+  const auto problems = [](const absl::Status& status) {
+    return status.ok() ? 0 : std::max<size_t>(ProblemsFrom(status).size(), 1);
+  };
+  std::string best = "ssd";
+  size_t fewest = problems(ParseExperiment(text, "", {}, nullptr).status());
+  for (const auto& [kind, count] :
+       {std::pair("dataset", problems(ParseDatasetExport(text, "", {}, nullptr).status())),
+        std::pair("augment", problems(ParseAugment(text, "", {}, nullptr).status()))}) {
+    if (count >= fewest) continue;
+    best = kind;
+    fewest = count;
   }
-  if (absl::StrContains(text, "spatial_config") || absl::StrContains(text, "color_config") ||
-      absl::StrContains(text, "output_image_width")) {
-    return "augment";
-  }
-  return "ssd";
+  return best;
 }
 
 const std::map<std::string, SsdTask>& Tasks() {
@@ -94,7 +102,47 @@ struct InspectFlags {
   std::string path, key;
 };
 
+template <typename Message>
+absl::Status ParseSection(const Sections& sections, const std::string& path, const char* name,
+                          Message& message) {
+  const auto found = sections.find(name);
+  if (found != sections.end() && message.ParseFromString(found->second)) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat("engine '", path, "' has no section '", name, "' that can be read"));
+}
+
+// Reads the description alone: libs/engine would bring the runtime along.
+absl::Status InspectEngine(const std::string& path) {
+  TY_ASSIGN_OR_RETURN(const Sections sections, LoadSealed(path, SealedKind::kEngine, ""));
+  model::v1::EngineHeader header;
+  TY_RETURN_IF_ERROR(ParseSection(sections, path, "engine.header", header));
+  if (header.format_version() > 1) {
+    return absl::UnimplementedError(absl::StrCat(
+        "engine '", path, "' is of format ", header.format_version(), "; this program reads 1"));
+  }
+  ModelRecord record;
+  TY_RETURN_IF_ERROR(ParseSection(sections, path, "record", record));
+  printf("%s: engine of %s %s, %d classes (%s)\n", path.c_str(), record.network().c_str(),
+         record.arch().c_str(), record.classes_size(),
+         absl::StrJoin(record.classes(), ", ").c_str());
+  printf("runtime %s %s\n", header.backend().c_str(), header.backend_version().c_str());
+  printf("precision %s, asked for %s, %.0f%% of the convolutions in int8\n",
+         header.precision_used().c_str(), header.precision_requested().c_str(),
+         100 * header.int8_mac_share());
+  printf("batches of 1 to %d, %lld parameters, %.3f GMAC\n", header.max_batch_size(),
+         static_cast<long long>(header.parameters()), header.macs() / 1e9);
+  const auto& machine = header.hardware();
+  printf("for %s %s, %s family %d model %d%s%s, with %s\n", machine.device().c_str(),
+         machine.architecture().c_str(), machine.vendor().c_str(), machine.family(),
+         machine.model(), machine.name().empty() ? "" : ", ", machine.name().c_str(),
+         absl::StrJoin(machine.features(), " ").c_str());
+  printf("from %s\n", header.source().file_name().c_str());
+  return absl::OkStatus();
+}
+
 absl::Status Inspect(const std::string& path, const std::string& key_reference) {
+  TY_ASSIGN_OR_RETURN(const SealedKind kind, PeekSealed(path));
+  if (kind == SealedKind::kEngine) return InspectEngine(path);
   TY_ASSIGN_OR_RETURN(const service::Key key, service::ResolveKey(key_reference));
   TY_ASSIGN_OR_RETURN(const SealedModel sealed, LoadModel(path, {}, key.text));
   const Graph& graph = sealed.model.graph;
@@ -162,7 +210,7 @@ void AddToolCommands(CLI::App& app, Run& run) {
   WhenTyped(check, run, spec_flags, RunSpecCheck);
 
   auto inspect_flags = std::make_shared<InspectFlags>();
-  CLI::App& inspect = *app.add_subcommand("inspect", "say what a .tlt or .etlt holds");
+  CLI::App& inspect = *app.add_subcommand("inspect", "say what a .tlt, .etlt or .engine holds");
   inspect.add_option("file", inspect_flags->path, "model file")->required();
   inspect.add_option("-k,--key", inspect_flags->key, "key: env:NAME, file:PATH or the key");
   WhenTyped(inspect, run, inspect_flags, RunInspect);

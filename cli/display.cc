@@ -150,6 +150,14 @@ void PrintResult(const OutputOptions& options, const v1::StageResult& result) {
   }
 }
 
+void PrintValid(const OutputOptions& options, const std::string& what) {
+  if (options.json) {
+    printf("{\"valid\":true}\n");
+  } else {
+    printf("the %s is valid\n", what.c_str());
+  }
+}
+
 void PrintWayBack(const std::string& noun, const std::string& name, const std::string& address) {
   const auto command = [&](absl::string_view verb) {
     return absl::StrCat("trainyard ", noun, " ", verb, " ", name, " --endpoint ", address);

@@ -50,6 +50,9 @@ std::string DurationText(double seconds);
 /// What a stage made and measured: JSON on stdout, or tables for people (TAO's for accuracy).
 void PrintResult(const OutputOptions& options, const v1::StageResult& result);
 
+/// What --dry-run answers for a `what` that is fine: {"valid":true}, or a sentence.
+void PrintValid(const OutputOptions& options, const std::string& what);
+
 /// Says on stderr, after a Ctrl-C, how to come back to what works on at `address`. `noun`:
 /// "operations" or "runs".
 void PrintWayBack(const std::string& noun, const std::string& name, const std::string& address);

@@ -16,6 +16,7 @@
 #include "services/orchestrator/orchestrator_program.h"
 #include "services/prune/prune_service.h"
 #include "services/train/train_service.h"
+#include "trainyard/v1/capabilities.grpc.pb.h"
 #include "yaml-cpp/yaml.h"
 
 namespace trainyard::cli {
@@ -59,6 +60,26 @@ absl::StatusOr<service::ServiceProgram> ProgramOf(const std::string& service) {
   return absl::InvalidArgumentError(absl::StrCat("there is no service '", service, "'; known: ",
                                                  absl::StrJoin(names, ", "),
                                                  DidYouMean(service, names)));
+}
+
+absl::Status CheckService(const std::shared_ptr<grpc::Channel>& channel,
+                          const std::string& service) {
+  const auto stub = v1::CapabilitiesService::NewStub(channel);
+  TY_ASSIGN_OR_RETURN(const v1::GetCapabilitiesResponse found,
+                      service::Call(*stub, &v1::CapabilitiesService::Stub::GetCapabilities,
+                                    v1::GetCapabilitiesRequest()));
+  if (found.service() == service) return absl::OkStatus();
+  return absl::UnimplementedError(absl::StrCat("the service that answers there is '",
+                                               found.service(), "'; this command needs '", service,
+                                               "'"));
+}
+
+absl::Status Explained(const absl::Status& failure, const std::shared_ptr<grpc::Channel>& channel,
+                       const std::string& service) {
+  // gRPC's own answer to an unknown method has no text.
+  if (!absl::IsUnimplemented(failure) || !failure.message().empty()) return failure;
+  const absl::Status other = CheckService(channel, service);
+  return absl::IsUnimplemented(other) && !other.message().empty() ? other : failure;
 }
 
 absl::StatusOr<std::map<std::string, std::string>> LoadAddresses(const std::string& path) {

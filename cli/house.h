@@ -54,6 +54,15 @@ class House {
 /// The program of a service by name; kInvalidArgument lists the names.
 absl::StatusOr<service::ServiceProgram> ProgramOf(const std::string& service);
 
+/// OK when the server at `channel` is `service`; else kUnimplemented that says which one it is.
+/// Fails as the question does.
+absl::Status CheckService(const std::shared_ptr<grpc::Channel>& channel,
+                          const std::string& service);
+/// `failure` of a call to `service`, made plain when the server there is another service and does
+/// not know the method.
+absl::Status Explained(const absl::Status& failure, const std::shared_ptr<grpc::Channel>& channel,
+                       const std::string& service);
+
 /// Reads `{train: host:port, ...}` (YAML). kInvalidArgument names file and line.
 absl::StatusOr<std::map<std::string, std::string>> LoadAddresses(const std::string& path);
 

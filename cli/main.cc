@@ -3,8 +3,9 @@
 #include "libs/base/log.h"
 
 int main(int argc, char** argv) {
-  // Services in this process log to stderr; a person wants progress there, so only what matters.
-  trainyard::StartLogging({.level = trainyard::LogLevel::kWarning}).IgnoreError();
+  // Services in this process log to stderr. What they warn of, such as an operation that failed,
+  // the command itself prints there.
+  trainyard::StartLogging({.level = trainyard::LogLevel::kError}).IgnoreError();
   trainyard::cli::SignalWatch signals;
   return trainyard::cli::RunCommandLine({argv + 1, argv + argc});
 }

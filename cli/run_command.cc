@@ -28,6 +28,8 @@ class RunDisplay {
 
   void Update(const v1::Run& run) {
     if (options_.json) {
+      // With --quiet too, the last state only.
+      if (options_.quiet && !IsFinal(run.state())) return;
       printf("%s\n", JsonText(run).c_str());
       fflush(stdout);
       return;
@@ -98,12 +100,15 @@ absl::StatusOr<v1::Run> ShowToTheEnd(Stub& stub, v1::Run run, const OutputOption
   return run;
 }
 
-// The ledger is there before the run's final state is seen.
-void PrintLedger(const OutputOptions& output, const v1::Run& run) {
+// The ledger is there before the run's final state is seen. That of an orchestrator elsewhere lies
+// in its workspace, which may not be here: what the run itself tells stands in for it.
+void PrintLedger(const OutputOptions& output, const std::string& elsewhere, const v1::Run& run) {
   if (output.json) return;
-  const auto ledger = report::LoadLedger(JoinPath(run.results_uri(), "ledger.json"));
-  if (ledger.ok()) printf("%s", report::LedgerTable(*ledger).c_str());
-  printf("report: %s\n", JoinPath(run.results_uri(), "report.html").c_str());
+  const auto stored = report::LoadLedger(JoinPath(run.results_uri(), "ledger.json"));
+  const bool is_here = stored.ok() && stored->run == run.name();
+  printf("%s", report::LedgerTable(is_here ? *stored : report::MakeLedger(run)).c_str());
+  printf("report: %s%s\n", JoinPath(run.results_uri(), "report.html").c_str(),
+         elsewhere.empty() || is_here ? "" : ", in the workspace of the orchestrator");
 }
 
 }  // namespace
@@ -127,9 +132,10 @@ int FollowRun(const OutputOptions& output, const std::string& elsewhere, Stub& s
     PrintWayBack("runs", run.name(), elsewhere);
     return interruptible.exit_code();
   }
-  PrintLedger(output, *ended);
+  PrintLedger(output, elsewhere, *ended);
   if (ended->state() == v1::Run::SUCCEEDED) return 0;
-  if (ended->state() == v1::Run::FAILED) {
+  // As JSON the run has its error in it.
+  if (ended->state() == v1::Run::FAILED && !output.json) {
     PrintFailure(output, StatusFromRpc(ended->error()), FailedAt::kOperation);
   }
   if (interruptible.exit_code() != 0) return interruptible.exit_code();

@@ -79,11 +79,14 @@ int RunSubmitted(const Session& session, const std::string& service, const Submi
   const auto channel = house.Channel(service);
   if (!channel.ok()) return PrintFailure(session.output, channel.status(), FailedAt::kOperation);
   const auto operation = submit(*channel);
-  if (!operation.ok()) return PrintFailure(session.output, operation.status(), FailedAt::kCall);
+  if (!operation.ok()) {
+    return PrintFailure(session.output, Explained(operation.status(), *channel, service),
+                        FailedAt::kCall);
+  }
   if (session.validate_only) {
     const auto result = service::ResultOf(*operation);
     if (!result.ok()) return PrintFailure(session.output, result.status(), FailedAt::kCall);
-    if (!session.output.json) printf("the request is valid\n");
+    PrintValid(session.output, "request");
     return 0;
   }
   const std::string elsewhere = house.Elsewhere(service);

@@ -47,6 +47,7 @@ void AddJudgeFlags(CLI::App& command, JudgeFlags& flags) {
 
 struct EvaluateFlags : JudgeFlags {
   std::string matching;
+  bool strict = false;
 };
 
 template <typename Request>
@@ -57,6 +58,7 @@ absl::StatusOr<Request> EvaluateRequestOf(const EvaluateFlags& flags) {
   AddInput(stage, "model", flags.model);
   AddOutput(stage, "results", flags.results_dir);
   request.mutable_options()->set_matching(flags.matching);
+  request.mutable_options()->set_strict(flags.strict);
   TY_RETURN_IF_ERROR(SetDevice(flags, *request.mutable_options()));
   return request;
 }
@@ -116,6 +118,7 @@ void AddEvaluate(CLI::App& ssd, Run& run) {
   AddJudgeFlags(command, *flags);
   command.add_option("-r,--results_dir", flags->results_dir, "folder for results.json and curves");
   command.add_option("--matching", flags->matching, "tao, voc or coco");
+  command.add_flag("--strict", flags->strict, "stop at the first refused label");
   AddTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunEvaluate);
 }

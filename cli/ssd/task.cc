@@ -1,5 +1,6 @@
 #include "cli/ssd/task.h"
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 
 namespace trainyard::cli {
@@ -22,6 +23,10 @@ absl::StatusOr<v1::StageInput> StageOf(const Task& task) {
   v1::StageInput stage;
   stage.set_network("ssd");
   stage.set_key(task.key);
+  if (task.spec.empty() && !task.overrides.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--set ", task.overrides.front(), " changes a spec, and this command was given none"));
+  }
   if (!task.spec.empty()) TY_RETURN_IF_ERROR(ReadSpecInto(stage, task.spec, task.overrides));
   return stage;
 }

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "cli/ssd/task.h"
 #include "libs/base/status.h"
 #include "trainyard/v1/train.grpc.pb.h"
@@ -18,6 +19,10 @@ struct Flags : Task {
 };
 
 absl::StatusOr<v1::TrainRequest> RequestOf(const Flags& flags) {
+  if (flags.gpu_index.size() > 1) {
+    return absl::UnimplementedError(absl::StrCat("--gpu_index names ", flags.gpu_index.size(),
+                                                 " GPUs; several GPUs are not offered"));
+  }
   v1::TrainRequest request;
   v1::StageInput& stage = *request.mutable_stage();
   TY_ASSIGN_OR_RETURN(stage, StageOf(flags));

@@ -281,6 +281,27 @@ absl::StatusOr<Settings::Parsed> Settings::ParseFlags(
   return parsed;
 }
 
+std::vector<std::string> Settings::Misspelt(
+    absl::string_view prefix, const std::map<std::string, std::string>& environment) const {
+  std::vector<std::string> known, lines;
+  for (const Field& field : fields_) {
+    known.push_back(absl::StrCat(prefix, absl::AsciiStrToUpper(Underscored(field.name))));
+  }
+  for (const auto& [variable, value] : environment) {
+    if (!absl::StartsWith(variable, prefix)) continue;
+    if (std::find(known.begin(), known.end(), variable) != known.end()) continue;
+    // The prefix, which all have, must not make them alike.
+    const std::string own = variable.substr(prefix.size());
+    std::vector<std::string> names;
+    for (const std::string& name : known) names.push_back(name.substr(prefix.size()));
+    const std::string nearest = NearestName(own, names);
+    if (nearest.empty()) continue;
+    lines.push_back(
+        absl::StrCat(variable, " is no setting; did you mean '", prefix, nearest, "'?"));
+  }
+  return lines;
+}
+
 std::string Settings::Help() const {
   size_t width = 0;
   for (const Field& field : fields_) width = std::max(width, field.name.size());

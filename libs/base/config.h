@@ -59,6 +59,11 @@ class Settings {
   };
   absl::StatusOr<Parsed> ParseFlags(const std::vector<std::string>& arguments) const;
 
+  /// A line for each variable with the prefix that is no setting and looks like one, mistyped:
+  /// "TRAINYARD_MAX_QEUE is no setting; did you mean 'TRAINYARD_MAX_QUEUE'?".
+  std::vector<std::string> Misspelt(absl::string_view prefix,
+                                    const std::map<std::string, std::string>& environment) const;
+
   /// One line a setting: flag, help, default.
   std::string Help() const;
 

@@ -103,8 +103,8 @@ absl::StatusOr<std::vector<std::string>> FilesBelow(const std::string& folder) {
 // Whether a file beside the shards of a set is one of them, or of the files that tell about them.
 bool IsOfSet(absl::string_view name, absl::string_view set) {
   if (!absl::ConsumePrefix(&name, set)) return false;
-  return absl::StartsWith(name, "-fold-") || name == "_manifest.json" ||
-         name == "_ledger.jsonl" || name == "_warning.json";
+  return absl::StartsWith(name, "-fold-") || name == "_manifest.json" || name == "_ledger.jsonl" ||
+         name == "_warning.json";
 }
 
 // The files that a prefix of names means; see PathDigest.

@@ -164,6 +164,9 @@ int RunServiceMain(int argc, char** argv, const ServiceProgram& program) {
   if (!status.ok()) return Complain(status, program, kExitUsage);
   status = SetUpLog(process, program.service);
   if (!status.ok()) return Complain(status, program, kExitUsage);
+  for (const std::string& line : settings.Misspelt(kEnvironmentPrefix, environment)) {
+    LogWarning("variable has no effect", {{"variable", line}});
+  }
   return ServeUntilSignal(std::move(options), program, process);
 }
 

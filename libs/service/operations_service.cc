@@ -254,7 +254,8 @@ v1::GetCapabilitiesResponse CapabilitiesServer::WithDevices() {
   if (devices.ok()) {
     capabilities_.mutable_devices()->Assign(devices->begin(), devices->end());
   } else {
-    LogWarning("the worker does not tell its devices", {{"error", devices.status().ToString()}});
+    LogWarning("the worker does not tell its devices",
+               {{"error", devices.status().ToString(absl::StatusToStringMode::kWithNoExtraData)}});
   }
   return capabilities_;
 }

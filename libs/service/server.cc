@@ -6,7 +6,6 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
-
 #include <unistd.h>
 
 #include <filesystem>
@@ -83,7 +82,8 @@ void Announce(const ServerOptions& options, const Workspace& workspace, const st
   absl::Status status = MakeFolders(DirName(path));
   if (status.ok()) status = WriteFileAtomically(path, address);
   if (!status.ok()) {
-    LogWarning("replica cannot be announced; others need --peers", {{"error", status.ToString()}});
+    LogWarning("replica cannot be announced; others need --peers",
+               {{"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
   }
 }
 

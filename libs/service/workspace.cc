@@ -179,7 +179,8 @@ absl::StatusOr<std::string> Workspace::ResolveToRead(absl::string_view uri,
                                                      const PathMap& map) const {
   TY_ASSIGN_OR_RETURN(std::string path, Resolve(uri, map));
   if (root_ == "/" || FileExists(path) || FolderExists(path)) return path;
-  // A path's links were checked above; those that a pattern reaches are known only once it is expanded.
+  // A path's links were checked above; those that a pattern reaches are known only once it is
+  // expanded.
   const bool pattern = path.find_first_of("*?[") != std::string::npos;
   for (const std::string& match : Glob(pattern ? path : path + "*")) {
     // The prefix of a set's files is no prefix of folders.

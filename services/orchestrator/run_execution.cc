@@ -28,7 +28,9 @@ google::rpc::Status FirstError(const v1::Run& run) {
 }
 
 void LogIfFailed(const absl::Status& status, absl::string_view what, const std::string& run) {
-  if (!status.ok()) LogError(what, {{"run", run}, {"error", status.ToString()}});
+  if (!status.ok())
+    LogError(what, {{"run", run},
+                    {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
 }
 
 }  // namespace

@@ -149,7 +149,8 @@ absl::StatusOr<v1::Run> Runs::Start(const v1::StartRunRequest& request) {
       std::make_shared<RunRecord>(id, std::move(state), environment_.store, environment_.clock);
   const v1::Run run = record->Snapshot();
   LogInfo("run started", {{"run", id}, {"pipeline", pipeline.name}});
-  Launch(std::move(pipeline), {.key = request.key(), .secret = std::move(secret), .force = request.force()},
+  Launch(std::move(pipeline),
+         {.key = request.key(), .secret = std::move(secret), .force = request.force()},
          std::move(record));
   return run;
 }
@@ -201,7 +202,10 @@ absl::Status Runs::TakeUp() {
   for (const std::string& id : ids) {
     const absl::Status status = TakeUpOne(id);
     // One run that cannot go on must not keep the others from it.
-    if (!status.ok()) LogError("run cannot go on", {{"run", id}, {"error", status.ToString()}});
+    if (!status.ok())
+      LogError(
+          "run cannot go on",
+          {{"run", id}, {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
   }
   return absl::OkStatus();
 }

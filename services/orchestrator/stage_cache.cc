@@ -84,12 +84,14 @@ std::optional<CacheEntry> StageCache::Find(const std::string& cache_key) {
     status = context_.VerifyOutputs((*found)->result);
     if (status.ok()) return *std::move(found);
   }
-  LogWarning(
-      "cached outputs are not usable; computing them again",
-      {{"run", context_.run_id}, {"stage", context_.stage.name}, {"error", status.ToString()}});
+  LogWarning("cached outputs are not usable; computing them again",
+             {{"run", context_.run_id},
+              {"stage", context_.stage.name},
+              {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
   const absl::Status forgotten = context_.environment.store->ForgetCached(cache_key);
   if (!forgotten.ok())
-    LogWarning("cache entry cannot be removed", {{"error", forgotten.ToString()}});
+    LogWarning("cache entry cannot be removed",
+               {{"error", forgotten.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
   return std::nullopt;
 }
 

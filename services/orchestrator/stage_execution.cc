@@ -205,7 +205,8 @@ absl::StatusOr<v1::StageResult> StageExecution::Follow(const std::string& addres
     const absl::Status status = context_.environment.client->Cancel(address, operation);
     if (!status.ok()) {
       LogWarning("operation cannot be cancelled",
-                 {{"operation", operation}, {"error", status.ToString()}});
+                 {{"operation", operation},
+                  {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
     }
   };
   // Runs at once when a cancel came before.

@@ -57,11 +57,11 @@ TEST_F(PrepareConvertTest, FoldersBelowTheRootDoNotLeaveTheWorkspace) {
                        AllOf(HasSubstr("image_dir_name is 'evil/images'"),
                              HasSubstr("label_dir_name is 'evil/labels'"),
                              HasSubstr("by a symbolic link"))));
-  EXPECT_THAT(PrepareAugment(augment_, workspace_),
-              StatusIs(absl::StatusCode::kPermissionDenied,
-                       AllOf(HasSubstr("image_path is 'evil/images'"),
-                             HasSubstr("label_path is 'evil/labels'"),
-                             HasSubstr("by a symbolic link"))));
+  EXPECT_THAT(
+      PrepareAugment(augment_, workspace_),
+      StatusIs(absl::StatusCode::kPermissionDenied,
+               AllOf(HasSubstr("image_path is 'evil/images'"),
+                     HasSubstr("label_path is 'evil/labels'"), HasSubstr("by a symbolic link"))));
 }
 
 TEST_F(PrepareConvertTest, FoldersOfTheWorkspaceAreTaken) {

@@ -114,7 +114,9 @@ void OperationRecord::PersistIfStale() {
 absl::Status OperationRecord::PersistLocked() {
   const absl::Status status = store_->Update(row_);
   if (!status.ok()) {
-    LogError("operation cannot be stored", {{"job", name_}, {"error", status.ToString()}});
+    LogError(
+        "operation cannot be stored",
+        {{"job", name_}, {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
   }
   dirty_ = false;
   persisted_ = absl::Now();

@@ -53,10 +53,11 @@ void LogEnd(const OperationRow& row, const std::string& name, const absl::Status
   const int64_t elapsed_ms =
       TimeUtil::TimestampToMilliseconds(row.metadata.end_time()) - row.create_us / 1000;
   if (row.metadata.state() == Metadata::FAILED) {
-    LogWarning("operation failed", {{"job", name},
-                                    {"stage", row.stage},
-                                    {"elapsed_ms", elapsed_ms},
-                                    {"error", status.ToString()}});
+    LogWarning("operation failed",
+               {{"job", name},
+                {"stage", row.stage},
+                {"elapsed_ms", elapsed_ms},
+                {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
     return;
   }
   const bool succeeded = row.metadata.state() == Metadata::SUCCEEDED;
@@ -251,7 +252,9 @@ void OperationManager::State::TakeUp(OperationRow row) {
   const std::string name = NameOf(row.id);
   const absl::Status taken = store->TakeOver(row.id, owner, LeaseEnd());
   if (!taken.ok()) {
-    LogError("operation cannot be taken over", {{"job", name}, {"error", taken.ToString()}});
+    LogError(
+        "operation cannot be taken over",
+        {{"job", name}, {"error", taken.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
     return;
   }
   const bool was_running = row.metadata.state() != Metadata::PENDING;
@@ -349,7 +352,9 @@ void OperationManager::State::Tick() {
       status.Update(Purge(now - options.retention));
       purged = now;
     }
-    if (!status.ok()) LogError("housekeeping of operations failed", {{"error", status.ToString()}});
+    if (!status.ok())
+      LogError("housekeeping of operations failed",
+               {{"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
     lock.lock();
   }
 }

@@ -111,5 +111,21 @@ TEST_F(SettingsTest, TheHelpHasNameTextAndDefault) {
                                       HasSubstr("--drain-grace  how long calls get [5s]")));
 }
 
+TEST(SettingsTest, NamesVariablesThatLookLikeASetting) {
+  int queue = 1;
+  std::string workspace, state_dir;
+  Settings settings;
+  settings.Bind("max-queue", &queue, "");
+  settings.Bind("workspace", &workspace, "");
+  settings.Bind("state-dir", &state_dir, "");
+  EXPECT_THAT(settings.Misspelt("TRAINYARD_", {{"TRAINYARD_MAX_QEUE", "2"},
+                                               {"TRAINYARD_MAX_QUEUE", "2"},
+                                               {"TRAINYARD_WORKER_DIR", "/opt"},
+                                               {"TRAINYARD_MODEL_KEY", "k"},
+                                               {"TRAINYARD_KEY", "k"},
+                                               {"MAX_QEUE", "2"}}),
+              ElementsAre("TRAINYARD_MAX_QEUE is no setting; did you mean 'TRAINYARD_MAX_QUEUE'?"));
+}
+
 }  // namespace
 }  // namespace trainyard

@@ -24,7 +24,9 @@
 namespace trainyard::cli {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 using ::trainyard::testing::Gate;
 using ::trainyard::testing::IsOk;
 using ::trainyard::testing::SmallSsdSpec;
@@ -148,8 +150,46 @@ TEST_F(ExitCodesTest, ARequestThatIsOnlyCheckedEndsAsTheCheck) {
   const std::vector<std::string> words = {"ssd", "prune",     "-m",         "a.tlt",           "-o",
                                           "b",   "--dry-run", "--endpoint", server_->address()};
   EXPECT_EQ(RunCommandLine(words), 0);
+  std::vector<std::string> as_json = words;
+  as_json.push_back("--json");
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(RunCommandLine(as_json), 0);
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "{\"valid\":true}\n");
   prepared_ = absl::NotFoundError("no model");
   EXPECT_EQ(RunCommandLine(words), 64 + 5);
+}
+
+TEST_F(ExitCodesTest, AnotherServiceAtTheAddressIsNamed) {
+  const std::string address = server_->address();
+  const std::string spec = folder_.Write("spec.txt", SmallSsdSpec());
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"ssd", "train", "-e", spec, "-r", "out", "--endpoint", address},
+        {"operations", "list", "train", "--endpoint", address}}) {
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(RunCommandLine(words), 64 + 12);
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+                HasSubstr("the service that answers there is 'prune'; this command needs 'train'"));
+  }
+}
+
+TEST_F(ExitCodesTest, AListIsAnObjectALineAsJson) {
+  const std::string name = Submit();
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(
+      RunCommandLine({"operations", "list", "prune", "--json", "--endpoint", server_->address()}),
+      0);
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(), StartsWith("{\"name\":\"" + name));
+}
+
+TEST_F(ExitCodesTest, FlagsThatWouldBeIgnoredAreErrors) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunCommandLine({"ssd", "prune", "-m", "a.tlt", "-o", "b.tlt", "--set", "a=1"}), 2);
+  EXPECT_EQ(RunCommandLine({"ssd", "train", "-e", folder_.Write("s.txt", SmallSsdSpec()), "-r",
+                            "out", "--gpu_index", "0", "1"}),
+            2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("--set a=1 changes a spec, and this command was given none"),
+                    HasSubstr("several GPUs are not offered")));
 }
 
 TEST_F(ExitCodesTest, WhatNamesNoServiceIsWrongUsage) {
@@ -172,6 +212,10 @@ TEST_F(ExitCodesTest, ASpecThatIsWrongEndsWith1AndAWrongFlagWith2) {
   const std::string bad = folder_.Write("bad.txt", "ssd_config { nlayers: 11 }");
   EXPECT_EQ(RunCommandLine({"spec", "check", good}), 0);
   EXPECT_EQ(RunCommandLine({"spec", "check", bad}), 1);
+  const std::string blur = folder_.Write(
+      "blur.txt",
+      "blur_config { size: 3 std: 1 } dataset_config { image_path: 'i' label_path: 'l' }");
+  EXPECT_EQ(RunCommandLine({"spec", "check", blur}), 0);
   EXPECT_EQ(RunCommandLine({"spec", "check", good, "--kind", "sdd"}), 2);
   EXPECT_EQ(RunCommandLine({"spec", "check", good, "--task", "exprot"}), 2);
   EXPECT_EQ(RunCommandLine({"sample-data", folder_ / "parts", "--size", "big"}), 2);
