@@ -111,7 +111,7 @@ TEST_F(SettingsTest, TheHelpHasNameTextAndDefault) {
                                       HasSubstr("--drain-grace  how long calls get [5s]")));
 }
 
-TEST(SettingsTest, NamesVariablesThatLookLikeASetting) {
+TEST(MisspeltSettingsTest, NamesVariablesThatLookLikeASetting) {
   int queue = 1;
   std::string workspace, state_dir;
   Settings settings;
