@@ -25,9 +25,8 @@ namespace trainyard {
 class Settings {
  public:
   /// Each binds a name to a variable that outlives this object; what it holds is the default.
-  /// A flag of a bool may stand without a value. A duration is "1.5s", "200ms", "2m". A list is a
-  /// YAML sequence, or words with commas. A map is a YAML map, or `key=value` words with commas;
-  /// their flags may be repeated.
+  /// A flag of a bool may stand without a value. A duration is "1.5s", "200ms", "2m". A list is a YAML
+  /// sequence, or words with commas. A map is a YAML map, or `key=value` words with commas; their flags may be repeated.
   void Bind(absl::string_view name, std::string* target, absl::string_view help);
   void Bind(absl::string_view name, int* target, absl::string_view help, int least = 0,
             int most = 2147483647);

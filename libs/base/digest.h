@@ -32,11 +32,10 @@ std::string Sha256Hex(absl::string_view bytes);
 absl::StatusOr<std::string> FileDigest(const std::string& path);
 
 /// Digest of a file; of a folder: the hash over its sorted (relative path, size, digest) rows; of a
-/// prefix of file names: the hash over the rows of its files. These are, where a set of TFRecord
-/// shards has the prefix for its name (some `<prefix>-fold-...` is there): those shards,
+/// prefix of file names: the hash over the rows of its files. These are, where a set of TFRecord shards
+/// has the prefix for its name (some `<prefix>-fold-...` is there): those shards,
 /// `<prefix>_manifest.json`, `<prefix>_ledger.jsonl` and `<prefix>_warning.json`, so that a set
-/// `train_small` beside `train` is another one; else all files whose names begin with it. Names that
-/// begin with ".tmp-" are work in progress and left out.
+/// `train_small` beside `train` is another one; else all files whose names begin with it. Names that begin with ".tmp-" are work in progress and left out.
 /// kNotFound when the path means none of these. decisions.md B18.
 absl::StatusOr<std::string> PathDigest(const std::string& path);
 /// The bytes of all files that PathDigest looks at.

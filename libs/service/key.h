@@ -20,8 +20,7 @@ struct Key {
 };
 
 /// The key itself: of `env:NAME`, of `file:PATH` (without a final newline), or `key` as it stands.
-/// "" stays "". kFailedPrecondition when the variable is not set or the file cannot be read or is
-/// empty; the message names the reference.
+/// "" stays "". kFailedPrecondition when the variable is not set or the file cannot be read or is empty; the message names the reference.
 absl::StatusOr<Key> ResolveKey(const std::string& key);
 
 }  // namespace trainyard::service
