@@ -8,12 +8,12 @@
 #include <mutex>
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
-#include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/files.h"
+#include "libs/base/paths.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
 #include "libs/data/internal/parallel.h"
@@ -194,14 +194,6 @@ absl::StatusOr<AugmentedSample> Transform(const AugmentConfig& config, const Ten
 
 namespace fs = std::filesystem;
 
-// Links and `..` resolved; the folder need not be there.
-fs::path Canonical(const std::string& path) {
-  std::error_code ignored;
-  const fs::path canonical = fs::weakly_canonical(fs::absolute(path, ignored), ignored);
-  // Without the empty last part that a closing slash leaves.
-  return canonical.has_filename() ? canonical : canonical.parent_path();
-}
-
 bool IsInside(const fs::path& inner, const fs::path& outer) {
   const fs::path relative = inner.lexically_relative(outer);
   return !relative.empty() && *relative.begin() != "..";
@@ -209,10 +201,11 @@ bool IsInside(const fs::path& inner, const fs::path& outer) {
 
 // What the output replaces must be neither an input nor anything that no augmentation made.
 absl::Status CheckOutput(const OfflineAugmentOptions& options, const KittiFolder& inputs) {
-  const fs::path root = Canonical(options.root), output = Canonical(options.output);
+  const fs::path root = CanonicalPath(options.root), output = CanonicalPath(options.output);
   bool overlaps = IsInside(root, output);
   for (const std::string& input : {inputs.image_dir, inputs.label_dir}) {
-    overlaps = overlaps || IsInside(output, Canonical(input)) || IsInside(Canonical(input), output);
+    const fs::path folder = CanonicalPath(input);
+    overlaps = overlaps || IsInside(output, folder) || IsInside(folder, output);
   }
   if (overlaps) {
     return absl::InvalidArgumentError(absl::StrCat(

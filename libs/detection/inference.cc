@@ -1,15 +1,14 @@
 #include <charconv>
 #include <chrono>
-#include <filesystem>
 #include <map>
 #include <set>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/files.h"
+#include "libs/base/paths.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
@@ -25,22 +24,16 @@ namespace {
 
 using model::v1::ModelRecord;
 
-// Links and `..` resolved; the file need not be there.
-std::string Canonical(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::weakly_canonical(path, ignored).string();
-}
-
 // Pictures with boxes keep the names of their inputs: in the same folder they would replace them.
 void CheckInputsStay(absl::Span<const std::string> image_paths, const std::string& annotated_dir,
                      Problems& problems) {
   if (annotated_dir.empty()) return;
-  const std::string folder = Canonical(annotated_dir);
+  const std::string folder = CanonicalPath(annotated_dir);
   std::set<std::string> inputs;
-  for (const std::string& path : image_paths) inputs.insert(Canonical(path));
+  for (const std::string& path : image_paths) inputs.insert(CanonicalPath(path));
   for (const std::string& path : image_paths) {
     const std::string target = JoinPath(folder, BaseName(path));
-    if (Canonical(DirName(path)) != folder && !inputs.contains(Canonical(target))) continue;
+    if (CanonicalPath(DirName(path)) != folder && !inputs.contains(CanonicalPath(target))) continue;
     problems.Add("images",
                  "the output folder '%s' holds the input '%s', and the picture with boxes "
                  "would replace it; choose another output folder",

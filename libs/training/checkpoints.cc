@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
 #include <tuple>
 #include <utility>
 
@@ -15,13 +13,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/files.h"
+#include "libs/base/paths.h"
 #include "libs/base/status.h"
 #include "libs/sealing/model_store.h"
 
 namespace trainyard::training {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr char kStateSection[] = "train_state";
 
@@ -37,12 +34,6 @@ std::tuple<int, int64_t, bool> Age(const TrainState& state) {
 // Whether `a` stands where `b` does or before; judging changes no weights.
 bool IsPast(const TrainState& a, const TrainState& b) {
   return std::pair(a.epoch(), a.step_in_epoch()) <= std::pair(b.epoch(), b.step_in_epoch());
-}
-
-// Links and `..` resolved; the file need not be there.
-fs::path Canonical(const std::string& path) {
-  std::error_code ignored;
-  return fs::weakly_canonical(path, ignored);
 }
 
 // "3 checkpoints (epochs 1 to 2)" of files in the order of their epochs.
@@ -91,18 +82,18 @@ absl::Status CheckpointStore::CheckNothingIsLost(const TrainState& start,
                                                  const std::string& goes_on_from,
                                                  const std::string& initial_model) const {
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> files, Files());
-  const fs::path from = Canonical(goes_on_from), initial = Canonical(initial_model);
+  const std::string from = CanonicalPath(goes_on_from), initial = CanonicalPath(initial_model);
   // From another folder it brings nothing of its past into this one.
-  const bool goes_on = !goes_on_from.empty() && from.parent_path() == Canonical(folder_);
+  const bool goes_on = !goes_on_from.empty() && DirName(from) == CanonicalPath(folder_);
   for (const std::string& path : files) {
-    if (!initial_model.empty() && Canonical(path) == initial) {
+    if (!initial_model.empty() && CanonicalPath(path) == initial) {
       return absl::FailedPreconditionError(absl::StrCat(
           "starts from '", initial_model,
           "', which has the name of one of this training's own checkpoints, so that it would "
           "replace it; choose another results folder, or copy the model out of '",
           folder_, "' and clear that"));
     }
-    if (goes_on && Canonical(path) == from) continue;
+    if (goes_on && CanonicalPath(path) == from) continue;
     const absl::Status free = CheckFile(path, start, goes_on);
     if (free.ok()) continue;
     return absl::FailedPreconditionError(
@@ -174,8 +165,7 @@ absl::Status CheckpointStore::SaveBest(const Model& model, const TrainState& sta
   if (!FileExists(saved)) {
     return SaveModel(BestPath(), SealedKind::kCheckpoint, model, StateSection(state), key_);
   }
-  std::error_code not_there;
-  if (fs::equivalent(saved, BestPath(), not_there)) return absl::OkStatus();
+  if (IsSamePath(saved, BestPath())) return absl::OkStatus();
   // A second name, made beside the old one and then renamed over it.
   const std::string fresh = absl::StrCat(BestPath(), ".tmp");
   TY_RETURN_IF_ERROR(RemoveTree(fresh));

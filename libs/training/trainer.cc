@@ -5,10 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <condition_variable>
-#include <filesystem>
 #include <mutex>
 #include <optional>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -20,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
+#include "libs/base/paths.h"
 #include "libs/base/status.h"
 #include "libs/data/loader.h"
 #include "libs/models/datasets.h"
@@ -60,11 +59,6 @@ absl::Status CheckPlan(const TrainingPlan& plan, bool validates) {
         "validation_period_during_training 1");
   }
   return absl::OkStatus();
-}
-
-bool IsSameFile(const std::string& a, const std::string& b) {
-  std::error_code not_there;
-  return std::filesystem::equivalent(a, b, not_there);
 }
 
 /// One training, from start to end.
@@ -173,7 +167,7 @@ absl::Status TrainingRun::Prepare() {
       notes_.push_back(absl::StrCat("removed ", removed, " checkpoints of an earlier try from '",
                                     task_.results_dir(), "/weights'"));
     }
-  } else if (IsSameFile(resumed_from_, store_.BestPath())) {
+  } else if (IsSamePath(resumed_from_, store_.BestPath())) {
     TY_RETURN_IF_ERROR(store_.KeepBest(state_.epoch()));
   }
   TY_RETURN_IF_ERROR(MakeReport());

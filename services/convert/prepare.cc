@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
+#include "libs/base/paths.h"
 #include "libs/base/status.h"
 #include "libs/data/convert.h"
 #include "libs/data/offline_augment.h"

@@ -1,14 +1,13 @@
 #include "services/stage_request/stage_request.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
+#include "libs/base/paths.h"
 #include "libs/base/status.h"
 #include "libs/models/network.h"
 #include "libs/service/worker_job.h"
@@ -317,15 +316,6 @@ void StageRequest::Add(absl::string_view field, const absl::Status& status) {
 absl::Status StageRequest::Status() const {
   const auto code = codes_.size() == 1 ? *codes_.begin() : absl::StatusCode::kInvalidArgument;
   return problems_.ToStatus(code);
-}
-
-bool IsSamePath(const std::string& a, const std::string& b) {
-  if (a == b) return true;
-  std::error_code error;
-  if (std::filesystem::equivalent(a, b, error)) return true;
-  const auto canonical_a = std::filesystem::weakly_canonical(a, error);
-  const auto canonical_b = std::filesystem::weakly_canonical(b, error);
-  return !error && canonical_a == canonical_b;
 }
 
 void WarnAll(service::OperationContext& context, absl::Span<const std::string> warnings) {

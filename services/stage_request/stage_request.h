@@ -127,9 +127,6 @@ class StageRequest {
   std::vector<NamedPath> paths_;
 };
 
-/// Whether both name the same file or folder, links followed; neither need be there.
-bool IsSamePath(const std::string& a, const std::string& b);
-
 /// Reports warnings of a spec to an operation.
 void WarnAll(service::OperationContext& context, absl::Span<const std::string> warnings);
 
