@@ -38,7 +38,7 @@ absl::StatusOr<v1::ExportRequest> RequestOf(const Flags& flags) {
   v1::ExportRequest request;
   v1::StageInput& stage = *request.mutable_stage();
   TY_ASSIGN_OR_RETURN(stage, StageOf(flags));
-  // decisions.md A16: ./<input>.etlt unless a name is given.
+  // TAO's default name.
   const std::string output =
       flags.output.empty() ? absl::StrCat("./", Stem(flags.model), ".etlt") : flags.output;
   AddInput(stage, "model", flags.model);
@@ -67,11 +67,11 @@ void AddExport(CLI::App& ssd, Run& run) {
   CLI::App& command = *ssd.add_subcommand("export", "turn a checkpoint into an inference model");
   command.add_option("-m,--model,--model_path", flags->model, ".tlt to export")->required();
   AddSpec(command, *flags);
-  command.add_option("-o,--output_file", flags->output, ".etlt to write (./<model>.etlt)");
+  command.add_option("-o,--output_file", flags->output, ".etlt to write, or plain .onnx (./<model>.etlt)");
   command.add_option("--onnx", flags->onnx, "also write a plain ONNX file");
   command.add_option("--data_type", flags->data_type, "fp32, fp16 or int8 (fp32)");
   command.add_option("--cal_image_dir", flags->cal_images, "images that INT8 is calibrated on");
-  command.add_option("--cal_cache_file", flags->cal_cache, "calibration table to write");
+  command.add_option("--cal_cache_file", flags->cal_cache, "calibration table: read if there, else written");
   command.add_option("--cal_data_file", flags->cal_data, "not offered yet");
   command.add_option("--cal_json_file", flags->cal_json, "not offered yet");
   command.add_option("--engine_file", flags->engine_file, "not offered yet");

@@ -26,6 +26,7 @@ absl::StatusOr<v1::PruneRequest> RequestOf(const Flags& flags) {
   TY_ASSIGN_OR_RETURN(stage, StageOf(flags));
   AddInput(stage, "model", flags.model);
   AddOutput(stage, "model", flags.output);
+  AddOutput(stage, "results", flags.results_dir);
   v1::PruneOptions& options = *request.mutable_options();
   options.set_normalizer(flags.normalizer);
   options.set_equalization_criterion(flags.criterion);
@@ -49,7 +50,7 @@ void AddPrune(CLI::App& ssd, Run& run) {
   CLI::App& command = *ssd.add_subcommand("prune", "remove the channels that matter least");
   command.add_option("-m,--model,--pretrained_model", flags->model, ".tlt to prune")->required();
   command.add_option("-o,--output_file", flags->output, ".tlt to write")->required();
-  command.add_option("--results_dir", flags->results_dir, "accepted for TAO; no effect");
+  command.add_option("--results_dir", flags->results_dir, "folder for status.json");
   command.add_option("-n,--normalizer", flags->normalizer, "max or L2 (max)");
   command.add_option("--equalization_criterion", flags->criterion,
                      "-eq: union, intersection, arithmetic_mean, geometric_mean (union)");

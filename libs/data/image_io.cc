@@ -4,6 +4,7 @@
 #include "absl/strings/str_format.h"
 #include "libs/base/status.h"
 #include "libs/data/internal/codec.h"
+#include "libs/data/internal/pixel_budget.h"
 
 namespace trainyard {
 namespace internal {
@@ -61,6 +62,9 @@ absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes, absl::string_vi
 }
 
 absl::StatusOr<ImageSize> VerifyImage(absl::string_view bytes, absl::string_view name) {
+  TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(bytes, name));
+  // Interlaced and progressive files cannot be walked without memory for all of the picture.
+  const internal::PixelBudget::Share share(internal::ProcessPixels(), size.width * size.height);
   return internal::Read(bytes, name, internal::Depth::kVerify, nullptr);
 }
 

@@ -32,7 +32,8 @@ absl::StatusOr<Tensor> DecodeImage(absl::string_view bytes, absl::string_view na
 absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes, absl::string_view name);
 
 /// OK when DecodeImage would succeed; the size. Walks the whole file but keeps no picture: a JPEG
-/// is decoded at an eighth of its size, a PNG row by row. Thread-safe.
+/// is decoded at an eighth of its size, a PNG row by row. Threads wait for each other where their
+/// pictures together are too large (internal/pixel_budget.h). Thread-safe.
 absl::StatusOr<ImageSize> VerifyImage(absl::string_view bytes, absl::string_view name);
 
 /// Encodes u8 [h, w, 3] as RGB, [h, w, 1] as grey. `quality` 1..100. kInvalidArgument for another

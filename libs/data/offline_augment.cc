@@ -17,6 +17,7 @@
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
 #include "libs/data/internal/parallel.h"
+#include "libs/data/internal/pixel_budget.h"
 #include "libs/data/internal/workplace.h"
 #include "libs/data/kitti_folder.h"
 #include "libs/spec/augment_spec.h"
@@ -31,6 +32,8 @@ using spec::augment::v1::SpatialConfig;
 constexpr double kPi = 3.14159265358979323846;
 constexpr int kJpegQuality = 95;
 constexpr size_t kChunk = 64;
+// OpenCV moves pixels by coordinates of 16 bits.
+constexpr int kMaxMovedSide = 32766;
 // What an output holds. Where a ledger is, an augmentation was.
 constexpr char kLedger[] = "ledger.jsonl", kLabels[] = "labels", kImages[] = "images";
 
@@ -106,10 +109,14 @@ cv::Mat MovePixels(const cv::Mat& image, const cv::Matx33d& move, cv::Size targe
 cv::Mat ChangeColours(const AugmentConfig& config, cv::Mat image) {
   const cv::Matx34d matrix = ColourMatrix(config.color_config());
   if (!IsIdentity(matrix)) {
+    // Row by row: floats of a whole picture take four times its memory.
     cv::Mat values;
-    image.convertTo(values, CV_32F);
-    cv::transform(values, values, matrix);
-    values.convertTo(image, CV_8U);  // Rounds and saturates.
+    for (int row = 0; row < image.rows; ++row) {
+      cv::Mat pixels = image.row(row);
+      pixels.convertTo(values, CV_32F);
+      cv::transform(values, values, matrix);
+      values.convertTo(pixels, CV_8U);  // Rounds and saturates.
+    }
   }
   if (config.output_image_channel() == 1) cv::cvtColor(image, image, cv::COLOR_RGB2GRAY);
   const int side = static_cast<int>(config.blur_config().size());
@@ -160,6 +167,11 @@ absl::StatusOr<AugmentedSample> TransformOrThrow(const AugmentConfig& config, co
         target.width, target.height, kMaxImagePixels));
   }
   const cv::Matx33d move = SpatialMatrix(config.spatial_config(), source.size());
+  if (!IsIdentity(move) && std::max(source.cols, source.rows) > kMaxMovedSide) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the picture is %d x %d; spatial_config turns, mirrors, shears and shifts at most %d a side",
+        source.cols, source.rows, kMaxMovedSide));
+  }
   const cv::Mat result = ChangeColours(config, MovePixels(source, move, target).clone());
 
   AugmentedSample sample;
@@ -290,15 +302,27 @@ class SetAugmenter {
     return absl::OkStatus();
   }
 
+  // Of the picture that is read or the one that is made, whichever is larger.
+  int64_t PixelsOf(ImageSize size) const {
+    const int64_t width = config_.has_output_image_width() ? config_.output_image_width() : size.width;
+    const int64_t height =
+        config_.has_output_image_height() ? config_.output_image_height() : size.height;
+    return std::max(size.width * size.height, width * height);
+  }
+
   absl::Status TransformOne(const std::string& name) {
     if (stop_.stop_requested()) return absl::CancelledError("cancelled before the end");
     const std::string image_path = JoinPath(folder_.image_dir, name);
     const std::string label_path = JoinPath(folder_.label_dir, Stem(name) + ".txt");
     TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(image_path, kMaxImageFileBytes));
+    TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(bytes, image_path));
+    const internal::PixelBudget::Share share(internal::ProcessPixels(), PixelsOf(size));
     TY_ASSIGN_OR_RETURN(const Tensor image, DecodeImage(bytes, image_path));
     TY_ASSIGN_OR_RETURN(const std::string text, ReadFile(label_path));
     const KittiLabels labels = ParseKittiLabels(text, label_path, name);
-    TY_ASSIGN_OR_RETURN(const AugmentedSample sample, Transform(config_, image, labels.objects));
+    const absl::StatusOr<AugmentedSample> made = Transform(config_, image, labels.objects);
+    TY_RETURN_IF_ERROR(Annotate(made.status(), image_path));
+    const AugmentedSample& sample = *made;
     const bool as_png = absl::EndsWithIgnoreCase(name, ".png");
     TY_ASSIGN_OR_RETURN(const std::string encoded,
                         as_png ? EncodePng(sample.image) : EncodeJpeg(sample.image, kJpegQuality));

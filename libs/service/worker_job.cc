@@ -36,6 +36,7 @@ constexpr char kKeyVariable[] = "TRAINYARD_MODEL_KEY";
 constexpr absl::Duration kTailInterval = absl::Milliseconds(50);
 // A worker whose service died ends by itself within this (libs/worker/runtime.cc: 10 s).
 constexpr absl::Duration kPredecessorPatience = absl::Seconds(12);
+constexpr absl::Duration kDisposableGrace = absl::Milliseconds(1500);
 constexpr size_t kLogTailBytes = 1024;
 constexpr int64_t kMostJobBytes = int64_t{64} << 20;
 constexpr int64_t kMostLogBytes = int64_t{1} << 30;
@@ -167,7 +168,8 @@ class WorkerFollower {
       TY_RETURN_IF_ERROR(ReadJournal());
       if (!stopping && context_.stop().stop_requested()) {
         stopping = true;
-        kill_at = absl::Now() + context_.stop_grace();
+        const absl::Duration grace = context_.stop_grace();
+        kill_at = absl::Now() + (run_.is_disposable ? std::min(grace, kDisposableGrace) : grace);
         process_->Terminate();
       }
       if (stopping && !killed && absl::Now() >= kill_at) {

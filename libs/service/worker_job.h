@@ -23,6 +23,9 @@ struct WorkerRun {
   int max_attempts = 1;
   /// Added to the worker's environment.
   std::map<std::string, std::string> environment;
+  /// Nothing is lost when it is killed: a stop gives it 1.5 s, a drain too, not the time that a
+  /// checkpoint may take.
+  bool is_disposable = false;
   /// Makes the uris of outputs, log and checkpoints; must outlive the call.
   const Workspace* workspace = nullptr;
 };

@@ -13,7 +13,6 @@
 namespace trainyard {
 namespace {
 
-constexpr absl::string_view kWorker = "trainyard-engine-worker";
 constexpr int kMaxBatch = 4096;
 
 void CheckInterface(StageRequest& request, const v1::BuildOptions& options) {
@@ -81,7 +80,7 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   task.set_batch_size(batch);
   for (const int dim : options.dims()) task.add_dims(dim);
   std::vector<std::string> warnings = UselessInputs(task);
-  return WorkerStage(std::string(kWorker), std::move(job), "", std::move(warnings), workspace);
+  return WorkerStage(kEngineWorker, std::move(job), "", std::move(warnings), workspace);
 }
 
 absl::StatusOr<service::StageRun> PrepareEvaluateEngine(const v1::EvaluateEngineRequest& proto,
@@ -92,7 +91,7 @@ absl::StatusOr<service::StageRun> PrepareEvaluateEngine(const v1::EvaluateEngine
   request.Ending("stage.inputs[model]", judging.job.evaluate().model(), {".engine"},
                  ".tlt and .etlt are judged by the train service");
   TY_RETURN_IF_ERROR(request.Status());
-  return WorkerStage(std::string(kWorker), judging.job, "", judging.warnings, workspace);
+  return WorkerStage(kEngineWorker, judging.job, "", judging.warnings, workspace);
 }
 
 absl::StatusOr<service::StageRun> PrepareInferEngine(const v1::InferEngineRequest& proto,
@@ -104,7 +103,7 @@ absl::StatusOr<service::StageRun> PrepareInferEngine(const v1::InferEngineReques
   request.Ending("stage.inputs[model]", judging.job.infer().model(), {".engine"},
                  ".tlt and .etlt run in the train service");
   TY_RETURN_IF_ERROR(request.Status());
-  return WorkerStage(std::string(kWorker), judging.job, "", judging.warnings, workspace);
+  return WorkerStage(kEngineWorker, judging.job, "", judging.warnings, workspace);
 }
 
 }  // namespace trainyard

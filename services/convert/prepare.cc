@@ -7,12 +7,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "libs/base/digest.h"
 #include "libs/base/files.h"
 #include "libs/base/paths.h"
 #include "libs/base/status.h"
-#include "libs/data/convert.h"
-#include "libs/data/offline_augment.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
 #include "services/stage_request/stage_request.h"
@@ -21,6 +18,8 @@ namespace trainyard {
 namespace {
 
 constexpr int64_t kMaxClassFileBytes = 1 << 20;
+// Of the partition, when the request has none; TAO's.
+constexpr uint64_t kRandomSeed = 42;
 
 std::vector<std::string> Overrides(const v1::StageInput& stage) {
   return {stage.overrides().begin(), stage.overrides().end()};
@@ -65,84 +64,22 @@ void ReplaceOnlyOwn(StageRequest& request, const std::string& output) {
 }
 
 // The folders that the augmented data set replaces must not be those that it is made of.
-void KeepSourceFolders(StageRequest& request, const spec::augment::v1::DatasetConfig& dataset,
-                       const OfflineAugmentOptions& options) {
+void KeepSourceFolders(StageRequest& request, const worker::v1::AugmentTask& task) {
+  const spec::augment::v1::DatasetConfig& dataset = task.config().dataset_config();
   const auto keep = [&](absl::string_view made, absl::string_view field, const std::string& read) {
-    if (read.empty() || options.root.empty() || options.output.empty()) return;
-    const std::string source = JoinPath(options.root, read);
-    const std::string target = JoinPath(options.output, made);
+    if (read.empty() || task.root().empty() || task.output().empty()) return;
+    const std::string source = JoinPath(task.root(), read);
+    const std::string target = JoinPath(task.output(), made);
     if (!IsSamePath(target, source) && !absl::StartsWith(source, absl::StrCat(target, "/"))) return;
     request.Add("stage.outputs[dataset]",
                 absl::InvalidArgumentError(absl::StrCat(
-                    "is '", options.output, "', whose ", made, "/ holds the spec's dataset_config.",
+                    "is '", task.output(), "', whose ", made, "/ holds the spec's dataset_config.",
                     field, " '", source, "'; name another folder, so that it is not replaced")));
   };
   for (const absl::string_view made : {"images", "labels"}) {
     keep(made, "image_path", dataset.image_path());
     keep(made, "label_path", dataset.label_path());
   }
-}
-
-// The shards, as the prefix by which specs name them.
-absl::StatusOr<v1::Artifact> ShardsArtifact(const std::string& prefix,
-                                            const service::Workspace& workspace) {
-  v1::Artifact artifact;
-  artifact.set_name("dataset");
-  artifact.set_kind("tfrecords");
-  artifact.set_uri(workspace.UriOf(prefix));
-  TY_ASSIGN_OR_RETURN(*artifact.mutable_sha256(), PathDigest(prefix));
-  TY_ASSIGN_OR_RETURN(const int64_t size, PathSize(prefix));
-  artifact.set_size_bytes(size);
-  return artifact;
-}
-
-void NoteLedger(v1::StageResult& result, const Ledger& ledger) {
-  *result.add_metrics() = MakeMetric("images", ledger.images - ledger.RefusedImages(), "images");
-  *result.add_metrics() = MakeMetric("images_refused", ledger.RefusedImages(), "images");
-  *result.add_metrics() = MakeMetric("lines_refused", ledger.RefusedLines(), "lines");
-  for (const LedgerEntry& entry : ledger.entries) {
-    if (result.notes_size() >= 100) break;
-    result.add_notes(absl::StrCat("left out: ", entry.place, ": ", entry.text));
-  }
-}
-
-absl::StatusOr<v1::StageResult> RunConvert(service::OperationContext& context,
-                                           const spec::dataset::v1::DatasetExportConfig& config,
-                                           ConvertOptions options,
-                                           const service::Workspace& workspace) {
-  options.threads = context.threads();
-  TY_ASSIGN_OR_RETURN(const ConvertReport report, ConvertKitti(
-                                                      config, options,
-                                                      [&context](const ConvertProgress& progress) {
-                                                        context.Progress(progress.done,
-                                                                         progress.total, "images",
-                                                                         progress.phase);
-                                                      },
-                                                      context.stop()));
-  v1::StageResult result;
-  TY_ASSIGN_OR_RETURN(*result.add_outputs(), ShardsArtifact(options.output_prefix, workspace));
-  for (const std::string& note : report.notes) result.add_notes(note);
-  NoteLedger(result, report.ledger);
-  return result;
-}
-
-absl::StatusOr<v1::StageResult> RunAugment(service::OperationContext& context,
-                                           const spec::augment::v1::AugmentConfig& config,
-                                           OfflineAugmentOptions options,
-                                           const service::Workspace& workspace) {
-  options.threads = context.threads();
-  TY_ASSIGN_OR_RETURN(
-      const OfflineAugmentReport report,
-      AugmentKitti(
-          config, options,
-          [&context](int64_t done, int64_t total) { context.Progress(done, total, "images"); },
-          context.stop()));
-  v1::StageResult result;
-  TY_ASSIGN_OR_RETURN(*result.add_outputs(),
-                      workspace.MakeArtifact("dataset", options.output, "kitti"));
-  for (const std::string& note : report.notes) result.add_notes(note);
-  NoteLedger(result, report.ledger);
-  return result;
 }
 
 }  // namespace
@@ -153,15 +90,17 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto
   request.KnownNetwork();
   const std::string given_root = request.Input("root", StageRequest::kOptional);
   const std::string class_file = request.Input("class_names", StageRequest::kOptional);
-  ConvertOptions options;
-  options.output_prefix = request.OutputFile("dataset", StageRequest::kRequired);
+  worker::v1::WorkerJob job;
+  worker::v1::ConvertTask& task = *job.mutable_convert();
+  task.set_output_prefix(request.OutputFile("dataset", StageRequest::kRequired));
   request.NoOtherNames();
-  options.class_names = ReadClassNames(request, class_file);
-  options.strict = proto.options().strict();
-  if (proto.options().has_random_seed()) options.random_seed = proto.options().random_seed();
+  for (const std::string& name : ReadClassNames(request, class_file)) task.add_class_names(name);
+  task.set_strict(proto.options().strict());
+  task.set_random_seed(proto.options().has_random_seed() ? proto.options().random_seed()
+                                                         : kRandomSeed);
 
   std::vector<std::string> warnings;
-  spec::dataset::v1::DatasetExportConfig config;
+  spec::dataset::v1::DatasetExportConfig& config = *task.mutable_config();
   const StageRequest::SpecText text = request.ReadSpec(StageRequest::kRequired);
   if (!text.name.empty()) {
     auto loaded = LoadDatasetExport(text.text, text.name, Overrides(proto.stage()),
@@ -172,48 +111,41 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto
       warnings.push_back("input 'class_names' has no effect: the spec has target_class_mapping");
     }
   }
-  options.root = RootFolder(request, given_root, config.kitti_config().root_directory_path());
-  request.Below("kitti_config.image_dir_name", options.root,
-                config.kitti_config().image_dir_name());
-  request.Below("kitti_config.label_dir_name", options.root,
-                config.kitti_config().label_dir_name());
+  task.set_root(RootFolder(request, given_root, config.kitti_config().root_directory_path()));
+  request.Below("kitti_config.image_dir_name", task.root(), config.kitti_config().image_dir_name());
+  request.Below("kitti_config.label_dir_name", task.root(), config.kitti_config().label_dir_name());
   // The resolved root stands for both of the spec's.
   config.mutable_kitti_config()->clear_root_directory_path();
   config.clear_image_directory_path();
   TY_RETURN_IF_ERROR(request.Status());
-  return [config, options, warnings, &workspace](service::OperationContext& context) {
-    WarnAll(context, warnings);
-    return RunConvert(context, config, options, workspace);
-  };
+  return WorkerStage(kStageWorker, std::move(job), "", std::move(warnings), workspace);
 }
 
 absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& proto,
                                                  const service::Workspace& workspace) {
   StageRequest request(proto.stage(), workspace);
   request.KnownNetwork();
-  OfflineAugmentOptions options;
-  options.root = request.Input("root", StageRequest::kRequired);
-  options.output = request.OutputFolder("dataset", StageRequest::kRequired);
+  worker::v1::WorkerJob job;
+  worker::v1::AugmentTask& task = *job.mutable_augment();
+  task.set_root(request.Input("root", StageRequest::kRequired));
+  task.set_output(request.OutputFolder("dataset", StageRequest::kRequired));
   request.NoOtherNames();
-  options.strict = proto.options().strict();
+  task.set_strict(proto.options().strict());
 
   std::vector<std::string> warnings;
-  spec::augment::v1::AugmentConfig config;
   const StageRequest::SpecText text = request.ReadSpec(StageRequest::kRequired);
   if (!text.name.empty()) {
     auto loaded = LoadAugment(text.text, text.name, Overrides(proto.stage()), &warnings);
     request.Add("", loaded.status());
-    if (loaded.ok()) config = *std::move(loaded);
+    if (loaded.ok()) *task.mutable_config() = *std::move(loaded);
   }
-  request.Below("dataset_config.image_path", options.root, config.dataset_config().image_path());
-  request.Below("dataset_config.label_path", options.root, config.dataset_config().label_path());
-  ReplaceOnlyOwn(request, options.output);
-  KeepSourceFolders(request, config.dataset_config(), options);
+  const auto& dataset = task.config().dataset_config();
+  request.Below("dataset_config.image_path", task.root(), dataset.image_path());
+  request.Below("dataset_config.label_path", task.root(), dataset.label_path());
+  ReplaceOnlyOwn(request, task.output());
+  KeepSourceFolders(request, task);
   TY_RETURN_IF_ERROR(request.Status());
-  return [config, options, warnings, &workspace](service::OperationContext& context) {
-    WarnAll(context, warnings);
-    return RunAugment(context, config, options, workspace);
-  };
+  return WorkerStage(kStageWorker, std::move(job), "", std::move(warnings), workspace);
 }
 
 }  // namespace trainyard

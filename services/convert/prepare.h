@@ -7,8 +7,8 @@
 
 namespace trainyard {
 
-/// Each checks a request, all of it, and returns the work, which runs in the service's process. The
-/// workspace must outlive the work. They fail as ConvertService's methods say.
+/// Each checks a request, all of it, and returns the work, which starts a worker. The workspace must
+/// outlive the work. They fail as ConvertService's methods say.
 absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& request,
                                                  const service::Workspace& workspace);
 absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& request,

@@ -7,9 +7,8 @@
 
 namespace trainyard {
 
-/// Checks a request, all of it, and returns the work: folding, lowering and sealing in the service's
-/// process; INT8 calibration, which runs the network, in an engine worker. The workspace must outlive
-/// the work. Outputs must not exist unless forced, but an operation that is taken up may find its own.
+/// Checks a request, all of it, and returns the work, which starts workers: the stage worker, and for
+/// INT8 calibration, which runs the network, an engine worker. The workspace must outlive the work. Outputs must not exist unless forced, but an operation that is taken up may find its own.
 /// Fails as ExportService.Export says.
 absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& request,
                                                const service::Workspace& workspace,

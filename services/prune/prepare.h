@@ -7,9 +7,8 @@
 
 namespace trainyard {
 
-/// Checks a request, all of it, and returns the work, which runs in the service's process: pruning is
-/// arithmetic on weights and runs no network. The workspace must outlive the work. Fails as
-/// PruneService.Prune says.
+/// Checks a request, all of it, and returns the work, which starts a worker. The workspace must outlive
+/// the work. Fails as PruneService.Prune says.
 absl::StatusOr<service::StageRun> PreparePrune(const v1::PruneRequest& request,
                                                const service::Workspace& workspace);
 

@@ -11,6 +11,7 @@
 #include "libs/base/status.h"
 #include "libs/models/network.h"
 #include "libs/service/worker_job.h"
+#include "libs/worker/rpc_status.h"
 
 namespace trainyard {
 namespace {
@@ -38,6 +39,36 @@ std::string FileInTheWay(const std::string& path) {
 // As a tfrecords_path is looked for: a file, a folder, a pattern, the beginning of files' names.
 bool IsThere(const std::string& path) {
   return FileExists(path) || FolderExists(path) || PathSize(path).ok() || !Glob(path).empty();
+}
+
+// What a crash of the job's worker is blamed on.
+std::string InputOf(const worker::v1::WorkerJob& job) {
+  using Job = worker::v1::WorkerJob;
+  switch (job.task_case()) {
+    case Job::kTrain:
+      return job.train().results_dir();
+    case Job::kEvaluate:
+      return job.evaluate().model();
+    case Job::kInfer:
+      return job.infer().model();
+    case Job::kBuildEngine:
+      return job.build_engine().model();
+    case Job::kCalibrate:
+      return job.calibrate().images();
+    case Job::kConvert:
+      return JoinPath(job.convert().root(), job.convert().config().kitti_config().image_dir_name());
+    case Job::kAugment:
+      return JoinPath(job.augment().root(), job.augment().config().dataset_config().image_path());
+    case Job::kPrune:
+      return job.prune().model();
+    case Job::kExportModel:
+      return job.export_model().model();
+    case Job::kInspect:
+      return job.inspect().model();
+    case Job::TASK_NOT_SET:
+      break;
+  }
+  return "";
 }
 
 }  // namespace
@@ -324,14 +355,29 @@ void WarnAll(service::OperationContext& context, absl::Span<const std::string> w
   }
 }
 
+absl::StatusOr<v1::StageResult> RunWorker(service::OperationContext& context,
+                                          const std::string& program,
+                                          const worker::v1::WorkerJob& job,
+                                          const std::string& job_dir,
+                                          const service::Workspace& workspace) {
+  // Only a training has something to save; whatever else is written has its name when it is whole.
+  const auto result = service::RunWorkerJob(context, job,
+                                            {.program = program,
+                                             .job_dir = job_dir,
+                                             .is_disposable = !job.has_train(),
+                                             .workspace = &workspace});
+  if (ReasonOf(result.status()) != "WORKER_CRASHED") return result;
+  return Annotate(result.status(),
+                  absl::StrCat("while working on '", workspace.UriOf(InputOf(job)), "'"));
+}
+
 service::StageRun WorkerStage(std::string program, worker::v1::WorkerJob job, std::string job_dir,
                               std::vector<std::string> warnings,
                               const service::Workspace& workspace) {
   return [program = std::move(program), job = std::move(job), job_dir = std::move(job_dir),
           warnings = std::move(warnings), &workspace](service::OperationContext& context) {
     WarnAll(context, warnings);
-    return service::RunWorkerJob(context, job,
-                                 {.program = program, .job_dir = job_dir, .workspace = &workspace});
+    return RunWorker(context, program, job, job_dir, workspace);
   };
 }
 

@@ -12,7 +12,6 @@
 #include "libs/sealing/model_file.h"
 #include "libs/service/operations.h"
 #include "libs/service/workspace.h"
-#include "libs/worker/outcome.h"
 #include "trainyard/v1/stage.pb.h"
 #include "trainyard/worker/v1/worker.pb.h"
 
@@ -130,12 +129,24 @@ class StageRequest {
 /// Reports warnings of a spec to an operation.
 void WarnAll(service::OperationContext& context, absl::Span<const std::string> warnings);
 
-/// The work of a stage that a worker does: report the spec's warnings, start `program` in `job_dir`
-/// ("" = the operation's own folder), follow it. The workspace must outlive the work.
+/// The worker programs (workers/README of each).
+inline constexpr char kTrainWorker[] = "trainyard-train-worker";
+inline constexpr char kEngineWorker[] = "trainyard-engine-worker";
+inline constexpr char kStageWorker[] = "trainyard-stage-worker";
+
+/// service::RunWorkerJob of `program` in `job_dir` ("" = the operation's own folder), with two things
+/// more: a crash of the worker names what it worked on, and a task that has nothing to save is killed
+/// soon after a stop, for a drain too.
+absl::StatusOr<v1::StageResult> RunWorker(service::OperationContext& context,
+                                          const std::string& program,
+                                          const worker::v1::WorkerJob& job,
+                                          const std::string& job_dir,
+                                          const service::Workspace& workspace);
+
+/// The work of a stage that a worker does: report the spec's warnings, then RunWorker. The workspace
+/// must outlive the work.
 service::StageRun WorkerStage(std::string program, worker::v1::WorkerJob job, std::string job_dir,
                               std::vector<std::string> warnings,
                               const service::Workspace& workspace);
-
-using worker::MakeMetric;
 
 }  // namespace trainyard

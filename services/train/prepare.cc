@@ -12,8 +12,6 @@
 namespace trainyard {
 namespace {
 
-constexpr absl::string_view kWorker = "trainyard-train-worker";
-
 // decisions.md A18: the request's model, then the spec's; two that differ are an error.
 std::string InitialModel(StageRequest& request, const std::string& given,
                          const std::string& in_spec) {
@@ -91,7 +89,7 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
   task.set_use_amp(options.use_amp());
   task.set_deterministic(options.deterministic());
   task.set_strict(options.strict());
-  return WorkerStage(std::string(kWorker), std::move(job), JoinPath(results, ".trainyard"),
+  return WorkerStage(kTrainWorker, std::move(job), JoinPath(results, ".trainyard"),
                      spec.warnings, workspace);
 }
 
@@ -103,7 +101,7 @@ absl::StatusOr<service::StageRun> PrepareEvaluate(const v1::EvaluateRequest& pro
   CheckModelKind(request, judging.job.evaluate().model());
   AskDevice(request, options, *judging.job.mutable_evaluate());
   TY_RETURN_IF_ERROR(request.Status());
-  return WorkerStage(std::string(kWorker), std::move(judging.job), "", judging.warnings, workspace);
+  return WorkerStage(kTrainWorker, std::move(judging.job), "", judging.warnings, workspace);
 }
 
 absl::StatusOr<service::StageRun> PrepareInfer(const v1::InferRequest& proto,
@@ -115,7 +113,7 @@ absl::StatusOr<service::StageRun> PrepareInfer(const v1::InferRequest& proto,
   CheckModelKind(request, judging.job.infer().model());
   AskDevice(request, options, *judging.job.mutable_infer());
   TY_RETURN_IF_ERROR(request.Status());
-  return WorkerStage(std::string(kWorker), std::move(judging.job), "", judging.warnings, workspace);
+  return WorkerStage(kTrainWorker, std::move(judging.job), "", judging.warnings, workspace);
 }
 
 }  // namespace trainyard

@@ -1,11 +1,16 @@
+#include <stdlib.h>
+
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
+#include "libs/graph/graph.h"
+#include "libs/quantization/calibration_table.h"
 #include "libs/sealing/model_store.h"
 #include "libs/service/client.h"
 #include "services/export/prepare.h"
@@ -20,8 +25,10 @@ namespace {
 
 using service::Occasion;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 using ::trainyard::testing::AwaitDone;
 using ::trainyard::testing::IsOk;
 using ::trainyard::testing::SmallSsd;
@@ -57,6 +64,7 @@ TEST(PrepareExportTest, OnlyAnOperationThatIsTakenUpMayFindItsOutput) {
 class ExportOperationTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    ASSERT_EQ(setenv("TRAINYARD_WORKER_DIR", DirName(TRAINYARD_STAGE_WORKER).c_str(), 1), 0);
     ASSERT_THAT(SaveModel(folder_ / "model.tlt", SealedKind::kCheckpoint, SmallSsd(), {}, ""),
                 IsOk());
     ASSERT_THAT(MakeFolders(folder_ / "images"), IsOk());
@@ -78,6 +86,13 @@ class ExportOperationTest : public ::testing::Test {
     const auto started = manager_->Start("export", request_);
     EXPECT_THAT(started, IsOk());
     return started.ok() ? AwaitDone(*manager_, started->name()) : service::Operation();
+  }
+
+  static std::vector<std::string> WarningsOf(const service::Operation& done) {
+    std::vector<std::string> texts;
+    const v1::OperationMetadata metadata = service::MetadataOf(done);
+    for (const auto& warning : metadata.warnings()) texts.push_back(warning.message());
+    return texts;
   }
 
   const TemporaryFolder folder_;
@@ -109,6 +124,101 @@ TEST_F(ExportOperationTest, ASpecForOtherClassesIsRefused) {
                        AllOf(HasSubstr("are car, person"), HasSubstr("bicycle, car"))));
   request_.mutable_stage()->set_spec_text(spec);
   EXPECT_THAT(service::ResultOf(Run()), IsOk());
+}
+
+TEST_F(ExportOperationTest, TheEndingMakesPlainOnnxAndItIsSaid) {
+  request_.mutable_stage()->mutable_outputs(0)->set_uri("plain/model.onnx");
+  v1::Artifact* config = request_.mutable_stage()->add_outputs();
+  AddArtifact("plain", config);
+  config->set_name("ds_config");
+  const service::Operation done = Run();
+  const auto result = service::ResultOf(done);
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->outputs(0).name(), "model");
+  EXPECT_EQ(result->outputs(0).kind(), "onnx");
+  const auto graph = Graph::Load(folder_ / "plain/model.onnx");
+  ASSERT_THAT(graph, IsOk());
+  EXPECT_THAT(graph->OutputNames(), UnorderedElementsAre("scores", "boxes"));
+  EXPECT_THAT(ReadFile(folder_ / "plain/nvinfer_config.txt").value_or(""),
+              HasSubstr("\nonnx-file=model.onnx\n"));
+  EXPECT_THAT(WarningsOf(done), ElementsAre(HasSubstr("not encrypted")));
+}
+
+TEST_F(ExportOperationTest, AConfigForDeepStreamWithoutAModelIsSaid) {
+  v1::Artifact* config = request_.mutable_stage()->add_outputs();
+  AddArtifact("ds", config);
+  config->set_name("ds_config");
+  EXPECT_THAT(WarningsOf(Run()), ElementsAre(HasSubstr("names no model")));
+}
+
+// INT8 with a table that is there: it is read, whatever else is given.
+class ExportTableTest : public ExportOperationTest {
+ protected:
+  void SetUp() override {
+    ExportOperationTest::SetUp();
+    ASSERT_THAT(SaveCalibrationTable({.images = 3, .ranges = {{"Input", {-1, 2}}}},
+                                     folder_ / "cache.txt"),
+                IsOk());
+    request_.mutable_options()->set_data_type("int8");
+    v1::Artifact* table = request_.mutable_stage()->add_outputs();
+    AddArtifact("cache.txt", table);
+    table->set_name("calibration");
+  }
+  void GiveImages() {
+    v1::Artifact* images = request_.mutable_stage()->add_inputs();
+    AddArtifact("images", images);
+    images->set_name("cal_images");
+  }
+};
+
+TEST_F(ExportTableTest, ATableThatIsThereIsReadAndKept) {
+  const std::string before = *ReadFile(folder_ / "cache.txt");
+  const service::Operation done = Run();
+  const auto result = service::ResultOf(done);
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->outputs(1).name(), "calibration");
+  EXPECT_EQ(*ReadFile(folder_ / "cache.txt"), before);
+  EXPECT_THAT(WarningsOf(done), ElementsAre(HasSubstr("is there and is read")));
+  const auto sealed = LoadModel(folder_ / "model.etlt", {SealedKind::kExport}, "");
+  ASSERT_THAT(sealed, IsOk());
+  ASSERT_TRUE(sealed->extra.contains("calibration"));
+  EXPECT_EQ(sealed->extra.at("calibration"), before);
+}
+
+TEST_F(ExportTableTest, ImagesBesideItHaveNoEffectAndItIsSaid) {
+  GiveImages();
+  const service::Operation done = Run();
+  EXPECT_THAT(service::ResultOf(done), IsOk()) << "the folder of images is empty";
+  EXPECT_THAT(WarningsOf(done), ElementsAre(HasSubstr("'cal_images' has no effect, unless force")));
+}
+
+TEST_F(ExportTableTest, OneThatCannotBeReadIsRefused) {
+  ASSERT_THAT(WriteFileAtomically(folder_ / "cache.txt", "TRT-8501-EntropyCalibration2\n"), IsOk());
+  EXPECT_THAT(service::ResultOf(Run()), StatusIs(absl::StatusCode::kUnimplemented,
+                                                 AllOf(HasSubstr("cache.txt"), HasSubstr("TensorRT"))));
+}
+
+TEST_F(ExportTableTest, OneOfAnotherModelIsSaid) {
+  const CalibrationTable other{
+      .weights_sha256 = std::string(64, 'a'), .images = 3, .ranges = {{"Input", {-1, 2}}}};
+  ASSERT_THAT(SaveCalibrationTable(other, folder_ / "cache.txt"), IsOk());
+  EXPECT_THAT(WarningsOf(Run()), Contains(HasSubstr("measured on other weights")));
+}
+
+TEST_F(ExportTableTest, WithoutImagesAndTableNothingIsCalibrated) {
+  ASSERT_THAT(RemoveTree(folder_ / "cache.txt"), IsOk());
+  EXPECT_THAT(manager_->Start("export", request_),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("no 'cal_images'"), HasSubstr("cache.txt' is not there"))));
+}
+
+TEST_F(ExportTableTest, PlainOnnxHasNoPlaceForATable) {
+  request_.mutable_stage()->mutable_outputs(0)->set_uri("model.onnx");
+  ASSERT_THAT(service::ResultOf(Run()), IsOk()) << "it stays in the table's file";
+  request_.mutable_stage()->mutable_outputs()->RemoveLast();
+  GiveImages();
+  EXPECT_THAT(manager_->Start("export", request_),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("has no place")));
 }
 
 }  // namespace

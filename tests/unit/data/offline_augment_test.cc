@@ -285,5 +285,27 @@ TEST_F(AugmentKittiTest, ListsBadLabels) {
   EXPECT_THAT(AugmentKitti(config_, options_), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+TEST(AugmentSampleTest, APictureThatIsTooWideToMoveIsRefusedInOurWords) {
+  const Tensor wide = PlainPicture(32767, 2, kWhite);
+  AugmentConfig config = Config();
+  EXPECT_TRUE(AugmentSample(config, wide, {}).ok()) << "nothing moves";
+  config.mutable_spatial_config()->mutable_flip_config()->set_flip_horizontal(true);
+  EXPECT_THAT(AugmentSample(config, wide, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("32767 x 2; spatial_config turns, mirrors, shears and shifts at "
+                                 "most 32766 a side")));
+  EXPECT_TRUE(AugmentSample(config, PlainPicture(32766, 2, kWhite), {}).ok());
+}
+
+TEST(AugmentKittiErrorTest, NamesThePictureThatCannotBeMoved) {
+  const TemporaryFolder folder;
+  WriteKittiFrame(folder / "in", "wide", PlainPicture(32767, 2, kWhite),
+                  KittiLine("nut", {1, 0, 9, 2}));
+  AugmentConfig config = Config();
+  config.mutable_spatial_config()->mutable_flip_config()->set_flip_horizontal(true);
+  EXPECT_THAT(AugmentKitti(config, {.root = folder / "in", .output = folder / "out"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("images/wide.png: the picture")));
+}
+
 }  // namespace
 }  // namespace trainyard

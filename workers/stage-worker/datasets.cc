@@ -1,0 +1,77 @@
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+#include "libs/data/convert.h"
+#include "libs/data/offline_augment.h"
+#include "libs/worker/outcome.h"
+#include "workers/stage-worker/tasks.h"
+
+namespace trainyard::stage_worker {
+namespace {
+
+using worker::Context;
+using worker::Finished;
+
+/// The ledger has them all.
+constexpr int kMostNotes = 100;
+
+void NoteLedger(Finished& finished, const Ledger& ledger) {
+  const auto add = [&finished](absl::string_view name, int64_t value, absl::string_view unit) {
+    *finished.add_metrics() = worker::MakeMetric(name, static_cast<double>(value), unit);
+  };
+  add("images", ledger.images - ledger.RefusedImages(), "images");
+  add("images_refused", ledger.RefusedImages(), "images");
+  add("lines_refused", ledger.RefusedLines(), "lines");
+  for (const LedgerEntry& entry : ledger.entries) {
+    if (finished.notes_size() >= kMostNotes) break;
+    finished.add_notes(absl::StrCat("left out: ", entry.place, ": ", entry.text));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Finished> Convert(Context& context) {
+  const auto& task = context.job.convert();
+  const ConvertOptions options{
+      .root = task.root(),
+      .output_prefix = task.output_prefix(),
+      .class_names = {task.class_names().begin(), task.class_names().end()},
+      .strict = task.strict(),
+      .random_seed = task.random_seed(),
+      .threads = std::max(1, context.job.threads())};
+  const auto report_progress = [&context](const ConvertProgress& progress) {
+    context.Progress(static_cast<double>(progress.done), static_cast<double>(progress.total),
+                     "images", progress.phase);
+  };
+  TY_ASSIGN_OR_RETURN(const ConvertReport report,
+                      ConvertKitti(task.config(), options, report_progress, context.stop));
+  Finished finished;
+  TY_ASSIGN_OR_RETURN(*finished.add_outputs(), worker::DescribeArtifact(
+                                                   "dataset", options.output_prefix, "tfrecords"));
+  for (const std::string& note : report.notes) finished.add_notes(note);
+  NoteLedger(finished, report.ledger);
+  return finished;
+}
+
+absl::StatusOr<Finished> Augment(Context& context) {
+  const auto& task = context.job.augment();
+  const OfflineAugmentOptions options{.root = task.root(),
+                                      .output = task.output(),
+                                      .strict = task.strict(),
+                                      .threads = std::max(1, context.job.threads())};
+  const auto report_progress = [&context](int64_t done, int64_t total) {
+    context.Progress(static_cast<double>(done), static_cast<double>(total), "images", "");
+  };
+  TY_ASSIGN_OR_RETURN(const OfflineAugmentReport report,
+                      AugmentKitti(task.config(), options, report_progress, context.stop));
+  Finished finished;
+  TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
+                      worker::DescribeArtifact("dataset", options.output, "kitti"));
+  for (const std::string& note : report.notes) finished.add_notes(note);
+  NoteLedger(finished, report.ledger);
+  return finished;
+}
+
+}  // namespace trainyard::stage_worker

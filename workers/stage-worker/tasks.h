@@ -1,0 +1,35 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/worker/runtime.h"
+
+namespace trainyard::stage_worker {
+
+// Every task gets checked options and absolute paths. What it writes has its name only when it is whole,
+// so whoever stops one may kill it.
+
+/// Labelled images -> TFRecord shards (TAO `dataset_convert`). Fails as ConvertKitti.
+absl::StatusOr<worker::Finished> Convert(worker::Context& context);
+
+/// A KITTI folder -> an augmented one (TAO `augment`). Fails as AugmentKitti.
+absl::StatusOr<worker::Finished> Augment(worker::Context& context);
+
+/// `.tlt` -> a smaller `.tlt` (TAO `prune`); lines for status.json when the task names a folder. Fails as
+/// LoadModel, Prune and ThresholdForRatio.
+absl::StatusOr<worker::Finished> PruneModel(worker::Context& context);
+
+/// `.tlt` -> `.etlt` or plain ONNX, and side files (TAO `export`). Fails as LoadModel; kInvalidArgument for
+/// a spec of other classes and for a table that cannot be read or belongs to other weights.
+absl::StatusOr<worker::Finished> ExportModel(worker::Context& context);
+
+/// What a sealed file is, as notes. Fails as LoadModel.
+absl::StatusOr<worker::Finished> InspectModel(worker::Context& context);
+
+/// Reports the beginning of step `done` of `total` at once.
+void BeginStep(worker::Context& context, int done, int total, absl::string_view message);
+
+/// kCancelled once a stop is requested.
+absl::Status CheckStop(const worker::Context& context);
+
+}  // namespace trainyard::stage_worker
