@@ -37,6 +37,9 @@ void Fill(onnx::AttributeProto& proto, const NodeAttribute& attribute) {
         } else if constexpr (std::is_same_v<T, std::string>) {
           proto.set_type(onnx::AttributeProto::STRING);
           proto.set_s(value);
+        } else if constexpr (std::is_same_v<T, Tensor>) {
+          proto.set_type(onnx::AttributeProto::TENSOR);
+          *proto.mutable_t() = TensorToProto("", value);
         } else {
           proto.set_type(onnx::AttributeProto::INTS);
           proto.mutable_ints()->Add(value.begin(), value.end());
@@ -70,13 +73,19 @@ std::string GraphBuilder::Initializer(const std::string& name, const Tensor& ten
 std::string GraphBuilder::Node(absl::string_view op, const std::string& name,
                                const std::vector<std::string>& inputs,
                                const std::vector<NodeAttribute>& attributes) {
+  return Nodes(op, name, inputs, 1, attributes)[0];
+}
+
+std::vector<std::string> GraphBuilder::Nodes(absl::string_view op, const std::string& name,
+                                             const std::vector<std::string>& inputs, int outputs,
+                                             const std::vector<NodeAttribute>& attributes) {
   onnx::NodeProto* node = graph_.mutable_proto().mutable_graph()->add_node();
   node->set_op_type(std::string(op));
   node->set_name(name);
   for (const std::string& input : inputs) node->add_input(input);
-  node->add_output(name);
+  for (int i = 0; i < outputs; ++i) node->add_output(i == 0 ? name : absl::StrCat(name, "_", i));
   for (const NodeAttribute& attribute : attributes) Fill(*node->add_attribute(), attribute);
-  return name;
+  return {node->output().begin(), node->output().end()};
 }
 
 std::string GraphBuilder::Conv(const std::string& name, const std::string& x, const Tensor& kernel,

@@ -14,11 +14,11 @@ namespace trainyard {
 /// A node's attribute: {"axis", int64_t{1}}.
 struct NodeAttribute {
   std::string name;
-  std::variant<int64_t, float, std::string, std::vector<int64_t>> value;
+  std::variant<int64_t, float, std::string, std::vector<int64_t>, Tensor> value;
 };
 
-/// Window of a convolution or pooling. The same on both axes; padding is symmetric (B21: explicit,
-/// never SAME_UPPER).
+/// Window of a convolution or pooling. The same on both axes; padding is symmetric and explicit,
+/// never SAME_UPPER.
 struct Window {
   int64_t stride = 1;
   int64_t pad = 0;
@@ -59,6 +59,11 @@ class GraphBuilder {
   std::string Node(absl::string_view op, const std::string& name,
                    const std::vector<std::string>& inputs,
                    const std::vector<NodeAttribute>& attributes = {});
+
+  /// Adds any node with `outputs` outputs, and returns their names: `<name>`, `<name>_1`...
+  std::vector<std::string> Nodes(absl::string_view op, const std::string& name,
+                                 const std::vector<std::string>& inputs, int outputs,
+                                 const std::vector<NodeAttribute>& attributes = {});
 
   /// `kernel` has shape [out, in / group, kh, kw], `bias` [out].
   std::string Conv(const std::string& name, const std::string& x, const Tensor& kernel,

@@ -1,5 +1,6 @@
-"""Runs FOLDER/model.onnx on FOLDER/input.bin (float32 of the shape given by the other arguments).
+"""Runs models with onnxruntime. Each argument FOLDER:SHAPE (1x3x16x16) is one of them:
 
+FOLDER/model.onnx gets FOLDER/input.bin, float32 of that shape.
 Writes FOLDER/output_<i>.bin: rank and dimensions as int64, then float32 elements.
 """
 import sys
@@ -8,13 +9,13 @@ import numpy as np
 import onnxruntime
 
 
-def main(folder, *shape):
+def run(folder, shape):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
     # Fusing Q/DQ into integer kernels would change the rounding that the tests compare.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(f'{folder}/model.onnx', options)
-    data = np.fromfile(f'{folder}/input.bin', dtype='<f4').reshape([int(n) for n in shape])
+    data = np.fromfile(f'{folder}/input.bin', dtype='<f4').reshape(shape)
     for i, output in enumerate(session.run(None, {session.get_inputs()[0].name: data})):
         with open(f'{folder}/output_{i}.bin', 'wb') as file:
             file.write(np.array([output.ndim, *output.shape], dtype='<i8').tobytes())
@@ -22,4 +23,6 @@ def main(folder, *shape):
 
 
 if __name__ == '__main__':
-    main(*sys.argv[1:])
+    for job in sys.argv[1:]:
+        folder, _, shape = job.rpartition(':')
+        run(folder, [int(n) for n in shape.split('x')])
