@@ -17,6 +17,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 
@@ -50,15 +52,31 @@ std::string Sha256Hex(absl::string_view bytes) {
   return hash.HexDigest();
 }
 
+namespace {
+
+// The clock of a file system's times moves in steps of up to 10 ms.
+constexpr absl::Duration kClockTick = absl::Milliseconds(20);
+
+// What differs, or is another file, when the content does: the time of the last change of anything about
+// the file (ctime) cannot be set back by who writes to it.
+using FileState = std::tuple<dev_t, ino_t, off_t, int64_t, int64_t, int64_t, int64_t>;
+
+FileState StateOf(const struct stat& info) {
+  return {info.st_dev,         info.st_ino,          info.st_size,        info.st_mtim.tv_sec,
+          info.st_mtim.tv_nsec, info.st_ctim.tv_sec, info.st_ctim.tv_nsec};
+}
+
+}  // namespace
+
 absl::StatusOr<std::string> FileDigest(const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) {
     return absl::NotFoundError(absl::StrCat("cannot open '", path, "': ", strerror(errno)));
   }
-  using Key = std::tuple<dev_t, ino_t, off_t, int64_t, int64_t>;
   static std::mutex mutex;
-  static auto* cache = new std::map<Key, std::string>();
-  const Key key{info.st_dev, info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+  static auto* cache = new std::map<FileState, std::string>();
+  const FileState key = StateOf(info);
+  const absl::Time looked = absl::Now();
   {
     std::lock_guard<std::mutex> lock(mutex);
     if (const auto found = cache->find(key); found != cache->end()) return found->second;
@@ -72,6 +90,11 @@ absl::StatusOr<std::string> FileDigest(const std::string& path) {
   }
   if (ferror(file.get())) return absl::InternalError(absl::StrCat("cannot read '", path, "'"));
   std::string digest = hash.HexDigest();
+  // What changed just now, or while it was read, may change again within the same tick of its clock.
+  if (looked - absl::TimeFromTimespec(info.st_ctim) < kClockTick ||
+      fstat(fileno(file.get()), &info) != 0 || StateOf(info) != key) {
+    return digest;
+  }
   std::lock_guard<std::mutex> lock(mutex);
   if (cache->size() > 100000) cache->clear();
   (*cache)[key] = digest;

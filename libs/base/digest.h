@@ -28,7 +28,8 @@ class Sha256 {
 /// Lower-case hex SHA-256 of `bytes`.
 std::string Sha256Hex(absl::string_view bytes);
 
-/// Digest of a file's content, read in pieces. Cached per process by (device, inode, size, mtime).
+/// Digest of a file's content, read in pieces. Cached per process by (device, inode, size, mtime, ctime);
+/// a change within 20 ms before it was read is no reason to trust the times.
 absl::StatusOr<std::string> FileDigest(const std::string& path);
 
 /// Digest of a file; of a folder: the hash over its sorted (relative path, size, digest) rows; of a

@@ -14,28 +14,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
+#include "libs/base/writes.h"
 
 namespace trainyard {
 namespace {
 
 namespace fs = std::filesystem;
-
-absl::Status ErrnoStatus(absl::string_view action, absl::string_view path, int error) {
-  const std::string message = absl::StrCat("cannot ", action, " '", path, "': ", strerror(error));
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-      return absl::NotFoundError(message);
-    case EACCES:
-    case EPERM:
-      return absl::PermissionDeniedError(message);
-    case ENOSPC:
-    case EDQUOT:
-      return absl::ResourceExhaustedError(message);
-    default:
-      return absl::InternalError(message);
-  }
-}
 
 class Descriptor {
  public:
@@ -51,17 +35,36 @@ class Descriptor {
   int fd_;
 };
 
-absl::Status SyncPath(const std::string& path, int flags) {
-  const Descriptor file(open(path.c_str(), flags | O_CLOEXEC));
-  if (file.get() < 0) return ErrnoStatus("open", path, errno);
-  if (fsync(file.get()) != 0) return ErrnoStatus("sync", path, errno);
-  return absl::OkStatus();
-}
-
 std::string TemporaryName(const std::string& target) {
   static std::atomic<uint64_t> counter{0};
   return JoinPath(DirName(target),
                   absl::StrCat(".tmp-", getpid(), "-", counter++, "-", BaseName(target)));
+}
+
+absl::Status SyncFolder(const Place& place, const std::string& path) {
+  const std::string folder = place.folder() == AT_FDCWD ? DirName(place.name()) : ".";
+  const Descriptor open_folder(
+      openat(place.folder(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (open_folder.get() < 0) return ErrnoStatus("open", DirName(path), errno);
+  const int error = SyncDescriptor(open_folder.get());
+  return error == 0 ? absl::OkStatus() : ErrnoStatus("sync", DirName(path), error);
+}
+
+// Whether a folder is there, reached without leaving a guarded root.
+absl::StatusOr<bool> IsFolderInPlace(const std::string& path) {
+  const auto place = Place::Of(path);
+  if (absl::IsNotFound(place.status())) return false;
+  TY_RETURN_IF_ERROR(place.status());
+  struct stat info;
+  if (fstatat(place->folder(), place->name().c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    return false;
+  }
+  if (!S_ISLNK(info.st_mode)) return S_ISDIR(info.st_mode);
+  // A link is a folder in place when something below it can be named.
+  const auto within = Place::Of(JoinPath(path, "x"));
+  if (absl::IsNotFound(within.status())) return false;
+  TY_RETURN_IF_ERROR(within.status());
+  return FolderExists(path);
 }
 
 }  // namespace
@@ -92,25 +95,47 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes)
 }
 
 PendingFile::PendingFile(std::string target)
-    : target_(std::move(target)), path_(TemporaryName(target_)) {}
+    : target_(std::move(target)), temporary_(TemporaryName(target_)), path_(temporary_) {
+  const auto place = Place::Of(temporary_);
+  if (!place.ok()) {
+    failure_ = place.status();
+    path_.clear();
+  } else if (place->folder() != AT_FDCWD) {
+    // A writer that opens this path gets the very file that is made here, whatever happens to its name.
+    fd_ = openat(place->folder(), place->name().c_str(),
+                 O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd_ < 0) failure_ = ErrnoStatus("create", temporary_, errno);
+    path_ = fd_ < 0 ? "" : absl::StrCat("/proc/self/fd/", fd_);
+  }
+}
 
 PendingFile::~PendingFile() {
-  if (!committed_) unlink(path_.c_str());
+  if (fd_ >= 0) close(fd_);
+  if (committed_ || !failure_.ok()) return;
+  const auto place = Place::Of(temporary_);
+  if (place.ok()) unlinkat(place->folder(), place->name().c_str(), 0);
 }
 
 absl::Status PendingFile::Commit() {
-  TY_RETURN_IF_ERROR(SyncPath(path_, O_RDONLY));
-  TY_RETURN_IF_ERROR(RenameSynced(path_, target_));
+  TY_RETURN_IF_ERROR(failure_);
+  int fd = fd_;
+  if (fd < 0) fd = open(temporary_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus("open", temporary_, errno);
+  const int error = SyncDescriptor(fd);
+  if (fd != fd_) close(fd);
+  if (error != 0) return ErrnoStatus("sync", temporary_, error);
+  TY_RETURN_IF_ERROR(RenameSynced(temporary_, target_));
   committed_ = true;
   return absl::OkStatus();
 }
 
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content) {
   PendingFile pending(path);
+  TY_RETURN_IF_ERROR(pending.status());
   {
     const Descriptor file(
         open(pending.path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (file.get() < 0) return ErrnoStatus("create", pending.path(), errno);
+    if (file.get() < 0) return ErrnoStatus("create", path, errno);
     while (!content.empty()) {
       const ssize_t n = write(file.get(), content.data(), content.size());
       if (n < 0 && errno == EINTR) continue;
@@ -122,10 +147,22 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
 }
 
 absl::Status MakeFolders(const std::string& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) return ErrnoStatus("make folder", path, error.value());
-  return absl::OkStatus();
+  // From the first folder that is missing down; each is made in a parent that is looked for anew.
+  std::vector<std::string> missing;
+  for (std::string folder = path; !folder.empty() && folder != "/" && folder != ".";
+       folder = DirName(folder)) {
+    while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+    TY_ASSIGN_OR_RETURN(const bool there, IsFolderInPlace(folder));
+    if (there) break;
+    missing.push_back(folder);
+  }
+  for (auto folder = missing.rbegin(); folder != missing.rend(); ++folder) {
+    TY_ASSIGN_OR_RETURN(const Place place, Place::Of(*folder));
+    if (mkdirat(place.folder(), place.name().c_str(), 0777) == 0 || errno == EEXIST) continue;
+    return ErrnoStatus("make folder", *folder, errno);
+  }
+  if (FolderExists(path) || path.empty()) return absl::OkStatus();
+  return ErrnoStatus("make folder", path, ENOTDIR);
 }
 
 absl::StatusOr<std::vector<std::string>> ListFolder(const std::string& path) {
@@ -155,15 +192,22 @@ absl::StatusOr<int64_t> FileSize(const std::string& path) {
 }
 
 absl::Status RemoveTree(const std::string& path) {
+  const auto place = Place::Of(path);
+  if (absl::IsNotFound(place.status())) return absl::OkStatus();
+  TY_RETURN_IF_ERROR(place.status());
   std::error_code error;
-  fs::remove_all(path, error);
+  fs::remove_all(place->Path(), error);
   if (error) return ErrnoStatus("remove", path, error.value());
   return absl::OkStatus();
 }
 
 absl::Status RenameSynced(const std::string& from, const std::string& to) {
-  if (rename(from.c_str(), to.c_str()) != 0) return ErrnoStatus("rename to", to, errno);
-  return SyncPath(DirName(to), O_RDONLY | O_DIRECTORY);
+  TY_ASSIGN_OR_RETURN(const Place source, Place::Of(from));
+  TY_ASSIGN_OR_RETURN(const Place target, Place::Of(to));
+  if (renameat(source.folder(), source.name().c_str(), target.folder(), target.name().c_str()) != 0) {
+    return ErrnoStatus("rename to", to, errno);
+  }
+  return SyncFolder(target, to);
 }
 
 std::vector<std::string> Glob(const std::string& pattern) {

@@ -18,8 +18,9 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes 
 /// same folder, fsync, rename, fsync of the folder. Parent folders must exist.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content);
 
-/// A file that comes into being whole or not at all. Write to `path()` (a temporary name beside the
-/// target), then Commit; destroyed without Commit, it is removed.
+/// A file that comes into being whole or not at all. Write to `path()` (a temporary file beside the
+/// target), then Commit; destroyed without Commit, it is removed. Where the target must not be written
+/// (libs/base/writes.h, GuardWrites) path() is "", and status() and Commit say why.
 class PendingFile {
  public:
   explicit PendingFile(std::string target);
@@ -27,13 +28,17 @@ class PendingFile {
   PendingFile(const PendingFile&) = delete;
   PendingFile& operator=(const PendingFile&) = delete;
 
+  absl::Status status() const { return failure_; }
   const std::string& path() const { return path_; }
   /// Syncs and renames to the target. Call once.
   absl::Status Commit();
 
  private:
   std::string target_;
+  std::string temporary_;
   std::string path_;
+  absl::Status failure_;
+  int fd_ = -1;
   bool committed_ = false;
 };
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "libs/base/digest.h"
 #include "libs/base/status.h"
+#include "libs/base/writes.h"
 
 namespace trainyard {
 namespace {
@@ -57,8 +58,7 @@ std::string FrameRecord(absl::string_view payload) {
 
 absl::StatusOr<RecordWriter> RecordWriter::Open(const std::string& path, bool append) {
   const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC);
-  const int fd = open(path.c_str(), flags, 0644);
-  if (fd < 0) return absl::InternalError(absl::StrCat("cannot open '", path, "': ", strerror(errno)));
+  TY_ASSIGN_OR_RETURN(const int fd, OpenToWrite(path, flags));
   struct stat info;
   fstat(fd, &info);
   return RecordWriter(fd, path, append ? info.st_size : 0);
@@ -90,8 +90,8 @@ absl::Status RecordWriter::Write(absl::string_view payload) {
 }
 
 absl::Status RecordWriter::Sync() {
-  if (fsync(fd_) == 0) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("cannot sync '", path_, "': ", strerror(errno)));
+  const int error = SyncDescriptor(fd_);
+  return error == 0 ? absl::OkStatus() : ErrnoStatus("sync", path_, error);
 }
 
 absl::StatusOr<RecordReader> RecordReader::Open(const std::string& path, int64_t offset) {

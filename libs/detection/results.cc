@@ -1,12 +1,7 @@
 #include "libs/detection/results.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -14,6 +9,7 @@
 #include "libs/base/files.h"
 #include "libs/base/json.h"
 #include "libs/base/status.h"
+#include "libs/base/writes.h"
 #include "libs/data/image_io.h"
 
 namespace trainyard {
@@ -116,14 +112,7 @@ std::string StatusLine(const StatusEntry& entry, absl::Time now) {
 }
 
 absl::Status AppendStatus(const std::string& path, const StatusEntry& entry, absl::Time now) {
-  const std::string line = StatusLine(entry, now);
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  const bool written =
-      fd >= 0 && write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
-  const int error = errno;
-  if (fd >= 0) close(fd);
-  if (written) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("cannot write '", path, "': ", strerror(error)));
+  return AppendToFile(path, StatusLine(entry, now));
 }
 
 absl::Status WriteResults(const std::string& folder, const EvaluationResult& result, bool pr_curve,

@@ -210,6 +210,7 @@ absl::Status SaveSealed(const std::string& path, SealedKind kind, const Sections
   const std::string header_bytes = sealing::EncodeHeader(header);
 
   PendingFile pending(path);
+  TY_RETURN_IF_ERROR(pending.status());
   std::ofstream file(pending.path(), std::ios::binary | std::ios::trunc);
   file.write(header_bytes.data(), static_cast<std::streamsize>(header_bytes.size()));
   for (int64_t i = 0; file && i < header.ChunkCount(); ++i) {

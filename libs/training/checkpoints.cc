@@ -1,10 +1,6 @@
 #include "libs/training/checkpoints.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <tuple>
 #include <utility>
 
@@ -15,6 +11,7 @@
 #include "libs/base/files.h"
 #include "libs/base/paths.h"
 #include "libs/base/status.h"
+#include "libs/base/writes.h"
 #include "libs/sealing/model_store.h"
 
 namespace trainyard::training {
@@ -50,12 +47,6 @@ std::string DescribeFiles(const std::vector<std::string>& files) {
     absl::StrAppend(&text, " (epochs ", epochs.front(), " to ", epochs.back(), ")");
   }
   return text;
-}
-
-absl::Status Link(const std::string& file, const std::string& name) {
-  if (link(file.c_str(), name.c_str()) == 0) return absl::OkStatus();
-  return absl::InternalError(
-      absl::StrCat("cannot link '", file, "' to '", name, "': ", strerror(errno)));
 }
 
 }  // namespace
@@ -169,13 +160,13 @@ absl::Status CheckpointStore::SaveBest(const Model& model, const TrainState& sta
   // A second name, made beside the old one and then renamed over it.
   const std::string fresh = absl::StrCat(BestPath(), ".tmp");
   TY_RETURN_IF_ERROR(RemoveTree(fresh));
-  TY_RETURN_IF_ERROR(Link(saved, fresh));
+  TY_RETURN_IF_ERROR(LinkFile(saved, fresh));
   return RenameSynced(fresh, BestPath());
 }
 
 absl::Status CheckpointStore::KeepBest(int epoch) const {
   if (FileExists(EpochPath(epoch))) return absl::OkStatus();
-  return Link(BestPath(), EpochPath(epoch));
+  return LinkFile(BestPath(), EpochPath(epoch));
 }
 
 absl::StatusOr<std::vector<std::string>> CheckpointStore::Files() const {

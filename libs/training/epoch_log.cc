@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -11,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/base/writes.h"
 
 namespace trainyard::training {
 namespace {
@@ -54,10 +54,7 @@ absl::Status EpochLog::Append(int epoch, const std::map<std::string, double>& va
     const bool known = found != values.end() && !std::isnan(found->second);
     absl::StrAppend(&row, ",", known ? absl::StrCat(found->second) : "nan");
   }
-  std::ofstream file(path_, std::ios::app);
-  file << row << '\n' << std::flush;
-  if (!file) return absl::InternalError(absl::StrCat("cannot append to '", path_, "'"));
-  return absl::OkStatus();
+  return AppendToFile(path_, row + "\n");
 }
 
 }  // namespace trainyard::training

@@ -1,5 +1,8 @@
 #include "libs/base/digest.h"
 
+#include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -47,6 +50,28 @@ TEST(Crc32cTest, TheFastPathAgreesWithBitByBitAtEveryLength) {
       for (int bit = 0; bit < 8; ++bit) slow = (slow >> 1) ^ ((slow & 1) ? 0x82F63B78u : 0);
     }
     EXPECT_EQ(Crc32c(text), ~slow) << n;
+  }
+}
+
+TEST(FileDigestTest, AChangeInPlaceThatSetsTheTimeBackIsSeen) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("a", "abc");
+  const auto written = std::filesystem::last_write_time(path);
+  // Long enough ago that its times may be trusted.
+  while (std::filesystem::file_time_type::clock::now() - written < std::chrono::milliseconds(50)) {
+  }
+  EXPECT_THAT(FileDigest(path), IsOkAndHolds(Sha256Hex("abc")));
+  std::ofstream(path) << "xyz";
+  std::filesystem::last_write_time(path, written);
+  EXPECT_THAT(FileDigest(path), IsOkAndHolds(Sha256Hex("xyz")));
+}
+
+TEST(FileDigestTest, ChangesAtOnceAreSeen) {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 200; ++i) {
+    const std::string text = std::to_string(1000 + i);
+    std::ofstream(folder / "a") << text;
+    EXPECT_THAT(FileDigest(folder / "a"), IsOkAndHolds(Sha256Hex(text))) << i;
   }
 }
 
