@@ -50,7 +50,9 @@ absl::StatusOr<Key> ResolveKey(const std::string& key) {
     resolved = FromFile(std::string(rest));
   }
   if (!resolved.ok()) return resolved.status();
-  return Key{.text = *resolved, .secret = HoldSecret(*resolved)};
+  Key held{.text = *resolved, .secret = HoldSecret(*resolved)};
+  worker::Wipe(*resolved);
+  return held;
 }
 
 }  // namespace trainyard::service

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "libs/worker/key_pipe.h"
 
 namespace trainyard::service {
 
@@ -13,8 +14,9 @@ bool IsKeyReference(absl::string_view key);
 
 /// A key, as long as it is needed; "" = none. While a copy of it lives, log lines and messages have
 /// it redacted (libs/base/log.h), and no longer: a wrong key that somebody gave once may be a word of
-/// everybody's messages.
+/// everybody's messages. Each copy is overwritten when it goes.
 struct Key {
+  ~Key() { worker::Wipe(text); }
   std::string text;
   std::shared_ptr<const void> secret;
 };

@@ -11,8 +11,6 @@ namespace {
 
 using Metadata = v1::OperationMetadata;
 
-constexpr absl::Duration kCancelGrace = absl::Milliseconds(1500);
-constexpr absl::Duration kDrainGrace = absl::Seconds(10);
 constexpr int kMostWarnings = 50;
 
 }  // namespace
@@ -89,10 +87,6 @@ absl::Status OperationContext::SetJob(const std::string& job_dir, int64_t epoch)
     row.job_dir = job_dir;
     row.epoch = epoch;
   });
-}
-
-absl::Duration OperationContext::stop_grace() const {
-  return record_->Row().metadata.cancel_requested() ? kCancelGrace : kDrainGrace;
 }
 
 void OperationContext::NextAttempt() {

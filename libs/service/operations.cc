@@ -15,6 +15,7 @@
 #include "libs/service/internal/operation_record.h"
 #include "libs/service/internal/operation_request.h"
 #include "libs/service/internal/operation_state.h"
+#include "libs/service/internal/state_owner.h"
 #include "libs/service/key.h"
 #include "libs/service/operation_store.h"
 #include "libs/worker/rpc_status.h"
@@ -130,7 +131,9 @@ absl::StatusOr<std::unique_ptr<OperationManager>> OperationManager::Create(Optio
     problems.Add("max_queue", "is %d; expected at least 0", options.max_queue);
   }
   TY_RETURN_IF_ERROR(problems.ToStatus());
+  TY_RETURN_IF_ERROR(CheckStateOwner(options.state_dir, options.service));
   TY_ASSIGN_OR_RETURN(auto store, OperationStore::Open(options.state_dir));
+  TY_RETURN_IF_ERROR(ClaimStateDir(options.state_dir, options.service));
   return std::unique_ptr<OperationManager>(
       new OperationManager(std::move(options), std::move(store)));
 }

@@ -68,8 +68,6 @@ class OperationContext {
   int64_t first_epoch() const;
   std::string job_dir() const;
   absl::Status SetJob(const std::string& job_dir, int64_t epoch);
-  /// How long a worker may take to stop: 1.5 s after a cancel, longer for a drain's checkpoint.
-  absl::Duration stop_grace() const;
   /// One more try of the same operation, after a crash of its worker.
   void NextAttempt();
 

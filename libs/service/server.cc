@@ -20,6 +20,7 @@
 #include "libs/base/log.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/base/writes.h"
 #include "libs/service/operations_service.h"
 
 namespace trainyard::service {
@@ -142,6 +143,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   SetUpGrpcOnce();
   TY_ASSIGN_OR_RETURN(Workspace workspace,
                       Workspace::Create(options.workspace, options.workspace_base));
+  GuardWrites(workspace.root());
   auto parts = std::make_unique<Parts>(std::move(options), std::move(workspace));
   const ServerOptions& set = parts->options;
   TY_ASSIGN_OR_RETURN(parts->operations,

@@ -1,25 +1,26 @@
 #include "libs/service/worker_job.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
-#include "google/protobuf/util/message_differencer.h"
+#include "absl/strings/str_format.h"
 #include "libs/base/files.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
+#include "libs/service/internal/worker_outputs.h"
+#include "libs/service/internal/worker_past.h"
+#include "libs/service/internal/worker_watch.h"
+#include "libs/worker/folder_lock.h"
 #include "libs/worker/journal.h"
 #include "libs/worker/process.h"
 #include "libs/worker/rpc_status.h"
@@ -31,95 +32,12 @@ using worker::v1::Finished;
 using worker::v1::WorkerEvent;
 using worker::v1::WorkerJob;
 
-constexpr char kKeyVariable[] = "TRAINYARD_MODEL_KEY";
 // How long an event may lie in the journal unread; the end of the worker is seen at once.
 constexpr absl::Duration kTailInterval = absl::Milliseconds(50);
-// A worker whose service died ends by itself within this (libs/worker/runtime.cc: 10 s).
-constexpr absl::Duration kPredecessorPatience = absl::Seconds(12);
-constexpr absl::Duration kDisposableGrace = absl::Milliseconds(1500);
+constexpr double kDisposableSeconds = 1.5;
 constexpr size_t kLogTailBytes = 1024;
-constexpr int64_t kMostJobBytes = int64_t{64} << 20;
 constexpr int64_t kMostLogBytes = int64_t{1} << 30;
 constexpr int kExitRetry = 75;
-
-// What the journal of the folder says about the time before this worker.
-struct Past {
-  int64_t newest_epoch = 0;
-  int64_t last_pid = 0;
-  std::optional<Finished> finished;  // of this operation's newest worker
-  std::string checkpoint;            // newest of this operation that is still there
-};
-
-// Without what differs from try to try.
-WorkerJob Essence(WorkerJob job) {
-  job.clear_fencing_epoch();
-  job.clear_threads();
-  job.clear_key_env();
-  job.clear_job_dir();
-  if (job.has_train()) job.mutable_train()->clear_resume_model();
-  return job;
-}
-
-// Whether the newest worker in the folder had this very job: an operation may run several.
-bool IsSameJob(const WorkerJob& job, const OperationContext& context, const std::string& job_dir) {
-  WorkerJob last, now = job;
-  const auto bytes = ReadFile(JoinPath(job_dir, "job.pb"), kMostJobBytes);
-  if (!bytes.ok() || !last.ParseFromString(*bytes)) return false;
-  now.set_operation(context.name());
-  return google::protobuf::util::MessageDifferencer::Equals(Essence(now), Essence(last));
-}
-
-absl::StatusOr<Past> ReadPast(worker::JournalReader& reader, const WorkerJob& job,
-                              const OperationContext& context, const std::string& job_dir) {
-  Past past;
-  const bool seen_before = context.epoch() > 0 && context.job_dir() == job_dir;
-  const bool same_job = seen_before && IsSameJob(job, context, job_dir);
-  TY_ASSIGN_OR_RETURN(const std::vector<WorkerEvent> events, reader.Poll());
-  for (const WorkerEvent& event : events) {
-    const int64_t epoch = event.fencing_epoch();
-    past.newest_epoch = std::max(past.newest_epoch, epoch);
-    if (event.has_started()) past.last_pid = event.started().pid();
-    const bool ours = seen_before && epoch >= context.first_epoch() && epoch <= context.epoch();
-    if (!ours) continue;
-    if (event.has_checkpoint() && FileExists(event.checkpoint().path())) {
-      past.checkpoint = event.checkpoint().path();
-    }
-    if (event.has_finished() && epoch == context.epoch() && same_job) {
-      past.finished = event.finished();
-    }
-  }
-  if (seen_before && past.newest_epoch > context.epoch()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "'", job_dir, "' was used by another operation since this one's last worker (epoch ",
-        past.newest_epoch, " after ", context.epoch(), "); start again, or choose another folder"));
-  }
-  return past;
-}
-
-bool IsLocked(const std::string& job_dir) {
-  const int fd = open(JoinPath(job_dir, "lock").c_str(), O_RDWR | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
-  close(fd);
-  return locked;
-}
-
-// The worker of a service that was killed may still be writing its checkpoint: waits for its end.
-absl::Status WaitForPredecessor(const OperationContext& context, const std::string& job_dir,
-                                int64_t pid) {
-  const absl::Time deadline = absl::Now() + kPredecessorPatience;
-  while (IsLocked(job_dir)) {
-    TY_RETURN_IF_ERROR(context.CheckStop());
-    if (absl::Now() > deadline) {
-      return WithReason(absl::AbortedError(absl::StrCat("another worker (process ", pid, ") holds '",
-                                                        job_dir,
-                                                        "'; one results folder has one writer")),
-                        "FOLDER_IN_USE", {{"folder", job_dir}});
-    }
-    worker::AwaitProcessEnd(static_cast<pid_t>(pid), kTailInterval);
-  }
-  return absl::OkStatus();
-}
 
 std::string LogTail(const std::string& path) {
   const auto text = ReadFile(path, kMostLogBytes);
@@ -133,23 +51,34 @@ std::string LogTail(const std::string& path) {
   return Redact(absl::StripAsciiWhitespace(tail));
 }
 
+// Whether a program without memory said so in its last words.
+bool SaysOutOfMemory(absl::string_view log) {
+  for (const absl::string_view word : {"bad_alloc", "ut of memory", "annot allocate memory"}) {
+    if (absl::StrContains(log, word)) return true;
+  }
+  return false;
+}
+
 // One worker from its start to its end.
 class WorkerFollower {
  public:
   WorkerFollower(OperationContext& context, const WorkerRun& run, std::string job_dir,
-                 worker::JournalReader& reader, int64_t epoch)
-      : context_(context), run_(run), job_dir_(std::move(job_dir)), reader_(reader), epoch_(epoch) {}
+                 worker::JournalReader& reader, int64_t epoch, const WorkerPast& past)
+      : context_(context), run_(run), job_dir_(std::move(job_dir)), reader_(reader), epoch_(epoch),
+        sequence_(past.last_sequence), checkpoint_(past.checkpoint) {}
 
-  absl::Status Start(const WorkerJob& job) {
+  absl::Status Start(const WorkerJob& job, const worker::FolderLock& lock) {
     log_path_ = JoinPath(job_dir_, "worker.log");
     worker::Process::Options options{.program = run_.program,
                                      .job_dir = job_dir_,
                                      .environment = run_.environment,
-                                     .log_path = log_path_};
+                                     .log_path = log_path_,
+                                     .key = context_.key(),
+                                     .lock_fd = lock.fd(),
+                                     .memory_bytes = run_.memory_bytes};
     const std::string threads = absl::StrCat(job.threads());
     options.environment.emplace("OMP_NUM_THREADS", threads);
     options.environment.emplace("OPENBLAS_NUM_THREADS", threads);
-    if (!context_.key().empty()) options.environment[kKeyVariable] = context_.key();
     // Lines of earlier workers would be taken for this one's last words.
     TY_RETURN_IF_ERROR(RemoveTree(log_path_));
     TY_ASSIGN_OR_RETURN(process_, worker::Process::Start(job, std::move(options)));
@@ -162,19 +91,28 @@ class WorkerFollower {
 
   /// Until the worker has ended; the journal is read to its end then.
   absl::Status Follow() {
-    absl::Time kill_at = absl::InfiniteFuture();
-    bool stopping = false, killed = false;
+    using Clock = std::chrono::steady_clock;
+    WorkerPatience patience = run_.patience;
+    if (run_.is_disposable) patience.still = patience.give_up = kDisposableSeconds;
+    WorkerWatch watch(patience);
+    Clock::time_point looked = Clock::now();
+    bool told_to_stop = false;
     while (!process_->Wait(kTailInterval).has_value()) {
       TY_RETURN_IF_ERROR(ReadJournal());
-      if (!stopping && context_.stop().stop_requested()) {
-        stopping = true;
-        const absl::Duration grace = context_.stop_grace();
-        kill_at = absl::Now() + (run_.is_disposable ? std::min(grace, kDisposableGrace) : grace);
+      if (!told_to_stop && context_.stop().stop_requested()) {
+        told_to_stop = true;
         process_->Terminate();
       }
-      if (stopping && !killed && absl::Now() >= kill_at) {
-        killed = true;
-        LogWarning("worker did not stop in time and is killed", {{"job", context_.name()}});
+      const Clock::time_point now = Clock::now();
+      // Time in which this process itself did not run, or not this thread, does not count.
+      const double seconds = std::min(std::chrono::duration<double>(now - looked).count(), 1.0);
+      looked = now;
+      worker::v1::WorkerBeat beat;
+      const bool beats = process_->ReadBeats(&beat);
+      const auto verdict = watch.Look(seconds, beats ? &beat : nullptr, told_to_stop);
+      if (verdict != WorkerWatch::Verdict::kFine && killed_ == WorkerWatch::Verdict::kFine) {
+        killed_ = verdict;
+        LogWarning("worker stands still and is killed", {{"job", context_.name()}});
         process_->Kill();
       }
     }
@@ -186,11 +124,28 @@ class WorkerFollower {
 
   /// What to say when there is no Finished.
   absl::Status CrashStatus() {
+    if (killed_ == WorkerWatch::Verdict::kSilent) {
+      return WithReason(
+          absl::AbortedError(absl::StrFormat(
+              "%s gave no sign of life for %g s and was killed: it was stopped (SIGSTOP), or its "
+              "machine was too busy to run it",
+              BaseName(run_.program), run_.patience.silence)),
+          "WORKER_SILENT", {{"worker", BaseName(run_.program)}});
+    }
     const std::string tail = LogTail(log_path_);
     const std::string message =
         absl::StrCat(BaseName(run_.program), WIFSIGNALED(wait_status()) ? " was " : " ended with ",
                      worker::DescribeExit(wait_status()), " before it could finish",
+                     WIFSIGNALED(wait_status()) && WTERMSIG(wait_status()) == SIGKILL
+                         ? " (the kernel does so when memory is short)"
+                         : "",
                      tail.empty() ? "" : absl::StrCat("; the end of its log: ", tail));
+    if (run_.memory_bytes > 0 && SaysOutOfMemory(tail)) {
+      return WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                            "out of memory: the job may have ", run_.memory_bytes >> 20,
+                            " MiB; --job-memory sets the bound. ", message)),
+                        "OUT_OF_MEMORY");
+    }
     const bool retry = WIFEXITED(wait_status()) && WEXITSTATUS(wait_status()) == kExitRetry;
     return WithReason(retry ? absl::AbortedError(message) : absl::InternalError(message),
                       "WORKER_CRASHED",
@@ -198,7 +153,24 @@ class WorkerFollower {
                        {"exit", worker::DescribeExit(wait_status())}});
   }
 
-  /// Whether the same job may do better (conventions: 75, 130, 137, 138, and SIGKILL).
+  /// What to say after a stop request.
+  absl::Status StoppedStatus(const WorkerJob& job) {
+    if (!checkpoint_.empty() && FileExists(checkpoint_)) {
+      return absl::CancelledError(absl::StrCat("stopped on request; what was trained is saved in '",
+                                               UriOf(checkpoint_), "', from which --resume goes on"));
+    }
+    const std::string how =
+        killed_ == WorkerWatch::Verdict::kFine
+            ? ""
+            : absl::StrCat(" (", BaseName(run_.program), " stood still and was killed)");
+    if (!job.has_train()) return absl::CancelledError(absl::StrCat("stopped on request", how));
+    const std::string& from = job.train().resume_model();
+    return absl::CancelledError(absl::StrCat(
+        "stopped on request", how, "; nothing was saved",
+        from.empty() ? "" : absl::StrCat(" since '", UriOf(from), "', from which --resume goes on")));
+  }
+
+  /// Whether the same job may do better: a kill that was none of ours, and the exit codes that say so.
   bool MayRetry() {
     const int status = wait_status();
     if (WIFSIGNALED(status)) return WTERMSIG(status) == SIGKILL;
@@ -214,7 +186,16 @@ class WorkerFollower {
   absl::Status ReadJournal() {
     TY_ASSIGN_OR_RETURN(const std::vector<WorkerEvent> events, reader_.Poll());
     for (const WorkerEvent& event : events) {
-      if (event.fencing_epoch() == epoch_) Take(event);
+      // The worker holds the folder's lock, counts its events, and says nothing after its last word.
+      if (event.fencing_epoch() != epoch_ || event.sequence() != ++sequence_ || finished_) {
+        return WithReason(
+            absl::DataLossError(absl::StrCat(
+                "the journal in '", job_dir_, "' has an event that is not its worker's (",
+                event.sequence(), " of epoch ", event.fencing_epoch(), "): something else writes there; "
+                "make the results folder the worker's own, and start again")),
+            "JOURNAL_NOT_THE_WORKERS");
+      }
+      Take(event);
     }
     return absl::OkStatus();
   }
@@ -229,7 +210,8 @@ class WorkerFollower {
                                                        event.metrics().metrics().end()));
         break;
       case WorkerEvent::kCheckpoint:
-        context_.SetResumeUri(UriOf(event.checkpoint().path()));
+        checkpoint_ = event.checkpoint().path();
+        context_.SetResumeUri(UriOf(checkpoint_));
         break;
       case WorkerEvent::kWarning:
         context_.Warn(StatusFromRpc(event.warning()));
@@ -247,39 +229,41 @@ class WorkerFollower {
   const std::string job_dir_;
   worker::JournalReader& reader_;
   const int64_t epoch_;
+  int64_t sequence_;        // of the last event that was read
+  std::string checkpoint_;  // the newest of this operation
   std::string log_path_;
   std::unique_ptr<worker::Process> process_;
   std::optional<Finished> finished_;
+  WorkerWatch::Verdict killed_ = WorkerWatch::Verdict::kFine;
 };
 
-absl::StatusOr<v1::StageResult> ResultFrom(const Finished& finished, const WorkerRun& run) {
-  TY_RETURN_IF_ERROR(StatusFromRpc(finished.status()));
-  v1::StageResult result;
-  for (const v1::Artifact& output : finished.outputs()) {
-    v1::Artifact artifact = output;
-    if (run.workspace != nullptr) {
-      if (artifact.sha256().empty()) {
-        TY_ASSIGN_OR_RETURN(artifact, run.workspace->MakeArtifact(output.name(), output.uri(),
-                                                                  output.kind()));
-        artifact.set_media_version(output.media_version());
-      }
-      artifact.set_uri(run.workspace->UriOf(output.uri()));
-    }
-    *result.add_outputs() = std::move(artifact);
-  }
-  *result.mutable_metrics() = finished.metrics();
-  for (const std::string& note : finished.notes()) result.add_notes(Redact(note));
-  return result;
-}
-
-void Complete(WorkerJob& job, const OperationContext& context, const std::string& job_dir,
-              int64_t epoch, const std::string& checkpoint) {
+void Complete(WorkerJob& job, const OperationContext& context, const WorkerRun& run,
+              const std::string& job_dir, int64_t epoch, const std::string& checkpoint) {
   job.set_operation(context.name());
   job.set_fencing_epoch(epoch);
   job.set_job_dir(job_dir);
   job.set_threads(context.threads());
-  job.set_key_env(context.key().empty() ? "" : kKeyVariable);
+  if (run.workspace != nullptr) job.set_write_root(run.workspace->root());
   if (job.has_train() && !checkpoint.empty()) job.mutable_train()->set_resume_model(checkpoint);
+}
+
+// What a worker that has ended, stopped or not, means for the operation.
+absl::StatusOr<v1::StageResult> Conclude(WorkerFollower& follower, const WorkerRun& run,
+                                         const WorkerJob& job, bool stop_requested, bool* retry) {
+  const std::optional<Finished>& finished = follower.finished();
+  const bool cancelled =
+      !finished.has_value() || absl::IsCancelled(StatusFromRpc(finished->status()));
+  if (stop_requested && cancelled) return follower.StoppedStatus(job);
+  if (!finished.has_value()) {
+    *retry = follower.MayRetry();
+    return follower.CrashStatus();
+  }
+  if (!cancelled) return VerifiedResult(*finished, run.workspace);
+  *retry = true;
+  return WithReason(
+      absl::AbortedError(absl::StrCat(BaseName(run.program),
+                                      " was told to stop (SIGTERM) by somebody else than its service")),
+      "WORKER_STOPPED");
 }
 
 // One try. `retry` says whether another one makes sense.
@@ -287,33 +271,22 @@ absl::StatusOr<v1::StageResult> RunOnce(OperationContext& context, WorkerJob job
                                         const WorkerRun& run, const std::string& job_dir,
                                         bool* retry) {
   *retry = false;
+  TY_ASSIGN_OR_RETURN(const worker::FolderLock lock, TakeJobFolder(context, job_dir));
   worker::JournalReader reader(job_dir);
-  TY_ASSIGN_OR_RETURN(Past past, ReadPast(reader, job, context, job_dir));
+  TY_ASSIGN_OR_RETURN(const WorkerPast past, ReadWorkerPast(reader, job, context, job_dir));
   if (past.finished.has_value() && past.finished->status().code() == 0) {
     LogInfo("worker had finished before the service was restarted", {{"job", context.name()}});
-    return ResultFrom(*past.finished, run);
+    return VerifiedResult(*past.finished, run.workspace);
   }
-  TY_RETURN_IF_ERROR(WaitForPredecessor(context, job_dir, past.last_pid));
-  // What it wrote in the meantime: perhaps the end, surely a newer checkpoint.
-  reader = worker::JournalReader(job_dir);
-  TY_ASSIGN_OR_RETURN(past, ReadPast(reader, job, context, job_dir));
-  if (past.finished.has_value() && past.finished->status().code() == 0) {
-    return ResultFrom(*past.finished, run);
-  }
+  // On the disk before there is a worker: whatever is killed when, no worker has an epoch that is not.
   const int64_t epoch = std::max(past.newest_epoch, context.epoch()) + 1;
   TY_RETURN_IF_ERROR(context.SetJob(job_dir, epoch));
   TY_RETURN_IF_ERROR(context.CheckStop());
-  Complete(job, context, job_dir, epoch, past.checkpoint);
-  WorkerFollower follower(context, run, job_dir, reader, epoch);
-  TY_RETURN_IF_ERROR(follower.Start(job));
+  Complete(job, context, run, job_dir, epoch, past.checkpoint);
+  WorkerFollower follower(context, run, job_dir, reader, epoch, past);
+  TY_RETURN_IF_ERROR(follower.Start(job, lock));
   TY_RETURN_IF_ERROR(follower.Follow());
-  if (follower.finished().has_value()) return ResultFrom(*follower.finished(), run);
-  if (context.stop().stop_requested()) {
-    return absl::CancelledError(absl::StrCat(BaseName(run.program), " was stopped (",
-                                             worker::DescribeExit(follower.wait_status()), ")"));
-  }
-  *retry = follower.MayRetry();
-  return follower.CrashStatus();
+  return Conclude(follower, run, job, context.stop().stop_requested(), retry);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -9,6 +10,19 @@
 #include "trainyard/worker/v1/worker.pb.h"
 
 namespace trainyard::service {
+
+/// How long a worker may say or do nothing, in seconds.
+struct WorkerPatience {
+  /// Without a beat: the process is stopped (SIGSTOP), or its machine is.
+  double silence = 60;
+  /// Until the first beat: the program and its runtime are loaded meanwhile.
+  double start = 300;
+  /// After a stop request, without a byte written by one that saves, or without a beat. The worker ends
+  /// itself a little earlier (libs/worker/internal/watcher.h).
+  double still = 12;
+  /// After a stop request, by one that has nothing to save.
+  double give_up = 5;
+};
 
 /// How a worker is run for an operation.
 struct WorkerRun {
@@ -21,26 +35,40 @@ struct WorkerRun {
   /// Tries in all when the worker is killed or asks for a retry (conventions: 75, 130, 137, 138). One:
   /// the caller of the operation decides, with the resume_uri at hand.
   int max_attempts = 1;
-  /// Added to the worker's environment.
+  /// Added to the worker's environment; no secrets.
   std::map<std::string, std::string> environment;
   /// Nothing is lost when it is killed: a stop gives it 1.5 s, a drain too, not the time that a
   /// checkpoint may take.
   bool is_disposable = false;
-  /// Makes the uris of outputs, log and checkpoints; must outlive the call.
+  /// Makes the uris of outputs, log and checkpoints, and bounds where outputs may lie and the worker may
+  /// write; must outlive the call.
   const Workspace* workspace = nullptr;
+  /// Bytes of memory that the worker may have for its data; 0 = no bound. For workers that use CUDA it
+  /// must be 0 (libs/worker/process.h).
+  int64_t memory_bytes = 0;
+  /// How long it may say or do nothing.
+  WorkerPatience patience = {};
 };
 
 /// Runs a worker to its end and follows its journal: events become the operation's metadata, Finished
-/// becomes the result or the status. Fills in the job's operation, epoch, job_dir, threads and key_env;
-/// the key goes to the worker by its environment.
+/// becomes the result or the status. Fills in the job's operation, epoch, job_dir, threads and
+/// write_root; the key goes to the worker through a pipe.
 ///
-/// A job that was tried before goes on from the newest checkpoint (TrainTask.resume_model) that this
-/// operation's workers wrote; a Finished that an earlier service did not live to see is taken as it is.
-/// Stop: SIGTERM, SIGKILL after 1.5 s, then kCancelled; the checkpoint is the metadata's resume_uri.
+/// This process takes the folder's lock and writes the new epoch down before the worker starts, and the
+/// worker gets both: a worker whose service died can write only as what it was, and the next one waits
+/// for its end. A job that was tried before goes on from the newest checkpoint
+/// (TrainTask.resume_model) that this operation's workers wrote; a Finished that an earlier service did
+/// not live to see is taken. What Finished says of outputs is checked (kDataLoss).
 ///
-/// Fails with what Finished says; kInternal when the worker ends without it (the message has signal or
-/// exit code, and the last lines of its log); kNotFound without the program; kAborted when another
-/// worker holds the folder, kFailedPrecondition when another operation used it in between.
+/// Stop: SIGTERM; a worker that writes its checkpoint has its time, one that stands still is killed;
+/// then kCancelled, which says what was saved. The checkpoint is the metadata's resume_uri.
+///
+/// Fails with what Finished says; kInternal, reason WORKER_CRASHED, when the worker ends without it (the
+/// message has signal or exit code, and the last lines of its log); kResourceExhausted, OUT_OF_MEMORY,
+/// when that was for want of memory; kAborted, so that the same may be tried again, when it gave no
+/// beat (WORKER_SILENT), was stopped by nobody of ours (WORKER_STOPPED), or when another worker holds the
+/// folder (FOLDER_IN_USE); kNotFound without the program; kFailedPrecondition when another operation
+/// used the folder in between.
 absl::StatusOr<v1::StageResult> RunWorkerJob(OperationContext& context, worker::v1::WorkerJob job,
                                              const WorkerRun& run);
 

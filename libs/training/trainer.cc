@@ -286,6 +286,7 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> TrainingRun::MakeLoader() const {
 }
 
 absl::Status TrainingRun::Run() {
+  context_.SetSaving(true);
   std::jthread keeper([this] { KeepStateOnStop(); });
   absl::Status status = RunEpochs();
   {
@@ -478,6 +479,8 @@ void TrainingRun::KeepStateOnStop() {
   } catch (const std::exception& error) {
     kept_ = TorchStatus("saving the interrupted state", error);
   }
+  // The step in hand may be given up from here on.
+  context_.SetSaving(false);
 }
 
 absl::Status TrainingRun::SaveInterrupted() {

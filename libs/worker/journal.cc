@@ -1,17 +1,16 @@
 #include "libs/worker/journal.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/base/writes.h"
 
 namespace trainyard::worker {
 namespace {
@@ -51,18 +50,11 @@ absl::StatusOr<Past> ReadPast(const std::string& path) {
   return past;
 }
 
-// The descriptor of the lock, held until it is closed.
-absl::StatusOr<int> TakeLock(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) return absl::InternalError(absl::StrCat("cannot open '", path, "': ", strerror(errno)));
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-  const int error = errno;
+absl::Status CutAt(const std::string& path, int64_t size) {
+  TY_ASSIGN_OR_RETURN(const int fd, OpenToWrite(path, O_WRONLY));
+  const int error = ftruncate(fd, size) == 0 ? 0 : errno;
   close(fd);
-  if (error == EWOULDBLOCK) {
-    return absl::AbortedError(
-        absl::StrCat("another worker holds '", path, "'; one results folder has one writer"));
-  }
-  return absl::InternalError(absl::StrCat("cannot lock '", path, "': ", strerror(error)));
+  return error == 0 ? absl::OkStatus() : ErrnoStatus("cut", path, error);
 }
 
 void SetTime(absl::Time time, google::protobuf::Timestamp* timestamp) {
@@ -75,41 +67,38 @@ void SetTime(absl::Time time, google::protobuf::Timestamp* timestamp) {
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& job_dir,
                                                        int64_t fencing_epoch) {
-  const std::string path = JournalPath(job_dir);
-  TY_ASSIGN_OR_RETURN(const int lock_fd, TakeLock(JoinPath(job_dir, "lock")));
-  const auto fail = [lock_fd](const absl::Status& status) {
-    close(lock_fd);
-    return status;
-  };
-  const auto past = ReadPast(path);
-  if (!past.ok()) return fail(past.status());
-  if (past->epoch > fencing_epoch) {
-    return fail(absl::FailedPreconditionError(
-        absl::StrCat("'", path, "' has events of epoch ", past->epoch, "; this worker has epoch ",
-                     fencing_epoch, " and is out of date")));
-  }
-  auto writer = RecordWriter::Open(path, /*append=*/true);
-  if (!writer.ok()) return fail(writer.status());
-  // A kill in the middle of a write leaves a torn tail; the records before it stand.
-  if (writer->offset() > past->end && truncate(path.c_str(), past->end) != 0) {
-    return fail(absl::InternalError(absl::StrCat("cannot cut '", path, "': ", strerror(errno))));
-  }
-  return std::unique_ptr<Journal>(
-      new Journal(*std::move(writer), lock_fd, fencing_epoch, past->sequence));
+  TY_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::Take(job_dir));
+  return Open(job_dir, fencing_epoch, std::move(lock));
 }
 
-Journal::Journal(RecordWriter writer, int lock_fd, int64_t epoch, int64_t sequence)
-    : writer_(std::move(writer)), lock_fd_(lock_fd), epoch_(epoch), sequence_(sequence) {}
+absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& job_dir,
+                                                       int64_t fencing_epoch, FolderLock lock) {
+  const std::string path = JournalPath(job_dir);
+  TY_ASSIGN_OR_RETURN(const Past past, ReadPast(path));
+  if (past.epoch > fencing_epoch) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("'", path, "' has events of epoch ", past.epoch, "; this worker has epoch ",
+                     fencing_epoch, " and is out of date"));
+  }
+  TY_ASSIGN_OR_RETURN(RecordWriter writer, RecordWriter::Open(path, /*append=*/true));
+  // A kill in the middle of a write leaves a torn tail; the records before it stand.
+  if (writer.offset() > past.end) TY_RETURN_IF_ERROR(CutAt(path, past.end));
+  return std::unique_ptr<Journal>(
+      new Journal(std::move(writer), std::move(lock), fencing_epoch, past.sequence));
+}
 
-Journal::~Journal() { close(lock_fd_); }
+Journal::Journal(RecordWriter writer, FolderLock lock, int64_t epoch, int64_t sequence)
+    : writer_(std::move(writer)), lock_(std::move(lock)), epoch_(epoch), sequence_(sequence) {}
 
 absl::Status Journal::Append(WorkerEvent event) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (finished_) return absl::FailedPreconditionError("this worker has said its last word");
   event.set_sequence(sequence_ + 1);
   event.set_fencing_epoch(epoch_);
   SetTime(absl::Now(), event.mutable_time());
   TY_RETURN_IF_ERROR(writer_.Write(event.SerializeAsString()));
   ++sequence_;
+  finished_ = event.has_finished();
   if (event.has_checkpoint() || event.has_finished()) return writer_.Sync();
   return absl::OkStatus();
 }

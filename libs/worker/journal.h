@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/base/records.h"
+#include "libs/worker/folder_lock.h"
 #include "trainyard/worker/v1/worker.pb.h"
 
 namespace trainyard::worker {
@@ -18,28 +19,30 @@ using ::trainyard::worker::v1::Finished;
 using ::trainyard::worker::v1::WorkerEvent;
 using ::trainyard::worker::v1::WorkerJob;
 
-/// The worker's side of a journal: holds the folder's lock and appends events (decisions.md B14).
-/// Thread-safe.
+/// The worker's side of a journal: holds the folder's lock and appends events. Thread-safe.
 class Journal {
  public:
-  /// Takes the lock (flock on `<job_dir>/lock`) and opens `<job_dir>/journal.tfrecord` for appending,
-  /// after cutting a torn tail. kAborted when another process holds the lock; kFailedPrecondition
-  /// when the journal already has a newer fencing epoch.
+  /// Takes the folder's lock and opens `<job_dir>/journal.tfrecord` for appending, after cutting a torn
+  /// tail. kAborted when another process holds the lock; kFailedPrecondition when the journal already
+  /// has a newer fencing epoch.
   static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& job_dir,
                                                        int64_t fencing_epoch);
-  ~Journal();
+  /// As above, with the lock at hand.
+  static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& job_dir,
+                                                       int64_t fencing_epoch, FolderLock lock);
 
   /// Fills in sequence, epoch and time. Checkpoint and Finished events are synced to the disk before
-  /// this returns.
+  /// this returns. kFailedPrecondition after a Finished: it is the last one.
   absl::Status Append(WorkerEvent event);
 
  private:
-  Journal(RecordWriter writer, int lock_fd, int64_t epoch, int64_t sequence);
+  Journal(RecordWriter writer, FolderLock lock, int64_t epoch, int64_t sequence);
   std::mutex mutex_;
   RecordWriter writer_;
-  int lock_fd_;
+  FolderLock lock_;
   int64_t epoch_;
   int64_t sequence_;
+  bool finished_ = false;
 };
 
 /// Reads what a journal holds, again and again; a service tails it. Not thread-safe.

@@ -3,30 +3,35 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/worker/internal/spawn.h"
+#include "libs/worker/key_pipe.h"
 
 namespace trainyard::worker {
 namespace {
 
-// The number under which the worker finds its end of the control pipe.
+// The numbers under which the worker finds what it gets.
 constexpr int kControlFd = 3;
+constexpr int kLockFd = 4;
+constexpr int kKeyFd = 5;
 // Where there is no pidfd: how long a death may go unseen.
 constexpr absl::Duration kPollInterval = absl::Milliseconds(10);
 
@@ -39,28 +44,39 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(const v1::WorkerJob& job
   }
   TY_RETURN_IF_ERROR(
       WriteFileAtomically(JoinPath(options.job_dir, "job.pb"), job.SerializeAsString()));
+  internal::SpawnOptions spawn{.arguments = {program, "--job", options.job_dir, "--epoch",
+                                             absl::StrCat(job.fencing_epoch()), "--control-fd",
+                                             absl::StrCat(kControlFd)},
+                               .environment = options.environment,
+                               .log_path = options.log_path};
+  const auto give = [&spawn](int ours, int theirs, const char* flag) {
+    spawn.arguments.emplace_back(flag);
+    spawn.arguments.push_back(absl::StrCat(theirs));
+    spawn.inherited.emplace_back(ours, theirs);
+  };
   int ends[2];
-  // Close-on-exec on both: other workers that start meanwhile must not hold this pipe open.
-  if (pipe2(ends, O_CLOEXEC) != 0) {
-    return absl::ResourceExhaustedError(absl::StrCat("cannot make a pipe: ", strerror(errno)));
+  // Close-on-exec on both: other workers that start meanwhile must not hold this socket open.
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    return absl::ResourceExhaustedError(absl::StrCat("cannot make a socket: ", strerror(errno)));
   }
-  if (ends[0] == kControlFd) {
-    // dup2 onto itself would keep close-on-exec.
-    const int moved = fcntl(ends[0], F_DUPFD_CLOEXEC, kControlFd + 1);
-    close(ends[0]);
-    ends[0] = moved;
+  absl::Cleanup close_ours = [ours = ends[1]] { close(ours); };
+  const absl::Cleanup close_theirs = [theirs = ends[0]] { close(theirs); };
+  spawn.inherited.emplace_back(ends[0], kControlFd);
+  if (options.lock_fd >= 0) give(options.lock_fd, kLockFd, "--lock-fd");
+  int key_fd = -1;
+  const absl::Cleanup close_key = [&key_fd] {
+    if (key_fd >= 0) close(key_fd);
+  };
+  if (!options.key.empty()) {
+    TY_ASSIGN_OR_RETURN(key_fd, MakeKeyPipe(options.key));
+    give(key_fd, kKeyFd, "--key-fd");
   }
-  const auto pid = internal::Spawn(
-      {.arguments = {program, "--job", options.job_dir, "--control-fd", absl::StrCat(kControlFd)},
-       .environment = options.environment,
-       .log_path = options.log_path,
-       .inherited = {{ends[0], kControlFd}}});
-  close(ends[0]);
-  if (!pid.ok()) {
-    close(ends[1]);
-    return pid.status();
+  if (options.memory_bytes > 0) {
+    spawn.arguments.insert(spawn.arguments.end(), {"--memory", absl::StrCat(options.memory_bytes)});
   }
-  return std::unique_ptr<Process>(new Process(*pid, ends[1]));
+  TY_ASSIGN_OR_RETURN(const pid_t pid, internal::Spawn(spawn));
+  std::move(close_ours).Cancel();
+  return std::unique_ptr<Process>(new Process(pid, ends[1]));
 }
 
 Process::~Process() {
@@ -82,10 +98,10 @@ std::optional<int> Process::Poll() {
 }
 
 std::optional<int> Process::Wait(absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
-  if (Poll().has_value()) return status_;
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
   while (!Poll().has_value()) {
-    const absl::Duration left = deadline - absl::Now();
+    const absl::Duration left = timeout - absl::FromChrono(Clock::now() - begin);
     if (left <= absl::ZeroDuration()) break;
     AwaitProcessEnd(pid_, left);
   }
@@ -98,6 +114,17 @@ void Process::Terminate() {
 
 void Process::Kill() {
   if (!Poll().has_value()) kill(pid_, SIGKILL);
+}
+
+bool Process::ReadBeats(v1::WorkerBeat* newest) {
+  char message[256];
+  bool came = false;
+  while (true) {
+    const ssize_t size = recv(control_fd_, message, sizeof(message), MSG_DONTWAIT);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) return came;
+    came |= newest->ParseFromArray(message, static_cast<int>(size));
+  }
 }
 
 void AwaitProcessEnd(pid_t pid, absl::Duration timeout) {

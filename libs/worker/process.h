@@ -9,23 +9,33 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "trainyard/worker/v1/worker.pb.h"
 
 namespace trainyard::worker {
 
-/// Starts and ends a worker process. posix_spawn; the worker ends when this object's control pipe
-/// closes, so a dead parent leaves no orphan at work. Not thread-safe.
+/// Starts and ends a worker process. posix_spawn; the worker ends when this object's control socket
+/// closes, so a dead parent leaves no orphan at work for long. Not thread-safe.
 class Process {
  public:
   struct Options {
     /// The program: absolute, or a name that FindProgram resolves.
     std::string program;
     std::string job_dir;
-    /// Added to a minimal environment (PATH, HOME, LANG, CUDA and TRAINYARD variables pass through).
+    /// Added to the variables that pass through (libs/worker/internal/spawn.h). No secrets: whoever may
+    /// look at the process may read them to its end.
     std::map<std::string, std::string> environment;
     /// stdout and stderr are appended here.
     std::string log_path;
+    /// The model key; it goes through a pipe. "" = none.
+    absl::string_view key = {};
+    /// The folder's lock (libs/worker/folder_lock.h), held by the caller; the worker holds it, too, from
+    /// its first moment on. -1 = the worker takes it, as one that is started by hand does.
+    int lock_fd = -1;
+    /// Bytes of memory that the worker may have for its data (RLIMIT_DATA); 0 = no bound. Not for workers
+    /// that use CUDA, which reserves more than it uses.
+    int64_t memory_bytes = 0;
   };
   /// Writes `job` to `<job_dir>/job.pb` and starts the program.
   static absl::StatusOr<std::unique_ptr<Process>> Start(const v1::WorkerJob& job, Options options);
@@ -37,9 +47,11 @@ class Process {
   std::optional<int> Poll();
   /// Blocks until it ends or the time is over.
   std::optional<int> Wait(absl::Duration timeout);
-  /// SIGTERM now; the caller follows with Kill() after its grace (1.5 s).
+  /// SIGTERM: the worker saves what it has to save and ends; it sees to it that it does (runtime.h).
   void Terminate();
   void Kill();
+  /// Whether beats came since the last call; `newest` is the last one then. Does not block.
+  bool ReadBeats(v1::WorkerBeat* newest);
 
  private:
   Process(pid_t pid, int control_fd) : pid_(pid), control_fd_(control_fd) {}

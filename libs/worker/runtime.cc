@@ -1,35 +1,35 @@
 #include "libs/worker/runtime.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <iostream>
+#include <memory>
+#include <new>
 #include <optional>
-#include <thread>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "libs/base/files.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
+#include "libs/base/writes.h"
+#include "libs/worker/internal/watcher.h"
+#include "libs/worker/key_pipe.h"
 #include "libs/worker/rpc_status.h"
 
 namespace trainyard::worker {
 namespace {
 
 constexpr absl::Duration kProgressInterval = absl::Milliseconds(250);
-// Without a parent nobody sends SIGKILL: a worker that does not stop by itself is ended.
-constexpr int kOrphanGraceMs = 10000;
 
 constexpr int kExitDone = 0;
 constexpr int kExitFailed = 1;
@@ -39,7 +39,9 @@ constexpr int kExitStopped = 143;
 
 struct Arguments {
   std::string job_dir;
-  int control_fd = -1;
+  int64_t epoch = -1;  // -1 = not said
+  int control_fd = -1, lock_fd = -1, key_fd = -1;
+  int64_t memory_bytes = 0;
 };
 
 std::optional<Arguments> ParseArguments(int argc, char** argv) {
@@ -47,70 +49,49 @@ std::optional<Arguments> ParseArguments(int argc, char** argv) {
   for (int i = 1; i < argc; i += 2) {
     const absl::string_view flag = argv[i];
     if (i + 1 == argc) return std::nullopt;
+    const absl::string_view value = argv[i + 1];
+    bool good = true;
     if (flag == "--job") {
-      arguments.job_dir = argv[i + 1];
-    } else if (flag != "--control-fd" || !absl::SimpleAtoi(argv[i + 1], &arguments.control_fd)) {
-      return std::nullopt;
+      arguments.job_dir = std::string(value);
+    } else if (flag == "--epoch") {
+      good = absl::SimpleAtoi(value, &arguments.epoch) && arguments.epoch >= 0;
+    } else if (flag == "--control-fd") {
+      good = absl::SimpleAtoi(value, &arguments.control_fd);
+    } else if (flag == "--lock-fd") {
+      good = absl::SimpleAtoi(value, &arguments.lock_fd);
+    } else if (flag == "--key-fd") {
+      good = absl::SimpleAtoi(value, &arguments.key_fd);
+    } else if (flag == "--memory") {
+      good = absl::SimpleAtoi(value, &arguments.memory_bytes);
+    } else {
+      good = false;
     }
+    if (!good) return std::nullopt;
   }
   if (arguments.job_dir.empty()) return std::nullopt;
+  for (const int fd : {arguments.control_fd, arguments.lock_fd, arguments.key_fd}) {
+    if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
   return arguments;
 }
 
-// Turns SIGTERM, SIGINT and the closing of the control pipe into a stop request. Made before any
-// other thread, which then inherits the blocked signals.
-class StopWatcher {
- public:
-  explicit StopWatcher(int control_fd) : control_fd_(control_fd) {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    signal_fd_ = signalfd(-1, &signals, SFD_CLOEXEC);
-    done_fd_ = eventfd(0, EFD_CLOEXEC);
-    thread_ = std::thread([this] { Watch(); });
-  }
-  ~StopWatcher() {
-    const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = write(done_fd_, &one, sizeof(one));
-    thread_.join();
-    close(signal_fd_);
-    close(done_fd_);
-  }
-  std::stop_token token() const { return stop_.get_token(); }
+// No core file and no debugger of the same user gets at the key.
+void ForbidDumps() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+}
 
- private:
-  void Watch() {
-    pollfd watched[] = {{done_fd_, POLLIN, 0}, {signal_fd_, POLLIN, 0}, {control_fd_, POLLIN, 0}};
-    bool orphan = false;
-    while (true) {
-      const int ready = poll(watched, 3, orphan ? kOrphanGraceMs : -1);
-      if (ready < 0 && errno == EINTR) continue;
-      if (ready == 0) _exit(kExitStopped);
-      if (watched[0].revents != 0) return;
-      if (watched[1].revents != 0) {
-        signalfd_siginfo info;
-        if (read(signal_fd_, &info, sizeof(info)) > 0) stop_.request_stop();
-      }
-      if (watched[2].revents != 0) {
-        LogWarning("the starter of this worker is gone");
-        stop_.request_stop();
-        watched[2].fd = -1;
-        orphan = true;
-      }
-    }
+void BoundMemory(int64_t bytes) {
+  if (bytes <= 0) return;
+  const rlimit bound{static_cast<rlim_t>(bytes), static_cast<rlim_t>(bytes)};
+  if (setrlimit(RLIMIT_DATA, &bound) != 0) {
+    LogWarning("memory cannot be bounded", {{"bytes", bytes}, {"error", strerror(errno)}});
   }
+}
 
-  int control_fd_;
-  int signal_fd_;
-  int done_fd_;
-  std::stop_source stop_;
-  std::thread thread_;
-};
-
-// The key leaves the environment at once, so that no child and no dump of it has it.
-absl::StatusOr<std::string> TakeKey(const std::string& variable) {
+// The key leaves the environment at once, so that no child has it.
+absl::StatusOr<std::string> KeyOfVariable(const std::string& variable) {
   if (variable.empty()) return std::string();
   const char* value = getenv(variable.c_str());
   if (value == nullptr) {
@@ -119,16 +100,26 @@ absl::StatusOr<std::string> TakeKey(const std::string& variable) {
   }
   std::string key(value);
   unsetenv(variable.c_str());
-  RegisterSecret(key);
   return key;
 }
 
-absl::StatusOr<WorkerJob> ReadJob(const std::string& job_dir) {
-  const std::string path = JoinPath(job_dir, "job.pb");
+absl::StatusOr<std::string> TakeKey(const Arguments& arguments, const WorkerJob& job) {
+  TY_ASSIGN_OR_RETURN(std::string key, arguments.key_fd >= 0 ? ReadKeyPipe(arguments.key_fd)
+                                                             : KeyOfVariable(job.key_env()));
+  if (!key.empty()) RegisterSecret(key);
+  return key;
+}
+
+absl::StatusOr<WorkerJob> ReadJob(const Arguments& arguments) {
+  const std::string path = JoinPath(arguments.job_dir, "job.pb");
   TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, int64_t{64} << 20));
   WorkerJob job;
   if (!job.ParseFromString(bytes)) {
     return absl::DataLossError(absl::StrCat("'", path, "' is no worker job"));
+  }
+  if (arguments.epoch >= 0 && job.fencing_epoch() != arguments.epoch) {
+    return absl::AbortedError(absl::StrCat("'", path, "' is of epoch ", job.fencing_epoch(),
+                                           "; this worker was started for epoch ", arguments.epoch));
   }
   return job;
 }
@@ -150,30 +141,54 @@ int ExitCodeOf(const absl::Status& status) {
   }
 }
 
+absl::Status OutOfMemory(int64_t bound) {
+  if (bound <= 0) return absl::ResourceExhaustedError("out of memory");
+  return absl::ResourceExhaustedError(
+      absl::StrCat("out of memory: the job may have ", bound >> 20, " MiB; --job-memory sets the bound"));
+}
+
 // Exceptions of the runtimes below end here, at the outermost edge.
-absl::StatusOr<Finished> RunTask(const std::function<absl::StatusOr<Task>(const WorkerJob&)>& choose,
-                                 Context& context) {
+absl::StatusOr<Finished> RunTask(const Program& program, Context& context, int64_t memory_bound) {
   try {
-    TY_ASSIGN_OR_RETURN(const Task task, choose(context.job));
+    TY_ASSIGN_OR_RETURN(const Task task, program.choose(context.job));
     return task(context);
   } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("out of memory");
+    return OutOfMemory(memory_bound);
   } catch (const std::exception& error) {
     return absl::InternalError(absl::StrCat("an exception reached the worker's edge: ", error.what()));
   }
 }
 
-absl::Status Work(const WorkerJob& job, const std::string& job_dir, std::stop_token stop,
-                  const std::function<absl::StatusOr<Task>(const WorkerJob&)>& choose) {
-  TY_ASSIGN_OR_RETURN(const std::string key, TakeKey(job.key_env()));
-  TY_ASSIGN_OR_RETURN(const auto journal, Journal::Open(job_dir, job.fencing_epoch()));
-  Context context{job, *journal, key, std::move(stop)};
-  absl::StatusOr<Finished> result = RunTask(choose, context);
-  context.Flush();
+absl::StatusOr<std::unique_ptr<Journal>> OpenJournal(const Arguments& arguments,
+                                                     const WorkerJob& job) {
+  if (arguments.lock_fd < 0) return Journal::Open(arguments.job_dir, job.fencing_epoch());
+  TY_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::Inherit(arguments.job_dir, arguments.lock_fd));
+  return Journal::Open(arguments.job_dir, job.fencing_epoch(), std::move(lock));
+}
+
+absl::Status AppendFinished(Journal& journal, const absl::StatusOr<Finished>& result) {
   WorkerEvent event;
   if (result.ok()) *event.mutable_finished() = *result;
   *event.mutable_finished()->mutable_status() = RpcStatusFrom(result.status());
-  TY_RETURN_IF_ERROR(journal->Append(std::move(event)));
+  return journal.Append(std::move(event));
+}
+
+absl::Status Work(const Arguments& arguments, const WorkerJob& job, internal::Watcher& watcher,
+                  const Program& program) {
+  TY_ASSIGN_OR_RETURN(std::string key, TakeKey(arguments, job));
+  const absl::Cleanup wipe = [&key] { Wipe(key); };
+  GuardWrites(job.write_root());
+  // Who started this may be dead by now, and its successor waits for the folder.
+  if (watcher.IsOrphan()) return absl::CancelledError("the starter of this worker is gone");
+  TY_ASSIGN_OR_RETURN(const auto journal, OpenJournal(arguments, job));
+  watcher.SetLastWords([&journal](absl::string_view why) {
+    AppendFinished(*journal, absl::CancelledError(why)).IgnoreError();
+  });
+  const absl::Cleanup silence = [&watcher] { watcher.SetLastWords(nullptr); };
+  Context context{job, *journal, key, watcher.token(), &watcher};
+  const absl::StatusOr<Finished> result = RunTask(program, context, arguments.memory_bytes);
+  context.Flush();
+  TY_RETURN_IF_ERROR(AppendFinished(*journal, result));
   return result.status();
 }
 
@@ -220,6 +235,10 @@ void Context::Flush() {
   if (!status.ok()) LogError("cannot append to the journal", {{"error", status.ToString()}});
 }
 
+void Context::SetSaving(bool saving) {
+  if (watcher_ != nullptr) watcher_->SetSaving(saving);
+}
+
 void Context::Warn(const absl::Status& status) {
   if (status.ok()) return;
   LogWarning("the job goes on after a problem", {{"problem", std::string(status.message())}});
@@ -233,15 +252,17 @@ int RunWorker(int argc, char** argv, const Program& program) {
   if (argc == 2 && absl::string_view(argv[1]) == "--devices") return PrintDevices(program);
   const auto arguments = ParseArguments(argc, argv);
   if (!arguments.has_value()) {
-    std::cerr << "usage: " << argv[0] << " --job JOB_DIR [--control-fd N] | --devices\n"
-              << "Runs the job that JOB_DIR/job.pb describes; a service starts it.\n";
+    std::cerr << "usage: " << argv[0] << " --job JOB_DIR [--key-fd N] | --devices\n"
+              << "Runs the job that JOB_DIR/job.pb describes. The model key is what descriptor N gives,\n"
+              << "or is in the variable that the job names. Services add --epoch, --control-fd,\n"
+              << "--lock-fd and --memory.\n";
     return kExitBadSpec;
   }
-  if (arguments->control_fd >= 0) fcntl(arguments->control_fd, F_SETFD, FD_CLOEXEC);
-  StopWatcher watcher(arguments->control_fd);
-  const auto job = ReadJob(arguments->job_dir);
-  const absl::Status status =
-      job.ok() ? Work(*job, arguments->job_dir, watcher.token(), program.choose) : job.status();
+  internal::Watcher watcher(arguments->control_fd);
+  ForbidDumps();
+  BoundMemory(arguments->memory_bytes);
+  const auto job = ReadJob(*arguments);
+  const absl::Status status = job.ok() ? Work(*arguments, *job, watcher, program) : job.status();
   const std::string operation = job.ok() ? job->operation() : "";
   if (status.ok()) {
     LogInfo("worker done", {{"job", operation}});

@@ -1,6 +1,8 @@
 // A service as a process: killed, told to stop, misconfigured.
+#include <chrono>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -39,7 +41,7 @@ class ServiceProcessTest : public ::testing::Test {
     std::vector<std::string> words = {TRAINYARD_FAKE_SERVICE, "--listen", "127.0.0.1:0",
                                       "--port-file", folder_ / "port", "--workspace",
                                       folder_ / "work", "--state-dir", folder_ / "state",
-                                      "--worker", TRAINYARD_FAKE_WORKER, "--log-format", "json"};
+                                      "--worker", worker_, "--log-format", "json"};
     words.insert(words.end(), more.begin(), more.end());
     auto process = std::make_unique<ChildProcess>(words, folder_ / "log", environment);
     EXPECT_TRUE(AwaitFile(folder_ / "port")) << ContentOf(folder_ / "log");
@@ -76,6 +78,7 @@ class ServiceProcessTest : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
+  std::string worker_ = TRAINYARD_FAKE_WORKER;
   std::shared_ptr<grpc::Channel> channel_;
 };
 
@@ -99,6 +102,46 @@ TEST_F(ServiceProcessTest, AKilledServiceGoesOnFromTheCheckpointAfterItsRestart)
   EXPECT_EQ(ContentOf(out), checkpoint);
   EXPECT_EQ(result->outputs(0).uri(), "out");
   EXPECT_EQ(MetadataOf(*done).attempt(), 2);
+}
+
+TEST_F(ServiceProcessTest, AKillAtAnyMomentOfAWorkersStartFailsNothing) {
+  // A program that takes its time to load, as one with a large runtime does.
+  worker_ = folder_.Write("slow-worker", absl::StrCat("#!/bin/sh\nsleep 0.4\nexec ",
+                                                      TRAINYARD_FAKE_WORKER, " \"$@\"\n"));
+  std::filesystem::permissions(worker_, std::filesystem::perms::owner_all);
+  const std::string out = folder_ / "work/out";
+  auto service = Serve();
+  for (int delay_ms = 0; delay_ms < 1000; delay_ms += 110) {
+    const auto started =
+        Train(absl::StrCat("progress 1 4\nwrite ", out, " $EPOCH\noutput o ", out, " log"));
+    ASSERT_THAT(started, IsOk());
+    // Twice, so that a worker may have two predecessors.
+    for (int kills = 0; kills < 2; ++kills) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
+      service->Signal(SIGKILL);
+      service->Wait();
+      service = Serve();
+    }
+    const auto done = OperationClient(channel_).Wait(*started);
+    ASSERT_THAT(done, IsOk()) << delay_ms;
+    EXPECT_THAT(ResultOf(*done), IsOk()) << delay_ms << " ms";
+  }
+}
+
+TEST_F(ServiceProcessTest, AStoppedWorkerOfAKilledServiceIsNotWaitedForForEver) {
+  auto service = Serve();
+  const auto started = Train("@1 progress 1 4\n@1 wait\nprogress 4 4");
+  ASSERT_THAT(started, IsOk());
+  const Metadata metadata = AwaitProgress(*started, 1);
+  const std::string pid = metadata.worker().substr(metadata.worker().rfind(':') + 1);
+  service->Signal(SIGKILL);
+  kill(std::stoi(pid), SIGSTOP);
+  service->Wait();
+  service = Serve();
+  const auto done = OperationClient(channel_).Wait(*started);
+  ASSERT_THAT(done, IsOk());
+  EXPECT_THAT(ResultOf(*done), IsOk());
+  EXPECT_THAT(ContentOf(folder_ / "log"), HasSubstr("stands still and is killed"));
 }
 
 TEST_F(ServiceProcessTest, SigtermDrainsAndTheNextProcessGoesOn) {

@@ -5,11 +5,16 @@
 //     checkpoint PATH          writes PATH, then the event
 //     warn TEXT
 //     write PATH TEXT          a file; TEXT may be $KEY, $RESUME, $THREADS, $EPOCH
-//     output NAME PATH KIND    a line of the result
+//     put PATH                 a file, by libs/base
+//     output NAME PATH KIND [BYTES SHA256]    a line of the result
 //     note TEXT
 //     log TEXT                 a line on stderr; TEXT as in write
 //     wait                     until it is told to stop; then kCancelled
 //     hang                     for ever, whatever it is told
+//     stall                    as hang, with something to save that it never saves
+//     save PATH PIECES MS      waits until it is told to stop, then writes a checkpoint in so many pieces
+//                              of 128 KiB, one in MS milliseconds; then it hangs
+//     eat MIB                  takes so much memory and fills it
 //     kill                     SIGKILL to itself
 //     exit CODE                without Finished
 //     fail CODE TEXT           Finished with that status
@@ -19,11 +24,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <fstream>
 #include <iostream>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -31,6 +38,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/worker/runtime.h"
 
@@ -63,6 +71,24 @@ absl::Status WaitForStop(const std::stop_token& stop) {
   return absl::CancelledError("stopped on request");
 }
 
+// As a training does that is stopped on a slow disk.
+absl::Status SaveOnStop(Context& context, const std::vector<std::string>& words) {
+  context.SetSaving(true);
+  WaitForStop(context.stop).IgnoreError();
+  std::ofstream file(words[1], std::ios::binary);
+  const std::string piece(128 << 10, 'x');
+  for (int i = 0; i < static_cast<int>(Number(words[2])); ++i) {
+    file << piece << std::flush;
+    std::this_thread::sleep_for(std::chrono::milliseconds(static_cast<int>(Number(words[3]))));
+  }
+  file.close();
+  WorkerEvent event;
+  event.mutable_checkpoint()->set_path(words[1]);
+  TY_RETURN_IF_ERROR(context.journal.Append(event));
+  context.SetSaving(false);
+  return WaitForStop(std::stop_source().get_token());
+}
+
 absl::Status Emit(Context& context, const std::vector<std::string>& words, Finished& finished) {
   const std::string& verb = words[0];
   WorkerEvent event;
@@ -88,6 +114,16 @@ absl::Status Obey(Context& context, const std::vector<std::string>& words, Finis
   const std::string& verb = words[0];
   if (verb == "wait") return WaitForStop(context.stop);
   if (verb == "hang") return WaitForStop(std::stop_source().get_token());
+  if (verb == "stall") {
+    context.SetSaving(true);
+    return WaitForStop(std::stop_source().get_token());
+  }
+  if (verb == "put") return WriteFileAtomically(words[1], "x");
+  if (verb == "save") return SaveOnStop(context, words);
+  if (verb == "eat") {
+    std::vector<char> food(static_cast<size_t>(Number(words[1])) << 20, 'x');
+    return food.back() == 'x' ? absl::OkStatus() : absl::InternalError("not filled");
+  }
   if (verb == "kill") kill(getpid(), SIGKILL);
   if (verb == "exit") _exit(static_cast<int>(Number(words[1])));
   if (verb == "fail") {
@@ -106,6 +142,8 @@ absl::Status Obey(Context& context, const std::vector<std::string>& words, Finis
     output->set_name(words[1]);
     output->set_uri(words[2]);
     output->set_kind(words[3]);
+    if (words.size() > 4) output->set_size_bytes(static_cast<int64_t>(Number(words[4])));
+    if (words.size() > 5) output->set_sha256(words[5]);
   } else {
     return Emit(context, words, finished);
   }
@@ -146,8 +184,6 @@ int main(int argc, char** argv) {
         return trainyard::worker::Play;
       },
       .devices = []() -> absl::StatusOr<std::vector<std::string>> {
-        // A driver that hangs.
-        if (std::getenv("TRAINYARD_FAKE_HANG") != nullptr) pause();
         return std::vector<std::string>{"cpu", "fake:0 a device"};
       }};
   return trainyard::worker::RunWorker(argc, argv, program);

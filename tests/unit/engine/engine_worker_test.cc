@@ -96,7 +96,6 @@ class EngineWorkerTest : public ::testing::Test {
     job.set_network("ssd");
     job.set_spec(SpecFor(Path("data")));
     job.set_threads(2);
-    job.set_key_env("TRAINYARD_MODEL_KEY");
     job.set_job_dir(Path(absl::StrCat(
         "job_", ::testing::UnitTest::GetInstance()->current_test_info()->name(), "_", jobs_++)));
     return job;
@@ -109,7 +108,7 @@ class EngineWorkerTest : public ::testing::Test {
     worker::Process::Options options;
     options.program = std::string(TRAINYARD_BINARY_DIR) + "/bin/trainyard-engine-worker";
     options.job_dir = job.job_dir();
-    options.environment["TRAINYARD_MODEL_KEY"] = kKey;
+    options.key = kKey;
     options.log_path = JoinPath(job.job_dir(), "worker.log");
     TY_ASSIGN_OR_RETURN(const auto process, worker::Process::Start(job, options));
     if (!stop_at.empty()) {

@@ -418,6 +418,20 @@ TEST_F(OperationManagerTest, DeletesWhatHasEnded) {
   EXPECT_THAT(manager_->Get(name), StatusIs(absl::StatusCode::kNotFound));
 }
 
+TEST_F(OperationManagerTest, AStateFolderBelongsToOneService) {
+  run_ = Waiting();
+  const std::string name = StartOne();
+  gate_.AwaitArrivals(1);
+  manager_.reset();
+  const std::string before = trainyard::testing::ContentOf(folder_ / "state/operations.db");
+  EXPECT_THAT(OperationManager::Create({.service = "train", .state_dir = folder_ / "state"}).status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       ::testing::AllOf(HasSubstr("belongs to the service prune; this is train"),
+                                        HasSubstr("--state-dir"))));
+  EXPECT_EQ(trainyard::testing::ContentOf(folder_ / "state/operations.db"), before);
+  EXPECT_THAT(OperationManager::Create(options_), IsOk());
+}
+
 TEST_F(OperationManagerTest, BadOptionsAreNamedTogether) {
   EXPECT_THAT(OperationManager::Create({.service = "a/b", .replica = "", .max_running = 0}),
               StatusIs(absl::StatusCode::kInvalidArgument,

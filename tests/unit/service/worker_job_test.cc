@@ -4,13 +4,17 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/records.h"
 #include "libs/base/status.h"
+#include "libs/base/writes.h"
 #include "libs/service/client.h"
 #include "libs/worker/journal.h"
 #include "libs/worker/rpc_status.h"
@@ -53,7 +57,9 @@ class WorkerJobTest : public ::testing::Test {
             return RunWorkerJob(context, job, {.program = TRAINYARD_FAKE_WORKER,
                                                .job_dir = job_dir_,
                                                .max_attempts = max_attempts_,
-                                               .workspace = &workspace_});
+                                               .workspace = &workspace_,
+                                               .memory_bytes = memory_bytes_,
+                                               .patience = patience_});
           });
         }));
     ASSERT_THAT(manager_->Begin("host:1"), IsOk());
@@ -86,6 +92,8 @@ class WorkerJobTest : public ::testing::Test {
   Workspace workspace_;
   std::string job_dir_;
   int max_attempts_ = 1;
+  int64_t memory_bytes_ = 0;
+  WorkerPatience patience_;
   std::unique_ptr<OperationManager> manager_;
 };
 
@@ -169,6 +177,141 @@ TEST_F(WorkerJobTest, AWorkerThatDoesNotListenIsKilledWithinTwoSeconds) {
   EXPECT_LT(absl::Now() - before, absl::Seconds(2));
   EXPECT_EQ(MetadataOf(done).state(), Metadata::CANCELLED);
   EXPECT_EQ(kill(pid, 0), -1);
+}
+
+TEST_F(WorkerJobTest, ACancelWaitsForACheckpointAndSaysWhereItIs) {
+  const std::string path = folder_ / "work/run/weights/interrupted.tlt";
+  std::filesystem::create_directories(folder_ / "work/run/weights");
+  const std::string name = StartOne(absl::StrCat("progress 1 4\nsave ", path, " 10 300"));
+  AwaitProgress(name, 1);
+  ASSERT_THAT(manager_->Cancel(name), IsOk());
+  // Acknowledged at once: the checkpoint takes 3 s.
+  EXPECT_EQ(MetadataOf(*manager_->Get(name)).state(), Metadata::CANCELLING);
+  const Operation done = AwaitDone(*manager_, name);
+  EXPECT_EQ(MetadataOf(done).state(), Metadata::CANCELLED);
+  EXPECT_EQ(ContentOf(path).size(), 10u << 17);
+  EXPECT_EQ(MetadataOf(done).resume_uri(), "run/weights/interrupted.tlt");
+  EXPECT_THAT(ResultOf(done).status().message(),
+              AllOf(HasSubstr("'run/weights/interrupted.tlt'"), HasSubstr("--resume")));
+}
+
+TEST_F(WorkerJobTest, ACancelBeforeAnythingIsSavedSaysSo) {
+  const std::string name = StartOne("progress 1 4\nwait");
+  AwaitProgress(name, 1);
+  ASSERT_THAT(manager_->Cancel(name), IsOk());
+  EXPECT_THAT(ResultOf(AwaitDone(*manager_, name)).status().message(),
+              HasSubstr("nothing was saved"));
+}
+
+TEST_F(WorkerJobTest, AStopThatNobodyAskedForMayBeTriedAgain) {
+  const std::string name = StartOne("progress 1 4\nwait");
+  ASSERT_EQ(kill(PidIn(AwaitProgress(name, 1)), SIGTERM), 0);
+  const auto result = ResultOf(AwaitDone(*manager_, name));
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kAborted, HasSubstr("SIGTERM")));
+  EXPECT_EQ(ReasonOf(result.status()), "WORKER_STOPPED");
+}
+
+TEST_F(WorkerJobTest, AWorkerThatIsStoppedIsNoticed) {
+  patience_.silence = 3;
+  const std::string name = StartOne("progress 1 4\nwait");
+  const pid_t pid = PidIn(AwaitProgress(name, 1));
+  ASSERT_EQ(kill(pid, SIGSTOP), 0);
+  const auto result = ResultOf(AwaitDone(*manager_, name));
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kAborted, HasSubstr("no sign of life for 3 s")));
+  EXPECT_EQ(ReasonOf(result.status()), "WORKER_SILENT");
+  EXPECT_EQ(kill(pid, 0), -1);
+}
+
+TEST_F(WorkerJobTest, AStoppedWorkerIsKilledAfterACancel) {
+  patience_.still = 1;
+  const std::string name = StartOne("progress 1 4\nwait");
+  const pid_t pid = PidIn(AwaitProgress(name, 1));
+  ASSERT_EQ(kill(pid, SIGSTOP), 0);
+  ASSERT_THAT(manager_->Cancel(name), IsOk());
+  EXPECT_EQ(MetadataOf(AwaitDone(*manager_, name)).state(), Metadata::CANCELLED);
+  EXPECT_EQ(kill(pid, 0), -1);
+}
+
+TEST_F(WorkerJobTest, AJobHasNoMoreMemoryThanItMay) {
+  memory_bytes_ = int64_t{512} << 20;
+  const auto result = ResultOf(AwaitDone(*manager_, StartOne("eat 2048")));
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kResourceExhausted,
+                               AllOf(HasSubstr("512 MiB"), HasSubstr("--job-memory"))));
+}
+
+TEST_F(WorkerJobTest, AForgedEndIsNotBelieved) {
+  const std::string name = StartOne("progress 1 4\nwait");
+  const pid_t pid = PidIn(AwaitProgress(name, 1));
+  worker::WorkerEvent event;
+  event.set_sequence(3);
+  event.set_fencing_epoch(1);
+  event.mutable_finished()->mutable_status();
+  auto* output = event.mutable_finished()->add_outputs();
+  output->set_name("model");
+  output->set_uri("/etc/passwd");
+  output->set_sha256(std::string(64, '0'));
+  output->set_size_bytes(1);
+  *event.mutable_finished()->add_outputs() = *output;
+  event.mutable_finished()->mutable_outputs(1)->set_uri(folder_.Write("work/there", "abc"));
+  auto journal = RecordWriter::Open(job_dir_ + "/journal.tfrecord", true);
+  ASSERT_THAT(journal->Write(event.SerializeAsString()), IsOk());
+  kill(pid, SIGKILL);
+  const auto result = ResultOf(AwaitDone(*manager_, name));
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
+                               AllOf(HasSubstr("'model' at '/etc/passwd' is none of this job's"),
+                                     HasSubstr("has 3 bytes; the worker reported 1"))));
+  EXPECT_EQ(ReasonOf(result.status()), "OUTPUT_NOT_AS_REPORTED");
+}
+
+TEST_F(WorkerJobTest, AnOutputIsWhatTheWorkerReported) {
+  const std::string model = folder_ / "work/run/last.tlt";
+  for (const char* digest : {"", " 0000"}) {
+    const auto result = ResultOf(AwaitDone(
+        *manager_, StartOne(absl::StrCat("write ", model, " abc\noutput last ", model, " tlt 3", digest))));
+    if (*digest == '\0') {
+      EXPECT_THAT(result, IsOk());
+    } else {
+      EXPECT_THAT(result, StatusIs(absl::StatusCode::kDataLoss, HasSubstr("the worker reported 0000")));
+    }
+  }
+  EXPECT_THAT(ResultOf(AwaitDone(*manager_, StartOne(absl::StrCat("output last ", model, "x tlt")))),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is not there")));
+}
+
+TEST_F(WorkerJobTest, AnEventThatTheWorkerDidNotWriteIsNoticed) {
+  for (const int sequence : {2, 3}) {
+    const std::string name = StartOne("progress 1 4\nwait");
+    AwaitProgress(name, 1);
+    worker::WorkerEvent event;
+    event.set_sequence(sequence);
+    event.set_fencing_epoch(1);
+    // In the worker's place, or in the name of an older one.
+    if (sequence == 3) event.set_fencing_epoch(0);
+    event.mutable_progress()->set_done(4);
+    ASSERT_THAT(RecordWriter::Open(job_dir_ + "/journal.tfrecord", true)->Write(event.SerializeAsString()),
+                IsOk());
+    const auto result = ResultOf(AwaitDone(*manager_, name));
+    EXPECT_THAT(result, StatusIs(absl::StatusCode::kDataLoss, HasSubstr("something else writes there")));
+    std::filesystem::remove_all(job_dir_);
+  }
+}
+
+TEST_F(WorkerJobTest, AJobFolderThatLeadsElsewhereIsNotFollowed) {
+  GuardWrites(workspace_.root());
+  const std::string elsewhere = folder_.Folder("elsewhere");
+  std::filesystem::create_directories(folder_ / "work/run");
+  std::filesystem::create_directory_symlink(elsewhere, job_dir_);
+  EXPECT_THAT(ResultOf(AwaitDone(*manager_, StartOne("progress 1 4"))),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("by a symbolic link")));
+  EXPECT_TRUE(std::filesystem::is_empty(elsewhere));
+}
+
+TEST_F(WorkerJobTest, TheWorkerTooIsKeptWithinTheWorkspace) {
+  const std::string elsewhere = folder_.Folder("elsewhere");
+  std::filesystem::create_directory_symlink(elsewhere, folder_ / "work/weights");
+  EXPECT_THAT(ResultOf(AwaitDone(*manager_, StartOne(absl::StrCat("put ", folder_ / "work/weights/m")))),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("by a symbolic link")));
+  EXPECT_TRUE(std::filesystem::is_empty(elsewhere));
 }
 
 TEST_F(WorkerJobTest, ARestartGoesOnFromTheCheckpoint) {

@@ -1,10 +1,11 @@
 #include "libs/worker/devices.h"
 
-#include <cstdlib>
+#include <filesystem>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
 
 namespace trainyard::worker {
 namespace {
@@ -13,6 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::trainyard::testing::IsOkAndHolds;
 using ::trainyard::testing::StatusIs;
+using ::trainyard::testing::TemporaryFolder;
 
 TEST(DevicesOfTest, AreTheLinesThatTheWorkerPrints) {
   EXPECT_THAT(DevicesOf(TRAINYARD_FAKE_WORKER),
@@ -24,10 +26,11 @@ TEST(DevicesOfTest, AProgramThatIsMissingFailsOrHangsIsNamed) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("trainyard-no-such-worker")));
   EXPECT_THAT(DevicesOf("/bin/false"),
               StatusIs(absl::StatusCode::kInternal, HasSubstr("exit code 1")));
-  setenv("TRAINYARD_FAKE_HANG", "1", 1);
-  EXPECT_THAT(DevicesOf(TRAINYARD_FAKE_WORKER, absl::Milliseconds(200)),
+  const TemporaryFolder folder;
+  const std::string hangs = folder.Write("hangs", "#!/bin/sh\nexec sleep 600\n");
+  std::filesystem::permissions(hangs, std::filesystem::perms::owner_all);
+  EXPECT_THAT(DevicesOf(hangs, absl::Milliseconds(200)),
               StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("--devices")));
-  unsetenv("TRAINYARD_FAKE_HANG");
 }
 
 }  // namespace

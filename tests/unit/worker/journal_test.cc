@@ -1,5 +1,8 @@
 #include "libs/worker/journal.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -51,6 +54,49 @@ TEST(JournalTest, OneFolderHasOneWriter) {
               StatusIs(absl::StatusCode::kAborted, HasSubstr("another worker holds")));
   journal->reset();
   EXPECT_THAT(Journal::Open(folder.path(), 2), IsOk());
+}
+
+TEST(JournalTest, TheLastWordIsTheLast) {
+  const TemporaryFolder folder;
+  const auto journal = Journal::Open(folder.path(), 1);
+  WorkerEvent finished;
+  finished.mutable_finished();
+  ASSERT_THAT((*journal)->Append(finished), IsOk());
+  EXPECT_THAT((*journal)->Append(ProgressEvent(1)), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT((*journal)->Append(finished), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(JournalReader(folder.path()).Poll(), IsOkAndHolds(SizeIs(1)));
+}
+
+TEST(FolderLockTest, IsOfTheFileThatHasTheNameNow) {
+  const TemporaryFolder folder;
+  const auto lock = FolderLock::Take(folder.path());
+  ASSERT_THAT(lock, IsOk());
+  EXPECT_THAT(FolderLock::Take(folder.path()), StatusIs(absl::StatusCode::kAborted));
+  EXPECT_THAT(FolderLock::Inherit(folder.path(), dup(lock->fd())), IsOk());
+  std::filesystem::remove(folder / "lock");
+  const auto other = FolderLock::Take(folder.path());
+  EXPECT_THAT(other, IsOk());
+  EXPECT_THAT(FolderLock::Inherit(folder.path(), dup(lock->fd())),
+              StatusIs(absl::StatusCode::kAborted, HasSubstr("was replaced")));
+}
+
+TEST(FolderLockTest, WhoHasACopyOfItsDescriptorHoldsIt) {
+  const TemporaryFolder folder;
+  int copy;
+  {
+    const auto lock = FolderLock::Take(folder.path());
+    copy = dup(lock->fd());
+  }
+  EXPECT_THAT(FolderLock::Take(folder.path()), StatusIs(absl::StatusCode::kAborted));
+  close(copy);
+  EXPECT_THAT(FolderLock::Take(folder.path()), IsOk());
+}
+
+TEST(FolderLockTest, ADescriptorThatDoesNotHoldItIsRefused) {
+  const TemporaryFolder folder;
+  const auto lock = FolderLock::Take(folder.path());
+  const int other = open((folder / "lock").c_str(), O_RDWR | O_CLOEXEC);
+  EXPECT_THAT(FolderLock::Inherit(folder.path(), other), StatusIs(absl::StatusCode::kAborted));
 }
 
 TEST(JournalTest, AnOlderEpochIsRefusedAndTheSequenceGoesOn) {

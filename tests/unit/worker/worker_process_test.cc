@@ -5,14 +5,22 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/worker/folder_lock.h"
 #include "libs/worker/journal.h"
+#include "libs/worker/processes.h"
+#include "tests/support/process_runner.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
@@ -32,11 +40,13 @@ class WorkerProcessTest : public ::testing::Test {
     WorkerJob job;
     job.set_spec(spec);
     job.set_fencing_epoch(epoch);
-    job.set_key_env("TRAINYARD_TEST_KEY");
     return Process::Start(job, {.program = TRAINYARD_FAKE_WORKER,
                                 .job_dir = folder_.path(),
-                                .environment = {{"TRAINYARD_TEST_KEY", "open-sesame"}},
-                                .log_path = folder_ / "worker.log"});
+                                .environment = {},
+                                .log_path = folder_ / "worker.log",
+                                .key = "open-sesame",
+                                .lock_fd = lock_fd_,
+                                .memory_bytes = memory_bytes_});
   }
 
   // Polls the journal until `wanted` holds for one of its events.
@@ -59,6 +69,8 @@ class WorkerProcessTest : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
+  int lock_fd_ = -1;
+  int64_t memory_bytes_ = 0;
 };
 
 int ExitCode(const std::optional<int>& status) {
@@ -125,12 +137,152 @@ TEST_F(WorkerProcessTest, TheDestructorLeavesNoProcess) {
   EXPECT_EQ(kill(pid, 0), -1);
 }
 
-TEST_F(WorkerProcessTest, TheKeyComesByTheEnvironmentAndIsNotOnTheDisk) {
+TEST_F(WorkerProcessTest, TheKeyComesThroughAPipeAndIsNotOnTheDisk) {
   const auto process = Start(absl::StrCat("write ", folder_ / "out", " $KEY"));
   ASSERT_THAT(process, IsOk());
   EXPECT_EQ(ExitCode((*process)->Wait(absl::Seconds(30))), 0);
   EXPECT_EQ(ContentOf(folder_ / "out"), "open-sesame");
   EXPECT_THAT(ContentOf(folder_ / "job.pb"), Not(HasSubstr("open-sesame")));
+}
+
+TEST_F(WorkerProcessTest, WhatAWorkerShowsHoldsNoSecrets) {
+  setenv("TRAINYARD_OTHER_KEY", "a-secret-of-the-service", 1);
+  setenv("NVIDIA_API_KEY", "a-secret-of-the-service", 1);
+  setenv("CLOUD_PASSPHRASE", "a-secret-of-the-service", 1);
+  setenv("OMP_DISPLAY_ENV", "false", 1);
+  const auto process = Start("progress 1 2\nwait");
+  ASSERT_THAT(process, IsOk());
+  Await([](const WorkerEvent& event) { return event.has_progress(); });
+  const std::string proc = absl::StrCat("/proc/", (*process)->pid(), "/");
+  // Not to be read by others of this user, who need not be let in to see that.
+  const std::string shown = ContentOf(proc + "environ") + ContentOf(proc + "cmdline");
+  EXPECT_THAT(shown, Not(HasSubstr("open-sesame")));
+  EXPECT_THAT(shown, Not(HasSubstr("a-secret-of-the-service")));
+  EXPECT_THAT(ContentOf(proc + "cmdline"), HasSubstr("--epoch"));
+  if (getuid() == 0) {
+    EXPECT_THAT(shown, HasSubstr("OMP_DISPLAY_ENV=false"));
+  }
+  EXPECT_THAT(ContentOf(proc + "limits"), ::testing::ContainsRegex("Max core file size +0 +0"));
+  struct stat owner;
+  ASSERT_EQ(stat((proc + "environ").c_str(), &owner), 0);
+  EXPECT_EQ(owner.st_uid, 0u) << "the process may be dumped";
+  for (const char* name : {"TRAINYARD_OTHER_KEY", "NVIDIA_API_KEY", "CLOUD_PASSPHRASE"}) unsetenv(name);
+}
+
+TEST_F(WorkerProcessTest, AWorkerGetsNoDescriptorsButItsOwn) {
+  const int ours = open(folder_.Write("ours", "x").c_str(), O_RDONLY);  // not close-on-exec
+  const auto process = Start("progress 1 2\nwait");
+  ASSERT_THAT(process, IsOk());
+  Await([](const WorkerEvent& event) { return event.has_progress(); });
+  for (const auto& entry : std::filesystem::directory_iterator(
+           absl::StrCat("/proc/", (*process)->pid(), "/fd"))) {
+    EXPECT_NE(std::filesystem::read_symlink(entry).string(), folder_ / "ours");
+  }
+  close(ours);
+}
+
+TEST_F(WorkerProcessTest, TheLockIsTheWorkersFromItsFirstMoment) {
+  auto lock = std::make_unique<FolderLock>(*FolderLock::Take(folder_.path()));
+  lock_fd_ = lock->fd();
+  const auto process = Start("progress 1 2\nwait");
+  ASSERT_THAT(process, IsOk());
+  // As if this process had died: the worker has it, however far it is.
+  lock.reset();
+  EXPECT_THAT(FolderLock::Take(folder_.path()), StatusIs(absl::StatusCode::kAborted));
+  Await([](const WorkerEvent& event) { return event.has_progress(); });
+  EXPECT_THAT(FolderLock::Take(folder_.path()), StatusIs(absl::StatusCode::kAborted));
+  (*process)->Terminate();
+  (*process)->Wait(absl::Seconds(30));
+  EXPECT_THAT(FolderLock::Take(folder_.path()), IsOk());
+}
+
+TEST_F(WorkerProcessTest, AWorkerIsFoundByItsFolderAndKilledAsItself) {
+  const auto process = Start("progress 1 2\nhang", 7);
+  ASSERT_THAT(process, IsOk());
+  Await([](const WorkerEvent& event) { return event.has_progress(); });
+  const auto running = FindWorkers(folder_.path());
+  ASSERT_EQ(running.size(), 1u);
+  EXPECT_EQ(running[0].pid, (*process)->pid());
+  EXPECT_EQ(running[0].epoch, 7);
+  EXPECT_FALSE(ActivityOf(running[0].pid)->is_stopped);
+  KillWorker({.pid = running[0].pid, .epoch = 6}, folder_.path());
+  KillWorker(running[0], folder_ / "elsewhere");
+  EXPECT_FALSE((*process)->Wait(absl::Milliseconds(100)).has_value());
+  KillWorker(running[0], folder_.path());
+  EXPECT_EQ(DescribeExit(*(*process)->Wait(absl::Seconds(30))), "killed by signal 9");
+  EXPECT_TRUE(FindWorkers(folder_.path()).empty());
+}
+
+TEST_F(WorkerProcessTest, AnotherEpochsJobIsNotBegun) {
+  WorkerJob job;
+  job.set_spec("progress 1 2");
+  job.set_fencing_epoch(2);
+  folder_.Write("job.pb", job.SerializeAsString());
+  trainyard::testing::ChildProcess late({TRAINYARD_FAKE_WORKER, "--job", folder_.path(), "--epoch", "1"},
+                                        folder_ / "worker.log");
+  EXPECT_EQ(late.Wait(), 75);
+  EXPECT_THAT(ContentOf(folder_ / "worker.log"), HasSubstr("started for epoch 1"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "journal.tfrecord"));
+}
+
+TEST_F(WorkerProcessTest, BeatsComeUntilTheProcessIsStopped) {
+  const auto process = Start("progress 1 2\nhang");
+  ASSERT_THAT(process, IsOk());
+  const auto beats_within = [&process](absl::Duration time) {
+    v1::WorkerBeat beat;
+    const absl::Time deadline = absl::Now() + time;
+    while (absl::Now() < deadline) {
+      if ((*process)->ReadBeats(&beat)) return true;
+      (*process)->Wait(absl::Milliseconds(20)).has_value();
+    }
+    return false;
+  };
+  EXPECT_TRUE(beats_within(absl::Seconds(30)));
+  EXPECT_TRUE(beats_within(absl::Seconds(30)));
+  kill((*process)->pid(), SIGSTOP);
+  while (beats_within(absl::Milliseconds(10))) {
+  }
+  EXPECT_FALSE(beats_within(absl::Seconds(2)));
+}
+
+TEST_F(WorkerProcessTest, AStopGivesTheStepInHandUpAndSaysSo) {
+  const auto process = Start("progress 1 2\nhang");
+  ASSERT_THAT(process, IsOk());
+  Await([](const WorkerEvent& event) { return event.has_progress(); });
+  (*process)->Terminate();
+  EXPECT_EQ(ExitCode((*process)->Wait(absl::Seconds(8))), 143);
+  EXPECT_THAT(AwaitFinished().finished().status().message(), HasSubstr("is given up"));
+}
+
+TEST_F(WorkerProcessTest, AStopWaitsForACheckpointThatIsBeingWritten) {
+  const auto process = Start(absl::StrCat("progress 1 2\nsave ", folder_ / "c", " 8 300"));
+  ASSERT_THAT(process, IsOk());
+  Await([](const WorkerEvent& event) { return event.has_progress(); });
+  (*process)->Terminate();
+  EXPECT_EQ(ExitCode((*process)->Wait(absl::Seconds(30))), 143);
+  EXPECT_EQ(ContentOf(folder_ / "c").size(), 8u << 17);
+  Await([](const WorkerEvent& event) { return event.has_checkpoint(); });
+}
+
+TEST_F(WorkerProcessTest, AStopEndsAWorkerThatSavesNothingAfterTenSeconds) {
+  const auto process = Start("progress 1 2\nstall");
+  ASSERT_THAT(process, IsOk());
+  Await([](const WorkerEvent& event) { return event.has_progress(); });
+  const absl::Time before = absl::Now();
+  (*process)->Terminate();
+  EXPECT_EQ(ExitCode((*process)->Wait(absl::Seconds(60))), 143);
+  EXPECT_GE(absl::Now() - before, absl::Seconds(9));
+  EXPECT_THAT(AwaitFinished().finished().status().message(), HasSubstr("nothing was written"));
+}
+
+TEST_F(WorkerProcessTest, MemoryIsBounded) {
+  memory_bytes_ = int64_t{512} << 20;
+  const auto process = Start("eat 2048");
+  ASSERT_THAT(process, IsOk());
+  EXPECT_EQ(ExitCode((*process)->Wait(absl::Seconds(30))), 1);
+  const auto status = AwaitFinished().finished().status();
+  EXPECT_EQ(status.code(), static_cast<int>(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(status.message(), HasSubstr("512 MiB; --job-memory"));
 }
 
 TEST_F(WorkerProcessTest, ASecondWorkerInTheFolderIsRefused) {
@@ -141,6 +293,34 @@ TEST_F(WorkerProcessTest, ASecondWorkerInTheFolderIsRefused) {
   ASSERT_THAT(second, IsOk());
   EXPECT_EQ(ExitCode((*second)->Wait(absl::Seconds(30))), 75);
   EXPECT_THAT(ContentOf(folder_ / "worker.log"), HasSubstr("another worker holds"));
+}
+
+TEST_F(WorkerProcessTest, AWorkerWhoseStarterIsDeadDoesNotBegin) {
+  WorkerJob job;
+  job.set_spec("progress 1 2");
+  job.set_fencing_epoch(1);
+  folder_.Write("job.pb", job.SerializeAsString());
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[1]);
+  trainyard::testing::ChildProcess orphan({TRAINYARD_FAKE_WORKER, "--job", folder_.path(),
+                                           "--control-fd", absl::StrCat(ends[0])},
+                                          folder_ / "worker.log");
+  EXPECT_EQ(orphan.Wait(), 143);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "journal.tfrecord"));
+  close(ends[0]);
+}
+
+TEST_F(WorkerProcessTest, StartedByHandTheKeyIsWhatADescriptorGives) {
+  WorkerJob job;
+  job.set_spec(absl::StrCat("write ", folder_ / "out", " $KEY"));
+  folder_.Write("job.pb", job.SerializeAsString());
+  const std::string command =
+      absl::StrCat("exec ", TRAINYARD_FAKE_WORKER, " --job ", folder_.path(), " --key-fd 9 9< ",
+                   folder_.Write("key", "by-hand"));
+  trainyard::testing::ChildProcess worker({"/bin/sh", "-c", command}, folder_ / "worker.log");
+  EXPECT_EQ(worker.Wait(), 0) << ContentOf(folder_ / "worker.log");
+  EXPECT_EQ(ContentOf(folder_ / "out"), "by-hand");
 }
 
 TEST_F(WorkerProcessTest, EndsByItselfWhenItsStarterDies) {

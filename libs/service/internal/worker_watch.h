@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+
+#include "libs/service/worker_job.h"
+#include "trainyard/worker/v1/worker.pb.h"
+
+namespace trainyard::service {
+
+/// Tells a worker that gets on from one that must be killed. It knows no clock: time in which the watcher
+/// itself did not run must not count.
+class WorkerWatch {
+ public:
+  enum class Verdict { kFine, kSilent, kStandsStill };
+
+  explicit WorkerWatch(const WorkerPatience& patience) : patience_(patience) {}
+
+  /// To be called again and again: `seconds` since the last call, the newest beat since then or null,
+  /// and whether the worker was told to stop.
+  Verdict Look(double seconds, const worker::v1::WorkerBeat* beat, bool told_to_stop);
+
+ private:
+  Verdict LookAfterStop(const worker::v1::WorkerBeat* beat);
+
+  const WorkerPatience patience_;
+  bool has_beaten_ = false, stopping_ = false, saving_ = true;
+  double silent_ = 0, still_ = 0;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace trainyard::service
