@@ -75,7 +75,8 @@ class WorkerFollower {
                                      .log_path = log_path_,
                                      .key = context_.key(),
                                      .lock_fd = lock.fd(),
-                                     .memory_bytes = run_.memory_bytes};
+                                     .memory_bytes = run_.memory_bytes,
+                                     .bounds_data = run_.bounds_data};
     const std::string threads = absl::StrCat(job.threads());
     options.environment.emplace("OMP_NUM_THREADS", threads);
     options.environment.emplace("OPENBLAS_NUM_THREADS", threads);
@@ -140,7 +141,7 @@ class WorkerFollower {
                          ? " (the kernel does so when memory is short)"
                          : "",
                      tail.empty() ? "" : absl::StrCat("; the end of its log: ", tail));
-    if (run_.memory_bytes > 0 && SaysOutOfMemory(tail)) {
+    if (run_.memory_bytes > 0 && (process_->RanOutOfMemory() || SaysOutOfMemory(tail))) {
       return WithReason(absl::ResourceExhaustedError(absl::StrCat(
                             "out of memory: the job may have ", run_.memory_bytes >> 20,
                             " MiB; --job-memory sets the bound. ", message)),

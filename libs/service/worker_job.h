@@ -43,9 +43,10 @@ struct WorkerRun {
   /// Makes the uris of outputs, log and checkpoints, and bounds where outputs may lie and the worker may
   /// write; must outlive the call.
   const Workspace* workspace = nullptr;
-  /// Bytes of memory that the worker may have for its data; 0 = no bound. For workers that use CUDA it
-  /// must be 0 (libs/worker/process.h).
+  /// Bytes of memory that the worker may have; 0 = no bound. `bounds_data` off: for workers that use CUDA
+  /// (libs/worker/process.h).
   int64_t memory_bytes = 0;
+  bool bounds_data = true;
   /// How long it may say or do nothing.
   WorkerPatience patience = {};
 };

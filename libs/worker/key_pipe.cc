@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -54,6 +56,12 @@ absl::StatusOr<std::string> ReadKeyPipe(int fd) {
   }
   key.resize(size);
   return key;
+}
+
+void ForbidDumps() {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
 }
 
 void Wipe(std::string& text) {

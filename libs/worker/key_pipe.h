@@ -18,6 +18,10 @@ absl::StatusOr<int> MakeKeyPipe(absl::string_view key);
 /// kMostKeyBytes; kFailedPrecondition when it cannot be read.
 absl::StatusOr<std::string> ReadKeyPipe(int fd);
 
+/// From now on this process leaves no core dump, and no other process of its user may look into its
+/// memory or its environment (for debugging: gdb as root, or a build with this call taken out).
+void ForbidDumps();
+
 /// Overwrites the bytes of `text` and makes it empty.
 void Wipe(std::string& text);
 

@@ -21,7 +21,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/files.h"
+#include "libs/base/log.h"
 #include "libs/base/status.h"
+#include "libs/worker/internal/memory_group.h"
 #include "libs/worker/internal/spawn.h"
 #include "libs/worker/key_pipe.h"
 
@@ -71,13 +73,26 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(const v1::WorkerJob& job
     TY_ASSIGN_OR_RETURN(key_fd, MakeKeyPipe(options.key));
     give(key_fd, kKeyFd, "--key-fd");
   }
-  if (options.memory_bytes > 0) {
+  std::unique_ptr<internal::MemoryGroup> memory;
+  if (options.memory_bytes > 0 && !options.bounds_data) {
+    memory = internal::MemoryGroup::Make(options.memory_bytes);
+  } else if (options.memory_bytes > 0) {
     spawn.arguments.insert(spawn.arguments.end(), {"--memory", absl::StrCat(options.memory_bytes)});
   }
   TY_ASSIGN_OR_RETURN(const pid_t pid, internal::Spawn(spawn));
+  if (memory != nullptr && !memory->Add(pid)) memory.reset();
+  if (options.memory_bytes > 0 && !options.bounds_data && memory == nullptr) {
+    LogWarning("memory of a worker is not bounded: this process may make no cgroup",
+               {{"program", program}});
+  }
   std::move(close_ours).Cancel();
-  return std::unique_ptr<Process>(new Process(pid, ends[1]));
+  return std::unique_ptr<Process>(new Process(pid, ends[1], std::move(memory)));
 }
+
+Process::Process(pid_t pid, int control_fd, std::unique_ptr<internal::MemoryGroup> memory)
+    : memory_(std::move(memory)), pid_(pid), control_fd_(control_fd) {}
+
+bool Process::RanOutOfMemory() const { return memory_ != nullptr && memory_->RanOut(); }
 
 Process::~Process() {
   if (!status_.has_value() && !Poll().has_value()) {

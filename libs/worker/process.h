@@ -15,6 +15,10 @@
 
 namespace trainyard::worker {
 
+namespace internal {
+class MemoryGroup;
+}
+
 /// Starts and ends a worker process. posix_spawn; the worker ends when this object's control socket
 /// closes, so a dead parent leaves no orphan at work for long. Not thread-safe.
 class Process {
@@ -33,9 +37,11 @@ class Process {
     /// The folder's lock (libs/worker/folder_lock.h), held by the caller; the worker holds it, too, from
     /// its first moment on. -1 = the worker takes it, as one that is started by hand does.
     int lock_fd = -1;
-    /// Bytes of memory that the worker may have for its data (RLIMIT_DATA); 0 = no bound. Not for workers
-    /// that use CUDA, which reserves more than it uses.
+    /// Bytes of memory that the worker may have; 0 = no bound. Bounded by RLIMIT_DATA; with `bounds_data`
+    /// off, for workers that use CUDA, which reserves more than it uses, by a cgroup, where this process
+    /// may make one.
     int64_t memory_bytes = 0;
+    bool bounds_data = true;
   };
   /// Writes `job` to `<job_dir>/job.pb` and starts the program.
   static absl::StatusOr<std::unique_ptr<Process>> Start(const v1::WorkerJob& job, Options options);
@@ -52,9 +58,13 @@ class Process {
   void Kill();
   /// Whether beats came since the last call; `newest` is the last one then. Does not block.
   bool ReadBeats(v1::WorkerBeat* newest);
+  /// Whether the kernel killed it because it had all the memory that it may have.
+  bool RanOutOfMemory() const;
 
  private:
-  Process(pid_t pid, int control_fd) : pid_(pid), control_fd_(control_fd) {}
+  Process(pid_t pid, int control_fd, std::unique_ptr<internal::MemoryGroup> memory);
+  // Removed after the process has ended.
+  std::unique_ptr<internal::MemoryGroup> memory_;
   pid_t pid_;
   int control_fd_;
   std::optional<int> status_;

@@ -1,7 +1,7 @@
 #include "libs/worker/runtime.h"
 
 #include <fcntl.h>
-#include <sys/prctl.h>
+#include <signal.h>
 #include <sys/resource.h>
 
 #include <cerrno>
@@ -73,13 +73,6 @@ std::optional<Arguments> ParseArguments(int argc, char** argv) {
     if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
   }
   return arguments;
-}
-
-// No core file and no debugger of the same user gets at the key.
-void ForbidDumps() {
-  const rlimit none{0, 0};
-  setrlimit(RLIMIT_CORE, &none);
-  prctl(PR_SET_DUMPABLE, 0);
 }
 
 void BoundMemory(int64_t bytes) {
@@ -260,6 +253,8 @@ int RunWorker(int argc, char** argv, const Program& program) {
   }
   internal::Watcher watcher(arguments->control_fd);
   ForbidDumps();
+  // A file that may not grow is an error to be told, as a full disk is.
+  signal(SIGXFSZ, SIG_IGN);
   BoundMemory(arguments->memory_bytes);
   const auto job = ReadJob(*arguments);
   const absl::Status status = job.ok() ? Work(*arguments, *job, watcher, program) : job.status();

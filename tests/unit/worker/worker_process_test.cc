@@ -18,6 +18,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/worker/folder_lock.h"
+#include "libs/worker/internal/memory_group.h"
 #include "libs/worker/journal.h"
 #include "libs/worker/processes.h"
 #include "tests/support/process_runner.h"
@@ -46,7 +47,8 @@ class WorkerProcessTest : public ::testing::Test {
                                 .log_path = folder_ / "worker.log",
                                 .key = "open-sesame",
                                 .lock_fd = lock_fd_,
-                                .memory_bytes = memory_bytes_});
+                                .memory_bytes = memory_bytes_,
+                                .bounds_data = bounds_data_});
   }
 
   // Polls the journal until `wanted` holds for one of its events.
@@ -71,6 +73,7 @@ class WorkerProcessTest : public ::testing::Test {
   TemporaryFolder folder_;
   int lock_fd_ = -1;
   int64_t memory_bytes_ = 0;
+  bool bounds_data_ = true;
 };
 
 int ExitCode(const std::optional<int>& status) {
@@ -283,6 +286,16 @@ TEST_F(WorkerProcessTest, MemoryIsBounded) {
   const auto status = AwaitFinished().finished().status();
   EXPECT_EQ(status.code(), static_cast<int>(absl::StatusCode::kResourceExhausted));
   EXPECT_THAT(status.message(), HasSubstr("512 MiB; --job-memory"));
+}
+
+TEST_F(WorkerProcessTest, MemoryIsBoundedByACgroupWhereOneMayBeMade) {
+  if (internal::MemoryGroup::Make(int64_t{1} << 30) == nullptr) GTEST_SKIP() << "no cgroup may be made";
+  memory_bytes_ = int64_t{256} << 20;
+  bounds_data_ = false;
+  const auto process = Start("eat 1024");
+  ASSERT_THAT(process, IsOk());
+  EXPECT_EQ(DescribeExit((*process)->Wait(absl::Seconds(60)).value_or(0)), "killed by signal 9");
+  EXPECT_TRUE((*process)->RanOutOfMemory());
 }
 
 TEST_F(WorkerProcessTest, ASecondWorkerInTheFolderIsRefused) {
