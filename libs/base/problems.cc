@@ -75,6 +75,9 @@ std::vector<Problem> ProblemsFrom(const absl::Status& status) {
 }
 
 std::string NearestName(absl::string_view name, absl::Span<const std::string> candidates) {
+  // Nobody mistypes that much, and the distance costs the product of the lengths.
+  constexpr size_t kLongestName = 128;
+  if (name.size() > kLongestName) return "";
   std::string nearest;
   size_t least = std::max<size_t>(2, name.size() / 3) + 1;
   for (const std::string& candidate : candidates) {

@@ -1,10 +1,12 @@
 #include "libs/spec/augment_spec.h"
 
 #include "libs/base/problems.h"
+#include "libs/base/status.h"
 #include "libs/spec/coverage.h"
 #include "libs/spec/internal/defaults.h"
 #include "libs/spec/internal/field_check.h"
 #include "libs/spec/internal/text_parser.h"
+#include "libs/spec/spec_kind.h"
 
 namespace trainyard {
 namespace {
@@ -114,6 +116,7 @@ absl::StatusOr<AugmentConfig> ParseAugment(absl::string_view text, absl::string_
                                            absl::Span<const std::string> overrides,
                                            std::vector<std::string>* warnings,
                                            FieldPlaces* places) {
+  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kAugment));
   FieldPlaces own_places;
   Problems problems;
   AugmentConfig config = ParseInto(text, file_name, overrides, warnings,
@@ -157,6 +160,7 @@ void ApplyDefaults(AugmentConfig* config) {
 absl::StatusOr<AugmentConfig> LoadAugment(absl::string_view text, absl::string_view file_name,
                                           absl::Span<const std::string> overrides,
                                           std::vector<std::string>* warnings) {
+  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kAugment));
   FieldPlaces places;
   Problems problems;
   AugmentConfig config = ParseInto(text, file_name, overrides, warnings, &places, &problems);

@@ -1,12 +1,16 @@
 #include "libs/spec/dataset_spec.h"
 
+#include <filesystem>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "libs/base/problems.h"
+#include "libs/base/status.h"
 #include "libs/spec/coverage.h"
 #include "libs/spec/internal/defaults.h"
 #include "libs/spec/internal/field_check.h"
 #include "libs/spec/internal/text_parser.h"
+#include "libs/spec/spec_kind.h"
 
 namespace trainyard {
 namespace {
@@ -16,10 +20,16 @@ using internal::Presence;
 using spec::dataset::v1::DatasetExportConfig;
 using spec::dataset::v1::KITTIConfig;
 
-absl::string_view WithoutFinalSlash(absl::string_view path) {
-  while (path.size() > 1 && absl::ConsumeSuffix(&path, "/")) {
-  }
-  return path;
+// Without doubled slashes, `.` and a final slash: "./d//" and "d/." are "d".
+std::string PlainForm(const std::string& path) {
+  std::filesystem::path plain = std::filesystem::path(path).lexically_normal();
+  if (!plain.has_filename() && plain.has_relative_path()) plain = plain.parent_path();
+  return plain.string();
+}
+
+// Whether two spellings can be told apart without knowing the folder that relative paths begin in.
+bool AreBothAbsoluteOrRelative(absl::string_view a, absl::string_view b) {
+  return absl::StartsWith(a, "/") == absl::StartsWith(b, "/");
 }
 
 void CheckRoots(const DatasetExportConfig& config, bool root_given, FieldCheck* check) {
@@ -29,8 +39,8 @@ void CheckRoots(const DatasetExportConfig& config, bool root_given, FieldCheck* 
     if (!root_given) {
       check->Missing("kitti_config.root_directory_path", "the data set's root folder");
     }
-  } else if (!root.empty() && !images.empty() &&
-             WithoutFinalSlash(root) != WithoutFinalSlash(images)) {
+  } else if (!root.empty() && !images.empty() && AreBothAbsoluteOrRelative(root, images) &&
+             PlainForm(root) != PlainForm(images)) {
     check->Add(
         "image_directory_path",
         "is \"%s\", but kitti_config.root_directory_path is \"%s\"; expected one root folder",
@@ -93,6 +103,7 @@ absl::StatusOr<DatasetExportConfig> ParseDatasetExport(absl::string_view text,
                                                        absl::Span<const std::string> overrides,
                                                        std::vector<std::string>* warnings,
                                                        FieldPlaces* places) {
+  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kConversion));
   FieldPlaces own_places;
   Problems problems;
   DatasetExportConfig config = ParseInto(text, file_name, overrides, warnings,
@@ -137,6 +148,7 @@ absl::StatusOr<DatasetExportConfig> LoadDatasetExport(absl::string_view text,
                                                       absl::Span<const std::string> overrides,
                                                       bool root_given,
                                                       std::vector<std::string>* warnings) {
+  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kConversion));
   FieldPlaces places;
   Problems problems;
   DatasetExportConfig config = ParseInto(text, file_name, overrides, warnings, &places, &problems);

@@ -2,12 +2,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/problems.h"
+#include "libs/base/status.h"
 #include "libs/spec/coverage.h"
 #include "libs/spec/internal/defaults.h"
 #include "libs/spec/internal/field_check.h"
 #include "libs/spec/internal/field_names.h"
 #include "libs/spec/internal/ssd_check.h"
 #include "libs/spec/internal/text_parser.h"
+#include "libs/spec/spec_kind.h"
 
 namespace trainyard {
 namespace {
@@ -120,6 +122,7 @@ absl::StatusOr<Experiment> ParseExperiment(absl::string_view text, absl::string_
                                            absl::Span<const std::string> overrides,
                                            std::vector<std::string>* warnings,
                                            FieldPlaces* places) {
+  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kExperiment));
   FieldPlaces own_places;
   Problems problems;
   Experiment experiment = ParseInto(text, file_name, overrides, warnings,
@@ -132,6 +135,7 @@ absl::StatusOr<Experiment> ParseExperiment(absl::string_view text, absl::string_
 absl::StatusOr<Experiment> LoadExperiment(absl::string_view text, absl::string_view file_name,
                                           absl::Span<const std::string> overrides, SsdTask task,
                                           std::vector<std::string>* warnings) {
+  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kExperiment));
   FieldPlaces places;
   Problems problems;
   Experiment experiment = ParseInto(text, file_name, overrides, warnings, &places, &problems);

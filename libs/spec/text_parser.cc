@@ -18,6 +18,8 @@ using ::google::protobuf::Reflection;
 using ::google::protobuf::io::Tokenizer;
 
 constexpr size_t kMaxProblems = 1000;
+// Messages of specs are at most 6 deep; the parser calls itself once a level.
+constexpr int kMaxDepth = 64;
 
 }  // namespace
 
@@ -61,6 +63,12 @@ void TextParser::ParseValue(Message* message, const std::string& message_path,
 }
 
 void TextParser::ParseFields(const Scope& scope, absl::string_view close, const Token& opener) {
+  ++depth_;
+  ParseFieldsHere(scope, close, opener);
+  --depth_;
+}
+
+void TextParser::ParseFieldsHere(const Scope& scope, absl::string_view close, const Token& opener) {
   while (!tokens_.AtEnd()) {
     if (!close.empty() && tokens_.Accept(close)) return;
     if (tokens_.SeesCloser()) {
@@ -169,6 +177,10 @@ void TextParser::ParseOne(const Scope& scope, const FieldDescriptor* field, cons
 
 void TextParser::ParseOneMessage(const Scope& scope, const FieldDescriptor* field,
                                  const std::string& path, const Token& name) {
+  if (depth_ >= kMaxDepth) {
+    Complain(name, path, absl::StrFormat("is more than %d levels deep", kMaxDepth));
+    return tokens_.SkipBalanced();
+  }
   const bool opens = tokens_.SeesMessage();
   if (!opens) {
     Complain(tokens_.Current(), path,

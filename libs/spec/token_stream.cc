@@ -1,10 +1,12 @@
 #include "libs/spec/internal/token_stream.h"
 
+#include <utility>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/strip.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "libs/spec/internal/spec_text.h"
 
 namespace trainyard::internal {
 namespace {
@@ -38,15 +40,19 @@ class ErrorsOf : public google::protobuf::io::ErrorCollector {
 }  // namespace
 
 TokenStream::TokenStream(absl::string_view text) {
-  absl::ConsumePrefix(&text, "\xEF\xBB\xBF");  // a byte order mark
   if (text.size() > kMaxBytes) {
     tokens_.push_back(EndAt(0, 0));
     errors_.push_back({EndAt(0, 0), absl::StrFormat("the text has %d bytes; expected at most %d",
                                                     text.size(), kMaxBytes)});
     return;
   }
+  std::vector<TextProblem> letters;
+  const std::string readable = ReadableText(text, &letters);
+  for (TextProblem& letter : letters) {
+    errors_.push_back({EndAt(letter.line, letter.column), std::move(letter.message)});
+  }
   ErrorsOf errors(&errors_);
-  google::protobuf::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
+  google::protobuf::io::ArrayInputStream stream(readable.data(), static_cast<int>(readable.size()));
   Tokenizer tokenizer(&stream, &errors);
   tokenizer.set_allow_f_after_float(true);
   tokenizer.set_comment_style(Tokenizer::SH_COMMENT_STYLE);
@@ -76,7 +82,11 @@ bool TokenStream::Accept(absl::string_view symbol) {
 }
 
 std::string TokenStream::Seen() const {
-  return AtEnd() ? "the end of the text" : absl::StrCat("'", Current().text, "'");
+  constexpr size_t kMostShown = 80;
+  if (AtEnd()) return "the end of the text";
+  const std::string& text = Current().text;
+  if (text.size() <= kMostShown) return absl::StrCat("'", text, "'");
+  return absl::StrCat("'", text.substr(0, kMostShown), "...'");
 }
 
 void TokenStream::SkipBalanced() {

@@ -37,6 +37,21 @@ std::string RootFolder(StageRequest& request, const std::string& given, absl::st
   return root.value_or("");
 }
 
+// Both names of the spec's root mean one folder; the spec's own check knows only spellings.
+void ExpectOneRoot(StageRequest& request, const std::string& root,
+                   const spec::dataset::v1::DatasetExportConfig& config) {
+  const std::string& images = config.image_directory_path();
+  if (root.empty() || images.empty()) return;
+  const auto other = request.Resolve(images);
+  if (other.ok() && IsSamePath(root, *other)) return;
+  request.Add("image_directory_path",
+              other.ok() ? absl::InvalidArgumentError(absl::StrCat(
+                               "is '", images, "', but kitti_config.root_directory_path is '",
+                               config.kitti_config().root_directory_path(),
+                               "'; expected one root folder"))
+                         : other.status());
+}
+
 std::vector<std::string> ReadClassNames(StageRequest& request, const std::string& path) {
   std::vector<std::string> names;
   if (path.empty()) return names;
@@ -112,6 +127,7 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto
     }
   }
   task.set_root(RootFolder(request, given_root, config.kitti_config().root_directory_path()));
+  if (given_root.empty()) ExpectOneRoot(request, task.root(), config);
   request.Below("kitti_config.image_dir_name", task.root(), config.kitti_config().image_dir_name());
   request.Below("kitti_config.label_dir_name", task.root(), config.kitti_config().label_dir_name());
   // The resolved root stands for both of the spec's.

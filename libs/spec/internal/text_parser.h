@@ -46,6 +46,7 @@ class TextParser {
   void Remember(const Token& token, const std::string& path);
 
   void ParseFields(const Scope& scope, absl::string_view close, const Token& opener);
+  void ParseFieldsHere(const Scope& scope, absl::string_view close, const Token& opener);
   void ParseField(const Scope& scope);
   void ParseUnknownField(const Scope& scope, const Token& name);
   void ParseKnownField(const Scope& scope, const FieldDescriptor* field, const Token& name);
@@ -68,6 +69,7 @@ class TextParser {
   std::vector<std::string>* warnings_;
   FieldPlaces* places_;
   Problems* problems_;
+  int depth_ = 0;  // messages that are being read, one in the other
 };
 
 /// ParseTextFormat, with the problems added to `problems`.

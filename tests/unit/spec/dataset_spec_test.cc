@@ -60,6 +60,9 @@ TEST(LoadDatasetExportTest, EitherRootServesButTheyMustAgree) {
   const auto config = Load({"kitti_config.root_directory_path =", "image_directory_path = /other"});
   ASSERT_THAT(config, IsOk());
   EXPECT_EQ(config->kitti_config().root_directory_path(), "/other");
+  for (const char* same : {"/data//", "/data/.", "/./data", "data"}) {
+    EXPECT_THAT(Load({absl::StrCat("image_directory_path = ", same)}), IsOk()) << same;
+  }
   EXPECT_THAT(Load({"image_directory_path = /data"}), IsOk());
   EXPECT_THAT(
       ProblemsOf({"image_directory_path = /other"}),

@@ -21,6 +21,7 @@ using spec::dataset::v1::DatasetExportConfig;
 using spec::ssd::v1::EvalConfig;
 using spec::ssd::v1::Experiment;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -258,6 +259,79 @@ TEST(ParseTextFormatTest, NamesTextsThatDoNotEndOrAreNotUtf8) {
               ElementsAre(HasSubstr("spec.txt:1:27")));
   EXPECT_THAT(ProblemsOf("ssd_config { arch: \"\\xff\" }"), ElementsAre(HasSubstr("not UTF-8")));
   EXPECT_EQ(Parsed("ssd_config { arch: \"\\303\\251\" }").ssd_config().arch(), "\xC3\xA9");
+}
+
+TEST(ParseTextFormatTest, DeepTextsAreRefusedAtOneLevel) {
+  // A name of an enclosing message is read there, so these open a message each.
+  for (const char* opener :
+       {"training_config { ", "training_config: <", "dataset_config { data_sources {"}) {
+    std::string text;
+    for (int i = 0; i < 20000; ++i) text += opener;
+    EXPECT_THAT(ProblemsOf(text), Contains(HasSubstr("is more than 64 levels deep"))) << opener;
+  }
+  std::string maps;
+  for (int i = 0; i < 20000; ++i) maps += "augmentation_config { image_mean { key: 'b' ";
+  EXPECT_THAT(ProblemsOf(maps), Contains(HasSubstr("is more than 64 levels deep")));
+  std::string brackets;
+  for (int i = 0; i < 100000; ++i) brackets += "x { [ < ";
+  EXPECT_THAT(ProblemsOf(brackets), Not(IsEmpty()));
+}
+
+TEST(ParseTextFormatTest, NamesLettersThatAreNotAscii) {
+  EXPECT_THAT(
+      ProblemsOf("random_seed: 1\nssd_config { arch: “resnet” nlayers: ‘10’ }"),
+      ElementsAre("spec.txt:2:20:  found U+201C (a curly quote), which is no quote; write \"",
+                  "spec.txt:2:42:  found U+2018 (a curly quote), which is no quote; write '",
+                  HasSubstr("nlayers")));
+  EXPECT_THAT(ProblemsOf("\xC2\xA0random_seed: 1\n\xE2\x80\x8Bssd_config { }"),
+              ElementsAre("spec.txt:1:1:  found U+00A0 (a no-break space); write a plain space",
+                          "spec.txt:2:1:  found U+200B (a zero-width space); write a plain space"));
+  EXPECT_THAT(ProblemsOf("ssd_config { arch: \"resnet”\n nlayers: 18 }"),
+              ElementsAre("spec.txt:1:20:  the text that begins here ends with U+201D (a curly "
+                          "quote), which is no quote; write \""));
+  EXPECT_THAT(ProblemsOf("random_seed: −1"),
+              ElementsAre(HasSubstr("U+2212 (a minus sign); write -"), HasSubstr("random_seed")));
+  EXPECT_THAT(
+      ProblemsOf("随机 random_seed: 1"),
+      ElementsAre(HasSubstr("spec.txt:1:1:  found '随' U+968F; only ASCII stands outside")));
+  EXPECT_THAT(ProblemsOf("\xFC"
+                         "ber: 1"),
+              Contains(HasSubstr("the byte 0xFC, which is not UTF-8")));
+}
+
+TEST(ParseTextFormatTest, NamesAtMostTwentyLettersAndCountsTheRest) {
+  std::string text;
+  for (int i = 0; i < 50; ++i) text += "\xC2\xA0 \n";
+  const auto lines = ProblemsOf(text);
+  ASSERT_THAT(lines, SizeIs(21));
+  EXPECT_THAT(lines.back(), HasSubstr("and 30 more letters that are not ASCII"));
+}
+
+TEST(ParseTextFormatTest, LettersInQuotesAndCommentsAreTheUsers) {
+  EXPECT_THAT(ProblemsOf("# “naïve” \xFC comment\nssd_config { arch: \"“é”\" }"), IsEmpty());
+  EXPECT_EQ(Parsed("ssd_config { arch: \"“é”\" }").ssd_config().arch(), "“é”");
+}
+
+TEST(ParseTextFormatTest, TakesEveryKindOfLineEnd) {
+  for (const std::string end : {"\n", "\r\n", "\r"}) {
+    const std::string text = absl::StrCat("# a comment", end, "random_seed: 7", end, "ssd_config {",
+                                          end, "}", end, "x: 1");
+    Experiment spec;
+    const auto status = ParseTextFormat(text, "spec.txt", &spec, nullptr);
+    EXPECT_EQ(spec.random_seed(), 7);
+    EXPECT_TRUE(spec.has_ssd_config());
+    EXPECT_THAT(status.message(), HasSubstr("spec.txt:5:1: x")) << end;
+  }
+}
+
+TEST(ParseTextFormatTest, OtherEncodingsAreOneProblem) {
+  using std::string_literals::operator""s;
+  EXPECT_THAT(ProblemsOf("\xFF\xFEr\0:\0"s),
+              ElementsAre(HasSubstr("is in UTF-16; save it in UTF-8")));
+  EXPECT_THAT(ProblemsOf("\xFE\xFF\0r\0:"s), ElementsAre(HasSubstr("UTF-16")));
+  EXPECT_THAT(ProblemsOf("r\0a\0n\0d\0"s), ElementsAre(HasSubstr("UTF-16")));
+  EXPECT_THAT(ProblemsOf("\xFF\xFE\0\0r\0\0\0"s), ElementsAre(HasSubstr("UTF-32")));
+  EXPECT_EQ(Parsed("\xEF\xBB\xBFrandom_seed: 3").random_seed(), 3);
 }
 
 TEST(ParseTextFormatTest, LimitsSizeAndNumberOfProblems) {

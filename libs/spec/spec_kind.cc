@@ -1,0 +1,151 @@
+#include "libs/spec/spec_kind.h"
+
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "libs/base/problems.h"
+#include "libs/spec/internal/token_stream.h"
+
+namespace trainyard {
+namespace {
+
+using google::protobuf::io::Tokenizer;
+using internal::TokenStream;
+
+// A field that only one kind of spec has; "a.b" is the field b of the message a. The first row that
+// is found wins, so that names which old versions of a network shared come last.
+struct Marker {
+  absl::string_view field;
+  SpecKind kind;
+  absl::string_view title;
+};
+
+constexpr Marker kMarkers[] = {
+    {"ssd_config", SpecKind::kExperiment, "an SSD experiment"},
+    {"dssd_config", SpecKind::kExperiment, "a DSSD experiment"},
+    {"kitti_config", SpecKind::kConversion, "a specification for dataset_convert"},
+    {"coco_config", SpecKind::kConversion, "a specification for dataset_convert"},
+    {"yolov4_config", SpecKind::kForeign, "a YOLOv4 experiment"},
+    {"yolov3_config", SpecKind::kForeign, "a YOLOv3 experiment"},
+    {"yolo_config", SpecKind::kForeign, "a YOLOv3 experiment"},
+    {"retinanet_config", SpecKind::kForeign, "a RetinaNet experiment"},
+    {"maskrcnn_config", SpecKind::kForeign, "a Mask R-CNN experiment"},
+    {"lpr_config", SpecKind::kForeign, "an LPRNet experiment"},
+    {"efficientdet_config", SpecKind::kForeign, "an EfficientDet experiment"},
+    {"model_config.input_image_config", SpecKind::kForeign, "a Faster R-CNN experiment"},
+    {"network_config.input_image_config", SpecKind::kForeign, "a Faster R-CNN experiment"},
+    {"bbox_rasterizer_config", SpecKind::kForeign, "a DetectNet_v2 experiment"},
+    {"cost_function_config", SpecKind::kForeign, "a DetectNet_v2 experiment"},
+    {"postprocessing_config", SpecKind::kForeign, "a DetectNet_v2 experiment"},
+    {"inferencer_config", SpecKind::kForeign, "a DetectNet_v2 inference specification"},
+    {"bbox_handler_config", SpecKind::kForeign, "a DetectNet_v2 inference specification"},
+    {"train_config", SpecKind::kForeign, "an image classification experiment"},
+    {"dataset_config.train_csv_path", SpecKind::kForeign, "a multitask classification experiment"},
+    {"dataset_config.training_file_pattern", SpecKind::kForeign, "an EfficientDet experiment"},
+    {"data_config.training_file_pattern", SpecKind::kForeign, "a Mask R-CNN experiment"},
+    {"dataset_config.characters_list_file", SpecKind::kForeign, "an LPRNet experiment"},
+    {"data_class_config", SpecKind::kForeign, "a UNet experiment"},
+    {"dataset_config.data_class_config", SpecKind::kForeign, "a UNet experiment"},
+    {"dataset_config.train_images_path", SpecKind::kForeign, "a UNet experiment"},
+    {"dataset_config.train_data_sources", SpecKind::kForeign, "a UNet experiment"},
+    {"dataset_config.input_image_type", SpecKind::kForeign, "a UNet experiment"},
+    {"dataset_config.image_path", SpecKind::kAugment, "a specification for augment"},
+    {"spatial_config", SpecKind::kAugment, "a specification for augment"},
+    {"color_config", SpecKind::kAugment, "a specification for augment"},
+    {"blur_config", SpecKind::kAugment, "a specification for augment"},
+    {"sample_modifier_config", SpecKind::kConversion, "a specification for dataset_convert"},
+};
+constexpr size_t kMarkerCount = std::size(kMarkers);
+
+size_t FindMarker(absl::string_view outer, absl::string_view name) {
+  const std::string field = outer.empty() ? std::string(name) : absl::StrCat(outer, ".", name);
+  for (size_t i = 0; i < kMarkerCount; ++i) {
+    if (kMarkers[i].field == field) return i;
+  }
+  return kMarkerCount;
+}
+
+// "a YAML file", "a JSON file" or "": neither has what protobuf text format has.
+absl::string_view OtherFormat(absl::string_view text) {
+  const absl::string_view head = absl::StripLeadingAsciiWhitespace(text);
+  if (absl::ConsumePrefix(&text, "---") || absl::ConsumePrefix(&text, "%YAML"))
+    return "a YAML file";
+  if (!head.empty() && head[0] == '{') return "a JSON file";
+  if (text.find('{') != absl::string_view::npos) return "";
+  // `name:` with nothing behind it, and an indented line below.
+  bool opened = false;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    const absl::string_view bare = absl::StripAsciiWhitespace(line.substr(0, line.find('#')));
+    if (bare.empty()) continue;
+    if (opened && (absl::ascii_isblank(line[0]) || line[0] == '-')) return "a YAML file";
+    opened = bare.size() > 1 && bare.back() == ':' && absl::ascii_isalpha(bare[0]);
+  }
+  return "";
+}
+
+absl::string_view Expected(SpecKind wanted) {
+  switch (wanted) {
+    case SpecKind::kConversion:
+      return "a specification for dataset_convert, with kitti_config";
+    case SpecKind::kAugment:
+      return "a specification for augment, with dataset_config and spatial_config";
+    default:
+      return "an SSD experiment, with ssd_config";
+  }
+}
+
+}  // namespace
+
+RecognisedSpec RecogniseSpec(absl::string_view text) {
+  TokenStream tokens(text);
+  size_t best = kMarkerCount;
+  TokenStream::Token place;
+  std::vector<std::string> open;  // the names of the messages around the current token
+  std::string name;
+  while (!tokens.AtEnd()) {
+    const TokenStream::Token token = tokens.Take();
+    if (token.type == Tokenizer::TYPE_IDENTIFIER) {
+      const bool is_field = tokens.Sees(":") || tokens.SeesMessage();
+      name = token.text;
+      if (!is_field || open.size() > 1) continue;
+      const size_t found = FindMarker(open.empty() ? "" : open[0], name);
+      if (found < best) {
+        best = found;
+        place = token;
+      }
+    } else if (token.text == "{" || token.text == "<" || token.text == "[") {
+      open.push_back(name);
+    } else if ((token.text == "}" || token.text == ">" || token.text == "]") && !open.empty()) {
+      open.pop_back();
+    }
+  }
+  if (best < kMarkerCount) {
+    const Marker& marker = kMarkers[best];
+    return {marker.kind, std::string(marker.title), std::string(marker.field), place.line + 1,
+            place.column + 1};
+  }
+  const absl::string_view format = OtherFormat(text);
+  if (!format.empty()) return {SpecKind::kForeign, std::string(format), "", 1, 1};
+  return {};
+}
+
+absl::Status ExpectSpecKind(absl::string_view text, absl::string_view file_name, SpecKind wanted) {
+  const RecognisedSpec seen = RecogniseSpec(text);
+  if (seen.kind == SpecKind::kUnknown || seen.kind == wanted) return absl::OkStatus();
+  const bool is_text_format = !seen.field.empty();
+  Problems problems;
+  problems.AddProblem(
+      {seen.field,
+       is_text_format ? absl::StrCat("is a field of ", seen.title, "; expected ", Expected(wanted))
+                      : absl::StrCat("the text is ", seen.title, "; expected ", Expected(wanted),
+                                     " in protobuf text format"),
+       absl::StrCat(file_name, ":", seen.line, ":", seen.column)});
+  return problems.ToStatus(seen.kind == SpecKind::kForeign && is_text_format
+                               ? absl::StatusCode::kUnimplemented
+                               : absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace trainyard

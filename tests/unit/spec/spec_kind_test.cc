@@ -1,0 +1,82 @@
+#include "libs/spec/spec_kind.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/spec/augment_spec.h"
+#include "libs/spec/dataset_spec.h"
+#include "libs/spec/ssd_spec.h"
+#include "tests/support/status_matchers.h"
+
+namespace trainyard {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::IsOk;
+using testing::StatusIs;
+
+TEST(RecogniseSpecTest, TellsTaosNetworksByTheirFields) {
+  const struct {
+    std::string text, title;
+    SpecKind kind;
+  } rows[] = {
+      {"random_seed: 42\nssd_config { }", "an SSD experiment", SpecKind::kExperiment},
+      {"dssd_config: <>", "a DSSD experiment", SpecKind::kExperiment},
+      {"kitti_config { }", "a specification for dataset_convert", SpecKind::kConversion},
+      {"spatial_config { }", "a specification for augment", SpecKind::kAugment},
+      {"random_seed: 1 yolov4_config { ssd_config { } }", "a YOLOv4 experiment",
+       SpecKind::kForeign},
+      {"retinanet_config { }", "a RetinaNet experiment", SpecKind::kForeign},
+      {"model_config { } bbox_rasterizer_config { }", "a DetectNet_v2 experiment",
+       SpecKind::kForeign},
+      {"model_config { arch: 'resnet' } train_config { }", "an image classification experiment",
+       SpecKind::kForeign},
+      {"dataset_config { dataset: 'custom' data_class_config { } }", "a UNet experiment",
+       SpecKind::kForeign},
+      {"enc_key: 'k' model_config { input_image_config { } }", "a Faster R-CNN experiment",
+       SpecKind::kForeign},
+      {"maskrcnn_config { } data_config { }", "a Mask R-CNN experiment", SpecKind::kForeign},
+      {"lpr_config { }", "an LPRNet experiment", SpecKind::kForeign},
+      {"dataset_config { training_file_pattern: 'a' }", "an EfficientDet experiment",
+       SpecKind::kForeign},
+      {"dataset_config { train_csv_path: 'a' }", "a multitask classification experiment",
+       SpecKind::kForeign},
+      {"train:\n  num_epochs: 3\ndataset:\n  x: 1\n", "a YAML file", SpecKind::kForeign},
+      {"{ \"ssd_config\": { } }", "a JSON file", SpecKind::kForeign},
+      {"model_config { } training_config { }", "", SpecKind::kUnknown},
+      {"", "", SpecKind::kUnknown},
+      {"}}}} ] > {{", "", SpecKind::kUnknown},
+  };
+  for (const auto& row : rows) {
+    const RecognisedSpec seen = RecogniseSpec(row.text);
+    EXPECT_EQ(seen.kind, row.kind) << row.text;
+    EXPECT_EQ(seen.title, row.title) << row.text;
+  }
+}
+
+TEST(RecogniseSpecTest, AnOwnFieldOutweighsOnesOfOldVersions) {
+  EXPECT_EQ(RecogniseSpec("train_config { } ssd_config { }").kind, SpecKind::kExperiment);
+}
+
+TEST(ExpectSpecKindTest, EveryReaderNamesWhatItGotInOneProblem) {
+  const char yolo[] = "random_seed: 4\nyolov4_config {\n  big_anchor_shape: \"[(1, 2)]\"\n}\n";
+  EXPECT_THAT(LoadExperiment(yolo, "spec.txt", {}, SsdTask::kTrain, nullptr),
+              StatusIs(absl::StatusCode::kUnimplemented,
+                       "spec.txt:2:1: yolov4_config is a field of a YOLOv4 experiment; expected an "
+                       "SSD experiment, with ssd_config"));
+  EXPECT_THAT(LoadDatasetExport("ssd_config { }", "c.txt", {}, false, nullptr),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "c.txt:1:1: ssd_config is a field of an SSD experiment; expected a "
+                       "specification for dataset_convert, with kitti_config"));
+  EXPECT_THAT(
+      LoadAugment("kitti_config { }", "a.txt", {}, nullptr),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("for augment, with dataset_config")));
+  EXPECT_THAT(
+      LoadExperiment("train:\n  a: 1\n", "s.yaml", {}, SsdTask::kTrain, nullptr),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("s.yaml:1:1: the text is a YAML file; expected an SSD experiment")));
+}
+
+}  // namespace
+}  // namespace trainyard
