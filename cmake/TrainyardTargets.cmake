@@ -12,6 +12,7 @@ set(TRAINYARD_LIBRARIES
   report service)
 
 set(TRAINYARD_SANITIZE "" CACHE STRING "sanitizers, comma separated")
+option(TRAINYARD_FUZZ "build the fuzz targets for libFuzzer (clang)" OFF)
 
 add_library(trainyard_flags INTERFACE)
 target_compile_options(trainyard_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers)
@@ -26,6 +27,9 @@ if(TRAINYARD_SANITIZE)
   target_compile_options(trainyard_flags INTERFACE
     -fsanitize=${TRAINYARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
   target_link_options(trainyard_flags INTERFACE -fsanitize=${TRAINYARD_SANITIZE})
+endif()
+if(TRAINYARD_FUZZ)
+  target_compile_options(trainyard_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # A room that is not there yet is skipped, so that the house can be built floor by floor.
@@ -51,11 +55,15 @@ endfunction()
 # What a user runs, without tests and benchmarks: cmake --build ... --target programs.
 add_custom_target(programs)
 
+# TEST: a program that tests start, which nobody ships.
 function(trainyard_binary name)
-  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "TEST" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} trainyard_flags)
-  add_dependencies(programs ${name})
+  if(NOT ARG_TEST)
+    add_dependencies(programs ${name})
+    set_property(GLOBAL APPEND PROPERTY trainyard_shipped ${name})
+  endif()
   set_property(GLOBAL APPEND PROPERTY trainyard_programs ${name})
   set_property(GLOBAL PROPERTY trainyard_uses_${name} ${ARG_DEPS})
 endfunction()
