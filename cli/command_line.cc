@@ -1,5 +1,7 @@
 #include "cli/command_line.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <iostream>
 #include <utility>
 
@@ -7,20 +9,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "cli/command_pages.h"
+#include "cli/display.h"
 #include "cli/rewrite_flags.h"
 #include "libs/base/problems.h"
 
 namespace trainyard::cli {
 namespace {
 
+constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
-
-constexpr char kExamples[] = R"(examples:
-  trainyard sample-data parts
-  trainyard ssd dataset_convert -d convert.txt -o tfrecords/train
-  trainyard ssd train -e spec.txt -r results -k env:KEY
-  trainyard ssd evaluate -m results/weights/ssd_resnet10_epoch_080.tlt -e spec.txt -k env:KEY
-  trainyard run pipeline.yaml -k env:KEY)";
 
 // With TAO's short flags of several letters, which are gone before the parse.
 std::vector<std::string> FlagsOf(const CLI::App& command) {
@@ -76,32 +74,54 @@ void AddCommands(CLI::App& app, Run& run) {
   AddRemoteCommands(app, run);
   AddServeCommand(app, run);
   AddToolCommands(app, run);
+  AddContextCommands(app, run);
+  AddPageCommands(app, run);
+  ArrangeHelp(app);
 }
 
 std::string UnknownWord(const CLI::App& app) { return UnknownWordBelow(app, app.get_name()); }
 
+namespace {
+
+// A wrong command line: as JSON where the user asked for that.
+int PrintUsage(const std::vector<std::string>& words, const std::string& what) {
+  if (std::find(words.begin(), words.end(), "--json") != words.end()) {
+    return PrintFailure({.json = true}, absl::InvalidArgumentError(what), FailedAt::kUsage);
+  }
+  std::cerr << "trainyard: " << what << "\nRun with --help for more information.\n";
+  return kExitUsage;
+}
+
+// A full disk or a closed pipe must not look like a result.
+int WithOutputWritten(int code) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+  std::cerr << "trainyard: what goes to stdout could not be written\n";
+  return code == 0 ? kExitFailed : code;
+}
+
+}  // namespace
+
 int RunCommandLine(std::vector<std::string> words) {
   CLI::App app("Trainyard: TAO's workflow, from images to an INT8 engine", "trainyard");
-  app.footer(kExamples);
-  app.set_version_flag("--version", "trainyard 0.1.0");
+  app.set_version_flag("--version", "trainyard " TRAINYARD_VERSION);
   app.require_subcommand(1);
   Run run;
   AddCommands(app, run);
+  if (words.empty()) {
+    std::cerr << app.help();
+    return kExitUsage;
+  }
   try {
     words = RewriteFlags(std::move(words));
     // CLI11 takes the words from the back.
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ParseError& error) {
     // What is asked for by --help and --version is no error.
-    if (error.get_exit_code() == 0) return app.exit(error);
-    if (const std::string unknown = UnknownWord(app); !unknown.empty()) {
-      std::cerr << "trainyard: " << unknown << "\nRun with --help for more information.\n";
-    } else {
-      app.exit(error);
-    }
-    return kExitUsage;
+    if (error.get_exit_code() == 0) return WithOutputWritten(app.exit(error));
+    const std::string unknown = UnknownWord(app);
+    return PrintUsage(words, unknown.empty() ? error.what() : unknown);
   }
-  return run ? run() : kExitUsage;
+  return WithOutputWritten(run ? run() : kExitUsage);
 }
 
 }  // namespace trainyard::cli

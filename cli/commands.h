@@ -30,6 +30,10 @@ void AddRunCommand(CLI::App& app, Run& run);
 void AddRemoteCommands(CLI::App& app, Run& run);
 /// `serve`.
 void AddServeCommand(CLI::App& app, Run& run);
+/// `context`: names for running services.
+void AddContextCommands(CLI::App& app, Run& run);
+/// `completion` and `man`.
+void AddPageCommands(CLI::App& app, Run& run);
 /// `spec check`, `inspect`, `sample-data`.
 void AddToolCommands(CLI::App& app, Run& run);
 

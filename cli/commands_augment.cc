@@ -43,6 +43,10 @@ void AddAugmentCommand(CLI::App& app, Run& run) {
   command.add_option("--set", flags->overrides, "change the spec: path=value (repeatable)");
   command.add_flag("--strict", flags->strict, "stop at the first refused label");
   command.add_flag("-v,--verbose", flags->verbose, "accepted for TAO; no effect");
+  flags->session.words.insert({{"stage.inputs[root]", "-d"},
+                               {"stage.outputs[dataset]", "-o"},
+                               {"stage.spec_text", "-a"},
+                               {"stage.overrides", "--set"}});
   AddSessionFlags(command, flags->session);
   WhenTyped(command, run, flags, RunAugment);
 }

@@ -93,6 +93,17 @@ void AddConverterCommand(CLI::App& app, Run& run) {
   command.add_flag("-s", flags->strict_types, "accepted for TAO; no effect");
   command.add_option("-u", flags->dla_core, "not offered");
   command.add_option("-w", flags->workspace_bytes, "accepted for TAO; no effect");
+  flags->session.words.insert({{"stage.inputs[model]", "the model"},
+                               {"stage.inputs[calibration]", "-c"},
+                               {"stage.inputs[cal_images]", "--cal_image_dir"},
+                               {"stage.outputs[engine]", "-e"},
+                               {"stage.key", "-k"},
+                               {"options.dims", "-d"},
+                               {"options.output_names", "-o"},
+                               {"options.data_type", "-t"},
+                               {"options.max_batch_size", "-m"},
+                               {"options.batch_size", "-b"},
+                               {"options.batches", "--batches"}});
   AddSessionFlags(command, flags->session);
   WhenTyped(command, run, flags, RunConverter);
 }

@@ -31,12 +31,13 @@ struct Place {
 };
 
 absl::StatusOr<Place> Find(const Flags& flags) {
-  House house(flags.session.house);
-  const std::string address = house.Elsewhere(flags.service);
-  TY_RETURN_IF_ERROR(ProgramOf(flags.service).status());
-  if (address.empty()) {
-    return absl::InvalidArgumentError("name the running service with --endpoint or --services");
-  }
+  TY_ASSIGN_OR_RETURN(House::Options where, WhereServicesAre(flags.session));
+  TY_ASSIGN_OR_RETURN(const service::ServiceProgram program, ProgramOf(flags.service));
+  // Nothing runs in this process that could be asked about: a service on this machine is meant.
+  std::string& address = where.endpoint;
+  if (address.empty()) address = where.addresses[flags.service];
+  if (address.empty()) address = absl::StrCat("127.0.0.1:", program.default_port);
+  House house(where);
   TY_ASSIGN_OR_RETURN(auto channel, house.Channel(flags.service));
   return Place{address, std::move(channel)};
 }

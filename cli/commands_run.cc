@@ -55,9 +55,10 @@ int RunPipeline(const Flags& flags) {
   if (const auto log = OpenLogFile(flags.session); !log.ok()) {
     return PrintFailure(output, log, FailedAt::kUsage);
   }
-  House::Options options = flags.session.house;
-  options.state_dir = flags.state_dir;
-  House house(std::move(options));
+  auto where = WhereServicesAre(flags.session);
+  if (!where.ok()) return PrintFailure(output, where.status(), FailedAt::kUsage);
+  where->state_dir = flags.state_dir;
+  House house(*std::move(where));
   const auto channel = house.Channel("orchestrator");
   if (!channel.ok()) return PrintFailure(output, channel.status(), FailedAt::kOperation);
   const auto stub = v1::OrchestratorService::NewStub(*channel);
@@ -67,12 +68,12 @@ int RunPipeline(const Flags& flags) {
                         FailedAt::kCall);
   }
   if (flags.session.validate_only) {
-    PrintValid(output, "pipeline");
+    PrintValid(output, "the pipeline");
     return 0;
   }
   const std::string elsewhere = house.Elsewhere("orchestrator");
   if (flags.session.no_wait && !elsewhere.empty()) {
-    printf("%s\n", started->run().name().c_str());
+    PrintName(output, started->run().name());
     return 0;
   }
   return FollowRun(output, elsewhere, *stub, started->run());

@@ -20,6 +20,7 @@
 #include "libs/service/key.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
+#include "libs/spec/spec_kind.h"
 #include "libs/spec/ssd_spec.h"
 #include "trainyard/model/v1/engine_header.pb.h"
 
@@ -35,8 +36,13 @@ struct SpecFlags {
   bool print = false;
 };
 
-// The kind of message that the text parses as with the fewest problems; an experiment among equals.
+// What the text's own fields tell; else the kind of message that it parses as with the fewest
+// problems, an experiment among equals.
 std::string GuessKind(absl::string_view text) {
+  const SpecKind told = RecogniseSpec(text).kind;
+  if (told == SpecKind::kConversion) return "dataset";
+  if (told == SpecKind::kAugment) return "augment";
+  if (told != SpecKind::kUnknown) return "ssd";
   const auto problems = [](const absl::Status& status) {
     return status.ok() ? 0 : std::max<size_t>(ProblemsFrom(status).size(), 1);
   };
@@ -84,14 +90,16 @@ int RunSpecCheck(const SpecFlags& flags) {
   if (!text.ok()) return PrintFailure(flags.output, text.status(), FailedAt::kUsage);
   std::vector<std::string> warnings;
   const auto canonical = CheckSpec(flags, *text, &warnings);
-  for (const std::string& warning : warnings) fprintf(stderr, "warning: %s\n", warning.c_str());
+  for (const std::string& warning : warnings) {
+    fprintf(stderr, "trainyard: warning: %s\n", warning.c_str());
+  }
   if (!canonical.ok()) {
     return PrintFailure(flags.output, canonical.status(), FailedAt::kOperation);
   }
-  if (flags.print) {
+  if (flags.print && !flags.output.json) {
     printf("%s", canonical->c_str());
   } else {
-    printf("%s is valid\n", flags.path.c_str());
+    PrintValid(flags.output, flags.path);
   }
   return 0;
 }

@@ -1,5 +1,6 @@
 #include "cli/display.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,13 +9,32 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "google/protobuf/util/json_util.h"
+#include "libs/base/utf8.h"
 #include "libs/worker/rpc_status.h"
 
 namespace trainyard::cli {
 namespace {
 
 constexpr absl::Duration kPlainLineEvery = absl::Seconds(10);
+
+int WindowColumns() {
+  winsize size = {};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+// For logs: "14:03:22 train: ...".
+std::string WithTime(const std::string& text) {
+  return absl::StrCat(absl::FormatTime("%H:%M:%S ", absl::Now(), absl::LocalTimeZone()), text);
+}
+
+// "AP[car]".
+std::string NameOf(const v1::Metric& metric) {
+  return metric.class_name().empty() ? metric.name()
+                                     : absl::StrCat(metric.name(), "[", metric.class_name(), "]");
+}
 
 bool IsTerminal() {
   const char* term = getenv("TERM");
@@ -37,11 +57,9 @@ void PrintAccuracy(const v1::StageResult& result) {
 void PrintNumbers(const v1::StageResult& result) {
   for (const v1::Metric& metric : result.metrics()) {
     if (metric.name() == "AP" || metric.name() == "mAP") continue;
-    const std::string name = metric.class_name().empty()
-                                 ? metric.name()
-                                 : absl::StrCat(metric.name(), "[", metric.class_name(), "]");
-    printf("%-24s %s%s%s\n", name.c_str(), absl::StrFormat("%.6g", metric.value()).c_str(),
-           metric.unit().empty() ? "" : " ", metric.unit().c_str());
+    printf("%-24s %s%s%s\n", NameOf(metric).c_str(),
+           absl::StrFormat("%.6g", metric.value()).c_str(), metric.unit().empty() ? "" : " ",
+           metric.unit().c_str());
   }
 }
 
@@ -83,33 +101,62 @@ std::string ProgressText(const v1::Progress& progress) {
   return text;
 }
 
+std::string CutToWidth(const std::string& text, int columns) {
+  if (columns < 4) return text;
+  size_t end = 0, cut = 0;  // bytes: of what is looked at, and of what leaves room for the dots
+  for (int column = 0; end < text.size(); ++column) {
+    if (column == columns - 3) cut = end;
+    if (column == columns) return text.substr(0, cut) + "...";
+    end += std::max<size_t>(Utf8Length(absl::string_view(text).substr(end)), 1);
+  }
+  return text;
+}
+
+LiveLine::LiveLine() : terminal_(IsTerminal()) {}
+
+void LiveLine::Show(const std::string& text) {
+  if (terminal_) {
+    // A line as wide as the window would wrap on some terminals.
+    fprintf(stderr, "\r\033[K%s", CutToWidth(text, WindowColumns() - 1).c_str());
+    line_open_ = true;
+    return;
+  }
+  const absl::Time now = absl::Now();
+  if (now - last_line_ < kPlainLineEvery) return;
+  fprintf(stderr, "%s\n", WithTime(text).c_str());
+  last_line_ = now;
+}
+
+void LiveLine::Say(const std::string& text) {
+  Finish();
+  fprintf(stderr, "%s\n", terminal_ ? text.c_str() : WithTime(text).c_str());
+}
+
+void LiveLine::Finish() {
+  if (line_open_) fputc('\n', stderr);
+  line_open_ = false;
+}
+
 ProgressDisplay::ProgressDisplay(OutputOptions options, std::string label)
-    : options_(options), label_(std::move(label)), terminal_(IsTerminal()) {}
+    : options_(options), label_(std::move(label)) {}
 
 void ProgressDisplay::Update(const v1::OperationMetadata& metadata) {
-  if (options_.quiet) return;
   if (options_.json) {
+    if (options_.quiet) return ShowWarnings(metadata);
     printf("%s\n", JsonText(metadata).c_str());
     fflush(stdout);
     return;
   }
   ShowWarnings(metadata);
+  if (options_.quiet) return;
   ShowMetrics(metadata);
   const std::string text = ProgressText(metadata.progress());
-  if (text.empty()) return;
-  const absl::Time now = absl::Now();
-  if (terminal_) {
-    fprintf(stderr, "\r\033[K%s: %s", label_.c_str(), text.c_str());
-    line_open_ = true;
-  } else if (now - last_line_ >= kPlainLineEvery) {
-    fprintf(stderr, "%s: %s\n", label_.c_str(), text.c_str());
-    last_line_ = now;
-  }
+  if (!text.empty()) line_.Show(absl::StrCat(label_, ": ", text));
 }
 
 void ProgressDisplay::ShowWarnings(const v1::OperationMetadata& metadata) {
   for (; warnings_shown_ < metadata.warnings_size(); ++warnings_shown_) {
-    Finish();
+    line_.Finish();
     fprintf(stderr, "%s: warning: %s\n", label_.c_str(),
             metadata.warnings(warnings_shown_).message().c_str());
   }
@@ -118,21 +165,13 @@ void ProgressDisplay::ShowWarnings(const v1::OperationMetadata& metadata) {
 void ProgressDisplay::ShowMetrics(const v1::OperationMetadata& metadata) {
   std::string text;
   for (const v1::Metric& metric : metadata.metrics()) {
-    const std::string name = metric.class_name().empty()
-                                 ? metric.name()
-                                 : absl::StrCat(metric.name(), "[", metric.class_name(), "]");
-    absl::StrAppend(&text, text.empty() ? "" : "  ", name, " ",
+    absl::StrAppend(&text, text.empty() ? "" : "  ", NameOf(metric), " ",
                     absl::StrFormat("%.4g", metric.value()));
   }
   if (text.empty() || text == metrics_shown_) return;
   metrics_shown_ = text;
-  Finish();
-  fprintf(stderr, "%s: %s\n", label_.c_str(), text.c_str());
-}
-
-void ProgressDisplay::Finish() {
-  if (line_open_) fputc('\n', stderr);
-  line_open_ = false;
+  const std::string& epoch = metadata.progress().message();
+  line_.Say(absl::StrCat(label_, ": ", epoch, epoch.empty() ? "" : ": ", text));
 }
 
 void PrintResult(const OutputOptions& options, const v1::StageResult& result) {
@@ -154,8 +193,12 @@ void PrintValid(const OutputOptions& options, const std::string& what) {
   if (options.json) {
     printf("{\"valid\":true}\n");
   } else {
-    printf("the %s is valid\n", what.c_str());
+    printf("%s is valid\n", what.c_str());
   }
+}
+
+void PrintName(const OutputOptions& options, const std::string& name) {
+  printf(options.json ? "{\"name\":\"%s\"}\n" : "%s\n", name.c_str());
 }
 
 void PrintWayBack(const std::string& noun, const std::string& name, const std::string& address) {

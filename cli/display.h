@@ -14,29 +14,51 @@ namespace trainyard::cli {
 struct OutputOptions {
   /// Machine output: one JSON object a line on stdout, nothing else.
   bool json = false;
-  /// Results only.
+  /// Results and warnings only.
   bool quiet = false;
 };
 
-/// Shows the progress of one operation on stderr: a live line on a terminal, else a plain line at
-/// most every 10 s; the metrics of each epoch, and warnings, once. Not thread-safe.
+/// Something live on stderr: on a terminal one line that is redrawn and cut to the window's width,
+/// elsewhere plain lines with the time of day, at most one every 10 s. Not thread-safe.
+class LiveLine {
+ public:
+  LiveLine();
+  ~LiveLine() { Finish(); }
+  LiveLine(const LiveLine&) = delete;
+  LiveLine& operator=(const LiveLine&) = delete;
+  /// Shows `text` as the newest state.
+  void Show(const std::string& text);
+  /// A line that stays, above the live one.
+  void Say(const std::string& text);
+  /// Ends the live line.
+  void Finish();
+
+ private:
+  const bool terminal_;
+  bool line_open_ = false;
+  absl::Time last_line_ = absl::InfinitePast();
+};
+
+/// `text` cut to `columns` columns of a terminal, with "..." where something is missing. Counts
+/// letters of UTF-8, not bytes. Less than 4 columns: unchanged.
+std::string CutToWidth(const std::string& text, int columns);
+
+/// Shows the progress of one operation on stderr: a live line, the metrics of each epoch, and
+/// warnings, once. Not thread-safe.
 class ProgressDisplay {
  public:
   ProgressDisplay(OutputOptions options, std::string label);
   void Update(const v1::OperationMetadata& metadata);
-  /// Ends the live line.
-  void Finish();
+  void Finish() { line_.Finish(); }
 
  private:
   void ShowWarnings(const v1::OperationMetadata& metadata);
   void ShowMetrics(const v1::OperationMetadata& metadata);
   OutputOptions options_;
   std::string label_;
-  bool terminal_;
-  bool line_open_ = false;
+  LiveLine line_;
   int warnings_shown_ = 0;
   std::string metrics_shown_;
-  absl::Time last_line_ = absl::InfinitePast();
 };
 
 /// `message` as JSON on one line, with the fields' own names. An mAP of 0 is a value, too.
@@ -50,8 +72,12 @@ std::string DurationText(double seconds);
 /// What a stage made and measured: JSON on stdout, or tables for people (TAO's for accuracy).
 void PrintResult(const OutputOptions& options, const v1::StageResult& result);
 
-/// What --dry-run answers for a `what` that is fine: {"valid":true}, or a sentence.
+/// What --dry-run answers and spec check answer when `what` ("the request") is fine:
+/// {"valid":true}, or a sentence.
 void PrintValid(const OutputOptions& options, const std::string& what);
+
+/// The name of an operation or run that was started and goes on by itself.
+void PrintName(const OutputOptions& options, const std::string& name);
 
 /// Says on stderr, after a Ctrl-C, how to come back to what works on at `address`. `noun`:
 /// "operations" or "runs".

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/endpoint.h"
 #include "libs/base/files.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
@@ -57,8 +58,8 @@ absl::StatusOr<service::ServiceProgram> ProgramOf(const std::string& service) {
   const auto found = Programs().find(service);
   if (found != Programs().end()) return found->second();
   const std::vector<std::string> names = ServiceNames();
-  return absl::InvalidArgumentError(absl::StrCat("there is no service '", service, "'; known: ",
-                                                 absl::StrJoin(names, ", "),
+  return absl::InvalidArgumentError(absl::StrCat("there is no service '", service,
+                                                 "'; known: ", absl::StrJoin(names, ", "),
                                                  DidYouMean(service, names)));
 }
 
@@ -88,9 +89,12 @@ absl::StatusOr<std::map<std::string, std::string>> LoadAddresses(const std::stri
     const YAML::Node root = YAML::LoadFile(path);
     for (const auto& entry : root) {
       const auto name = entry.first.as<std::string>();
-      TY_RETURN_IF_ERROR(Annotate(ProgramOf(name).status(),
-                                  absl::StrCat(path, ":", entry.first.Mark().line + 1)));
-      addresses[name] = entry.second.as<std::string>();
+      TY_RETURN_IF_ERROR(
+          Annotate(ProgramOf(name).status(), absl::StrCat(path, ":", entry.first.Mark().line + 1)));
+      TY_ASSIGN_OR_RETURN(
+          addresses[name],
+          EndpointOf(entry.second.as<std::string>(),
+                     absl::StrCat(path, ":", entry.first.Mark().line + 1, ": ", name)));
     }
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
@@ -117,13 +121,13 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> House::Channel(const std::string&
   if (const auto address = Elsewhere(service); !address.empty()) {
     return service::MakeChannel(address);
   }
-  TY_ASSIGN_OR_RETURN(service::Server* server, Start(service));
+  TY_ASSIGN_OR_RETURN(service::Server * server, Start(service));
   return server->InProcessChannel();
 }
 
 absl::StatusOr<std::string> House::Address(const std::string& service) {
   if (const auto address = Elsewhere(service); !address.empty()) return address;
-  TY_ASSIGN_OR_RETURN(service::Server* server, Start(service));
+  TY_ASSIGN_OR_RETURN(service::Server * server, Start(service));
   return server->address();
 }
 

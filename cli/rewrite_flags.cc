@@ -36,8 +36,15 @@ std::string RewriteWord(const std::string& word) {
 }  // namespace
 
 std::vector<std::string> RewriteFlags(std::vector<std::string> words) {
+  // `trainyard help ssd train` is `trainyard ssd train --help`.
+  if (!words.empty() && words[0] == "help") {
+    words.erase(words.begin());
+    words.push_back("--help");
+  }
   // `tao model ssd train` of TAO 5 is `tao ssd train` of TAO 4.
-  if (words.size() >= 2 && words[0] == "model" && words[1] == "ssd") words.erase(words.begin());
+  if (words.size() >= 2 && (words[0] == "model" || words[0] == "deploy") && words[1] == "ssd") {
+    words.erase(words.begin());
+  }
   for (size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--") break;
     if (i == 1 && words[0] == "ssd") {

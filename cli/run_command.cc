@@ -20,8 +20,8 @@ bool IsFinal(v1::Run::State state) {
   return state == v1::Run::SUCCEEDED || state == v1::Run::FAILED || state == v1::Run::CANCELLED;
 }
 
-// Prints what changed in a run since the last call: states of stages once, progress of those that
-// work at most every few seconds.
+// Prints what changed in a run since the last call: states of stages once, and what works as a live
+// line.
 class RunDisplay {
  public:
   explicit RunDisplay(OutputOptions options) : options_(options) {}
@@ -35,16 +35,22 @@ class RunDisplay {
       return;
     }
     if (options_.quiet) return;
-    for (const v1::Run::Stage& stage : run.stages()) ShowStage(stage);
+    for (int i = 0; i < run.stages_size(); ++i) ShowStage(run, i);
   }
 
  private:
-  void ShowStage(const v1::Run::Stage& stage) {
+  // "4 of 16".
+  static std::string Count(const v1::Run& run, int index) {
+    return absl::StrCat("[", index + 1, " of ", run.stages_size(), "] ");
+  }
+
+  void ShowStage(const v1::Run& run, int index) {
+    const v1::Run::Stage& stage = run.stages(index);
     const std::string state = v1::Run::State_Name(stage.state());
     const bool changed = states_[stage.name()] != state;
     states_[stage.name()] = state;
     if (changed && stage.state() != v1::Run::PENDING) {
-      std::string line = absl::StrCat(stage.name(), ": ", state);
+      std::string line = absl::StrCat(Count(run, index), stage.name(), ": ", state);
       if (!stage.reason().empty()) absl::StrAppend(&line, " (", stage.reason(), ")");
       if (stage.has_error()) absl::StrAppend(&line, ": ", stage.error().message());
       for (const v1::Metric& metric : stage.metrics()) {
@@ -52,23 +58,18 @@ class RunDisplay {
           absl::StrAppend(&line, "  ", metric.name(), " ", absl::StrFormat("%.4g", metric.value()));
         }
       }
-      fprintf(stderr, "%s\n", line.c_str());
+      line_.Say(line);
     }
     if (stage.state() != v1::Run::RUNNING) return;
     const std::string progress = ProgressText(stage.progress());
-    const absl::Time now = absl::Now();
-    if (progress.empty() || progress == progress_[stage.name()] ||
-        now - last_progress_ < absl::Seconds(10)) {
-      return;
-    }
+    if (progress.empty() || progress == progress_[stage.name()]) return;
     progress_[stage.name()] = progress;
-    last_progress_ = now;
-    fprintf(stderr, "%s: %s\n", stage.name().c_str(), progress.c_str());
+    line_.Show(absl::StrCat(Count(run, index), stage.name(), ": ", progress));
   }
 
   OutputOptions options_;
+  LiveLine line_;
   std::map<std::string, std::string> states_, progress_;
-  absl::Time last_progress_ = absl::InfinitePast();
 };
 
 // Shows a run by its stream until it is final, or until `stop`; a stream that breaks is opened

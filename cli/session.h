@@ -5,12 +5,15 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "cli/display.h"
+#include "cli/flag_words.h"
 #include "cli/house.h"
 
 namespace trainyard::cli {
 
 /// What every command that talks to services needs.
 struct Session {
+  /// As typed; WhereServicesAre makes house's options of them.
+  std::string endpoint, context, services_file;
   House::Options house;
   OutputOptions output;
   /// Submit, print the operation's name, and end.
@@ -18,15 +21,24 @@ struct Session {
   /// Print what the service says of the request, and end.
   bool validate_only = false;
   std::string log_file;
+  /// How this command calls the fields of its request.
+  FlagWords words;
 };
 
-/// The flags of every command that talks to a service: --endpoint, --services, --json, --quiet.
+/// The flags of every command that talks to a service: --endpoint, --services, --context, --json,
+/// --quiet.
 /// `session` must outlive the parse.
 void AddServiceFlags(CLI::App& command, Session& session);
 
 /// Those, and the flags of commands that start work, maybe in this process: --no-wait, --dry-run,
 /// --threads, --log_file.
 void AddSessionFlags(CLI::App& command, Session& session);
+
+/// The options of a House, with the services that the user named: by --endpoint and --services,
+/// else by
+/// --context, $TRAINYARD_ENDPOINT, $TRAINYARD_CONTEXT or the current context. Fails as EndpointOf
+/// and Contexts do.
+absl::StatusOr<House::Options> WhereServicesAre(const Session& session);
 
 /// Sends the log of in-process services to `--log_file`, from level info on; stderr stays as it was
 /// when there is none. kInvalidArgument when the file cannot be opened.

@@ -75,23 +75,30 @@ int RunSubmitted(const Session& session, const std::string& service, const Submi
   if (const auto log = OpenLogFile(session); !log.ok()) {
     return PrintFailure(session.output, log, FailedAt::kUsage);
   }
-  House house(session.house);
+  const auto where = WhereServicesAre(session);
+  if (!where.ok()) return PrintFailure(session.output, where.status(), FailedAt::kUsage);
+  House house(*where);
   const auto channel = house.Channel(service);
   if (!channel.ok()) return PrintFailure(session.output, channel.status(), FailedAt::kOperation);
   const auto operation = submit(*channel);
   if (!operation.ok()) {
-    return PrintFailure(session.output, Explained(operation.status(), *channel, service),
-                        FailedAt::kCall);
+    return PrintFailure(
+        session.output,
+        InFlagWords(Explained(operation.status(), *channel, service), session.words),
+        FailedAt::kCall);
   }
   if (session.validate_only) {
     const auto result = service::ResultOf(*operation);
-    if (!result.ok()) return PrintFailure(session.output, result.status(), FailedAt::kCall);
-    PrintValid(session.output, "request");
+    if (!result.ok()) {
+      return PrintFailure(session.output, InFlagWords(result.status(), session.words),
+                          FailedAt::kCall);
+    }
+    PrintValid(session.output, "the request");
     return 0;
   }
   const std::string elsewhere = house.Elsewhere(service);
   if (session.no_wait && !elsewhere.empty()) {
-    printf("%s\n", operation->name().c_str());
+    PrintName(session.output, operation->name());
     return 0;
   }
   return FollowOperation(session.output, service, elsewhere, *channel, *operation);

@@ -48,6 +48,9 @@ void AddDatasetConvert(CLI::App& ssd, Run& run) {
   command.add_option("-c,--class_names_file", flags->class_names, "class names, one a line");
   command.add_flag("--strict", flags->strict, "stop at the first refused label");
   command.add_option("--random_seed", flags->seed, "seed of the partition (42)");
+  flags->session.words.insert({{"stage.inputs[class_names]", "-c"},
+                               {"stage.outputs[dataset]", "-o"},
+                               {"stage.spec_text", "-d"}});
   AddTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunDatasetConvert);
 }

@@ -92,6 +92,17 @@ void AddExport(CLI::App& ssd, Run& run) {
   command.add_option("--results_dir", flags->results_dir, "accepted for TAO; no effect");
   command.add_flag("--force_ptq", flags->force_ptq, "accepted for TAO; no effect");
   command.add_flag("-s,--strict_type_constraints", flags->strict_types, "accepted for TAO");
+  flags->session.words.insert({{"stage.inputs[model]", "-m"},
+                               {"stage.inputs[cal_images]", "--cal_image_dir"},
+                               {"stage.inputs[calibration]", "--cal_cache_file"},
+                               {"stage.outputs[model]", "-o"},
+                               {"stage.outputs[onnx]", "--onnx"},
+                               {"stage.outputs[calibration]", "--cal_cache_file"},
+                               {"stage.outputs[ds_config]", "--gen_ds_config"},
+                               {"options.data_type", "--data_type"},
+                               {"options.batches", "--batches"},
+                               {"options.batch_size", "--batch_size"},
+                               {"options.force", "--force"}});
   AddTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunExport);
 }

@@ -38,6 +38,9 @@ absl::Status SetDevice(const JudgeFlags& flags, Options& options) {
 
 void AddJudgeFlags(CLI::App& command, JudgeFlags& flags) {
   AddSpec(command, flags)->required();
+  flags.session.words.insert({{"stage.inputs[model]", "-m"},
+                              {"options.device", "--device"},
+                              {"options.gpu_index", "--gpu_index"}});
   command.add_option("-m,--model,--model_path", flags.model, ".tlt, .etlt or .engine")->required();
   command.add_option("--gpu_index", flags.gpu_index, "which GPU (0)");
   command.add_option("--device", flags.device, "auto, cpu or cuda");
@@ -119,6 +122,8 @@ void AddEvaluate(CLI::App& ssd, Run& run) {
   command.add_option("-r,--results_dir", flags->results_dir, "folder for results.json and curves");
   command.add_option("--matching", flags->matching, "tao, voc or coco");
   command.add_flag("--strict", flags->strict, "stop at the first refused label");
+  flags->session.words.insert(
+      {{"stage.outputs[results]", "-r"}, {"options.matching", "--matching"}});
   AddTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunEvaluate);
 }
@@ -134,6 +139,13 @@ void AddInference(CLI::App& ssd, Run& run) {
                      "folder that gets images_annotated/ and labels/");
   command.add_option("-t,--threshold", flags->threshold, "lowest score (0.3)");
   command.add_option("-b,--batch_size", flags->batch_size, "accepted for TAO; no effect");
+  flags->session.words.insert(
+      {{"stage.inputs[images]", "-i"},
+       {"stage.outputs[images]", "-o"},
+       {"stage.outputs[labels]", "-l"},
+       {"stage.outputs is empty; name 'images' or 'labels', or nothing is written",
+        "none of -o, -l and -r is given; nothing would be written"},
+       {"options.threshold", "-t"}});
   AddTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunInference);
 }

@@ -66,6 +66,16 @@ void AddPrune(CLI::App& ssd, Run& run) {
   command.add_flag("--tao-compat", flags->tao_compat, "the factor N of TAO's L2 normalizer");
   command.add_option("--gpus", flags->gpus, "accepted for TAO; no effect");
   command.add_option("--gpu_index", flags->gpu_index, "accepted for TAO; no effect");
+  flags->session.words.insert({{"stage.inputs[model]", "-m"},
+                               {"stage.outputs[model]", "-o"},
+                               {"options.normalizer", "-n"},
+                               {"options.equalization_criterion", "-eq"},
+                               {"options.granularity", "-pg"},
+                               {"options.threshold", "-pth"},
+                               {"options.min_num_filters", "-nf"},
+                               {"options.min_filters", "-nf"},
+                               {"options.excluded_layers", "-el"},
+                               {"options.remove", "--remove"}});
   AddTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunPrune);
 }

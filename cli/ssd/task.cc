@@ -9,12 +9,14 @@ namespace ssd {
 void AddTaskFlags(CLI::App& command, Task& task) {
   AddSessionFlags(command, task.session);
   command.add_option("-k,--key", task.key, "key of sealed models: env:NAME, file:PATH or the key");
+  task.session.words.merge(FlagWords{{"stage.key", "-k"}, {"stage.overrides", "--set"}});
   command.add_option("--set", task.overrides, "change the spec: path=value (repeatable)");
   command.add_option("--num_processes", task.ignored_processes, "accepted for TAO; no effect");
   command.add_flag("-v,--verbose", task.verbose, "accepted for TAO; no effect");
 }
 
 CLI::Option* AddSpec(CLI::App& command, Task& task) {
+  task.session.words["stage.spec_text"] = "-e";
   return command.add_option("-e,--experiment_spec,--experiment_spec_file,--config_path", task.spec,
                             "experiment spec file");
 }
@@ -41,6 +43,7 @@ void AddSsdCommands(CLI::App& app, Run& run) {
   ssd::AddEvaluate(ssd, run);
   ssd::AddPrune(ssd, run);
   ssd::AddExport(ssd, run);
+  ssd::AddGenTrtEngine(ssd, run);
   ssd::AddInference(ssd, run);
 }
 

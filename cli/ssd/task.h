@@ -43,5 +43,7 @@ void AddEvaluate(CLI::App& ssd, Run& run);
 void AddInference(CLI::App& ssd, Run& run);
 void AddPrune(CLI::App& ssd, Run& run);
 void AddExport(CLI::App& ssd, Run& run);
+/// TAO Deploy's name for `converter`.
+void AddGenTrtEngine(CLI::App& ssd, Run& run);
 
 }  // namespace trainyard::cli::ssd

@@ -62,6 +62,14 @@ void AddTrain(CLI::App& ssd, Run& run) {
   command.add_flag("--deterministic", flags->deterministic, "bit-exact repetition");
   command.add_flag("--strict", flags->strict, "stop at the first refused label");
   command.add_option("--device", flags->device, "auto, cpu or cuda");
+  flags->session.words.insert({{"stage.inputs[model]", "-m"},
+                               {"stage.outputs[results]", "-r"},
+                               {"options.gpus", "--gpus"},
+                               {"options.gpu_index", "--gpu_index"},
+                               {"options.initial_epoch", "--initial_epoch"},
+                               {"options.resume", "--resume"},
+                               {"options.use_amp", "--use_amp"},
+                               {"options.device", "--device"}});
   AddTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunTrain);
 }
