@@ -1,5 +1,8 @@
 #include "libs/spec/spec_kind.h"
 
+#include <algorithm>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -97,6 +100,24 @@ absl::string_view Expected(SpecKind wanted) {
   }
 }
 
+// The first `${param.X}` or `${stage.X.outputs.Y}` outside of comments, as a problem; nothing in a text
+// that a pipeline has filled in.
+std::optional<Problem> TemplateProblem(absl::string_view text, absl::string_view file_name) {
+  int number = 0;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    ++number;
+    line = line.substr(0, line.find('#'));
+    const size_t at = std::min(line.find("${param."), line.find("${stage."));
+    if (at == absl::string_view::npos) continue;
+    const absl::string_view name = line.substr(at, line.substr(at, 80).find('}') + 1);
+    return Problem{.field = std::string(name),
+                   .description = "is filled in by a pipeline: this file is a template for `trainyard "
+                                  "run`, not a spec by itself",
+                   .place = absl::StrCat(file_name, ":", number, ":", at + 1)};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 RecognisedSpec RecogniseSpec(absl::string_view text) {
@@ -133,10 +154,14 @@ RecognisedSpec RecogniseSpec(absl::string_view text) {
 }
 
 absl::Status ExpectSpecKind(absl::string_view text, absl::string_view file_name, SpecKind wanted) {
+  Problems problems;
+  if (auto problem = TemplateProblem(text, file_name); problem.has_value()) {
+    problems.AddProblem(*std::move(problem));
+    return problems.ToStatus();
+  }
   const RecognisedSpec seen = RecogniseSpec(text);
   if (seen.kind == SpecKind::kUnknown || seen.kind == wanted) return absl::OkStatus();
   const bool is_text_format = !seen.field.empty();
-  Problems problems;
   problems.AddProblem(
       {seen.field,
        is_text_format ? absl::StrCat("is a field of ", seen.title, "; expected ", Expected(wanted))

@@ -29,7 +29,8 @@ struct RecognisedSpec {
 /// is right in itself. Names that several networks share tell nothing.
 RecognisedSpec RecogniseSpec(absl::string_view text);
 
-/// OK for a text of the kind `wanted` or of no known kind. Else one problem that names what the
+/// OK for a text of the kind `wanted` or of no known kind. Else, and for a pipeline's template (which holds
+/// `${param.X}`), one problem that names what the
 /// text is and what was expected: kInvalidArgument for another kind of ours, kUnimplemented for a
 /// network that is not offered.
 absl::Status ExpectSpecKind(absl::string_view text, absl::string_view file_name, SpecKind wanted);

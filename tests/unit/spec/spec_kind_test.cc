@@ -1,9 +1,11 @@
 #include "libs/spec/spec_kind.h"
 
+#include <filesystem>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/files.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
 #include "libs/spec/ssd_spec.h"
@@ -76,6 +78,33 @@ TEST(ExpectSpecKindTest, EveryReaderNamesWhatItGotInOneProblem) {
       LoadExperiment("train:\n  a: 1\n", "s.yaml", {}, SsdTask::kTrain, nullptr),
       StatusIs(absl::StatusCode::kInvalidArgument,
                HasSubstr("s.yaml:1:1: the text is a YAML file; expected an SSD experiment")));
+}
+
+TEST(ExpectSpecKindTest, APipelinesTemplateIsNamed) {
+  EXPECT_THAT(LoadExperiment("# ${param.x}\nssd_config {\n  nlayers: ${param.nlayers}\n}", "t.txt", {},
+                             SsdTask::kTrain, nullptr),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "t.txt:3:12: ${param.nlayers} is filled in by a pipeline: this file is a "
+                       "template for `trainyard run`, not a spec by itself"));
+}
+
+TEST(ExamplesTest, EverySpecIsValidAsItLiesOrATemplate) {
+  int specs = 0;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(TRAINYARD_SOURCE_DIR "/examples")) {
+    if (entry.path().extension() != ".txt") continue;
+    const auto text = ReadFile(entry.path().string());
+    ASSERT_THAT(text, IsOk());
+    const SpecKind kind = RecogniseSpec(*text).kind;
+    const absl::Status status =
+        kind == SpecKind::kConversion ? LoadDatasetExport(*text, "s", {}, false, nullptr).status()
+        : kind == SpecKind::kAugment  ? LoadAugment(*text, "s", {}, nullptr).status()
+                                      : LoadExperiment(*text, "s", {}, SsdTask::kTrain, nullptr).status();
+    const bool is_template = text->find("# A template: `trainyard run`") == 0;
+    EXPECT_EQ(status.ok(), !is_template) << entry.path() << ": " << status;
+    ++specs;
+  }
+  EXPECT_GE(specs, 8);
 }
 
 }  // namespace
