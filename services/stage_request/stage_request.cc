@@ -63,12 +63,9 @@ std::string InputOf(const worker::v1::WorkerJob& job) {
       return job.prune().model();
     case Job::kExportModel:
       return job.export_model().model();
-    case Job::kInspect:
-      return job.inspect().model();
-    case Job::TASK_NOT_SET:
-      break;
+    default:
+      return "";
   }
-  return "";
 }
 
 }  // namespace
