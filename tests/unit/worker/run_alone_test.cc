@@ -33,15 +33,14 @@ class RunAloneTest : public ::testing::Test {
   }
   bool IsEmpty() const { return std::filesystem::is_empty(folder_.path()); }
 
-  const TemporaryFolder folder_;
+  const TemporaryFolder elsewhere_, folder_;
 };
 
 TEST_F(RunAloneTest, GivesWhatTheWorkerSaysAndLeavesNothing) {
-  const TemporaryFolder elsewhere;
-  const auto finished = Run("note one\nwrite " + elsewhere / "key" + " $KEY\nnote two");
+  const auto finished = Run("note one\nwrite " + elsewhere_ / "key" + " $KEY\nnote two");
   ASSERT_THAT(finished, IsOk());
   EXPECT_THAT(finished->notes(), ElementsAre("one", "two"));
-  EXPECT_EQ(ContentOf(elsewhere / "key"), "open-sesame");
+  EXPECT_EQ(ContentOf(elsewhere_ / "key"), "open-sesame");
   EXPECT_TRUE(IsEmpty());
 }
 
