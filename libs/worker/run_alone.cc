@@ -12,6 +12,7 @@
 #include "libs/worker/rpc_status.h"
 
 namespace trainyard::worker {
+
 absl::StatusOr<Finished> RunAlone(const std::string& program, WorkerJob job, absl::string_view key,
                                   absl::Duration patience) {
   TY_ASSIGN_OR_RETURN(const ScratchFolder scratch, ScratchFolder::Make("trainyard-job"));

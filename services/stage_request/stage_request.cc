@@ -363,7 +363,8 @@ absl::StatusOr<v1::StageResult> RunWorker(service::OperationContext& context,
                                              .job_dir = job_dir,
                                              .is_disposable = !job.has_train(),
                                              .workspace = &workspace});
-  if (ReasonOf(result.status()) != "WORKER_CRASHED") return result;
+  const std::string reason = ReasonOf(result.status());
+  if (reason != "WORKER_CRASHED" && reason != "OUT_OF_MEMORY") return result;
   return Annotate(result.status(),
                   absl::StrCat("while working on '", workspace.UriOf(InputOf(job)), "'"));
 }
