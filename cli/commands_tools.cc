@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -6,23 +7,20 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "cli/commands.h"
 #include "cli/display.h"
-#include "google/protobuf/text_format.h"
 #include "libs/base/files.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/data/sample_data.h"
-#include "libs/sealing/model_store.h"
+#include "libs/sealing/model_file.h"
 #include "libs/service/key.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
 #include "libs/spec/spec_kind.h"
 #include "libs/spec/ssd_spec.h"
-#include "trainyard/model/v1/engine_header.pb.h"
+#include "libs/worker/rpc_status.h"
+#include "libs/worker/run_alone.h"
 
 namespace trainyard::cli {
 namespace {
@@ -110,65 +108,21 @@ struct InspectFlags {
   std::string path, key;
 };
 
-template <typename Message>
-absl::Status ParseSection(const Sections& sections, const std::string& path, const char* name,
-                          Message& message) {
-  const auto found = sections.find(name);
-  if (found != sections.end() && message.ParseFromString(found->second)) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat("engine '", path, "' has no section '", name, "' that can be read"));
-}
-
-// Reads the description alone: libs/engine would bring the runtime along.
-absl::Status InspectEngine(const std::string& path) {
-  TY_ASSIGN_OR_RETURN(const Sections sections, LoadSealed(path, SealedKind::kEngine, ""));
-  model::v1::EngineHeader header;
-  TY_RETURN_IF_ERROR(ParseSection(sections, path, "engine.header", header));
-  if (header.format_version() > 1) {
-    return absl::UnimplementedError(absl::StrCat(
-        "engine '", path, "' is of format ", header.format_version(), "; this program reads 1"));
-  }
-  ModelRecord record;
-  TY_RETURN_IF_ERROR(ParseSection(sections, path, "record", record));
-  printf("%s: engine of %s %s, %d classes (%s)\n", path.c_str(), record.network().c_str(),
-         record.arch().c_str(), record.classes_size(),
-         absl::StrJoin(record.classes(), ", ").c_str());
-  printf("runtime %s %s\n", header.backend().c_str(), header.backend_version().c_str());
-  printf("precision %s, asked for %s, %.0f%% of the convolutions in int8\n",
-         header.precision_used().c_str(), header.precision_requested().c_str(),
-         100 * header.int8_mac_share());
-  printf("batches of 1 to %d, %lld parameters, %.3f GMAC\n", header.max_batch_size(),
-         static_cast<long long>(header.parameters()), header.macs() / 1e9);
-  const auto& machine = header.hardware();
-  printf("for %s %s, %s family %d model %d%s%s, with %s\n", machine.device().c_str(),
-         machine.architecture().c_str(), machine.vendor().c_str(), machine.family(),
-         machine.model(), machine.name().empty() ? "" : ", ", machine.name().c_str(),
-         absl::StrJoin(machine.features(), " ").c_str());
-  printf("from %s\n", header.source().file_name().c_str());
-  return absl::OkStatus();
-}
-
+// A worker reads the file, so that one that ends the reader ends in a message.
 absl::Status Inspect(const std::string& path, const std::string& key_reference) {
   TY_ASSIGN_OR_RETURN(const SealedKind kind, PeekSealed(path));
-  if (kind == SealedKind::kEngine) return InspectEngine(path);
-  TY_ASSIGN_OR_RETURN(const service::Key key, service::ResolveKey(key_reference));
-  TY_ASSIGN_OR_RETURN(const SealedModel sealed, LoadModel(path, {}, key.text));
-  const Graph& graph = sealed.model.graph;
-  TY_ASSIGN_OR_RETURN(const int64_t macs, graph.MacCount());
-  const ModelRecord& record = sealed.model.record;
-  printf("%s: %s %s, %d classes (%s)\n", path.c_str(), record.network().c_str(),
-         record.arch().c_str(), record.classes_size(),
-         absl::StrJoin(record.classes(), ", ").c_str());
-  printf("input %dx%d, %lld parameters, %.3f GMAC, %zu nodes\n", record.preprocess().width(),
-         record.preprocess().height(), static_cast<long long>(graph.ParameterCount()), macs / 1e9,
-         graph.nodes().size());
-  for (const auto& [name, bytes] : sealed.extra) {
-    printf("section %-12s %zu bytes\n", name.c_str(), bytes.size());
+  service::Key key;
+  if (kind != SealedKind::kEngine) {
+    TY_ASSIGN_OR_RETURN(key, service::ResolveKey(key_reference));
   }
-  for (const auto& step : record.lineage()) {
-    printf("lineage: %s %s %s\n", step.stage().c_str(), step.parent_sha256().substr(0, 12).c_str(),
-           step.note().c_str());
-  }
+  worker::WorkerJob job;
+  job.mutable_inspect()->set_model(std::filesystem::absolute(path).string());
+  job.mutable_inspect()->set_shown(path);
+  const auto finished = worker::RunAlone("trainyard-stage-worker", std::move(job), key.text);
+  TY_RETURN_IF_ERROR(ReasonOf(finished.status()) == "WORKER_CRASHED"
+                         ? Annotate(finished.status(), absl::StrCat("while reading '", path, "'"))
+                         : finished.status());
+  for (const std::string& line : finished->notes()) printf("%s\n", line.c_str());
   return absl::OkStatus();
 }
 

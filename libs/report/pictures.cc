@@ -5,19 +5,26 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/time.h"
 #include "libs/base/files.h"
+#include "libs/base/scratch_folder.h"
 #include "libs/base/status.h"
-#include "libs/data/image_io.h"
 #include "libs/report/chart.h"
-#include "libs/tensor/tensor.h"
+#include "libs/report/shrink.h"
+#include "libs/worker/run_alone.h"
 
 namespace trainyard::report {
 namespace {
 
 constexpr int kColours = 8;
 constexpr int64_t kMaxLabelBytes = 16 << 20;
+constexpr int64_t kMaxIndexBytes = 1 << 20;
+// A dozen pictures take a second or two.
+constexpr absl::Duration kPatience = absl::Minutes(1);
 
 std::vector<KittiObject> ReadLabels(const std::string& folder, const std::string& image) {
   if (folder.empty()) return {};
@@ -27,37 +34,15 @@ std::vector<KittiObject> ReadLabels(const std::string& folder, const std::string
   return ParseKittiLabels(*text, path, image).objects;
 }
 
-// Means of 2x2 pixels; an odd last row or column is left out.
-Tensor Halve(const Tensor& image) {
-  const int64_t height = image.dim(0) / 2, width = image.dim(1) / 2, row = image.dim(1) * 3;
-  Tensor half = Tensor::Zeros(DType::kUInt8, {height, width, 3});
-  const auto from = image.data<uint8_t>();
-  auto to = half.data<uint8_t>();
-  for (int64_t y = 0; y < height; ++y) {
-    for (int64_t i = 0; i < width * 3; ++i) {
-      const int64_t at = 2 * y * row + 2 * (i / 3) * 3 + i % 3;
-      const int sum = from[at] + from[at + 3] + from[at + row] + from[at + row + 3];
-      to[y * width * 3 + i] = static_cast<uint8_t>((sum + 2) / 4);
-    }
+// One line of the index.
+absl::Status ReadEntry(absl::string_view line, Picture& picture) {
+  const std::vector<absl::string_view> words = absl::StrSplit(line, absl::MaxSplits(' ', 3));
+  if (words.size() != 4 || !absl::SimpleAtoi(words[0], &picture.width) ||
+      !absl::SimpleAtoi(words[1], &picture.height)) {
+    return absl::DataLossError("the index of the small pictures cannot be read");
   }
-  return half;
-}
-
-// Fills in bytes, media type and size.
-absl::Status LoadImage(const std::string& path, int max_side, Picture& picture) {
-  TY_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, kMaxImageFileBytes));
-  TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(bytes, path));
-  picture.width = size.width;
-  picture.height = size.height;
-  const bool png = absl::AsciiStrToLower(Extension(path)) == ".png";
-  picture.media_type = png ? "image/png" : "image/jpeg";
-  if (std::max(size.width, size.height) > max_side) {
-    TY_ASSIGN_OR_RETURN(Tensor image, DecodeImage(bytes, path));
-    while (std::max(image.dim(0), image.dim(1)) > max_side) image = Halve(image);
-    TY_ASSIGN_OR_RETURN(bytes, EncodeJpeg(image, 85));
-    picture.media_type = "image/jpeg";
-  }
-  picture.bytes = std::move(bytes);
+  picture.media_type = std::string(words[2]);
+  picture.name = std::string(words[3]);
   return absl::OkStatus();
 }
 
@@ -88,17 +73,26 @@ absl::StatusOr<std::vector<Picture>> CollectPictures(const std::string& images_d
                                                      const std::string& labels_dir,
                                                      const std::string& truth_dir, int count,
                                                      int max_side) {
-  TY_ASSIGN_OR_RETURN(std::vector<std::string> names, ListFolder(images_dir));
-  std::erase_if(names, [](const std::string& name) { return !HasImageExtension(name); });
+  TY_ASSIGN_OR_RETURN(const ScratchFolder folder, ScratchFolder::Make("trainyard-pictures"));
+  worker::WorkerJob job;
+  worker::v1::PicturesTask& task = *job.mutable_pictures();
+  task.set_images(images_dir);
+  task.set_count(count);
+  task.set_max_side(max_side);
+  task.set_output(folder.path());
+  TY_RETURN_IF_ERROR(
+      worker::RunAlone("trainyard-stage-worker", std::move(job), "", kPatience).status());
+  TY_ASSIGN_OR_RETURN(const std::string index,
+                      ReadFile(JoinPath(folder.path(), kPictureIndex), kMaxIndexBytes));
   std::vector<Picture> pictures;
-  const int64_t total = static_cast<int64_t>(names.size());
-  const int64_t wanted = std::min<int64_t>(count, total);
-  for (int64_t i = 0; i < wanted; ++i) {
-    const std::string& name = names[i * total / wanted];
-    Picture picture{.name = name};
-    if (!LoadImage(JoinPath(images_dir, name), max_side, picture).ok()) continue;
-    picture.truth = ReadLabels(truth_dir, name);
-    picture.found = ReadLabels(labels_dir, name);
+  for (const absl::string_view line : absl::StrSplit(index, '\n', absl::SkipEmpty())) {
+    Picture picture;
+    TY_RETURN_IF_ERROR(ReadEntry(line, picture));
+    TY_ASSIGN_OR_RETURN(picture.bytes,
+                        ReadFile(JoinPath(folder.path(), absl::StrCat(pictures.size())),
+                                 kMaxSmallPictureBytes));
+    picture.truth = ReadLabels(truth_dir, picture.name);
+    picture.found = ReadLabels(labels_dir, picture.name);
     pictures.push_back(std::move(picture));
   }
   return pictures;

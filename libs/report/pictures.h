@@ -24,8 +24,8 @@ struct Picture {
 
 /// Collects up to `count` images of `images_dir`, evenly over the folder, with the detections of
 /// `labels_dir` (KITTI files by the images' base names) and the truth of `truth_dir` ("" or absent =
-/// none). Images that cannot be read are passed over. Images larger than `max_side` are halved until
-/// they fit. kNotFound when `images_dir` is not there.
+/// none). trainyard-stage-worker reads them, as ShrinkPictures says, so that no picture can end the
+/// caller. kNotFound when `images_dir` or the program is not there; as worker::RunAlone.
 absl::StatusOr<std::vector<Picture>> CollectPictures(const std::string& images_dir,
                                                      const std::string& labels_dir,
                                                      const std::string& truth_dir, int count,

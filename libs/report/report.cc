@@ -211,11 +211,16 @@ std::string PictureSection(const ReportInput& input, const std::vector<std::stri
   if (!images_dir.ok() || !labels_dir.ok()) return "";
   const auto pictures = CollectPictures(*images_dir, *labels_dir, TruthFolder(*images_dir),
                                         kPictures, kPictureSide);
-  if (!pictures.ok() || pictures->empty()) return "";
-  std::string html = absl::StrCat(
-      "<section><h2>What “", Escape(stage->name()),
-      "” found</h2><p class=\"note\">Dashed: the label. Solid: what the network found, with its "
-      "score.</p><div class=\"pictures\">");
+  const std::string head =
+      absl::StrCat("<section><h2>What “", Escape(stage->name()), "” found</h2><p class=\"note\">");
+  if (!pictures.ok()) {
+    return absl::StrCat(head, "The pictures are left out: ",
+                        Escape(std::string(pictures.status().message())), "</p></section>");
+  }
+  if (pictures->empty()) return "";
+  std::string html = absl::StrCat(head,
+                                  "Dashed: the label. Solid: what the network found, with its "
+                                  "score.</p><div class=\"pictures\">");
   for (const Picture& picture : *pictures) absl::StrAppend(&html, DrawPicture(picture, classes));
   return absl::StrCat(html, "</div></section>");
 }

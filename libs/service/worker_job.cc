@@ -259,7 +259,7 @@ absl::StatusOr<v1::StageResult> Conclude(WorkerFollower& follower, const WorkerR
     *retry = follower.MayRetry();
     return follower.CrashStatus();
   }
-  if (!cancelled) return VerifiedResult(*finished, run.workspace);
+  if (!cancelled) return VerifiedResult(*finished, run.workspace, job.job_dir());
   *retry = true;
   return WithReason(
       absl::AbortedError(absl::StrCat(BaseName(run.program),
@@ -277,7 +277,7 @@ absl::StatusOr<v1::StageResult> RunOnce(OperationContext& context, WorkerJob job
   TY_ASSIGN_OR_RETURN(const WorkerPast past, ReadWorkerPast(reader, job, context, job_dir));
   if (past.finished.has_value() && past.finished->status().code() == 0) {
     LogInfo("worker had finished before the service was restarted", {{"job", context.name()}});
-    return VerifiedResult(*past.finished, run.workspace);
+    return VerifiedResult(*past.finished, run.workspace, job_dir);
   }
   // On the disk before there is a worker: whatever is killed when, no worker has an epoch that is not.
   const int64_t epoch = std::max(past.newest_epoch, context.epoch()) + 1;

@@ -63,12 +63,9 @@ std::string InputOf(const worker::v1::WorkerJob& job) {
       return job.prune().model();
     case Job::kExportModel:
       return job.export_model().model();
-    case Job::kInspect:
-      return job.inspect().model();
-    case Job::TASK_NOT_SET:
-      break;
+    default:
+      return "";
   }
-  return "";
 }
 
 }  // namespace
@@ -366,7 +363,8 @@ absl::StatusOr<v1::StageResult> RunWorker(service::OperationContext& context,
                                              .job_dir = job_dir,
                                              .is_disposable = !job.has_train(),
                                              .workspace = &workspace});
-  if (ReasonOf(result.status()) != "WORKER_CRASHED") return result;
+  const std::string reason = ReasonOf(result.status());
+  if (reason != "WORKER_CRASHED" && reason != "OUT_OF_MEMORY") return result;
   return Annotate(result.status(),
                   absl::StrCat("while working on '", workspace.UriOf(InputOf(job)), "'"));
 }

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -27,6 +28,7 @@ using service::Occasion;
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 using ::trainyard::testing::AwaitDone;
@@ -149,6 +151,29 @@ TEST_F(ExportOperationTest, AConfigForDeepStreamWithoutAModelIsSaid) {
   AddArtifact("ds", config);
   config->set_name("ds_config");
   EXPECT_THAT(WarningsOf(Run()), ElementsAre(HasSubstr("names no model")));
+}
+
+// The folder of an ended operation stays for weeks; a copy of the model must not.
+TEST_F(ExportOperationTest, TheUncalibratedCopyGoesEvenWhenTheCalibrationFails) {
+  const auto write_program = [this](const std::string& name, const std::string& script) {
+    std::filesystem::permissions(folder_.Write("bin/" + name, "#!/bin/sh\n" + script),
+                                 std::filesystem::perms::owner_all);
+  };
+  write_program("trainyard-stage-worker", "exec '" TRAINYARD_STAGE_WORKER "' \"$@\"\n");
+  const std::string find = "find '" + folder_ / "state" + "' -name '*.etlt'";
+  write_program("trainyard-engine-worker", find + " > '" + folder_ / "seen" + "'\nexit 1\n");
+  ASSERT_EQ(setenv("TRAINYARD_WORKER_DIR", (folder_ / "bin").c_str(), 1), 0);
+  request_.mutable_options()->set_data_type("int8");
+  v1::Artifact* images = request_.mutable_stage()->add_inputs();
+  AddArtifact("images", images);
+  images->set_name("cal_images");
+  const auto result = service::ResultOf(Run());
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kInternal,
+                               AllOf(HasSubstr("while working on 'images'"), HasSubstr("engine-worker"))));
+  EXPECT_THAT(*ReadFile(folder_ / "seen"), EndsWith("uncalibrated.etlt\n"));
+  for (const auto& file : std::filesystem::recursive_directory_iterator(folder_ / "state")) {
+    EXPECT_NE(file.path().extension(), ".etlt") << file.path();
+  }
 }
 
 // INT8 with a table that is there: it is read, whatever else is given.

@@ -5,6 +5,7 @@
 #include "libs/base/status.h"
 #include "libs/data/convert.h"
 #include "libs/data/offline_augment.h"
+#include "libs/report/shrink.h"
 #include "libs/worker/outcome.h"
 #include "workers/stage-worker/tasks.h"
 
@@ -72,6 +73,13 @@ absl::StatusOr<Finished> Augment(Context& context) {
   for (const std::string& note : report.notes) finished.add_notes(note);
   NoteLedger(finished, report.ledger);
   return finished;
+}
+
+absl::StatusOr<Finished> ShrinkForReport(Context& context) {
+  const auto& task = context.job.pictures();
+  TY_RETURN_IF_ERROR(
+      report::ShrinkPictures(task.images(), task.count(), task.max_side(), task.output()));
+  return Finished();
 }
 
 }  // namespace trainyard::stage_worker

@@ -43,9 +43,12 @@ absl::StatusOr<Task> ChooseTask(const WorkerJob& job) {
       return AfterStarted(ExportModel);
     case WorkerJob::kInspect:
       return AfterStarted(InspectModel);
+    case WorkerJob::kPictures:
+      return AfterStarted(ShrinkForReport);
     default:
       return absl::UnimplementedError(
-          "stage-worker converts, augments, prunes, exports and inspects; this job asks for something else");
+          "stage-worker converts, augments, prunes, exports, inspects and shrinks pictures; this job "
+          "asks for something else");
   }
 }
 

@@ -1,9 +1,11 @@
 #include "libs/service/internal/worker_outputs.h"
 
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/digest.h"
@@ -14,13 +16,18 @@
 namespace trainyard::service {
 namespace {
 
+bool IsBelow(const std::string& path, const std::string& folder) {
+  return absl::StartsWith(std::filesystem::path(path).lexically_normal().string(),
+                          absl::StrCat(folder, "/"));
+}
+
 // Fills in what the artifact does not say; kDataLoss when it says what is not so.
-absl::Status Verify(const Workspace* workspace, v1::Artifact& artifact) {
+absl::Status Verify(const Workspace* workspace, const std::string& job_dir, v1::Artifact& artifact) {
   std::string path = artifact.uri();
   const auto differs = [&artifact](absl::string_view what) {
     return absl::DataLossError(absl::StrCat("'", artifact.name(), "' at '", artifact.uri(), "' ", what));
   };
-  if (workspace != nullptr) {
+  if (workspace != nullptr && !IsBelow(path, job_dir)) {
     const auto resolved = workspace->Resolve(artifact.uri());
     if (!resolved.ok()) return differs(absl::StrCat("is none of this job's: ", resolved.status().message()));
     path = *resolved;
@@ -43,13 +50,14 @@ absl::Status Verify(const Workspace* workspace, v1::Artifact& artifact) {
 }  // namespace
 
 absl::StatusOr<v1::StageResult> VerifiedResult(const worker::v1::Finished& finished,
-                                               const Workspace* workspace) {
+                                               const Workspace* workspace,
+                                               const std::string& job_dir) {
   TY_RETURN_IF_ERROR(StatusFromRpc(finished.status()));
   v1::StageResult result;
   std::vector<std::string> wrong;
   for (const v1::Artifact& output : finished.outputs()) {
     v1::Artifact artifact = output;
-    const absl::Status status = Verify(workspace, artifact);
+    const absl::Status status = Verify(workspace, job_dir, artifact);
     if (!status.ok()) wrong.emplace_back(status.message());
     *result.add_outputs() = std::move(artifact);
   }

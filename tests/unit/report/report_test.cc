@@ -1,14 +1,20 @@
 #include "libs/report/report.h"
 
-#include <cmath>
+#include <stdlib.h>
 
+#include <cmath>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "libs/base/files.h"
 #include "libs/data/image_io.h"
 #include "libs/report/chart.h"
 #include "libs/report/curves.h"
+#include "libs/report/shrink.h"
 #include "libs/tensor/tensor.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
 
 namespace trainyard::report {
 namespace {
@@ -188,6 +194,7 @@ TEST(ParsePrCurvesTest, ReadsCurvesByClass) {
 class ReportHtmlTest : public ::testing::Test {
  protected:
   ReportHtmlTest() : folder_(::testing::TempDir() + "/report_html_test") {
+    setenv("TRAINYARD_WORKER_DIR", DirName(TRAINYARD_STAGE_WORKER).c_str(), 1);
     EXPECT_THAT(RemoveTree(folder_), IsOk());
     for (const char* name : {"/val/images", "/val/labels", "/found"}) {
       EXPECT_THAT(MakeFolders(folder_ + name), IsOk());
@@ -230,6 +237,18 @@ TEST_F(ReportHtmlTest, HoldsAllThatTheRunLeftBehind) {
                           HasSubstr("class=\"truth\""), HasSubstr(std::string(64, 'a'))));
 }
 
+// A picture that ends its reader, or a reader that is not there, costs the pictures alone.
+TEST_F(ReportHtmlTest, SaysWhyPicturesAreLeftOut) {
+  const std::string program = folder_ + "/bin/trainyard-stage-worker";
+  ASSERT_THAT(MakeFolders(DirName(program)), IsOk());
+  ASSERT_THAT(WriteFileAtomically(program, "#!/bin/sh\nkill -SEGV $$\n"), IsOk());
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  setenv("TRAINYARD_WORKER_DIR", DirName(program).c_str(), 1);
+  const std::string html = ReportHtml(Input(), MakeLedger(small_.run, small_.inputs));
+  EXPECT_THAT(html, AllOf(HasSubstr("The pictures are left out: "), HasSubstr("signal 11"),
+                          HasSubstr("train: loss")));
+}
+
 TEST_F(ReportHtmlTest, NeedsNothingFromElsewhere) {
   const std::string html = ReportHtml(Input(), MakeLedger(small_.run, small_.inputs));
   EXPECT_THAT(html, AllOf(Not(HasSubstr("<script")), Not(HasSubstr("http")), Not(HasSubstr("src="))));
@@ -249,6 +268,40 @@ TEST_F(ReportHtmlTest, IsWrittenBesideTheLedger) {
   EXPECT_THAT(LoadLedger(folder_ + "/new/ledger.json")->rows, SizeIs(4));
   EXPECT_THAT(*ReadFile(folder_ + "/new/report.html"), HasSubstr("</html>"));
   EXPECT_THAT(LoadLedger(folder_ + "/none.json"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST(ShrinkPicturesTest, KeepsSmallOnesHalvesLargeOnesAndPassesOverDamage) {
+  const testing::TemporaryFolder folder;
+  folder.Folder("in");
+  folder.Folder("out");
+  const auto write = [&](const std::string& name, int64_t width, int64_t height) {
+    const Tensor image = Tensor::Zeros(DType::kUInt8, {height, width, 3});
+    folder.Write("in/" + name, *EncodePng(image));
+    return *EncodePng(image);
+  };
+  const std::string small = write("a b.png", 80, 60);
+  folder.Write("in/damaged.jpg", "\xFF\xD8\xFF no picture");
+  write("large.png", 1000, 300);
+  folder.Write("in/no picture.txt", "text");
+  ASSERT_THAT(ShrinkPictures(folder / "in", 3, 256, folder / "out"), IsOk());
+  EXPECT_EQ(*ReadFile(folder / "out/index"),
+            "80 60 image/png a b.png\n1000 300 image/jpeg large.png\n");
+  EXPECT_EQ(*ReadFile(folder / "out/0"), small);
+  EXPECT_EQ(*ReadImageSize(*ReadFile(folder / "out/1"), ""), (ImageSize{250, 75}));
+  EXPECT_THAT(ShrinkPictures(folder / "none", 3, 256, folder / "out"),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST(ShrinkPicturesTest, TakesThemEvenlyOverTheFolder) {
+  const testing::TemporaryFolder folder;
+  folder.Folder("out");
+  for (int i = 0; i < 6; ++i) {
+    folder.Write(absl::StrCat("in/", i, ".png"),
+                 *EncodePng(Tensor::Zeros(DType::kUInt8, {2, 2 + i, 3})));
+  }
+  ASSERT_THAT(ShrinkPictures(folder / "in", 3, 256, folder / "out"), IsOk());
+  EXPECT_EQ(*ReadFile(folder / "out/index"),
+            "2 2 image/png 0.png\n4 2 image/png 2.png\n6 2 image/png 4.png\n");
 }
 
 }  // namespace

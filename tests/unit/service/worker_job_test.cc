@@ -263,6 +263,18 @@ TEST_F(WorkerJobTest, AForgedEndIsNotBelieved) {
   EXPECT_EQ(ReasonOf(result.status()), "OUTPUT_NOT_AS_REPORTED");
 }
 
+// What one job of an operation leaves for the next lies in the operation's folder, outside of the workspace.
+TEST_F(WorkerJobTest, AnOutputMayLieInTheJobsOwnFolder) {
+  job_dir_ = folder_ / "state/scratch";
+  const auto result = [&](const std::string& path) {
+    return ResultOf(AwaitDone(*manager_, StartOne(absl::StrCat("write ", path, " abc\noutput table ",
+                                                               path, " calibration"))));
+  };
+  EXPECT_THAT(result(folder_ / "state/scratch/table.txt"), IsOk());
+  EXPECT_THAT(result(folder_ / "state/scratch/../table.txt"),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("none of this job's")));
+}
+
 TEST_F(WorkerJobTest, AnOutputIsWhatTheWorkerReported) {
   const std::string model = folder_ / "work/run/last.tlt";
   for (const char* digest : {"", " 0000"}) {
