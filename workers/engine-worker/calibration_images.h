@@ -18,7 +18,7 @@ namespace trainyard::engine_worker {
 /// Which images of a folder calibration uses: `wanted` of them without repetition, chosen by
 /// Philox(42, kCalibration) over their sorted names; all of them, sorted, when there are no more.
 /// Equal folders give equal choices. kNotFound and kFailedPrecondition as ListImages: nothing
-/// random ever stands in for images (decisions.md A17). kInvalidArgument when `wanted` is below 1.
+/// random ever stands in for images. kInvalidArgument when `wanted` is below 1.
 absl::StatusOr<std::vector<std::string>> ChooseImages(const std::string& folder, int64_t wanted);
 
 /// Feeds image files through the model's own preprocessing.
@@ -35,8 +35,8 @@ struct ImageFeed {
 };
 
 /// Batches of the feed in order, f32 [n, c, h, w]; the last may be smaller. Images that cannot be
-/// read are left out; kDataLoss, with the last of them, when they are more than a tenth of all
-/// (decisions.md A22). Ends with kCancelled once a stop is asked for.
+/// read are left out; kDataLoss, with the last of them, when they are more than a tenth of all.
+/// Ends with kCancelled once a stop is asked for.
 BatchSource Batches(ImageFeed feed);
 
 /// Tells of images that were left out: warnings of the job for the first ones, and their number.

@@ -1,0 +1,134 @@
+// Engines of many kinds of network against onnxruntime. CMakeLists.txt runs these once more with the
+// kernels of processors without VNNI.
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/engine/engine.h"
+#include "libs/graph/fold.h"
+#include "onnx/onnx_pb.h"
+#include "tests/support/onnxruntime_oracle.h"
+#include "tests/support/quantization_reference.h"
+#include "tests/support/random_graphs.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/zoo_graphs.h"
+
+namespace trainyard {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::IsOk;
+using testing::NormalTensor;
+using testing::OracleJob;
+using testing::RelativeError;
+using testing::RunOnnxruntime;
+using testing::StatusIs;
+
+/// The whole batch, once for each caller.
+BatchSource Once(const Tensor& images) {
+  return [images, done = false]() mutable -> absl::StatusOr<std::optional<Tensor>> {
+    if (done) return std::nullopt;
+    done = true;
+    return images;
+  };
+}
+
+/// A network with what its two engines and, later, onnxruntime answer.
+struct Trial {
+  std::string name;
+  Tensor images;
+  std::vector<Tensor> fp32, int8;
+  std::vector<OracleJob> jobs;
+};
+
+EngineOptions Int8Options(const Graph& graph, const Tensor& images) {
+  EngineOptions options{.precision = "int8", .max_batch_size = 2, .threads = 2};
+  // As on the processor whose kernels are asked for.
+  if (std::getenv("ONEDNN_MAX_CPU_ISA") != nullptr) options.kernel_steps = 64;
+  const auto table = CalibrateGraph(graph, {}, Once(images), 2, 2);
+  EXPECT_THAT(table, IsOk());
+  if (table.ok()) options.calibration = *table;
+  options.images = [images] { return Once(images); };
+  return options;
+}
+
+/// Adds a trial of the network; failures name it.
+void Try(const std::string& name, const Graph& graph, std::vector<Trial>& trials,
+         double size = 1) {
+  SCOPED_TRACE(name);
+  Trial trial{.name = name, .images = NormalTensor({2, 3, 16, 16}, 5, size)};
+  const Model model{graph.Clone(), {}};
+  const auto fp32 = BuildEngine(model, {.max_batch_size = 2, .threads = 2});
+  ASSERT_THAT(fp32, IsOk());
+  trial.fp32 = *fp32->runner->Run({trial.images});
+  trial.jobs.push_back({graph.Serialize(), trial.images});
+  const auto int8 = BuildEngine(model, Int8Options(graph, trial.images));
+  ASSERT_THAT(int8, IsOk());
+  for (const std::string& warning : int8->warnings) {
+    EXPECT_EQ(warning.find("computes other numbers"), std::string::npos) << warning;
+  }
+  trial.int8 = *int8->runner->Run({trial.images});
+  trial.jobs.push_back({int8->quantized->graph.Serialize(), trial.images});
+  trials.push_back(std::move(trial));
+}
+
+/// Holds all trials against one run of onnxruntime.
+void Judge(const std::vector<Trial>& trials) {
+  std::vector<OracleJob> jobs;
+  for (const Trial& trial : trials) jobs.insert(jobs.end(), trial.jobs.begin(), trial.jobs.end());
+  const auto answers = RunOnnxruntime(jobs);
+  ASSERT_THAT(answers, IsOk());
+  for (size_t t = 0; t < trials.size(); ++t) {
+    const std::vector<Tensor>& exact = (*answers)[2 * t];
+    const std::vector<Tensor>& rounded = (*answers)[2 * t + 1];
+    ASSERT_EQ(exact.size(), trials[t].fp32.size());
+    for (size_t i = 0; i < exact.size(); ++i) {
+      EXPECT_LE(RelativeError(exact[i], trials[t].fp32[i]), 1e-5) << trials[t].name;
+      const double theirs = RelativeError(exact[i], rounded[i]);
+      EXPECT_LE(RelativeError(exact[i], trials[t].int8[i]), 1.5 * theirs + 1e-5)
+          << trials[t].name << ", output " << i << ", onnxruntime is " << theirs << " off";
+    }
+  }
+}
+
+int64_t OpsetOf(const Graph& graph) {
+  for (const auto& import : graph.proto().opset_import()) {
+    if (import.domain().empty()) return import.version();
+  }
+  return 0;
+}
+
+TEST(Int8GraphsTest, EveryFamilyAnswersAsOnnxruntimeDoes) {
+  std::vector<Trial> trials;
+  for (const testing::ZooGraph& family : testing::Zoo()) {
+    const auto graph = Graph::Parse(family.build(testing::ZooWeights::kFull).SerializeAsString());
+    ASSERT_THAT(graph, IsOk()) << family.name;
+    if (OpsetOf(*graph) < 13) {
+      EXPECT_THAT(BuildEngine({graph->Clone(), {}},
+                              Int8Options(*graph, NormalTensor({2, 3, 16, 16}, 5))),
+                  StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("convert_version")))
+          << family.name;
+      continue;
+    }
+    Try(family.name, *graph, trials);
+  }
+  Judge(trials);
+}
+
+// The steps of a Concat's input went wrong by how small they are; hence inputs of several sizes.
+TEST(Int8GraphsTest, NetworksThatNobodyThoughtOfDoToo) {
+  std::vector<Trial> trials;
+  for (uint64_t seed = 0; seed < 24; ++seed) {
+    const auto graph = testing::RandomGraph(seed);
+    ASSERT_THAT(graph, IsOk()) << seed;
+    Try(absl::StrCat("seed ", seed), *graph, trials, seed % 3 == 0 ? 60 : 1);
+  }
+  Judge(trials);
+}
+
+}  // namespace
+}  // namespace trainyard
