@@ -20,8 +20,10 @@ absl::StatusOr<Tensor> MakeUp(const std::string& name, Shape shape, int batch,
                               const CalibrationTable& table, uint64_t index) {
   shape[0] = batch;
   if (std::any_of(shape.begin(), shape.end(), [](int64_t dim) { return dim < 1; })) {
-    return absl::InvalidArgumentError(absl::StrCat("input '", name, "' is ", ShapeText(shape),
-                                                   "; expected a fixed size but for the batch"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("input '", name, "' is ", ShapeText(shape),
+                     ", whose size is not fixed: give calibration images (--cal_image_dir), on which "
+                     "INT8 can be compared, or fix the size in the graph"));
   }
   const auto found = table.ranges.find(name);
   const Range range = found == table.ranges.end() ? Range{-1, 1} : found->second;

@@ -7,8 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/status.h"
 #include "libs/engine/engine.h"
-#include "libs/graph/fold.h"
+#include "libs/graph/builder.h"
 #include "onnx/onnx_pb.h"
 #include "tests/support/onnxruntime_oracle.h"
 #include "tests/support/quantization_reference.h"
@@ -19,8 +20,8 @@
 namespace trainyard {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using testing::IsOk;
 using testing::NormalTensor;
 using testing::OracleJob;
@@ -102,21 +103,66 @@ int64_t OpsetOf(const Graph& graph) {
   return 0;
 }
 
+/// What the message tells people with an older opset to do.
+absl::StatusOr<Graph> Converted(const Graph& graph) {
+  const std::string folder = ::testing::TempDir(), from = folder + "/int8_graphs_test_old.onnx",
+                    to = folder + "/int8_graphs_test_new.onnx";
+  TY_RETURN_IF_ERROR(graph.Save(from));
+  const std::string command = absl::StrCat(
+      TRAINYARD_SOURCE_DIR, "/.deps/venv/bin/python -c \"import onnx, onnx.version_converter; ",
+      "model = onnx.load('", from, "'); onnx.save(onnx.version_converter.convert_version(model, 17), '",
+      to, "')\"");
+  if (std::system(command.c_str()) != 0) return absl::InternalError(command);
+  return Graph::Load(to);
+}
+
 TEST(Int8GraphsTest, EveryFamilyAnswersAsOnnxruntimeDoes) {
   std::vector<Trial> trials;
   for (const testing::ZooGraph& family : testing::Zoo()) {
-    const auto graph = Graph::Parse(family.build(testing::ZooWeights::kFull).SerializeAsString());
+    auto graph = Graph::Parse(family.build(testing::ZooWeights::kFull).SerializeAsString());
     ASSERT_THAT(graph, IsOk()) << family.name;
     if (OpsetOf(*graph) < 13) {
       EXPECT_THAT(BuildEngine({graph->Clone(), {}},
                               Int8Options(*graph, NormalTensor({2, 3, 16, 16}, 5))),
-                  StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("convert_version")))
+                  StatusIs(absl::StatusCode::kUnimplemented,
+                           HasSubstr("onnx.version_converter.convert_version(model, 17)")))
           << family.name;
-      continue;
+      graph = Converted(*graph);
+      ASSERT_THAT(graph, IsOk()) << family.name;
     }
     Try(family.name, *graph, trials);
   }
   Judge(trials);
+}
+
+/// Height and width that are not fixed.
+TEST(Int8GraphsTest, SizesThatAreNotFixedNeedImages) {
+  GraphBuilder builder("any size");
+  const auto kernel = [](int64_t out, int64_t in, uint64_t seed) {
+    return NormalTensor({out, in, 3, 3}, seed, 0.2);
+  };
+  const std::string x = builder.Relu(
+      "relu", builder.Conv("a", builder.Input("Input", {-1, 3, -1, -1}), kernel(8, 3, 1),
+                           NormalTensor({8}, 2, 0.1), {.pad = 1}));
+  builder.Output(builder.Conv("b", x, kernel(4, 8, 3), NormalTensor({4}, 4), {.pad = 1}),
+                 {-1, 4, -1, -1});
+  auto graph = std::move(builder).Finish();
+  ASSERT_THAT(graph, IsOk());
+  // The builder calls every free dimension N.
+  for (auto* value : {graph->mutable_proto().mutable_graph()->mutable_input(0),
+                      graph->mutable_proto().mutable_graph()->mutable_output(0)}) {
+    auto& shape = *value->mutable_type()->mutable_tensor_type()->mutable_shape();
+    shape.mutable_dim(2)->set_dim_param("H");
+    shape.mutable_dim(3)->set_dim_param("W");
+  }
+  std::vector<Trial> trials;
+  Try("any size", *graph, trials);
+  Judge(trials);
+  EngineOptions options = Int8Options(*graph, NormalTensor({2, 3, 16, 16}, 5));
+  options.images = nullptr;
+  EXPECT_THAT(BuildEngine({graph->Clone(), {}}, options),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("'Input'"), HasSubstr("give calibration images"))));
 }
 
 // The steps of a Concat's input went wrong by how small they are; hence inputs of several sizes.
