@@ -85,7 +85,8 @@ void AddConverterCommand(CLI::App& app, Run& run) {
   command.add_option("-t", flags->precision, "fp32, fp16 or int8 (fp32)");
   flags->calibration_option =
       command.add_option("-c", flags->calibration, "calibration table (./cal.bin)");
-  command.add_option("--cal_image_dir", flags->cal_images, "images to calibrate on, and to hold INT8 against FP32 on");
+  command.add_option("--cal_image_dir", flags->cal_images,
+                     "images to calibrate on and to hold INT8 against FP32 on");
   // One word each, since the model may follow.
   command
       .add_option("--excluded_layers", flags->excluded_layers,

@@ -20,10 +20,10 @@ absl::StatusOr<Tensor> MakeUp(const std::string& name, Shape shape, int batch,
                               const CalibrationTable& table, uint64_t index) {
   shape[0] = batch;
   if (std::any_of(shape.begin(), shape.end(), [](int64_t dim) { return dim < 1; })) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("input '", name, "' is ", ShapeText(shape),
-                     ", whose size is not fixed: give calibration images (--cal_image_dir), on which "
-                     "INT8 can be compared, or fix the size in the graph"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "input '", name, "' is ", ShapeText(shape),
+        ", whose size is not fixed: give calibration images (--cal_image_dir), on which "
+        "INT8 can be compared, or fix the size in the graph"));
   }
   const auto found = table.ranges.find(name);
   const Range range = found == table.ranges.end() ? Range{-1, 1} : found->second;
@@ -56,8 +56,8 @@ absl::StatusOr<std::vector<std::vector<Tensor>>> MakeUpInputs(const EngineRunner
   std::vector<Tensor> inputs;
   const int batch = std::min(runner.max_batch_size(), kMadeUpImages);
   for (size_t i = 0; i < runner.input_names().size(); ++i) {
-    TY_ASSIGN_OR_RETURN(Tensor input, MakeUp(runner.input_names()[i], runner.input_shapes()[i],
-                                             batch, table, i));
+    TY_ASSIGN_OR_RETURN(Tensor input,
+                        MakeUp(runner.input_names()[i], runner.input_shapes()[i], batch, table, i));
     inputs.push_back(std::move(input));
   }
   return std::vector<std::vector<Tensor>>{std::move(inputs)};
@@ -86,8 +86,7 @@ std::vector<std::string> OutputsBelow(absl::Span<const OutputError> outputs, dou
   std::vector<std::pair<double, std::string>> below;
   for (const OutputError& output : outputs) {
     if (std::isfinite(output.error.noise) && output.error.signal <= 0) continue;
-    const double decibels =
-        std::isfinite(output.error.noise) ? output.error.decibels() : -HUGE_VAL;
+    const double decibels = std::isfinite(output.error.noise) ? output.error.decibels() : -HUGE_VAL;
     if (decibels < bound) below.emplace_back(decibels, output.output);
   }
   std::stable_sort(below.begin(), below.end(),

@@ -68,7 +68,8 @@ absl::StatusOr<QuantizationOptions> QuantizationFor(const Graph& folded,
 bool IsFinite(const Tensor& tensor) {
   if (tensor.dtype() != DType::kFloat32) return true;
   const absl::Span<const float> values = tensor.data<float>();
-  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+  return std::all_of(values.begin(), values.end(),
+                     [](float value) { return std::isfinite(value); });
 }
 
 /// Layers that no runtime computes anything sensible from.
@@ -114,13 +115,12 @@ absl::StatusOr<CompiledNetwork> CompileAs(Precision precision, const Graph& fold
   if (precision != Precision::kInt8) return backend.Compile(folded, compile);
   TY_ASSIGN_OR_RETURN(const QuantizationOptions quantization,
                       QuantizationFor(folded, options, built.warnings));
-  TY_ASSIGN_OR_RETURN(Int8Network int8,
-                      BuildInt8(backend, {.folded = folded,
-                                          .table = *options.calibration,
-                                          .quantization = quantization,
-                                          .compile = compile,
-                                          .images = options.images,
-                                          .stop = options.stop}));
+  TY_ASSIGN_OR_RETURN(Int8Network int8, BuildInt8(backend, {.folded = folded,
+                                                            .table = *options.calibration,
+                                                            .quantization = quantization,
+                                                            .compile = compile,
+                                                            .images = options.images,
+                                                            .stop = options.stop}));
   built.quantized = std::move(int8.quantized);
   for (std::string& warning : int8.warnings) built.warnings.push_back(std::move(warning));
   return std::move(int8.network);
@@ -132,9 +132,8 @@ absl::StatusOr<std::unique_ptr<EngineRunner>> MakeObserver(const Graph& graph,
                                                            int max_batch_size, int threads) {
   TY_ASSIGN_OR_RETURN(const Backend* backend, FindBackend("openvino"));
   TY_ASSIGN_OR_RETURN(const Graph observed, WithActivationOutputs(graph, names));
-  TY_ASSIGN_OR_RETURN(
-      CompiledNetwork network,
-      backend->Compile(observed, {Precision::kFp32, max_batch_size, threads}));
+  TY_ASSIGN_OR_RETURN(CompiledNetwork network,
+                      backend->Compile(observed, {Precision::kFp32, max_batch_size, threads}));
   return std::move(network.runner);
 }
 
@@ -148,8 +147,8 @@ absl::StatusOr<Graph> FoldForInference(const Graph& graph) {
 
 absl::StatusOr<BuiltEngine> BuildEngine(const Model& model, const EngineOptions& options) {
   if (options.max_batch_size < 1 || options.max_batch_size > kMaxEngineBatch) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "max_batch_size is ", options.max_batch_size, "; expected 1 to ", kMaxEngineBatch));
+    return absl::InvalidArgumentError(absl::StrCat("max_batch_size is ", options.max_batch_size,
+                                                   "; expected 1 to ", kMaxEngineBatch));
   }
   TY_ASSIGN_OR_RETURN(const Backend* backend, FindBackend(options.backend));
   TY_ASSIGN_OR_RETURN(

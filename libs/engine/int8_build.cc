@@ -175,15 +175,15 @@ class Int8Builder {
     if (!refused.empty()) {
       return absl::FailedPreconditionError(absl::StrCat(
           "the INT8 engine answers other things than FP32 on the calibration images, so it is not "
-          "written: ", absl::StrJoin(refused, ", "), "; expected at least ", kRefuseBelowDecibels,
+          "written: ",
+          absl::StrJoin(refused, ", "), "; expected at least ", kRefuseBelowDecibels,
           " dB of signal over noise", ways, ", or build it with -t fp32"));
     }
     const std::vector<std::string> low = OutputsBelow(report.outputs, kWarnBelowDecibels);
     if (!low.empty()) {
       warnings_.push_back(absl::StrCat(
-          "the INT8 engine is far from FP32 on the calibration images: ",
-          absl::StrJoin(low, ", "), "; sound engines have ", kWarnBelowDecibels,
-          " dB of signal over noise and more", ways));
+          "the INT8 engine is far from FP32 on the calibration images: ", absl::StrJoin(low, ", "),
+          "; sound engines have ", kWarnBelowDecibels, " dB of signal over noise and more", ways));
     }
     return absl::OkStatus();
   }

@@ -19,7 +19,8 @@ struct Detector {
   /// The largest batch that `runner` takes. >= 1.
   int max_batch_size;
   /// Measures the warm runtime on one image at a time, apart from reading images and from the
-  /// runtime's start; what an evaluation reports as ms_per_image. Null: the median over its batches.
+  /// runtime's start; what an evaluation reports as ms_per_image. Null: the median over its
+  /// batches.
   std::function<absl::StatusOr<double>()> warm_ms_per_image = nullptr;
 };
 

@@ -58,9 +58,10 @@ absl::Status CheckFirstLine(absl::string_view line, absl::string_view name) {
   absl::string_view rest = line;
   int version = 0;
   if (TakeWord(rest) != kMagic || !absl::SimpleAtoi(rest, &version) || version < 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        name, ":1: is no calibration table: it begins with ", Shown(line), "; expected '", kMagic,
-        " ", kVersion, "'. Export with --data_type int8 --cal_image_dir --cal_cache_file makes one"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ":1: is no calibration table: it begins with ", Shown(line),
+                     "; expected '", kMagic, " ", kVersion,
+                     "'. Export with --data_type int8 --cal_image_dir --cal_cache_file makes one"));
   }
   if (version > kVersion) {
     return absl::UnimplementedError(absl::StrCat(name, ": is a calibration table of version ",
@@ -170,8 +171,8 @@ absl::StatusOr<CalibrationTable> ParseCalibrationTable(absl::string_view text,
     problems.AddProblem({"line", problem, absl::StrCat(name, ":", number)});
   }
   if (more > 0) {
-    problems.AddProblem({"table", absl::StrCat("has ", more, " more lines that are wrong"),
-                         std::string(name)});
+    problems.AddProblem(
+        {"table", absl::StrCat("has ", more, " more lines that are wrong"), std::string(name)});
   }
   if (problems.empty() && reader.empty()) {
     problems.AddProblem({"table", "holds no range", std::string(name)});

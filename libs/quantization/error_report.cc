@@ -41,8 +41,8 @@ struct ClipCount {
   int64_t values = 0;
 };
 
-void AddRounding(absl::Span<const float> values, const LayerQuantization& layer,
-                 SignalToNoise& sum, ClipCount& count) {
+void AddRounding(absl::Span<const float> values, const LayerQuantization& layer, SignalToNoise& sum,
+                 ClipCount& count) {
   const float scale = layer.input_scale;
   const float low = layer.input_unsigned ? 0 : -128, high = layer.input_unsigned ? 255 : 127;
   for (const float value : values) {
@@ -75,8 +75,8 @@ std::string LayerJson(const LayerQuantization& layer) {
       R"({"node": %s, "input": %s, "type": "%s", "min": %.9g, "max": %.9g, "scale": %.9g, )"
       R"("weight_scale_min": %.9g, "weight_scale_max": %.9g, "weight_sqnr_db": %.2f)",
       Quoted(layer.node), Quoted(layer.input), layer.input_unsigned ? "u8" : "s8",
-      layer.input_range.min, layer.input_range.max,
-      layer.input_scale, layer.weight_scale_min, layer.weight_scale_max, layer.weight.decibels());
+      layer.input_range.min, layer.input_range.max, layer.input_scale, layer.weight_scale_min,
+      layer.weight_scale_max, layer.weight.decibels());
   if (layer.input_rounding.has_value()) {
     absl::StrAppendFormat(&json, R"(, "input_sqnr_db": %.2f, "clipped_fraction": %.3g)",
                           layer.input_rounding->decibels(), layer.clipped_fraction);
@@ -111,8 +111,8 @@ double SignalToNoise::decibels() const {
 
 absl::Status AddDifference(const Tensor& wanted, const Tensor& got, SignalToNoise& sum) {
   if (wanted.size() != got.size()) {
-    return absl::InternalError(absl::StrCat("a tensor has ", wanted.size(), " elements in FP32 and ",
-                                            got.size(), " in INT8"));
+    return absl::InternalError(absl::StrCat("a tensor has ", wanted.size(),
+                                            " elements in FP32 and ", got.size(), " in INT8"));
   }
   const absl::Span<const float> exact = wanted.data<float>(), rounded = got.data<float>();
   for (size_t i = 0; i < exact.size(); ++i) {
@@ -138,8 +138,7 @@ absl::Status MeasureActivations(GraphRunner& reference, GraphRunner& quantized,
       TY_ASSIGN_OR_RETURN(const Tensor* exact, FindTensor(wanted, layer.input));
       TY_ASSIGN_OR_RETURN(const Tensor* rounded, FindTensor(got, layer.input));
       AddRounding(exact->data<float>(), layer, *layer.input_rounding, clips[i]);
-      TY_RETURN_IF_ERROR(
-          Annotate(AddDifference(*exact, *rounded, *layer.gathered), layer.input));
+      TY_RETURN_IF_ERROR(Annotate(AddDifference(*exact, *rounded, *layer.gathered), layer.input));
     }
   }
   for (size_t i = 0; i < report.layers.size(); ++i) {

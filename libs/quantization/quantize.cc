@@ -110,8 +110,8 @@ absl::Status CheckOptions(const Graph& graph, const QuantizationOptions& options
   }
   for (const std::string& excluded : options.excluded_layers) {
     if (std::find(names.begin(), names.end(), excluded) == names.end()) {
-      problems.Add("excluded_layers", "names '%s', which is no convolution of the graph%s", excluded,
-                   DidYouMean(excluded, names));
+      problems.Add("excluded_layers", "names '%s', which is no convolution of the graph%s",
+                   excluded, DidYouMean(excluded, names));
     }
   }
   return problems.ToStatus();
@@ -201,8 +201,8 @@ class QdqWriter {
     const std::string scale_name = absl::StrCat(tensor, "/scale");
     const std::string zero_name = absl::StrCat(tensor, "/zero_point");
     *graph().add_initializer() = TensorToProto(scale_name, Tensor::Of<float>({}, {scale}));
-    *graph().add_initializer() =
-        TensorToProto(zero_name, Tensor::Zeros(IsUnsigned(tensor) ? DType::kUInt8 : DType::kInt8, {}));
+    *graph().add_initializer() = TensorToProto(
+        zero_name, Tensor::Zeros(IsUnsigned(tensor) ? DType::kUInt8 : DType::kInt8, {}));
     AddNode("QuantizeLinear", absl::StrCat(tensor, "/quantize"), {tensor, scale_name, zero_name},
             absl::StrCat(tensor, "/quantized"));
     AddNode("DequantizeLinear", absl::StrCat(tensor, "/dequantize"),

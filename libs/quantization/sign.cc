@@ -24,11 +24,28 @@ bool MakesNoNegatives(const Graph& graph, const onnx::NodeProto& node) {
 /// this number; -1 for all; 0 for other nodes.
 int InputsThatPass(const onnx::NodeProto& node) {
   static const auto& of_all = *new Names{"Add", "Concat", "Max", "Mean", "Mul", "Sum"};
-  static const auto& of_one = *new Names{
-      "AveragePool", "Clip",     "Dropout",   "Expand",  "Flatten",   "Gather", "GlobalAveragePool",
-      "GlobalMaxPool", "Identity", "MaxPool", "ReduceMax", "ReduceMean", "ReduceSum", "Reshape",
-      "Slice", "SpaceToDepth", "DepthToSpace", "Split", "Squeeze", "Tile", "Transpose",
-      "Unsqueeze"};
+  static const auto& of_one = *new Names{"AveragePool",
+                                         "Clip",
+                                         "Dropout",
+                                         "Expand",
+                                         "Flatten",
+                                         "Gather",
+                                         "GlobalAveragePool",
+                                         "GlobalMaxPool",
+                                         "Identity",
+                                         "MaxPool",
+                                         "ReduceMax",
+                                         "ReduceMean",
+                                         "ReduceSum",
+                                         "Reshape",
+                                         "Slice",
+                                         "SpaceToDepth",
+                                         "DepthToSpace",
+                                         "Split",
+                                         "Squeeze",
+                                         "Tile",
+                                         "Transpose",
+                                         "Unsqueeze"};
   if (of_all.contains(node.op_type())) return -1;
   if (of_one.contains(node.op_type())) return 1;
   // A cubic one overshoots.

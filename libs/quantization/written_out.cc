@@ -30,8 +30,8 @@ absl::StatusOr<std::vector<float>> ConstantValues(const Graph& graph, const onnx
   } else if (constant.dtype() == DType::kUInt8) {
     values.assign(constant.data<uint8_t>().begin(), constant.data<uint8_t>().end());
   } else {
-    return absl::UnimplementedError(absl::StrCat("node '", node.name(), "': '", name, "' is ",
-                                                 NameOf(constant.dtype())));
+    return absl::UnimplementedError(
+        absl::StrCat("node '", node.name(), "': '", name, "' is ", NameOf(constant.dtype())));
   }
   return values;
 }

@@ -39,10 +39,10 @@ absl::Status CheckHasCalibration(const std::string& model, const std::string& ke
   if (!key.ok()) return absl::OkStatus();
   const absl::StatusOr<Sections> sections = LoadSealed(model, SealedKind::kExport, key->text);
   if (!sections.ok() || sections->contains("calibration")) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "data_type (-t) is int8, and '", model,
-      "' holds no calibration: give a calibration table (-c), give a folder of images "
-      "(--cal_image_dir), or export with --data_type int8 and --cal_image_dir"));
+  return absl::FailedPreconditionError(
+      absl::StrCat("data_type (-t) is int8, and '", model,
+                   "' holds no calibration: give a calibration table (-c), give a folder of images "
+                   "(--cal_image_dir), or export with --data_type int8 and --cal_image_dir"));
 }
 
 // Pipelines give all their builds the same inputs, so these are no errors.

@@ -1,5 +1,5 @@
-// Builds the INT8 engine of an export that holds a calibration table, and runs it on given inputs, so
-// that a benchmark can hold the answers against another runtime's on the same Q/DQ graph:
+// Builds the INT8 engine of an export that holds a calibration table, and runs it on given inputs,
+// so that a benchmark can hold the answers against another runtime's on the same Q/DQ graph:
 //
 //     run-int8-engine EXPORT KEY INPUTS OUT_DIR THREADS
 //
@@ -30,9 +30,9 @@ absl::StatusOr<Tensor> ReadInputs(const std::string& path, const model::v1::Prep
   if (count < 1 || count * image_bytes != static_cast<int64_t>(data.size())) {
     return absl::InvalidArgumentError("INPUTS ends within an image");
   }
-  TY_ASSIGN_OR_RETURN(Tensor inputs,
-                      Tensor::Create(DType::kFloat32,
-                                     {count, ChannelsOf(form), form.height(), form.width()}));
+  TY_ASSIGN_OR_RETURN(
+      Tensor inputs,
+      Tensor::Create(DType::kFloat32, {count, ChannelsOf(form), form.height(), form.width()}));
   std::memcpy(inputs.raw(), data.data(), data.size());
   return inputs;
 }
@@ -46,9 +46,8 @@ absl::Status Run(const std::string& path, const std::string& key, const std::str
   }
   TY_ASSIGN_OR_RETURN(const Tensor inputs,
                       ReadInputs(inputs_path, sealed.model.record.preprocess()));
-  EngineOptions options{.precision = "int8",
-                        .max_batch_size = static_cast<int>(inputs.dim(0)),
-                        .threads = threads};
+  EngineOptions options{
+      .precision = "int8", .max_batch_size = static_cast<int>(inputs.dim(0)), .threads = threads};
   TY_ASSIGN_OR_RETURN(options.calibration, ParseCalibrationTable(section->second, path));
   TY_ASSIGN_OR_RETURN(BuiltEngine built, BuildEngine(sealed.model, options));
   if (!built.quantized.has_value()) return absl::UnavailableError("no INT8 on this processor");

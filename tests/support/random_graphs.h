@@ -98,9 +98,9 @@ class RandomGraphWriter {
         value = static_cast<float>(gain * (0.5 + random_.Uniform()));
       }
       const std::string name = Name("scaled");
-      maps_.push_back({builder_.Node("Mul", name, {from.name, builder_.Initializer(
-                                                                  name + "/by", scale)}),
-                       from.channels});
+      maps_.push_back(
+          {builder_.Node("Mul", name, {from.name, builder_.Initializer(name + "/by", scale)}),
+           from.channels});
     }
   }
 

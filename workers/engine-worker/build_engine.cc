@@ -31,6 +31,7 @@ constexpr char kCalibrationSection[] = "calibration";
 /// As in calibrate.cc: bounds the memory for activations.
 constexpr int kLargestBatch = 8;
 constexpr double kBenchmarkSeconds = 2;
+constexpr absl::string_view kCalibrating = "calibrating";
 constexpr size_t kWorstLayers = 3;
 
 int ThreadsOf(const Context& context) { return std::max(1, context.job.threads()); }
@@ -69,8 +70,9 @@ BatchSource Feed(Context& context, const ModelRecord& record, std::vector<std::s
   const auto skip = [&skipped](const std::string& path, const absl::Status& why) {
     skipped.Add(path, why);
   };
-  return Batches(
-      {std::move(paths), record.preprocess(), batch_size, context.stop, progress, skip});
+  ImageFeed feed{std::move(paths), record.preprocess(), batch_size, context.stop, progress, skip};
+  if (what == kCalibrating) feed.ended = WarnOfOneColour(context);
+  return Batches(std::move(feed));
 }
 
 /// The table and where it comes from: the task, the export, the images, in this order. Nothing when
@@ -89,11 +91,11 @@ absl::StatusOr<std::optional<CalibrationTable>> FindCalibration(
     return ParseCalibrationTable(section->second, absl::StrCat(task.model(), ", calibration"));
   }
   if (images.empty()) return std::nullopt;
-  TY_ASSIGN_OR_RETURN(CalibrationTable table, CalibrateGraph(sealed.model.graph, {},
-                                                             Feed(context, sealed.model.record,
-                                                                  images, BatchOf(task),
-                                                                  "calibrating", skipped),
-                                                             BatchOf(task), ThreadsOf(context)));
+  TY_ASSIGN_OR_RETURN(CalibrationTable table,
+                      CalibrateGraph(sealed.model.graph, {},
+                                     Feed(context, sealed.model.record, images, BatchOf(task),
+                                          kCalibrating, skipped),
+                                     BatchOf(task), ThreadsOf(context)));
   finished.add_notes(
       absl::StrCat("INT8 ranges: ", table.images, " images of '", task.calibration_images(), "'"));
   return table;

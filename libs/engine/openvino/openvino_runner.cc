@@ -70,7 +70,8 @@ int64_t Places(const Shape& shape) {
 
 /// Multiply-accumulates for one image of the types of layer that have them. A convolution reads its
 /// kernel whole at each place of its output, a transposed one at each place of its input; a product
-/// of matrices sums over the last dimension of the first (the one before it when that is the batch).
+/// of matrices sums over the last dimension of the first (the one before it when that is the
+/// batch).
 int64_t MacsOf(const std::string& type, const ov::Node& node) {
   const bool transposed = type == "Deconvolution";
   const bool dense = type == "FullyConnected" || type == "MatMul";
@@ -81,8 +82,8 @@ int64_t MacsOf(const std::string& type, const ov::Node& node) {
   const Shape kernel = ShapeOf(node.get_input_partial_shape(1));
   if (dense) {
     if (input.empty() || output.empty()) return 0;
-    const int64_t depth = input.back() < 0 && input.size() > 1 ? input[input.size() - 2]
-                                                               : input.back();
+    const int64_t depth =
+        input.back() < 0 && input.size() > 1 ? input[input.size() - 2] : input.back();
     return std::max<int64_t>(PerImage(output) * depth, 0);
   }
   if (output.size() < 3) return 0;

@@ -208,7 +208,8 @@ TEST_F(SsdEngineTest, WeightsThatMakeNothingSensibleAreAllNamed) {
   for (const onnx::NodeProto* node : model_.graph.nodes()) {
     if (node->op_type() == "Conv") kernels.push_back(node->input(1));
   }
-  Tensor first = *model_.graph.Initializer(kernels[0]), last = *model_.graph.Initializer(kernels.back());
+  Tensor first = *model_.graph.Initializer(kernels[0]),
+         last = *model_.graph.Initializer(kernels.back());
   first.data<float>()[5] = std::nanf("");
   last.data<float>()[0] = HUGE_VALF;
   ASSERT_THAT(model_.graph.SetInitializer(kernels[0], first), IsOk());

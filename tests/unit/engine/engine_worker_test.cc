@@ -13,6 +13,7 @@
 #include "libs/base/files.h"
 #include "libs/base/json.h"
 #include "libs/base/status.h"
+#include "libs/data/image_io.h"
 #include "libs/data/sample_data.h"
 #include "libs/detection/decoder.h"
 #include "libs/detection/evaluator.h"
@@ -35,6 +36,7 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::IsOk;
 using testing::StatusIs;
 using worker::v1::Finished;
@@ -225,13 +227,12 @@ TEST_F(EngineWorkerTest, BuildsAnInt8EngineFromImagesAndRunsIt) {
   EXPECT_GT(expected.detections, 0);
   EXPECT_DOUBLE_EQ(MetricOf(*judged, "mAP"), expected.ap.mean_ap);
   const std::string results = *ReadFile(Path("results/results.json"));
-  EXPECT_THAT(results,
-              AllOf(HasSubstr("\"images\": 4"), HasSubstr("\"images_skipped\": 0"),
-                    HasSubstr(absl::StrCat("\"objects\": ", expected.objects)),
-                    HasSubstr(absl::StrCat("\"detections\": ", expected.detections))));
+  EXPECT_THAT(results, AllOf(HasSubstr("\"images\": 4"), HasSubstr("\"images_skipped\": 0"),
+                             HasSubstr(absl::StrCat("\"objects\": ", expected.objects)),
+                             HasSubstr(absl::StrCat("\"detections\": ", expected.detections))));
   // One number for the latency: the warm network's, one image at a time.
-  EXPECT_THAT(results,
-              HasSubstr(absl::StrCat("\"ms_per_image\": ", JsonNumber(MetricOf(*judged, "ms_per_image")))));
+  EXPECT_THAT(results, HasSubstr(absl::StrCat("\"ms_per_image\": ",
+                                              JsonNumber(MetricOf(*judged, "ms_per_image")))));
   EXPECT_THAT(judged->notes(), Contains(HasSubstr("batches of 8 images became 2")));
 
   WorkerJob inference = Job();
@@ -262,8 +263,8 @@ TEST_F(EngineWorkerTest, ATableFromCalibrateBuildsTheSameEngineAgain) {
     const auto built = Run(job);
     ASSERT_THAT(built, IsOk());
     EXPECT_THAT(built->notes(), Contains(HasSubstr("ssd.calibration")));
-    EXPECT_THAT(built->notes(), Contains(AllOf(HasSubstr("was not compared"),
-                                               HasSubstr("--cal_image_dir"))));
+    EXPECT_THAT(built->notes(),
+                Contains(AllOf(HasSubstr("was not compared"), HasSubstr("--cal_image_dir"))));
     EXPECT_THAT(*ReadFile(Path(engine + ".quantization.json")),
                 HasSubstr("\"compared_images\": 0"));
     for (const std::string& note : built->notes()) {
@@ -356,6 +357,27 @@ TEST_F(EngineWorkerTest, LeavesUnreadableCalibrationImagesOutUpToATenth) {
   calibration.set_job_dir(Path("job_too_many"));
   EXPECT_THAT(Run(calibration), StatusIs(absl::StatusCode::kDataLoss,
                                          HasSubstr("more than a tenth of the 10 calibration")));
+}
+
+TEST_F(EngineWorkerTest, CalibratingOnBlankImagesIsAWarning) {
+  ASSERT_THAT(MakeFolders(Path("blank")), IsOk());
+  const Tensor grey = Tensor::Of<uint8_t>({8, 8, 3}, std::vector<uint8_t>(192, 100));
+  ASSERT_THAT(WriteFileAtomically(Path("blank/a.png"), *EncodePng(grey)), IsOk());
+  WorkerJob calibration = Job();
+  calibration.mutable_calibrate()->set_model(Path("ssd.tlt"));
+  calibration.mutable_calibrate()->set_images(Path("blank"));
+  calibration.mutable_calibrate()->set_output(Path("tables/blank.calibration"));
+  calibration.mutable_calibrate()->set_batches(1);
+  calibration.mutable_calibrate()->set_batch_size(2);
+  ASSERT_THAT(Run(calibration), IsOk());
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("of one colour throughout")));
+
+  ASSERT_THAT(
+      WriteFileAtomically(Path("blank/b.jpg"), *ReadFile(Path("data/train/images/000000.jpg"))),
+      IsOk());
+  calibration.set_job_dir(calibration.job_dir() + "_again");
+  ASSERT_THAT(Run(calibration), IsOk());
+  EXPECT_THAT(warnings_, IsEmpty());
 }
 
 TEST_F(EngineWorkerTest, ABuildThatIsStoppedWhileItMeasuresLeavesNoFile) {

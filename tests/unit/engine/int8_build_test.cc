@@ -47,7 +47,8 @@ absl::StatusOr<Graph> BranchedGraph() {
   return std::move(builder).Finish();
 }
 
-/// A runtime whose passes get the steps behind a Concat wrong: every reader of `all` in INT8 is off.
+/// A runtime whose passes get the steps behind a Concat wrong: every reader of `all` in INT8 is
+/// off.
 class FaultyBackend : public Backend {
  public:
   explicit FaultyBackend(const Backend& real) : real_(real) {}
@@ -91,9 +92,7 @@ class ForgetfulBackend : public FaultyBackend {
    public:
     explicit Halved(std::unique_ptr<EngineRunner> inner) : inner_(std::move(inner)) {}
     const std::vector<std::string>& input_names() const override { return inner_->input_names(); }
-    const std::vector<std::string>& output_names() const override {
-      return inner_->output_names();
-    }
+    const std::vector<std::string>& output_names() const override { return inner_->output_names(); }
     int max_batch_size() const override { return inner_->max_batch_size(); }
     const std::vector<Shape>& input_shapes() const override { return inner_->input_shapes(); }
     const std::vector<Shape>& output_shapes() const override { return inner_->output_shapes(); }
@@ -167,8 +166,8 @@ TEST_F(Int8BuildTest, TheReportHasTheFiguresOfTheNetworkThatIsSaved) {
   SignalToNoise sum;
   for (const int64_t first : {0, 2}) {
     const Tensor batch = *images_.Rows(first, first + 2);
-    ASSERT_THAT(
-        AddDifference((*exact->runner->Run({batch}))[0], (*(*saved)->Run({batch}))[0], sum), IsOk());
+    ASSERT_THAT(AddDifference((*exact->runner->Run({batch}))[0], (*(*saved)->Run({batch}))[0], sum),
+                IsOk());
   }
   ASSERT_EQ(built->quantized.report.outputs.size(), 1u);
   const OutputError& output = built->quantized.report.outputs[0];
@@ -217,10 +216,9 @@ TEST_F(Int8BuildTest, RangesThatCutValuesOffAreAWarningAndThenRefused) {
   const double decibels = low->quantized.report.outputs[0].error.decibels();
   EXPECT_LT(decibels, kWarnBelowDecibels);
   EXPECT_GE(decibels, kRefuseBelowDecibels);
-  EXPECT_THAT(cut(0.05f),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("'head'"), HasSubstr("at least 6 dB"),
-                             HasSubstr("Calibrate on images"), HasSubstr("-t fp32"))));
+  EXPECT_THAT(cut(0.05f), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                   AllOf(HasSubstr("'head'"), HasSubstr("at least 6 dB"),
+                                         HasSubstr("Calibrate on images"), HasSubstr("-t fp32"))));
 }
 
 TEST_F(Int8BuildTest, WithoutImagesNothingIsSaidOfTheAccuracy) {
@@ -239,8 +237,7 @@ TEST_F(Int8BuildTest, LayersThatAreExcludedStayInFp32) {
   request.quantization.excluded_layers = {"mix", "head"};
   const auto built = BuildInt8(*backend_, request);
   ASSERT_THAT(built, IsOk());
-  EXPECT_THAT(built->quantized.report.kept_in_fp32,
-              ElementsAre("mix: excluded", "head: excluded"));
+  EXPECT_THAT(built->quantized.report.kept_in_fp32, ElementsAre("mix: excluded", "head: excluded"));
   request.quantization.excluded_layers = {"maxi"};
   EXPECT_THAT(BuildInt8(*backend_, request),
               StatusIs(absl::StatusCode::kInvalidArgument,

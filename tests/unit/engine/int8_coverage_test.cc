@@ -36,10 +36,10 @@ TEST(Int8CoverageTest, AllProductsCountAndThoseOfFloatsAreNotInt8) {
   std::string x = builder.Input("Input", {-1, 4, 8, 8});
   x = builder.Relu("relu", builder.Conv("conv", x, NormalTensor({8, 4, 3, 3}, 1, 0.2),
                                         NormalTensor({8}, 2), {.pad = 1}));
-  x = builder.Node("ConvTranspose", "up",
-                   {x, builder.Initializer("up/kernel", NormalTensor({8, 4, 2, 2}, 3, 0.2))},
-                   {{"strides", std::vector<int64_t>{2, 2}},
-                    {"kernel_shape", std::vector<int64_t>{2, 2}}});
+  x = builder.Node(
+      "ConvTranspose", "up",
+      {x, builder.Initializer("up/kernel", NormalTensor({8, 4, 2, 2}, 3, 0.2))},
+      {{"strides", std::vector<int64_t>{2, 2}}, {"kernel_shape", std::vector<int64_t>{2, 2}}});
   x = builder.Node("Flatten", "flat", {builder.MaxPool("pool", x, 8, {.stride = 8})});
   x = builder.Node("Gemm", "dense",
                    {x, builder.Initializer("dense/kernel", NormalTensor({12, 16}, 4, 0.2))},
@@ -63,9 +63,9 @@ TEST(Int8CoverageTest, AllProductsCountAndThoseOfFloatsAreNotInt8) {
 
   CalibrationTable table;
   table.ranges["Input"] = {-3, 3};
-  const auto int8 = BuildEngine(
-      {graph->Clone(), {}},
-      {.precision = "int8", .max_batch_size = 3, .threads = 1, .calibration = table});
+  const auto int8 =
+      BuildEngine({graph->Clone(), {}},
+                  {.precision = "int8", .max_batch_size = 3, .threads = 1, .calibration = table});
   ASSERT_THAT(int8, IsOk());
   if (int8->file.header.precision_used() != "int8") GTEST_SKIP() << "no INT8 on this processor";
   EXPECT_EQ(int8->coverage.int8_macs, conv);

@@ -1,5 +1,5 @@
-// Engines of many kinds of network against onnxruntime. CMakeLists.txt runs these once more with the
-// kernels of processors without VNNI.
+// Engines of many kinds of network against onnxruntime. CMakeLists.txt runs these once more with
+// the kernels of processors without VNNI.
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -58,8 +58,7 @@ EngineOptions Int8Options(const Graph& graph, const Tensor& images) {
 }
 
 /// Adds a trial of the network; failures name it.
-void Try(const std::string& name, const Graph& graph, std::vector<Trial>& trials,
-         double size = 1) {
+void Try(const std::string& name, const Graph& graph, std::vector<Trial>& trials, double size = 1) {
   SCOPED_TRACE(name);
   Trial trial{.name = name, .images = NormalTensor({2, 3, 16, 16}, 5, size)};
   const Model model{graph.Clone(), {}};
@@ -110,8 +109,8 @@ absl::StatusOr<Graph> Converted(const Graph& graph) {
   TY_RETURN_IF_ERROR(graph.Save(from));
   const std::string command = absl::StrCat(
       TRAINYARD_SOURCE_DIR, "/.deps/venv/bin/python -c \"import onnx, onnx.version_converter; ",
-      "model = onnx.load('", from, "'); onnx.save(onnx.version_converter.convert_version(model, 17), '",
-      to, "')\"");
+      "model = onnx.load('", from,
+      "'); onnx.save(onnx.version_converter.convert_version(model, 17), '", to, "')\"");
   if (std::system(command.c_str()) != 0) return absl::InternalError(command);
   return Graph::Load(to);
 }
@@ -122,10 +121,10 @@ TEST(Int8GraphsTest, EveryFamilyAnswersAsOnnxruntimeDoes) {
     auto graph = Graph::Parse(family.build(testing::ZooWeights::kFull).SerializeAsString());
     ASSERT_THAT(graph, IsOk()) << family.name;
     if (OpsetOf(*graph) < 13) {
-      EXPECT_THAT(BuildEngine({graph->Clone(), {}},
-                              Int8Options(*graph, NormalTensor({2, 3, 16, 16}, 5))),
-                  StatusIs(absl::StatusCode::kUnimplemented,
-                           HasSubstr("onnx.version_converter.convert_version(model, 17)")))
+      EXPECT_THAT(
+          BuildEngine({graph->Clone(), {}}, Int8Options(*graph, NormalTensor({2, 3, 16, 16}, 5))),
+          StatusIs(absl::StatusCode::kUnimplemented,
+                   HasSubstr("onnx.version_converter.convert_version(model, 17)")))
           << family.name;
       graph = Converted(*graph);
       ASSERT_THAT(graph, IsOk()) << family.name;
@@ -141,9 +140,9 @@ TEST(Int8GraphsTest, SizesThatAreNotFixedNeedImages) {
   const auto kernel = [](int64_t out, int64_t in, uint64_t seed) {
     return NormalTensor({out, in, 3, 3}, seed, 0.2);
   };
-  const std::string x = builder.Relu(
-      "relu", builder.Conv("a", builder.Input("Input", {-1, 3, -1, -1}), kernel(8, 3, 1),
-                           NormalTensor({8}, 2, 0.1), {.pad = 1}));
+  const std::string x =
+      builder.Relu("relu", builder.Conv("a", builder.Input("Input", {-1, 3, -1, -1}),
+                                        kernel(8, 3, 1), NormalTensor({8}, 2, 0.1), {.pad = 1}));
   builder.Output(builder.Conv("b", x, kernel(4, 8, 3), NormalTensor({4}, 4), {.pad = 1}),
                  {-1, 4, -1, -1});
   auto graph = std::move(builder).Finish();

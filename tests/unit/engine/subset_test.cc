@@ -11,10 +11,10 @@
 namespace trainyard {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::IsOkAndHolds;
 using testing::StatusIs;
-using ::testing::ElementsAre;
 
 /// Holds when all of `needed` are there.
 auto Needs(const std::vector<size_t>& needed, int& tests) {

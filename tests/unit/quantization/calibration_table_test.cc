@@ -94,24 +94,27 @@ TEST(CalibrationTableTest, AFloodOfWrongLinesIsCounted) {
 
 TEST(CalibrationTableTest, WhatIsGivenTwiceOrIsNoDigestIsRefused) {
   const std::string digest(64, 'a');
-  EXPECT_THAT(ParseCalibrationTable(
-                  absl::StrCat("trainyard-calibration 1\nweights ", digest, "\nweights ", digest,
-                               "\nimages 1\nimages 2\nrange 0 1 x\n"),
-                  "t"),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("t:3"), HasSubstr("'weights' a second time"),
-                             HasSubstr("t:5"), HasSubstr("'images' a second time"))));
-  EXPECT_THAT(ParseCalibrationTable("trainyard-calibration 1\nweights " + std::string(64, 'z'), "t"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("64 hexadecimal digits")));
+  EXPECT_THAT(
+      ParseCalibrationTable(absl::StrCat("trainyard-calibration 1\nweights ", digest, "\nweights ",
+                                         digest, "\nimages 1\nimages 2\nrange 0 1 x\n"),
+                            "t"),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("t:3"), HasSubstr("'weights' a second time"), HasSubstr("t:5"),
+                     HasSubstr("'images' a second time"))));
+  EXPECT_THAT(
+      ParseCalibrationTable("trainyard-calibration 1\nweights " + std::string(64, 'z'), "t"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("64 hexadecimal digits")));
 }
 
 TEST(CalibrationTableTest, MessagesAreTextWhateverTheFileHolds) {
   for (const std::string& text :
        {std::string("\xff\xfe\0binary", 9), std::string("TRT-\xff\x00", 6),
-        "trainyard-calibration 1\nrange 0 1 " + std::string("\xe9\n") + "range 0 1 \xe9\nra\xff\n"}) {
+        "trainyard-calibration 1\nrange 0 1 " + std::string("\xe9\n") +
+            "range 0 1 \xe9\nra\xff\n"}) {
     const absl::Status status = ParseCalibrationTable(text, "t").status();
     EXPECT_FALSE(status.ok());
-    for (const char c : status.message()) EXPECT_TRUE(c == '\n' || (c >= ' ' && c <= '~')) << status;
+    for (const char c : status.message())
+      EXPECT_TRUE(c == '\n' || (c >= ' ' && c <= '~')) << status;
   }
 }
 

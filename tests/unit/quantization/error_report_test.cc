@@ -96,9 +96,8 @@ TEST(AddDifferenceTest, SumsSignalAndNoise) {
   ASSERT_THAT(AddDifference(Tensor::Of<float>({1}, {5}), Tensor::Of<float>({1}, {2}), sum), IsOk());
   EXPECT_EQ(sum.signal, 50);
   EXPECT_EQ(sum.noise, 10);
-  EXPECT_THAT(
-      AddDifference(Tensor::Of<float>({1}, {5}), Tensor::Of<float>({2}, {2, 2}), sum),
-      StatusIs(absl::StatusCode::kInternal, HasSubstr("1 elements in FP32 and 2 in INT8")));
+  EXPECT_THAT(AddDifference(Tensor::Of<float>({1}, {5}), Tensor::Of<float>({2}, {2, 2}), sum),
+              StatusIs(absl::StatusCode::kInternal, HasSubstr("1 elements in FP32 and 2 in INT8")));
 }
 
 TEST(QuantizationReportTest, PrintsJsonWithALineForEachLayer) {
@@ -118,7 +117,8 @@ TEST(QuantizationReportTest, PrintsJsonWithALineForEachLayer) {
   const std::string head = "{\n  \"version\": 2,\n  \"calibration_images\": 8,\n";
   const std::string tail =
       "  \"layers_are_of\": \"the same rounding in floats, not the engine\",\n  \"layers\": [\n    "
-      "{\"node\": \"a \\\"b\\\"\", \"input\": \"x\", \"type\": \"s8\", \"min\": -1, \"max\": 2, \"scale\": 0.5, "
+      "{\"node\": \"a \\\"b\\\"\", \"input\": \"x\", \"type\": \"s8\", \"min\": -1, \"max\": 2, "
+      "\"scale\": 0.5, "
       "\"weight_scale_min\": 0.25, \"weight_scale_max\": 0.75, \"weight_sqnr_db\": 30.00, "
       "\"gathered_sqnr_db\": 20.00}"
       "\n  ],\n  \"kept_in_fp32\": [\n    \"head: excluded\"\n  ]\n}\n";

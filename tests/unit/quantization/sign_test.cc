@@ -11,9 +11,9 @@
 namespace trainyard {
 namespace {
 
-using ::testing::IsSupersetOf;
 using ::testing::Contains;
 using testing::IsOk;
+using ::testing::IsSupersetOf;
 using ::testing::Not;
 
 TEST(NeverNegativeTest, FollowsValuesThatCannotBeNegative) {
@@ -44,8 +44,8 @@ TEST(NeverNegativeTest, FollowsValuesThatCannotBeNegative) {
   builder.Node("Resize", "linear", {relu, "", scales}, {{"mode", std::string("linear")}});
   builder.Node("Resize", "cubic", {relu, "", scales}, {{"mode", std::string("cubic")}});
   for (const std::string name :
-       {"both_signs", "of_relu", "leaky", "swish", "pool", "pool_of_any", "both", "one_of_any", "sum",
-        "sum_of_any", "gated", "scaled", "turned", "difference", "linear", "cubic"}) {
+       {"both_signs", "of_relu", "leaky", "swish", "pool", "pool_of_any", "both", "one_of_any",
+        "sum", "sum_of_any", "gated", "scaled", "turned", "difference", "linear", "cubic"}) {
     builder.Output(name, {-1, -1, -1, -1});
   }
   const auto graph = std::move(builder).Finish();
