@@ -17,7 +17,7 @@ struct Flags {
   Session session;
   std::string model, key, dims, outputs, engine = "./saved.engine", precision, calibration;
   std::string cal_images, input_order = "nchw";
-  std::vector<std::string> profiles;
+  std::vector<std::string> profiles, excluded_layers;
   int batch_size = 8, max_batch_size = 16, batches = 10, dla_core = -1;
   int64_t workspace_bytes = 1 << 30;
   bool strict_types = false;
@@ -40,6 +40,7 @@ absl::Status FillOptions(const Flags& flags, v1::BuildOptions& options) {
   options.set_batch_size(flags.batch_size);
   options.set_batches(flags.batches);
   options.set_max_batch_size(flags.max_batch_size);
+  for (const std::string& layer : flags.excluded_layers) options.add_excluded_layers(layer);
   if (flags.input_order != "nchw") {
     return absl::UnimplementedError(
         absl::StrCat("-i is '", flags.input_order, "'; only nchw is offered"));
@@ -84,7 +85,14 @@ void AddConverterCommand(CLI::App& app, Run& run) {
   command.add_option("-t", flags->precision, "fp32, fp16 or int8 (fp32)");
   flags->calibration_option =
       command.add_option("-c", flags->calibration, "calibration table (./cal.bin)");
-  command.add_option("--cal_image_dir", flags->cal_images, "images to calibrate on");
+  command.add_option("--cal_image_dir", flags->cal_images,
+                     "images to calibrate on and to hold INT8 against FP32 on");
+  // One word each, since the model may follow.
+  command
+      .add_option("--excluded_layers", flags->excluded_layers,
+                  "-el: convolutions that stay in FP32 in an INT8 engine, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command.add_option("-b", flags->batch_size, "images of a calibration batch (8)");
   command.add_option("--batches", flags->batches, "calibration batches (10)");
   command.add_option("-m", flags->max_batch_size, "largest batch (16)");

@@ -22,7 +22,8 @@ struct RuntimeLayer {
   std::string precision;
   /// The kernel that was chosen: `brgconv_avx512_I8`.
   std::string implementation;
-  /// Multiply-accumulates for one image; 0 for anything but convolutions.
+  /// Multiply-accumulates for one image; 0 for anything but convolutions (transposed ones too) and
+  /// products of matrices.
   int64_t macs = 0;
 };
 
@@ -51,7 +52,7 @@ struct CompileOptions {
   Precision precision = Precision::kFp32;
   /// Batches of 1 to this many images. >= 1.
   int max_batch_size = 1;
-  /// Threads that the network may use. >= 1 (decisions.md B27).
+  /// Threads that the network may use. >= 1.
   int threads = 1;
 };
 
@@ -79,7 +80,8 @@ class Backend {
   virtual const BackendCapabilities& capabilities() const = 0;
 
   /// Compiles `graph`, which has f32 inputs with a batch as their first dimension; one in Q/DQ form
-  /// when the precision is INT8. FP32 means f32 throughout, never a shorter float (B24).
+  /// when the precision is INT8. FP32 means f32 throughout, never a shorter float. INT8 means the
+  /// numbers that the Q/DQ graph says (BuildInt8 holds the runtime to it).
   /// kInvalidArgument for options out of range and for graphs the runtime refuses, in its words.
   virtual absl::StatusOr<CompiledNetwork> Compile(const Graph& graph,
                                                   const CompileOptions& options) const = 0;

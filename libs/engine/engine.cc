@@ -1,19 +1,24 @@
 #include "libs/engine/engine.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/engine/fingerprint.h"
+#include "libs/engine/int8_build.h"
 #include "libs/engine/precision.h"
 #include "libs/graph/fold.h"
 #include "libs/quantization/activation_outputs.h"
 #include "libs/quantization/error_report.h"
+#include "libs/quantization/written_out.h"
+#include "onnx/onnx_pb.h"
 
 namespace trainyard {
 namespace {
 
-constexpr int kMaxBatch = 1024;
 constexpr absl::string_view kThreeWays =
     "INT8 needs the ranges of activations: give a calibration table (-c), export with --data_type "
     "int8 and --cal_image_dir so that the .etlt holds one, or give a folder of calibration images";
@@ -35,13 +40,13 @@ std::vector<std::string> TensorNames(
   return names;
 }
 
-absl::StatusOr<QuantizedModel> Quantize(const Graph& folded, const EngineOptions& options,
-                                        std::vector<std::string>& warnings) {
-  if (!options.calibration.has_value()) {
-    return absl::FailedPreconditionError(kThreeWays);
-  }
-  const CalibrationTable& table = *options.calibration;
-  if (!table.weights_sha256.empty() && table.weights_sha256 != WeightsDigest(folded)) {
+/// What is to be quantized how on this machine.
+absl::StatusOr<QuantizationOptions> QuantizationFor(const Graph& folded,
+                                                    const EngineOptions& options,
+                                                    std::vector<std::string>& warnings) {
+  if (!options.calibration.has_value()) return absl::FailedPreconditionError(kThreeWays);
+  const std::string& measured_on = options.calibration->weights_sha256;
+  if (!measured_on.empty() && measured_on != WeightsDigest(folded)) {
     warnings.push_back(
         "the calibration table was measured on other weights than this model's; calibrate again "
         "when the accuracy matters");
@@ -49,6 +54,7 @@ absl::StatusOr<QuantizedModel> Quantize(const Graph& folded, const EngineOptions
   const HardwareFingerprint machine = ThisMachine();
   const std::vector<std::string> features(machine.features().begin(), machine.features().end());
   QuantizationOptions quantization = options.quantization;
+  quantization.unsigned_activations = true;  // OpenVINO computes in u8 anyway.
   quantization.kernel_steps = options.kernel_steps.value_or(LargestKernelStep(features));
   if (quantization.kernel_steps < kInt8Steps) {
     warnings.push_back(
@@ -56,27 +62,78 @@ absl::StatusOr<QuantizedModel> Quantize(const Graph& folded, const EngineOptions
                      quantization.kernel_steps, " to ", quantization.kernel_steps,
                      ", so that no sum is cut off; one with VNNI or AMX keeps a bit more of them"));
   }
-  return InsertQdq(folded, table, quantization);
+  return quantization;
+}
+
+bool IsFinite(const Tensor& tensor) {
+  if (tensor.dtype() != DType::kFloat32) return true;
+  const absl::Span<const float> values = tensor.data<float>();
+  return std::all_of(values.begin(), values.end(),
+                     [](float value) { return std::isfinite(value); });
+}
+
+/// Layers that no runtime computes anything sensible from.
+absl::Status CheckWeights(const Graph& folded) {
+  Problems problems;
+  for (const onnx::NodeProto* node : folded.nodes()) {
+    const std::string& op = node->op_type();
+    if (op != "Conv" && op != "ConvTranspose" && op != "Gemm" && op != "MatMul") continue;
+    for (int i = 1; i < node->input_size(); ++i) {
+      if (!folded.HasInitializer(node->input(i))) continue;
+      const absl::StatusOr<Tensor> weights = folded.Initializer(node->input(i));
+      if (!weights.ok()) continue;
+      if (weights->size() == 0) {
+        problems.Add(absl::StrCat("node '", node->name(), "'"),
+                     "(%s) has weights of the shape %s, so it makes nothing; prune with a lower "
+                     "threshold, so that every layer keeps some filters",
+                     op, ShapeText(weights->shape()));
+      } else if (!IsFinite(*weights)) {
+        problems.Add(absl::StrCat("node '", node->name(), "'"),
+                     "(%s) has weights '%s' that are not finite: the training that made them "
+                     "diverged; take an earlier checkpoint or train with a lower learning rate",
+                     op, node->input(i));
+      }
+    }
+  }
+  return problems.ToStatus();
 }
 
 /// What the header says of the network itself.
-absl::Status DescribeNetwork(const Graph& folded, const EngineRunner& runner,
-                             EngineHeader& header) {
+void DescribeNetwork(const Graph& folded, const BuiltEngine& built, EngineHeader& header) {
+  const EngineRunner& runner = *built.runner;
   AddTensors(runner.input_names(), runner.input_shapes(), header.mutable_inputs());
   AddTensors(runner.output_names(), runner.output_shapes(), header.mutable_outputs());
-  TY_ASSIGN_OR_RETURN(const int64_t macs, folded.MacCount());
-  header.set_macs(macs);
+  header.set_macs(built.coverage.macs);
+  header.set_int8_mac_share(built.coverage.share());
   header.set_parameters(folded.ParameterCount());
-  return absl::OkStatus();
 }
 
-/// A runner of the FP32 graph or of its Q/DQ form that also gives the tensors of `names`.
+absl::StatusOr<CompiledNetwork> CompileAs(Precision precision, const Graph& folded,
+                                          const Backend& backend, const EngineOptions& options,
+                                          BuiltEngine& built) {
+  const CompileOptions compile{precision, options.max_batch_size, options.threads};
+  if (precision != Precision::kInt8) return backend.Compile(folded, compile);
+  TY_ASSIGN_OR_RETURN(const QuantizationOptions quantization,
+                      QuantizationFor(folded, options, built.warnings));
+  TY_ASSIGN_OR_RETURN(Int8Network int8, BuildInt8(backend, {.folded = folded,
+                                                            .table = *options.calibration,
+                                                            .quantization = quantization,
+                                                            .compile = compile,
+                                                            .images = options.images,
+                                                            .stop = options.stop}));
+  built.quantized = std::move(int8.quantized);
+  for (std::string& warning : int8.warnings) built.warnings.push_back(std::move(warning));
+  return std::move(int8.network);
+}
+
+/// A runner in f32 that also gives the tensors of `names`.
 absl::StatusOr<std::unique_ptr<EngineRunner>> MakeObserver(const Graph& graph,
                                                            const std::vector<std::string>& names,
-                                                           const CompileOptions& options) {
+                                                           int max_batch_size, int threads) {
   TY_ASSIGN_OR_RETURN(const Backend* backend, FindBackend("openvino"));
   TY_ASSIGN_OR_RETURN(const Graph observed, WithActivationOutputs(graph, names));
-  TY_ASSIGN_OR_RETURN(CompiledNetwork network, backend->Compile(observed, options));
+  TY_ASSIGN_OR_RETURN(CompiledNetwork network,
+                      backend->Compile(observed, {Precision::kFp32, max_batch_size, threads}));
   return std::move(network.runner);
 }
 
@@ -89,26 +146,24 @@ absl::StatusOr<Graph> FoldForInference(const Graph& graph) {
 }
 
 absl::StatusOr<BuiltEngine> BuildEngine(const Model& model, const EngineOptions& options) {
-  if (options.max_batch_size < 1 || options.max_batch_size > kMaxBatch) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max_batch_size is ", options.max_batch_size, "; expected 1 to ", kMaxBatch));
+  if (options.max_batch_size < 1 || options.max_batch_size > kMaxEngineBatch) {
+    return absl::InvalidArgumentError(absl::StrCat("max_batch_size is ", options.max_batch_size,
+                                                   "; expected 1 to ", kMaxEngineBatch));
   }
   TY_ASSIGN_OR_RETURN(const Backend* backend, FindBackend(options.backend));
   TY_ASSIGN_OR_RETURN(
       const PrecisionChoice precision,
       ChoosePrecision(options.precision, backend->capabilities().native_precisions));
   TY_ASSIGN_OR_RETURN(const Graph folded, FoldForInference(model.graph));
+  TY_RETURN_IF_ERROR(CheckWeights(folded));
   BuiltEngine built;
   if (!precision.warning.empty()) built.warnings.push_back(precision.warning);
-  if (precision.used == Precision::kInt8) {
-    TY_ASSIGN_OR_RETURN(built.quantized, Quantize(folded, options, built.warnings));
-  }
-  TY_ASSIGN_OR_RETURN(
-      CompiledNetwork network,
-      backend->Compile(built.quantized.has_value() ? built.quantized->graph : folded,
-                       {precision.used, options.max_batch_size, options.threads}));
+  TY_ASSIGN_OR_RETURN(CompiledNetwork network,
+                      CompileAs(precision.used, folded, *backend, options, built));
   built.runner = std::move(network.runner);
-  TY_ASSIGN_OR_RETURN(built.coverage, MeasureInt8Coverage(*built.runner));
+  built.file.blob = std::move(network.blob);
+  built.file.record = model.record;
+  TY_ASSIGN_OR_RETURN(built.coverage, MeasureInt8Coverage(*built.runner, folded));
 
   EngineHeader& header = built.file.header;
   header.set_backend(backend->capabilities().name);
@@ -118,10 +173,7 @@ absl::StatusOr<BuiltEngine> BuildEngine(const Model& model, const EngineOptions&
   header.set_precision_used(std::string(NameOf(precision.used)));
   header.set_max_batch_size(options.max_batch_size);
   *header.mutable_source() = options.source;
-  header.set_int8_mac_share(built.coverage.share());
-  TY_RETURN_IF_ERROR(DescribeNetwork(folded, *built.runner, header));
-  built.file.record = model.record;
-  built.file.blob = std::move(network.blob);
+  DescribeNetwork(folded, built, header);
   return built;
 }
 
@@ -143,7 +195,7 @@ absl::StatusOr<CalibrationTable> CalibrateGraph(const Graph& graph,
   TY_ASSIGN_OR_RETURN(const Graph folded, FoldForInference(graph));
   const std::vector<std::string> names = TensorsToCalibrate(folded, options);
   TY_ASSIGN_OR_RETURN(const std::unique_ptr<EngineRunner> runner,
-                      MakeObserver(folded, names, {Precision::kFp32, max_batch_size, threads}));
+                      MakeObserver(folded, names, max_batch_size, threads));
   TY_ASSIGN_OR_RETURN(CalibrationTable table, Calibrate(*runner, names, next));
   table.weights_sha256 = WeightsDigest(folded);
   return table;
@@ -154,12 +206,12 @@ absl::Status ExplainQuantization(const Graph& graph, QuantizedModel& quantized,
   TY_ASSIGN_OR_RETURN(const Graph folded, FoldForInference(graph));
   std::vector<std::string> names;
   for (const LayerQuantization& layer : quantized.report.layers) names.push_back(layer.input);
+  TY_ASSIGN_OR_RETURN(const Graph written, WithRoundingWrittenOut(quantized.graph));
   TY_ASSIGN_OR_RETURN(const std::unique_ptr<EngineRunner> reference,
-                      MakeObserver(folded, names, {Precision::kFp32, max_batch_size, threads}));
-  TY_ASSIGN_OR_RETURN(
-      const std::unique_ptr<EngineRunner> int8,
-      MakeObserver(quantized.graph, names, {Precision::kInt8, max_batch_size, threads}));
-  return MeasureActivations(*reference, *int8, next, quantized.report);
+                      MakeObserver(folded, names, max_batch_size, threads));
+  TY_ASSIGN_OR_RETURN(const std::unique_ptr<EngineRunner> rounded,
+                      MakeObserver(written, names, max_batch_size, threads));
+  return MeasureActivations(*reference, *rounded, next, quantized.report);
 }
 
 }  // namespace trainyard

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,7 @@
 #include "libs/engine/backend.h"
 #include "libs/engine/engine_file.h"
 #include "libs/engine/int8_coverage.h"
+#include "libs/engine/limits.h"
 #include "libs/models/network.h"
 #include "libs/quantization/calibration.h"
 #include "libs/quantization/quantize.h"
@@ -19,37 +22,44 @@ struct EngineOptions {
   std::string backend = "openvino";
   /// `fp32`, `fp16` or `int8` (ChoosePrecision); "" is `fp32`.
   std::string precision = "fp32";
-  /// [1, 1024].
+  /// [1, kMaxEngineBatch].
   int max_batch_size = 16;
   /// >= 1.
   int threads = 1;
   /// What INT8 needs; see CalibrateGraph.
   std::optional<CalibrationTable> calibration;
+  /// Makes a source of images that an INT8 engine is held against FP32 on, in batches of at most
+  /// max_batch_size (BuildInt8). Null when there are none: the accuracy is then not known.
+  std::function<BatchSource()> images;
   /// Its kernel_steps is chosen for this processor (LargestKernelStep) unless `kernel_steps` is
   /// set.
   QuantizationOptions quantization;
   std::optional<int> kernel_steps;
   /// For the header.
   model::v1::EngineSource source;
+  std::stop_token stop;
 };
 
-/// An engine that was just built: the file's content, and the runner of the very same network.
+/// An engine that was just built: the file's content, and a runner of the very same network (for
+/// INT8, loaded from the file's blob).
 struct BuiltEngine {
   EngineFile file;
   std::unique_ptr<EngineRunner> runner;
   Int8Coverage coverage;
-  /// INT8 only. The graph and what was done to it.
+  /// INT8 only. The graph, what was done to it, and how far the engine's outputs are from FP32.
   std::optional<QuantizedModel> quantized;
-  /// For the user: a precision that was not available, a table of other weights.
+  /// For the user: a precision that was not available, a table of other weights, layers kept in
+  /// FP32, a low accuracy.
   std::vector<std::string> warnings;
 };
 
-/// Compiles a model for this machine. Its graph ends at the raw heads (decisions.md B21); decoding
-/// and NMS stay outside, as the record says. Batch norms are folded first.
+/// Compiles a model for this machine. Its graph ends at the raw heads; decoding and NMS stay
+/// outside, as the record says. Batch norms are folded first.
 ///
-/// Fails as ChoosePrecision, FindBackend, FoldBatchNorm, InsertQdq and Backend::Compile do;
-/// kInvalidArgument for a batch out of range; kFailedPrecondition for INT8 without a table, with
-/// the three ways to one.
+/// Fails as ChoosePrecision, FindBackend, FoldBatchNorm, BuildInt8 and Backend::Compile do;
+/// kInvalidArgument for a batch out of range, and for layers without filters or with weights that
+/// are not finite (all of them); kFailedPrecondition for INT8 without a table, with the three ways
+/// to one.
 absl::StatusOr<BuiltEngine> BuildEngine(const Model& model, const EngineOptions& options);
 
 /// Loads an engine that was built on such a machine. Fails as LoadEngineFile, CheckRunsHere,
@@ -71,8 +81,9 @@ absl::StatusOr<CalibrationTable> CalibrateGraph(const Graph& graph,
                                                 const BatchSource& next, int max_batch_size,
                                                 int threads);
 
-/// Runs the FP32 and the INT8 form side by side and fills in the measured part of
-/// `quantized.report`. Fails as MeasureActivations does.
+/// Fills in the measured part of `quantized.report.layers`: runs FP32 and the Q/DQ graph as it is
+/// written (WithRoundingWrittenOut) side by side. Not the engine: asking it for its activations
+/// would change what it fuses. Fails as MeasureActivations does.
 absl::Status ExplainQuantization(const Graph& graph, QuantizedModel& quantized,
                                  const BatchSource& next, int max_batch_size, int threads);
 

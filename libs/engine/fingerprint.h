@@ -23,7 +23,7 @@ std::vector<std::string> Differences(const HardwareFingerprint& built,
 /// One line: "AMD EPYC (AuthenticAMD 25/17; avx2 avx512_vnni)".
 std::string Describe(const HardwareFingerprint& hardware);
 
-/// A short stable text for cache keys: SHA-256 of the compared fields (decisions.md B25).
+/// A short stable text for cache keys: SHA-256 of the compared fields.
 std::string FingerprintDigest(const HardwareFingerprint& hardware,
                               absl::string_view backend_version);
 

@@ -24,9 +24,12 @@ Int8Coverage CoverageOf(absl::Span<const RuntimeLayer> layers) {
   return coverage;
 }
 
-absl::StatusOr<Int8Coverage> MeasureInt8Coverage(const EngineRunner& runner) {
+absl::StatusOr<Int8Coverage> MeasureInt8Coverage(const EngineRunner& runner, const Graph& graph) {
   TY_ASSIGN_OR_RETURN(const std::vector<RuntimeLayer> layers, runner.RuntimeLayers());
-  return CoverageOf(layers);
+  Int8Coverage coverage = CoverageOf(layers);
+  const absl::StatusOr<int64_t> macs = graph.MacCount();
+  if (macs.ok()) coverage.macs = std::max(*macs, coverage.int8_macs);
+  return coverage;
 }
 
 }  // namespace trainyard

@@ -23,7 +23,7 @@ struct PrecisionChoice {
 
 /// Chooses for TAO's `-t` / `--data_type`. `native` names what the processor computes in: `FP32`,
 /// `FP16`, `BF16`, `INT8`. `int8` or `fp16` on a processor without it become FP32 with a warning
-/// (decisions.md A25, TAO's rule).
+/// (TAO's rule).
 ///
 /// kUnimplemented, by name, for `fp16` on a processor that has it and for `bf16`; kInvalidArgument,
 /// with the names that there are, for anything else.

@@ -87,6 +87,10 @@ absl::StatusOr<int64_t> MacsOf(const std::map<std::string, Shape>& shapes,
     return PerImage(output) * PerImage(kernel);
   }
   TY_ASSIGN_OR_RETURN(const Shape input, KnownShape(shapes, node, node.input(0)));
+  if (node.op_type() == "ConvTranspose") {
+    TY_ASSIGN_OR_RETURN(const Shape kernel, KnownShape(shapes, node, node.input(1)));
+    return PerImage(input) * PerImage(kernel);
+  }
   if (input.empty()) return 0;
   const bool transposed = node.op_type() == "Gemm" && IntAttribute(node, "transA", 0) != 0;
   const int64_t depth = transposed ? input.front() : input.back();
@@ -135,7 +139,7 @@ absl::StatusOr<int64_t> Graph::MacCount() const {
   int64_t total = 0;
   for (const onnx::NodeProto* node : nodes_) {
     const std::string& op = node->op_type();
-    if (op != "Conv" && op != "Gemm" && op != "MatMul") continue;
+    if (op != "Conv" && op != "ConvTranspose" && op != "Gemm" && op != "MatMul") continue;
     TY_ASSIGN_OR_RETURN(const int64_t macs, MacsOf(shapes, *node));
     total += macs;
   }

@@ -89,9 +89,13 @@ absl::Status Evaluate(Context& context, const Network& network, const Detector& 
                             .stop = context.stop,
                             .progress = ImagesDone(context, "evaluating")};
   if (!task.strict()) options.skipped = WarnOfSkipped(context);
-  TY_ASSIGN_OR_RETURN(const EvaluationResult result,
+  TY_ASSIGN_OR_RETURN(EvaluationResult result,
                       trainyard::Evaluate(detector.runner, detector.record, detector.decoder,
                                           *data.source, plan, options));
+  if (detector.warm_ms_per_image) {
+    context.Progress(0, 0, "", "measuring speed");
+    TY_ASSIGN_OR_RETURN(result.network_ms_per_image, detector.warm_ms_per_image());
+  }
   LogInfo("evaluation", {{"table", ResultsTable(result)}});
   for (v1::Metric& metric : result.Metrics()) *finished.add_metrics() = std::move(metric);
   if (task.results_dir().empty()) return absl::OkStatus();

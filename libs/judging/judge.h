@@ -1,6 +1,9 @@
 #pragma once
 
+#include <functional>
+
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "libs/detection/decoder.h"
 #include "libs/graph/runner.h"
 #include "libs/models/network.h"
@@ -15,6 +18,10 @@ struct Detector {
   const Decoder& decoder;
   /// The largest batch that `runner` takes. >= 1.
   int max_batch_size;
+  /// Measures the warm runtime on one image at a time, apart from reading images and from the
+  /// runtime's start; what an evaluation reports as ms_per_image. Null: the median over its
+  /// batches.
+  std::function<absl::StatusOr<double>()> warm_ms_per_image = nullptr;
 };
 
 /// Does `context.job.evaluate`: measures `detector` on the validation data of `network`'s spec.

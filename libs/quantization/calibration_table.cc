@@ -1,13 +1,15 @@
 #include "libs/quantization/calibration_table.h"
 
+#include <algorithm>
 #include <cmath>
-#include <vector>
+#include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
@@ -18,6 +20,15 @@ namespace {
 constexpr absl::string_view kMagic = "trainyard-calibration";
 constexpr int kVersion = 1;
 constexpr int64_t kMaxBytes = int64_t{64} << 20;
+/// Wrong lines that are told one by one; the rest is counted.
+constexpr size_t kMostProblems = 50;
+constexpr size_t kMostShown = 60;
+
+/// The beginning of what a file says, fit for a message whatever bytes it holds.
+std::string Shown(absl::string_view text) {
+  return absl::StrCat("'", absl::CHexEscape(text.substr(0, kMostShown)),
+                      text.size() > kMostShown ? "...'" : "'");
+}
 
 /// What is wrong with a range, or "".
 std::string RangeProblem(const Range& range) {
@@ -41,14 +52,16 @@ absl::string_view TakeWord(absl::string_view& rest) {
 absl::Status CheckFirstLine(absl::string_view line, absl::string_view name) {
   if (absl::StartsWith(line, "TRT-")) {
     return absl::UnimplementedError(
-        absl::StrCat(name, ": is a calibration cache of TensorRT ('", line.substr(0, 40),
-                     "'); reading it is not offered yet, calibrate on images instead"));
+        absl::StrCat(name, ": is a calibration cache of TensorRT (", Shown(line),
+                     "); reading it is not offered yet, calibrate on images instead"));
   }
   absl::string_view rest = line;
   int version = 0;
   if (TakeWord(rest) != kMagic || !absl::SimpleAtoi(rest, &version) || version < 1) {
-    return absl::InvalidArgumentError(absl::StrCat(name, ":1: begins with '", line.substr(0, 40),
-                                                   "'; expected '", kMagic, " ", kVersion, "'"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ":1: is no calibration table: it begins with ", Shown(line),
+                     "; expected '", kMagic, " ", kVersion,
+                     "'. Export with --data_type int8 --cal_image_dir --cal_cache_file makes one"));
   }
   if (version > kVersion) {
     return absl::UnimplementedError(absl::StrCat(name, ": is a calibration table of version ",
@@ -57,35 +70,66 @@ absl::Status CheckFirstLine(absl::string_view line, absl::string_view name) {
   return absl::OkStatus();
 }
 
-/// Reads one line behind the first into `table`; returns what is wrong with it, or "".
-std::string ReadLine(absl::string_view line, CalibrationTable& table) {
-  const absl::string_view whole = line;
-  const absl::string_view word = TakeWord(line);
-  if (word == "weights") {
-    if (line.size() != 64) return absl::StrCat("has the digest '", line, "'; expected 64 letters");
-    table.weights_sha256 = std::string(line);
-    return "";
+bool IsDigest(absl::string_view text) {
+  return text.size() == 64 && std::all_of(text.begin(), text.end(), absl::ascii_isxdigit);
+}
+
+/// Reads the lines behind the first one after the other.
+class TableReader {
+ public:
+  /// Takes one line; returns what is wrong with it, or "".
+  std::string Read(absl::string_view line) {
+    const absl::string_view whole = line;
+    const absl::string_view word = TakeWord(line);
+    if (word == "weights") {
+      if (!table_.weights_sha256.empty()) return "gives 'weights' a second time";
+      if (!IsDigest(line)) {
+        return absl::StrCat("has the digest ", Shown(line), "; expected 64 hexadecimal digits");
+      }
+      table_.weights_sha256 = std::string(line);
+      return "";
+    }
+    if (word == "images") {
+      if (has_images_) return "gives 'images' a second time";
+      has_images_ = true;
+      if (!absl::SimpleAtoi(line, &table_.images) || table_.images < 0) {
+        return absl::StrCat("counts ", Shown(line), " images; expected a number of at least 0");
+      }
+      return "";
+    }
+    if (word == "range") return ReadRange(line, whole);
+    return absl::StrCat("is ", Shown(whole), "; expected 'weights', 'images' or 'range'");
   }
-  if (word == "images") {
-    if (!absl::SimpleAtoi(line, &table.images) || table.images < 0) {
-      return absl::StrCat("counts '", line, "' images; expected a number of at least 0");
+
+  CalibrationTable Take() && { return std::move(table_); }
+  bool empty() const { return table_.ranges.empty(); }
+
+ private:
+  std::string ReadRange(absl::string_view line, absl::string_view whole) {
+    Range range;
+    if (!absl::SimpleAtof(TakeWord(line), &range.min) ||
+        !absl::SimpleAtof(TakeWord(line), &range.max) || line.empty()) {
+      return absl::StrCat("is ", Shown(whole), "; expected 'range MIN MAX TENSOR'");
+    }
+    const std::string problem = RangeProblem(range);
+    if (!problem.empty()) return absl::StrCat("range of ", Shown(line), " ", problem);
+    if (!table_.ranges.emplace(std::string(line), range).second) {
+      return absl::StrCat("gives tensor ", Shown(line), " a second time");
     }
     return "";
   }
-  if (word != "range") {
-    return absl::StrCat("is '", whole.substr(0, 60), "'; expected 'weights', 'images' or 'range'");
-  }
-  Range range;
-  if (!absl::SimpleAtof(TakeWord(line), &range.min) ||
-      !absl::SimpleAtof(TakeWord(line), &range.max) || line.empty()) {
-    return absl::StrCat("is '", whole.substr(0, 60), "'; expected 'range MIN MAX TENSOR'");
-  }
-  const std::string problem = RangeProblem(range);
-  if (!problem.empty()) return absl::StrCat("range of '", line, "' ", problem);
-  if (!table.ranges.emplace(std::string(line), range).second) {
-    return absl::StrCat("gives tensor '", line, "' a second time");
-  }
-  return "";
+
+  CalibrationTable table_;
+  bool has_images_ = false;
+};
+
+/// Splits off the line in front of the first line break, which may have a CR before it.
+absl::string_view TakeLine(absl::string_view& text) {
+  const size_t end = text.find('\n');
+  absl::string_view line = text.substr(0, end);
+  text = end == absl::string_view::npos ? absl::string_view() : text.substr(end + 1);
+  if (absl::EndsWith(line, "\r")) line.remove_suffix(1);
+  return line;
 }
 
 }  // namespace
@@ -109,21 +153,32 @@ absl::StatusOr<std::string> PrintCalibrationTable(const CalibrationTable& table)
 
 absl::StatusOr<CalibrationTable> ParseCalibrationTable(absl::string_view text,
                                                        absl::string_view name) {
-  const std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
-  TY_RETURN_IF_ERROR(CheckFirstLine(lines[0], name));
-  CalibrationTable table;
+  // An editor's mark.
+  if (absl::StartsWith(text, "\xEF\xBB\xBF")) text.remove_prefix(3);
+  TY_RETURN_IF_ERROR(CheckFirstLine(TakeLine(text), name));
+  TableReader reader;
   Problems problems;
-  for (size_t i = 1; i < lines.size(); ++i) {
-    if (lines[i].empty()) continue;
-    const std::string problem = ReadLine(lines[i], table);
+  int64_t more = 0;
+  for (int64_t number = 2; !text.empty(); ++number) {
+    const absl::string_view line = TakeLine(text);
+    if (line.empty()) continue;
+    const std::string problem = reader.Read(line);
     if (problem.empty()) continue;
-    problems.AddProblem({"line", problem, absl::StrCat(name, ":", i + 1)});
+    if (problems.size() == kMostProblems) {
+      ++more;
+      continue;
+    }
+    problems.AddProblem({"line", problem, absl::StrCat(name, ":", number)});
   }
-  if (problems.empty() && table.ranges.empty()) {
+  if (more > 0) {
+    problems.AddProblem(
+        {"table", absl::StrCat("has ", more, " more lines that are wrong"), std::string(name)});
+  }
+  if (problems.empty() && reader.empty()) {
     problems.AddProblem({"table", "holds no range", std::string(name)});
   }
   TY_RETURN_IF_ERROR(problems.ToStatus());
-  return table;
+  return std::move(reader).Take();
 }
 
 absl::StatusOr<CalibrationTable> LoadCalibrationTable(const std::string& path) {

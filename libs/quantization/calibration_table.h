@@ -34,8 +34,9 @@ struct CalibrationTable {
 /// that are not finite or run backwards.
 absl::StatusOr<std::string> PrintCalibrationTable(const CalibrationTable& table);
 
-/// Parses the text form; `name` is what messages call it. kInvalidArgument with every line that is
-/// wrong; kUnimplemented for a newer version, by number, and for TensorRT's own cache format.
+/// Parses the text form; `name` is what messages call it. Ends of lines may be CRLF.
+/// kInvalidArgument with the lines that are wrong, the first 50 one by one and the count of the
+/// rest; kUnimplemented for a newer version, by number, and for TensorRT's own cache format.
 absl::StatusOr<CalibrationTable> ParseCalibrationTable(absl::string_view text,
                                                        absl::string_view name);
 

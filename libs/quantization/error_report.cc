@@ -8,7 +8,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
-#include "libs/quantization/quantize.h"
 
 namespace trainyard {
 namespace {
@@ -28,30 +27,12 @@ absl::StatusOr<Activations> RunByName(GraphRunner& runner, const Tensor& batch) 
   return activations;
 }
 
-absl::StatusOr<absl::Span<const float>> FindValues(const Activations& activations,
-                                                   const std::string& name) {
+absl::StatusOr<const Tensor*> FindTensor(const Activations& activations, const std::string& name) {
   const auto found = activations.find(name);
   if (found == activations.end() || found->second.dtype() != DType::kFloat32) {
     return absl::NotFoundError(absl::StrCat("tensor '", name, "' is no f32 output of the network"));
   }
-  const Tensor& tensor = found->second;
-  return tensor.data<float>();
-}
-
-absl::Status AddDifference(const Activations& reference, const Activations& quantized,
-                           const std::string& name, SignalToNoise& sum) {
-  TY_ASSIGN_OR_RETURN(const absl::Span<const float> wanted, FindValues(reference, name));
-  TY_ASSIGN_OR_RETURN(const absl::Span<const float> got, FindValues(quantized, name));
-  if (wanted.size() != got.size()) {
-    return absl::InternalError(absl::StrCat("tensor '", name, "' has ", wanted.size(),
-                                            " elements in FP32 and ", got.size(), " in INT8"));
-  }
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    const double error = double{wanted[i]} - got[i];
-    sum.signal += double{wanted[i]} * wanted[i];
-    sum.noise += error * error;
-  }
-  return absl::OkStatus();
+  return &found->second;
 }
 
 /// Values of one tensor and how many of them lie beyond the range.
@@ -60,11 +41,13 @@ struct ClipCount {
   int64_t values = 0;
 };
 
-void AddRounding(absl::Span<const float> values, float scale, SignalToNoise& sum,
+void AddRounding(absl::Span<const float> values, const LayerQuantization& layer, SignalToNoise& sum,
                  ClipCount& count) {
+  const float scale = layer.input_scale;
+  const float low = layer.input_unsigned ? 0 : -128, high = layer.input_unsigned ? 255 : 127;
   for (const float value : values) {
     const float steps = std::nearbyint(value / scale);
-    const float kept = std::clamp(steps, -float{kInt8Steps} - 1, float{kInt8Steps});
+    const float kept = std::clamp(steps, low, high);
     count.clipped += kept != steps;
     const double error = value - double{kept} * scale;
     sum.signal += double{value} * value;
@@ -89,10 +72,11 @@ std::string Quoted(const std::string& text) {
 
 std::string LayerJson(const LayerQuantization& layer) {
   std::string json = absl::StrFormat(
-      R"({"node": %s, "input": %s, "min": %.9g, "max": %.9g, "scale": %.9g, )"
+      R"({"node": %s, "input": %s, "type": "%s", "min": %.9g, "max": %.9g, "scale": %.9g, )"
       R"("weight_scale_min": %.9g, "weight_scale_max": %.9g, "weight_sqnr_db": %.2f)",
-      Quoted(layer.node), Quoted(layer.input), layer.input_range.min, layer.input_range.max,
-      layer.input_scale, layer.weight_scale_min, layer.weight_scale_max, layer.weight.decibels());
+      Quoted(layer.node), Quoted(layer.input), layer.input_unsigned ? "u8" : "s8",
+      layer.input_range.min, layer.input_range.max, layer.input_scale, layer.weight_scale_min,
+      layer.weight_scale_max, layer.weight.decibels());
   if (layer.input_rounding.has_value()) {
     absl::StrAppendFormat(&json, R"(, "input_sqnr_db": %.2f, "clipped_fraction": %.3g)",
                           layer.input_rounding->decibels(), layer.clipped_fraction);
@@ -101,6 +85,16 @@ std::string LayerJson(const LayerQuantization& layer) {
     absl::StrAppendFormat(&json, R"(, "gathered_sqnr_db": %.2f)", layer.gathered->decibels());
   }
   return json + "}";
+}
+
+/// null for an output that was zero throughout, which has no signal to compare noise with.
+std::string OutputJson(const OutputError& output) {
+  const auto decibels = [](const SignalToNoise& sum) {
+    return sum.signal > 0 ? absl::StrFormat("%.2f", sum.decibels()) : std::string("null");
+  };
+  return absl::StrFormat(R"({"output": %s, "sqnr_db": %s, "as_written_sqnr_db": %s})",
+                         Quoted(output.output), decibels(output.error),
+                         decibels(output.as_written));
 }
 
 double Badness(const LayerQuantization& layer) {
@@ -115,6 +109,20 @@ double SignalToNoise::decibels() const {
   return 10 * std::log10(signal / noise);
 }
 
+absl::Status AddDifference(const Tensor& wanted, const Tensor& got, SignalToNoise& sum) {
+  if (wanted.size() != got.size()) {
+    return absl::InternalError(absl::StrCat("a tensor has ", wanted.size(),
+                                            " elements in FP32 and ", got.size(), " in INT8"));
+  }
+  const absl::Span<const float> exact = wanted.data<float>(), rounded = got.data<float>();
+  for (size_t i = 0; i < exact.size(); ++i) {
+    const double error = double{exact[i]} - rounded[i];
+    sum.signal += double{exact[i]} * exact[i];
+    sum.noise += error * error;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status MeasureActivations(GraphRunner& reference, GraphRunner& quantized,
                                 const BatchSource& next, QuantizationReport& report) {
   std::vector<ClipCount> clips(report.layers.size());
@@ -127,12 +135,10 @@ absl::Status MeasureActivations(GraphRunner& reference, GraphRunner& quantized,
       LayerQuantization& layer = report.layers[i];
       if (!layer.input_rounding.has_value()) layer.input_rounding.emplace();
       if (!layer.gathered.has_value()) layer.gathered.emplace();
-      TY_ASSIGN_OR_RETURN(const absl::Span<const float> values, FindValues(wanted, layer.input));
-      AddRounding(values, layer.input_scale, *layer.input_rounding, clips[i]);
-      TY_RETURN_IF_ERROR(AddDifference(wanted, got, layer.input, *layer.gathered));
-    }
-    for (OutputError& output : report.outputs) {
-      TY_RETURN_IF_ERROR(AddDifference(wanted, got, output.output, output.error));
+      TY_ASSIGN_OR_RETURN(const Tensor* exact, FindTensor(wanted, layer.input));
+      TY_ASSIGN_OR_RETURN(const Tensor* rounded, FindTensor(got, layer.input));
+      AddRounding(exact->data<float>(), layer, *layer.input_rounding, clips[i]);
+      TY_RETURN_IF_ERROR(Annotate(AddDifference(*exact, *rounded, *layer.gathered), layer.input));
     }
   }
   for (size_t i = 0; i < report.layers.size(); ++i) {
@@ -148,20 +154,17 @@ std::string QuantizationReportJson(const QuantizationReport& report) {
       absl::StrAppend(out, print(item));
     });
   };
-  std::vector<OutputError> measured;
-  for (const OutputError& output : report.outputs) {
-    if (output.error.signal > 0) measured.push_back(output);
-  }
-  return absl::StrCat("{\n  \"version\": 1,\n  \"calibration_images\": ", report.calibration_images,
-                      ",\n  \"layers\": [\n    ", join(report.layers, LayerJson),
-                      "\n  ],\n  \"kept_in_fp32\": [\n    ", join(report.kept_in_fp32, Quoted),
-                      "\n  ],\n  \"outputs\": [\n    ",
-                      join(measured,
-                           [](const OutputError& output) {
-                             return absl::StrFormat(R"({"output": %s, "sqnr_db": %.2f})",
-                                                    Quoted(output.output), output.error.decibels());
-                           }),
-                      "\n  ]\n}\n");
+  const std::vector<OutputError> outputs =
+      report.compared_images > 0 ? report.outputs : std::vector<OutputError>();
+  return absl::StrCat(
+      "{\n  \"version\": 2,\n  \"calibration_images\": ", report.calibration_images,
+      ",\n  \"compared_images\": ", report.compared_images,
+      ",\n  \"outputs_are_of\": \"the saved engine\",\n  \"outputs\": [\n    ",
+      join(outputs, OutputJson),
+      "\n  ],\n  \"layers_are_of\": \"the same rounding in floats, not the engine\","
+      "\n  \"layers\": [\n    ",
+      join(report.layers, LayerJson), "\n  ],\n  \"kept_in_fp32\": [\n    ",
+      join(report.kept_in_fp32, Quoted), "\n  ]\n}\n");
 }
 
 std::vector<std::string> WorstLayers(const QuantizationReport& report, size_t count) {

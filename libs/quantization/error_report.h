@@ -28,6 +28,8 @@ struct LayerQuantization {
   std::string input;
   Range input_range;
   float input_scale = 0;
+  /// u8 with zero point 0 rather than s8.
+  bool input_unsigned = false;
   /// Least and greatest step of its output channels.
   float weight_scale_min = 0, weight_scale_max = 0;
   /// Of the kernel alone.
@@ -43,7 +45,11 @@ struct LayerQuantization {
 /// A network output in INT8 against FP32.
 struct OutputError {
   std::string output;
+  /// Of the network that runs: the engine.
   SignalToNoise error;
+  /// Of the Q/DQ graph as it is written (WithRoundingWrittenOut): what INT8 itself costs. A runtime
+  /// that does right is as far away as that.
+  SignalToNoise as_written;
 };
 
 /// Why an INT8 network answers differently: `<engine>.quantization.json`.
@@ -53,16 +59,22 @@ struct QuantizationReport {
   /// Convolutions that stay FP32, with the reason.
   std::vector<std::string> kept_in_fp32;
   std::vector<OutputError> outputs;
+  /// Images on which `outputs` were measured; 0 when there were none, and the two forms were only
+  /// held against each other on made-up inputs.
+  int64_t compared_images = 0;
 };
 
-/// Fills in the measured part of `report`. Both runners give all tensors of `names` as outputs
-/// (WithActivationOutputs; the input is taken from the batch), `quantized` runs the Q/DQ graph.
-/// The outputs compared are those that `report.outputs` names. Errors of the runners pass through;
-/// kNotFound when a runner lacks a tensor.
+/// Adds one tensor of a batch to the sums. kInternal when the sizes differ.
+absl::Status AddDifference(const Tensor& wanted, const Tensor& got, SignalToNoise& sum);
+
+/// Fills in the measured part of `report.layers`. Both runners give the inputs of all layers as
+/// outputs (WithActivationOutputs; the network's input is taken from the batch), `quantized` runs
+/// the Q/DQ graph. Errors of the runners pass through; kNotFound when a runner lacks a tensor.
 absl::Status MeasureActivations(GraphRunner& reference, GraphRunner& quantized,
                                 const BatchSource& next, QuantizationReport& report);
 
-/// JSON, deterministic, one layer a line, ending in a line break.
+/// JSON, deterministic, one layer and one output a line, ending in a line break
+/// (docs/quantization.md).
 std::string QuantizationReportJson(const QuantizationReport& report);
 
 /// The worst layers by what has gathered (by the kernel's noise when nothing was measured), for

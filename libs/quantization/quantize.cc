@@ -9,10 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/graph/edit.h"
+#include "libs/quantization/sign.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard {
 namespace {
+
+constexpr int kUnsignedSteps = 255;
 
 /// A kernel as s8 with a step per output channel.
 struct QuantizedKernel {
@@ -75,8 +79,8 @@ std::vector<std::string> ConvolutionNames(const Graph& graph) {
 }
 
 bool IsExcluded(const onnx::NodeProto& node, const QuantizationOptions& options) {
-  return std::find(options.excluded_nodes.begin(), options.excluded_nodes.end(), node.name()) !=
-         options.excluded_nodes.end();
+  return std::find(options.excluded_layers.begin(), options.excluded_layers.end(), node.name()) !=
+         options.excluded_layers.end();
 }
 
 bool IsQuantizedConvolution(const Graph& graph, const onnx::NodeProto& node,
@@ -104,10 +108,10 @@ absl::Status CheckOptions(const Graph& graph, const QuantizationOptions& options
   if (options.kernel_steps < 1 || options.kernel_steps > kInt8Steps) {
     problems.Add("kernel_steps", "is %d; expected 1 to %d", options.kernel_steps, kInt8Steps);
   }
-  for (const std::string& excluded : options.excluded_nodes) {
+  for (const std::string& excluded : options.excluded_layers) {
     if (std::find(names.begin(), names.end(), excluded) == names.end()) {
-      problems.Add("excluded_nodes", "names '%s', which is no convolution of the graph%s", excluded,
-                   DidYouMean(excluded, names));
+      problems.Add("excluded_layers", "names '%s', which is no convolution of the graph%s",
+                   excluded, DidYouMean(excluded, names));
     }
   }
   return problems.ToStatus();
@@ -129,7 +133,9 @@ absl::Status CheckTable(const Graph& graph, const CalibrationTable& table,
 class QdqWriter {
  public:
   QdqWriter(const Graph& graph, const CalibrationTable& table, const QuantizationOptions& options)
-      : source_(graph), table_(table), options_(options), result_(graph.Clone()) {}
+      : source_(graph), table_(table), options_(options), result_(graph.Clone()) {
+    if (options.unsigned_activations) never_negative_ = NeverNegative(graph);
+  }
 
   absl::StatusOr<QuantizedModel> Write() {
     report_.calibration_images = table_.images;
@@ -138,9 +144,9 @@ class QdqWriter {
     for (const onnx::NodeProto* node : source_.nodes()) {
       TY_RETURN_IF_ERROR(Annotate(WriteNode(*node), absl::StrCat("node '", node->name(), "'")));
     }
-    DropUnreadKernels(graph);
-    for (const std::string& name : source_.OutputNames()) report_.outputs.push_back({name, {}});
-    result_.Reindex();
+    for (const std::string& name : source_.OutputNames()) report_.outputs.push_back({name, {}, {}});
+    // The float form of a kernel goes, unless somebody else reads it.
+    RemoveUnusedInitializers(result_);
     return QuantizedModel{std::move(result_), std::move(report_)};
   }
 
@@ -182,15 +188,21 @@ class QdqWriter {
     return absl::OkStatus();
   }
 
+  /// The table is asked too: one of another model may say otherwise.
+  bool IsUnsigned(const std::string& tensor) const {
+    return never_negative_.contains(tensor) && table_.ranges.at(tensor).min >= 0;
+  }
+
   /// Adds the pair for `tensor` once; returns the name of what the pair makes.
   std::string QuantizeActivation(const std::string& tensor) {
     const std::string dequantized = absl::StrCat(tensor, "/dequantized");
     if (!pairs_.insert(tensor).second) return dequantized;
-    const float scale = ActivationScale(table_.ranges.at(tensor));
+    const float scale = ActivationScale(table_.ranges.at(tensor), IsUnsigned(tensor));
     const std::string scale_name = absl::StrCat(tensor, "/scale");
     const std::string zero_name = absl::StrCat(tensor, "/zero_point");
     *graph().add_initializer() = TensorToProto(scale_name, Tensor::Of<float>({}, {scale}));
-    *graph().add_initializer() = TensorToProto(zero_name, Tensor::Of<int8_t>({}, {0}));
+    *graph().add_initializer() = TensorToProto(
+        zero_name, Tensor::Zeros(IsUnsigned(tensor) ? DType::kUInt8 : DType::kInt8, {}));
     AddNode("QuantizeLinear", absl::StrCat(tensor, "/quantize"), {tensor, scale_name, zero_name},
             absl::StrCat(tensor, "/quantized"));
     AddNode("DequantizeLinear", absl::StrCat(tensor, "/dequantize"),
@@ -229,7 +241,8 @@ class QdqWriter {
     layer.node = node.name();
     layer.input = node.input(0);
     layer.input_range = table_.ranges.at(layer.input);
-    layer.input_scale = ActivationScale(layer.input_range);
+    layer.input_unsigned = IsUnsigned(layer.input);
+    layer.input_scale = ActivationScale(layer.input_range, layer.input_unsigned);
     const absl::Span<const float> scales = kernel.scales.data<float>();
     if (!scales.empty()) {
       layer.weight_scale_min = *std::min_element(scales.begin(), scales.end());
@@ -239,31 +252,20 @@ class QdqWriter {
     report_.layers.push_back(std::move(layer));
   }
 
-  /// The float form of a kernel goes, unless somebody else reads it.
-  void DropUnreadKernels(onnx::GraphProto& graph) {
-    std::set<std::string> read;
-    for (const onnx::NodeProto& node : graph.node())
-      read.insert(node.input().begin(), node.input().end());
-    auto* initializers = graph.mutable_initializer();
-    const auto end = std::remove_if(
-        initializers->begin(), initializers->end(), [&](const onnx::TensorProto& initializer) {
-          return kernels_.count(initializer.name()) > 0 && read.count(initializer.name()) == 0;
-        });
-    initializers->erase(end, initializers->end());
-  }
-
   const Graph& source_;
   const CalibrationTable& table_;
   const QuantizationOptions& options_;
   Graph result_;
   QuantizationReport report_;
-  std::set<std::string> pairs_;
+  std::set<std::string> never_negative_, pairs_;
   std::map<std::string, QuantizedKernel> kernels_;
 };
 
 }  // namespace
 
-float ActivationScale(const Range& range) { return ScaleFor(range, kInt8Steps); }
+float ActivationScale(const Range& range, bool is_unsigned) {
+  return ScaleFor(range, is_unsigned ? kUnsignedSteps : kInt8Steps);
+}
 
 std::vector<std::string> TensorsToCalibrate(const Graph& graph,
                                             const QuantizationOptions& options) {

@@ -13,21 +13,26 @@ namespace trainyard {
 /// The greatest s8 magnitude used: the range is [-127, 127], so that 0 lies in the middle.
 inline constexpr int kInt8Steps = 127;
 
-/// What becomes INT8. Everything is symmetric: s8, zero point 0 (decisions.md B24).
+/// What becomes INT8. Everything is symmetric: s8, zero point 0, but for what
+/// `unsigned_activations` says.
 struct QuantizationOptions {
   /// Convolutions that stay in FP32, by node name.
-  std::vector<std::string> excluded_nodes;
+  std::vector<std::string> excluded_layers;
   /// Also quantize the second input of residual sums (TensorRT fuses the sum into the other
   /// branch's convolution then). Costs about 1 dB; OpenVINO gains nothing by it, hence off
   /// (docs/quantization.md has the numbers).
   bool quantize_residual_sums = false;
+  /// Activations that cannot be negative (NeverNegative) as u8 with zero point 0, where a runtime
+  /// knows it: twice as many steps for them. Off, since TensorRT does not.
+  bool unsigned_activations = false;
   /// The greatest magnitude of a kernel's values, [1, 127]. Fewer cost accuracy (6 dB a bit) and
   /// keep sums of products small, which some processors need (LargestKernelStep, libs/engine).
   int kernel_steps = kInt8Steps;
 };
 
-/// The step of an activation with that range: max|x| / 127; 1/127 for a tensor that is always 0.
-float ActivationScale(const Range& range);
+/// The step of an activation with that range: max|x| / 127 for s8, max / 255 for u8; 1/127 or 1/255
+/// for a tensor that is always 0.
+float ActivationScale(const Range& range, bool is_unsigned = false);
 
 /// The tensors whose ranges InsertQdq needs, in topological order without repetition.
 std::vector<std::string> TensorsToCalibrate(const Graph& graph, const QuantizationOptions& options);
@@ -47,12 +52,11 @@ struct QuantizedModel {
 /// norm that is left stays in FP32. A convolution whose kernel is computed stays in FP32 and is
 /// listed in the report. Deterministic.
 ///
-/// * kInvalidArgument: excluded nodes that are not there (all, with the nearest names);
-/// kernel_steps
-///   out of range; kernels that hold values that are not finite.
+/// * kInvalidArgument: excluded layers that are not there (all, with the nearest names);
+///   kernel_steps out of range; kernels that hold values that are not finite.
 /// * kFailedPrecondition: tensors for which `table` has no range (all of them).
 /// * kUnimplemented: opset below 13, which has no steps per channel; the message says how to
-/// convert.
+///   convert.
 absl::StatusOr<QuantizedModel> InsertQdq(const Graph& folded, const CalibrationTable& table,
                                          const QuantizationOptions& options);
 

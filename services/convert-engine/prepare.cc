@@ -7,12 +7,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
+#include "libs/engine/limits.h"
+#include "libs/sealing/model_file.h"
+#include "libs/service/key.h"
 #include "services/stage_request/judging.h"
 #include "services/stage_request/stage_request.h"
 
 namespace trainyard {
 namespace {
 
+// Of calibration, where a batch only bounds memory.
 constexpr int kMaxBatch = 4096;
 
 void CheckInterface(StageRequest& request, const v1::BuildOptions& options) {
@@ -28,6 +32,19 @@ void CheckInterface(StageRequest& request, const v1::BuildOptions& options) {
   }
 }
 
+// Opens the export for its table of ranges. Only its absence is told here: what else is wrong with
+// the file or the key is the work's to say.
+absl::Status CheckHasCalibration(const std::string& model, const std::string& key_reference) {
+  const absl::StatusOr<service::Key> key = service::ResolveKey(key_reference);
+  if (!key.ok()) return absl::OkStatus();
+  const absl::StatusOr<Sections> sections = LoadSealed(model, SealedKind::kExport, key->text);
+  if (!sections.ok() || sections->contains("calibration")) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("data_type (-t) is int8, and '", model,
+                   "' holds no calibration: give a calibration table (-c), give a folder of images "
+                   "(--cal_image_dir), or export with --data_type int8 and --cal_image_dir"));
+}
+
 // Pipelines give all their builds the same inputs, so these are no errors.
 std::vector<std::string> UselessInputs(const worker::v1::BuildEngineTask& task) {
   std::vector<std::string> warnings;
@@ -39,6 +56,10 @@ std::vector<std::string> UselessInputs(const worker::v1::BuildEngineTask& task) 
   };
   warn("calibration", task.calibration());
   warn("cal_images", task.calibration_images());
+  if (!task.excluded_layers().empty()) {
+    warnings.push_back(absl::StrCat("excluded_layers has no effect: data_type is ",
+                                    task.precision(), ", where all layers are in FP32"));
+  }
   return warnings;
 }
 
@@ -63,9 +84,12 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   const int max_batch = options.has_max_batch_size() ? options.max_batch_size() : 16;
   request.InRange("options.batch_size", batch, 1, kMaxBatch);
   request.InRange("options.batches", batches, 1, 1e6);
-  request.InRange("options.max_batch_size", max_batch, 1, kMaxBatch);
+  request.InRange("options.max_batch_size", max_batch, 1, kMaxEngineBatch);
   CheckInterface(request, options);
   TY_RETURN_IF_ERROR(request.Status());
+  if (precision == "int8" && calibration.empty() && images.empty()) {
+    TY_RETURN_IF_ERROR(CheckHasCalibration(model, proto.stage().key()));
+  }
 
   worker::v1::WorkerJob job;
   job.set_network(proto.stage().network());
@@ -79,6 +103,7 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   task.set_batches(batches);
   task.set_batch_size(batch);
   for (const int dim : options.dims()) task.add_dims(dim);
+  *task.mutable_excluded_layers() = options.excluded_layers();
   std::vector<std::string> warnings = UselessInputs(task);
   return WorkerStage(kEngineWorker, std::move(job), "", std::move(warnings), workspace);
 }

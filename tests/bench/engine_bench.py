@@ -2,9 +2,10 @@
 
     scripts/build && .deps/venv/bin/python tests/bench/engine_bench.py [--depth 18] [--size 300] [--threads 2]
 
-Trains an SSD for one epoch (its weights do not matter for speed), holds the FP32 form against onnxruntime's
-answers, then times in turns: onnxruntime up to the raw heads, and the FP32 and INT8 engines, which end there too.
-Prints the median of the rounds and the ratio to onnxruntime.
+Trains an SSD for one epoch (its weights do not matter for speed) and holds the answers of the FP32 and the INT8 engine
+against onnxruntime's on the same two graphs (INT8: as near to FP32 as onnxruntime is on the same Q/DQ graph, times 1.5).
+Then times in turns: onnxruntime on both graphs, up to the raw heads, and the engines, which end there too.
+Prints the median of the rounds and the ratio to onnxruntime in FP32.
 """
 
 import argparse
@@ -47,21 +48,44 @@ def make_model(folder, depth, size):
     return checkpoint
 
 
-def peer_session(folder, checkpoint, size, threads):
-    """onnxruntime on the very network, after its answers were held against ours."""
+def answers(folder, stem, like):
+    """What a program of ours wrote, in the shapes of the peer's answers."""
+    return [np.fromfile(folder / "heads" / f"{stem}_{i}.bin", "<f4").reshape(theirs.shape)
+            for i, theirs in enumerate(like)]
+
+
+def relative_error(exact, got):
+    return float(np.sqrt(np.sum((got - exact) ** 2) / np.sum(exact ** 2)))
+
+
+def peer_sessions(folder, checkpoint, size, threads):
+    """onnxruntime on the very networks, FP32 and INT8, after its answers were held against ours."""
     images = np.random.default_rng(0).normal(0, 60, (MAX_BATCH, 3, size, size)).astype(np.float32)
     images.tofile(folder / "inputs.bin")
     subprocess.run([house.BUILD / "tests" / "run-heads-openvino", checkpoint, KEY, "inputs.bin", "heads"], cwd=folder,
                    check=True)
+    subprocess.run([house.BUILD / "tests" / "run-int8-engine", "model.etlt", KEY, "inputs.bin", "heads", str(threads)],
+                   cwd=folder, check=True)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(folder / "heads" / "model.onnx"), options,
-                                           providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    for i, theirs in enumerate(session.run(None, {name: images})):
-        ours = np.fromfile(folder / "heads" / f"output_{i}.bin", "<f4").reshape(theirs.shape)
+
+    def session(name, options):
+        made = onnxruntime.InferenceSession(str(folder / "heads" / name), options, providers=["CPUExecutionProvider"])
+        return lambda batch: made.run(None, {made.get_inputs()[0].name: images[:batch]})
+
+    fp32, int8 = session("model.onnx", options), session("int8.onnx", options)
+    exact = fp32(MAX_BATCH)
+    for theirs, ours in zip(exact, answers(folder, "output", exact)):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-3)
-    return lambda batch: session.run(None, {name: images[:batch]})
+    # Node by node: the fused kernels that are timed round in other places.
+    plain = onnxruntime.SessionOptions()
+    plain.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    rounded = session("int8.onnx", plain)(MAX_BATCH)
+    for wanted, theirs, ours in zip(exact, rounded, answers(folder, "int8", exact)):
+        ours, theirs = relative_error(wanted, ours), relative_error(wanted, theirs)
+        print(f"INT8 against FP32: the engine is {ours:.4f} off, onnxruntime on the same graph {theirs:.4f}")
+        assert ours <= 1.5 * theirs + 1e-5
+    return fp32, int8
 
 
 def peer_ms(run, batch):
@@ -92,10 +116,11 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         checkpoint = make_model(folder, given.depth, given.size)
-        run = peer_session(folder, checkpoint, given.size, given.threads)
-        rounds = {"onnxruntime FP32": [], "engine FP32": [], "engine INT8": []}
+        fp32, int8 = peer_sessions(folder, checkpoint, given.size, given.threads)
+        rounds = {"onnxruntime FP32": [], "onnxruntime INT8": [], "engine FP32": [], "engine INT8": []}
         for _ in range(ROUNDS):
-            rounds["onnxruntime FP32"].append((peer_ms(run, 1), peer_ms(run, MAX_BATCH)))
+            rounds["onnxruntime FP32"].append((peer_ms(fp32, 1), peer_ms(fp32, MAX_BATCH)))
+            rounds["onnxruntime INT8"].append((peer_ms(int8, 1), peer_ms(int8, MAX_BATCH)))
             rounds["engine FP32"].append(engine_ms(folder, "fp32", given.threads))
             rounds["engine INT8"].append(engine_ms(folder, "int8", given.threads))
     print(f"SSD-ResNet{given.depth} at {given.size}x{given.size}, {given.threads} threads, onnxruntime "

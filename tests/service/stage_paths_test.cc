@@ -268,6 +268,38 @@ TEST_F(StagePathsTest, Bf16IsKnownAndNotOffered) {
   EXPECT_THAT(Export(exported), bf16);
 }
 
+TEST_F(StagePathsTest, ABuildSaysAtTheCallThatInt8HasNoCalibration) {
+  v1::BuildRequest build = To(On<v1::BuildRequest>("model.etlt"), "engine", "new.engine");
+  build.mutable_options()->set_data_type("int8");
+  EXPECT_THAT(Build(build),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("model.etlt"), HasSubstr("(-c)"),
+                             HasSubstr("--cal_image_dir"), HasSubstr("--data_type int8"))));
+  v1::BuildRequest with_table = build;
+  Name(with_table.mutable_stage()->add_inputs(), "calibration", "data.txt");
+  EXPECT_THAT(Build(with_table), IsOk());
+  v1::BuildRequest with_images = build;
+  Name(with_images.mutable_stage()->add_inputs(), "cal_images", ".");
+  EXPECT_THAT(Build(with_images), IsOk());
+  ASSERT_THAT(SaveSealed(folder_ / "calibrated.etlt", SealedKind::kExport,
+                         {{"record", ""}, {"calibration", ""}}, "a key"),
+              IsOk());
+  build.mutable_stage()->mutable_inputs(0)->set_uri("calibrated.etlt");
+  build.mutable_stage()->set_key("a key");
+  EXPECT_THAT(Build(build), IsOk());
+  build.mutable_stage()->set_key("a wrong key");
+  EXPECT_THAT(Build(build), IsOk()) << "what the work finds is the work's to say";
+}
+
+TEST_F(StagePathsTest, ABuildNamesBatchesThatNoEngineTakes) {
+  v1::BuildRequest build = To(On<v1::BuildRequest>("model.etlt"), "engine", "new.engine");
+  build.mutable_options()->set_max_batch_size(1025);
+  EXPECT_THAT(Build(build), StatusIs(kInvalid, AllOf(HasSubstr("options.max_batch_size is 1025"),
+                                                     HasSubstr("1024"))));
+  build.mutable_options()->set_max_batch_size(1024);
+  EXPECT_THAT(Build(build), IsOk());
+}
+
 TEST_F(StagePathsTest, PruneNamesItsOptionsAsTheRequestDoes) {
   v1::PruneRequest request = To(On<v1::PruneRequest>("model.tlt"), "model", "new.tlt");
   request.mutable_options()->set_min_num_filters(-1);

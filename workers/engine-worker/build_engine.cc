@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -10,6 +11,7 @@
 #include "libs/base/status.h"
 #include "libs/data/preprocess.h"
 #include "libs/engine/benchmark.h"
+#include "libs/engine/comparison.h"
 #include "libs/engine/engine.h"
 #include "libs/quantization/error_report.h"
 #include "libs/sealing/model_store.h"
@@ -28,9 +30,8 @@ using worker::v1::BuildEngineTask;
 constexpr char kCalibrationSection[] = "calibration";
 /// As in calibrate.cc: bounds the memory for activations.
 constexpr int kLargestBatch = 8;
-/// Enough to tell which layers lose accuracy.
-constexpr size_t kExplainedImages = 16;
 constexpr double kBenchmarkSeconds = 2;
+constexpr absl::string_view kCalibrating = "calibrating";
 constexpr size_t kWorstLayers = 3;
 
 int ThreadsOf(const Context& context) { return std::max(1, context.job.threads()); }
@@ -62,15 +63,16 @@ absl::StatusOr<std::vector<std::string>> CalibrationImages(const BuildEngineTask
 }
 
 BatchSource Feed(Context& context, const ModelRecord& record, std::vector<std::string> paths,
-                 absl::string_view what, SkippedImages& skipped) {
+                 int batch_size, absl::string_view what, SkippedImages& skipped) {
   const auto progress = [&context, what](int64_t done, int64_t total) {
     context.Progress(done, total, "images", what);
   };
   const auto skip = [&skipped](const std::string& path, const absl::Status& why) {
     skipped.Add(path, why);
   };
-  return Batches({std::move(paths), record.preprocess(), BatchOf(context.job.build_engine()),
-                  context.stop, progress, skip});
+  ImageFeed feed{std::move(paths), record.preprocess(), batch_size, context.stop, progress, skip};
+  if (what == kCalibrating) feed.ended = WarnOfOneColour(context);
+  return Batches(std::move(feed));
 }
 
 /// The table and where it comes from: the task, the export, the images, in this order. Nothing when
@@ -89,33 +91,53 @@ absl::StatusOr<std::optional<CalibrationTable>> FindCalibration(
     return ParseCalibrationTable(section->second, absl::StrCat(task.model(), ", calibration"));
   }
   if (images.empty()) return std::nullopt;
-  TY_ASSIGN_OR_RETURN(CalibrationTable table, CalibrateGraph(sealed.model.graph, {},
-                                                             Feed(context, sealed.model.record,
-                                                                  images, "calibrating", skipped),
-                                                             BatchOf(task), ThreadsOf(context)));
+  TY_ASSIGN_OR_RETURN(CalibrationTable table,
+                      CalibrateGraph(sealed.model.graph, {},
+                                     Feed(context, sealed.model.record, images, BatchOf(task),
+                                          kCalibrating, skipped),
+                                     BatchOf(task), ThreadsOf(context)));
   finished.add_notes(
       absl::StrCat("INT8 ranges: ", table.images, " images of '", task.calibration_images(), "'"));
   return table;
 }
 
+/// Says how far the engine is from FP32, or that nobody knows and how to know it.
+void NoteAccuracy(const QuantizationReport& report, Finished& finished) {
+  if (report.compared_images == 0) {
+    finished.add_notes(
+        "how far INT8 is from FP32 was not compared, since no images were given: build it again "
+        "with images (--cal_image_dir; the table is used all the same), or evaluate both engines");
+    return;
+  }
+  std::vector<std::string> outputs;
+  double lowest = 0;
+  for (const OutputError& output : report.outputs) {
+    if (output.error.signal <= 0) continue;
+    const double decibels = output.error.decibels();
+    lowest = outputs.empty() ? decibels : std::min(lowest, decibels);
+    outputs.push_back(absl::StrFormat("%s %.1f dB", output.output, decibels));
+  }
+  if (outputs.empty()) return;
+  *finished.add_metrics() = worker::MakeMetric("int8_sqnr_db", lowest, "dB", true);
+  finished.add_notes(absl::StrCat("this engine against FP32 on ", report.compared_images,
+                                  " images, signal over noise: ", absl::StrJoin(outputs, ", ")));
+}
+
 /// Writes what INT8 did to each layer beside the engine, and names the worst in the notes.
 absl::Status WriteReport(Context& context, const SealedModel& sealed, QuantizedModel& quantized,
-                         std::vector<std::string> images, SkippedImages& skipped,
-                         Finished& finished) {
+                         const std::function<BatchSource()>& images, Finished& finished) {
   const BuildEngineTask& task = context.job.build_engine();
-  skipped.RemoveFrom(images);
-  if (!images.empty()) {
-    images.resize(std::min(images.size(), kExplainedImages));
-    TY_RETURN_IF_ERROR(ExplainQuantization(
-        sealed.model.graph, quantized,
-        Feed(context, sealed.model.record, std::move(images), "comparing INT8 with FP32", skipped),
-        BatchOf(task), ThreadsOf(context)));
+  if (images) {
+    TY_RETURN_IF_ERROR(ExplainQuantization(sealed.model.graph, quantized, images(), BatchOf(task),
+                                           ThreadsOf(context)));
   }
   const std::string path = task.engine() + ".quantization.json";
   TY_RETURN_IF_ERROR(WriteFileAtomically(path, QuantizationReportJson(quantized.report)));
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
                       worker::DescribeArtifact("quantization", path, "log"));
+  NoteAccuracy(quantized.report, finished);
   const std::vector<std::string> worst = WorstLayers(quantized.report, kWorstLayers);
+  if (worst.empty()) return absl::OkStatus();
   finished.add_notes(absl::StrCat("INT8 loses most at ", absl::StrJoin(worst, "; ")));
   return absl::OkStatus();
 }
@@ -147,6 +169,25 @@ absl::Status StopIfAsked(const Context& context) {
 
 }  // namespace
 
+/// What INT8 needs beside the model: ranges, images to compare on, layers that stay in FP32.
+absl::Status PrepareInt8(Context& context, const SealedModel& sealed, SkippedImages& skipped,
+                         EngineOptions& options, Finished& finished) {
+  const BuildEngineTask& task = context.job.build_engine();
+  TY_ASSIGN_OR_RETURN(std::vector<std::string> images, CalibrationImages(task, finished));
+  TY_ASSIGN_OR_RETURN(options.calibration,
+                      FindCalibration(context, sealed, images, skipped, finished));
+  options.quantization.excluded_layers.assign(task.excluded_layers().begin(),
+                                              task.excluded_layers().end());
+  skipped.RemoveFrom(images);
+  if (images.empty()) return absl::OkStatus();
+  images.resize(std::min<size_t>(images.size(), kMostComparedImages));
+  const int batch = std::min(BatchOf(task), options.max_batch_size);
+  options.images = [&context, &sealed, &skipped, images, batch] {
+    return Feed(context, sealed.model.record, images, batch, "comparing INT8 with FP32", skipped);
+  };
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Finished> BuildEngineFile(Context& context) {
   const BuildEngineTask& task = context.job.build_engine();
   Finished finished;
@@ -162,12 +203,10 @@ absl::StatusOr<Finished> BuildEngineFile(Context& context) {
   options.source.set_file_name(BaseName(task.model()));
   TY_ASSIGN_OR_RETURN(*options.source.mutable_sha256(), FileDigest(task.model()));
 
-  std::vector<std::string> images;
+  options.stop = context.stop;
   SkippedImages skipped(context);
   if (absl::AsciiStrToLower(task.precision()) == "int8") {
-    TY_ASSIGN_OR_RETURN(images, CalibrationImages(task, finished));
-    TY_ASSIGN_OR_RETURN(options.calibration,
-                        FindCalibration(context, sealed, images, skipped, finished));
+    TY_RETURN_IF_ERROR(PrepareInt8(context, sealed, skipped, options, finished));
   }
   context.Progress(0, 0, "", "compiling");
   TY_ASSIGN_OR_RETURN(BuiltEngine built, BuildEngine(sealed.model, options));
@@ -179,9 +218,8 @@ absl::StatusOr<Finished> BuildEngineFile(Context& context) {
   // Files are written last: a build that is cancelled leaves none.
   TY_RETURN_IF_ERROR(Measure(context, built, finished));
   if (built.quantized.has_value()) {
-    TY_RETURN_IF_ERROR(
-        WriteReport(context, sealed, *built.quantized, std::move(images), skipped, finished));
-    finished.add_notes(absl::StrFormat("%.1f %% of the convolutions' work runs in INT8",
+    TY_RETURN_IF_ERROR(WriteReport(context, sealed, *built.quantized, options.images, finished));
+    finished.add_notes(absl::StrFormat("%.1f %% of the multiply-accumulates run in INT8",
                                        100 * built.coverage.share()));
   }
   skipped.NoteIn(finished);

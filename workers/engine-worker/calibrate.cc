@@ -41,11 +41,12 @@ absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
   const auto skip = [&skipped](const std::string& path, const absl::Status& why) {
     skipped.Add(path, why);
   };
-  TY_ASSIGN_OR_RETURN(const CalibrationTable table,
-                      CalibrateGraph(sealed.model.graph, {},
-                                     Batches({std::move(paths), sealed.model.record.preprocess(),
-                                              batch, context.stop, progress, skip}),
-                                     batch, std::max(1, context.job.threads())));
+  TY_ASSIGN_OR_RETURN(
+      const CalibrationTable table,
+      CalibrateGraph(sealed.model.graph, {},
+                     Batches({std::move(paths), sealed.model.record.preprocess(), batch,
+                              context.stop, progress, skip, WarnOfOneColour(context)}),
+                     batch, std::max(1, context.job.threads())));
   skipped.NoteIn(finished);
   TY_RETURN_IF_ERROR(SaveCalibrationTable(table, task.output()));
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),

@@ -21,6 +21,15 @@ constexpr uint64_t kSeed = 42;
 // Warnings of single images; the note has the number of all.
 constexpr size_t kSkippedTold = 20;
 
+// Of u8 [height, width, 3].
+bool IsOfOneColour(const Tensor& image) {
+  const absl::Span<const uint8_t> values = image.data<uint8_t>();
+  for (size_t i = 3; i < values.size(); ++i) {
+    if (values[i] != values[i - 3]) return false;
+  }
+  return true;
+}
+
 // Reads the images of a feed one after the other.
 class FeedReader {
  public:
@@ -34,10 +43,13 @@ class FeedReader {
     int64_t count = 0;
     for (; next_ < total && count < feed_.batch_size; ++next_) {
       const absl::Status read = Append(feed_.paths[next_], values);
-      if (read.ok()) ++count;
+      if (read.ok()) ++count, ++read_;
       if (!read.ok()) TY_RETURN_IF_ERROR(Skip(feed_.paths[next_], read));
     }
-    if (count == 0) return std::nullopt;
+    if (count == 0) {
+      if (feed_.ended) feed_.ended(read_, of_one_colour_);
+      return std::nullopt;
+    }
     Shape shape = ShapeOf(count);
     TY_ASSIGN_OR_RETURN(Tensor batch, Tensor::Create(DType::kFloat32, std::move(shape)));
     std::copy(values.begin(), values.end(), batch.data<float>().begin());
@@ -51,7 +63,7 @@ class FeedReader {
   }
 
   // On failure `values` is as before.
-  absl::Status Append(const std::string& path, std::vector<float>& values) const {
+  absl::Status Append(const std::string& path, std::vector<float>& values) {
     TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxImageFileBytes));
     TY_ASSIGN_OR_RETURN(const Tensor image, DecodeImage(bytes, path));
     const Shape shape = ShapeOf(1);
@@ -60,6 +72,7 @@ class FeedReader {
     const absl::Status done =
         PreprocessImage(image, feed_.preprocess, absl::MakeSpan(values).subspan(before, size));
     if (!done.ok()) values.resize(before);
+    if (done.ok() && IsOfOneColour(image)) ++of_one_colour_;
     return Annotate(done, path);
   }
 
@@ -75,6 +88,7 @@ class FeedReader {
 
   const ImageFeed feed_;
   size_t next_ = 0, skipped_ = 0;
+  int64_t read_ = 0, of_one_colour_ = 0;
 };
 
 }  // namespace
@@ -96,6 +110,17 @@ absl::StatusOr<std::vector<std::string>> ChooseImages(const std::string& folder,
 
 BatchSource Batches(ImageFeed feed) {
   return [reader = std::make_shared<FeedReader>(std::move(feed))] { return reader->NextBatch(); };
+}
+
+std::function<void(int64_t, int64_t)> WarnOfOneColour(worker::Context& context) {
+  return [&context](int64_t images, int64_t of_one_colour) {
+    if (of_one_colour < images || images == 0) return;
+    context.Warn(absl::FailedPreconditionError(
+        absl::StrCat("each of the ", images,
+                     " calibration images is of one colour throughout: ranges measured "
+                     "on them say nothing of others; calibrate on pictures like those that the "
+                     "network will see")));
+  };
 }
 
 void SkippedImages::Add(const std::string& path, const absl::Status& why) {

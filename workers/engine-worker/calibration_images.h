@@ -18,7 +18,7 @@ namespace trainyard::engine_worker {
 /// Which images of a folder calibration uses: `wanted` of them without repetition, chosen by
 /// Philox(42, kCalibration) over their sorted names; all of them, sorted, when there are no more.
 /// Equal folders give equal choices. kNotFound and kFailedPrecondition as ListImages: nothing
-/// random ever stands in for images (decisions.md A17). kInvalidArgument when `wanted` is below 1.
+/// random ever stands in for images. kInvalidArgument when `wanted` is below 1.
 absl::StatusOr<std::vector<std::string>> ChooseImages(const std::string& folder, int64_t wanted);
 
 /// Feeds image files through the model's own preprocessing.
@@ -32,12 +32,18 @@ struct ImageFeed {
   std::function<void(int64_t done, int64_t total)> progress;
   /// Called with an image that cannot be read, which is left out.
   std::function<void(const std::string& path, const absl::Status& why)> skipped;
+  /// Called once behind the last image, with the images that were read and those of them that are
+  /// of one colour throughout.
+  std::function<void(int64_t images, int64_t of_one_colour)> ended;
 };
 
 /// Batches of the feed in order, f32 [n, c, h, w]; the last may be smaller. Images that cannot be
-/// read are left out; kDataLoss, with the last of them, when they are more than a tenth of all
-/// (decisions.md A22). Ends with kCancelled once a stop is asked for.
+/// read are left out; kDataLoss, with the last of them, when they are more than a tenth of all.
+/// Ends with kCancelled once a stop is asked for.
 BatchSource Batches(ImageFeed feed);
+
+/// For ImageFeed::ended: warns when all images are of one colour each, which is no calibration.
+std::function<void(int64_t, int64_t)> WarnOfOneColour(worker::Context& context);
 
 /// Tells of images that were left out: warnings of the job for the first ones, and their number.
 /// Not thread-safe; the context outlives it.

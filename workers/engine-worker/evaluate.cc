@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/engine/benchmark.h"
 #include "libs/engine/engine.h"
 #include "libs/judging/judge.h"
 #include "libs/worker/outcome.h"
@@ -17,16 +18,25 @@ using worker::Context;
 using worker::Finished;
 using worker::MakeMetric;
 
+/// For the latency that an evaluation reports.
+constexpr double kBenchmarkSeconds = 1;
+
 /// An engine with what turns its outputs into boxes.
 struct OpenedEngine {
   LoadedEngine engine;
   std::unique_ptr<Decoder> decoder;
 
-  judging::Detector Detector() const {
-    return {.runner = *engine.runner,
+  judging::Detector Detector(const Context& context) const {
+    EngineRunner& runner = *engine.runner;
+    return {.runner = runner,
             .record = engine.record,
             .decoder = *decoder,
-            .max_batch_size = engine.runner->max_batch_size()};
+            .max_batch_size = runner.max_batch_size(),
+            .warm_ms_per_image = [&runner, stop = context.stop]() -> absl::StatusOr<double> {
+              TY_ASSIGN_OR_RETURN(const BenchmarkResult result,
+                                  Benchmark(runner, 1, kBenchmarkSeconds, stop));
+              return result.ms_per_image;
+            }};
   }
 };
 
@@ -49,7 +59,7 @@ absl::StatusOr<Finished> EvaluateEngine(Context& context) {
   TY_ASSIGN_OR_RETURN(const OpenedEngine opened,
                       OpenEngine(context, context.job.evaluate().model(), network.get()));
   Finished finished;
-  TY_RETURN_IF_ERROR(judging::Evaluate(context, *network, opened.Detector(), finished));
+  TY_RETURN_IF_ERROR(judging::Evaluate(context, *network, opened.Detector(context), finished));
   const EngineHeader& header = opened.engine.header;
   *finished.add_metrics() = MakeMetric("parameters", static_cast<double>(header.parameters()));
   *finished.add_metrics() = MakeMetric("macs", static_cast<double>(header.macs()));
@@ -65,7 +75,7 @@ absl::StatusOr<Finished> InferWithEngine(Context& context) {
                       OpenEngine(context, context.job.infer().model(), network.get()));
   const int batch_size = network == nullptr ? 1 : network->evaluation_plan().batch_size;
   Finished finished;
-  TY_RETURN_IF_ERROR(judging::Infer(context, batch_size, opened.Detector(), finished));
+  TY_RETURN_IF_ERROR(judging::Infer(context, batch_size, opened.Detector(context), finished));
   return finished;
 }
 

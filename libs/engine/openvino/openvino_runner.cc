@@ -54,15 +54,40 @@ std::string RuntimeText(const ov::Node& node, const char* key) {
   return found == info.end() ? "" : found->second.as<std::string>();
 }
 
-/// Output channels and positions times what one output value reads: the kernel's elements over its
-/// output channels. The batch, dimension 0, does not count.
-int64_t ConvolutionMacs(const ov::Node& node) {
+/// Elements of one image: all dimensions but the first, the batch.
+int64_t PerImage(const Shape& shape) {
+  int64_t count = 1;
+  for (size_t i = 1; i < shape.size(); ++i) count *= shape[i];
+  return count;
+}
+
+/// Places of a map of [batch, channels, places...].
+int64_t Places(const Shape& shape) {
+  int64_t count = 1;
+  for (size_t i = 2; i < shape.size(); ++i) count *= shape[i];
+  return count;
+}
+
+/// Multiply-accumulates for one image of the types of layer that have them. A convolution reads its
+/// kernel whole at each place of its output, a transposed one at each place of its input; a product
+/// of matrices sums over the last dimension of the first (the one before it when that is the
+/// batch).
+int64_t MacsOf(const std::string& type, const ov::Node& node) {
+  const bool transposed = type == "Deconvolution";
+  const bool dense = type == "FullyConnected" || type == "MatMul";
+  if (type != "Convolution" && !transposed && !dense) return 0;
   if (node.get_input_size() < 2) return 0;
+  const Shape input = ShapeOf(node.get_input_partial_shape(0));
   const Shape output = ShapeOf(node.get_output_partial_shape(0));
   const Shape kernel = ShapeOf(node.get_input_partial_shape(1));
+  if (dense) {
+    if (input.empty() || output.empty()) return 0;
+    const int64_t depth =
+        input.back() < 0 && input.size() > 1 ? input[input.size() - 2] : input.back();
+    return std::max<int64_t>(PerImage(output) * depth, 0);
+  }
   if (output.size() < 3) return 0;
-  int64_t macs = 1;
-  for (size_t i = 2; i < output.size(); ++i) macs *= output[i];
+  int64_t macs = Places(transposed ? input : output);
   for (const int64_t dimension : kernel) macs *= dimension;
   return std::max<int64_t>(macs, 0);
 }
@@ -114,7 +139,7 @@ class OpenvinoRunner : public EngineRunner {
         layer.type = RuntimeText(*node, "layerType");
         layer.precision = RuntimeText(*node, "runtimePrecision");
         layer.implementation = RuntimeText(*node, "primitiveType");
-        if (layer.type == "Convolution") layer.macs = ConvolutionMacs(*node);
+        layer.macs = MacsOf(layer.type, *node);
         layers.push_back(std::move(layer));
       }
       return layers;

@@ -1,5 +1,6 @@
 #include "libs/engine/engine.h"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ namespace trainyard {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -52,6 +55,7 @@ class SsdEngineTest : public ::testing::Test {
     auto table = CalibrateGraph(model_.graph, {}, Images(), 2, 2);
     EXPECT_THAT(table, IsOk());
     options.calibration = *table;
+    options.images = [this] { return Images(); };
     return options;
   }
 
@@ -76,15 +80,15 @@ TEST_F(SsdEngineTest, Fp32AgreesWithOnnxruntimeOnTheRawHeads) {
 }
 
 TEST_F(SsdEngineTest, AtLeastNineTenthsOfTheWorkRunsInInt8) {
-  EngineOptions options = Int8Options();
-  options.kernel_steps = 127;  // A processor without VNNI would take fewer, with a warning.
-  const auto built = BuildEngine(model_, options);
+  const auto built = BuildEngine(model_, Int8Options());
   ASSERT_THAT(built, IsOk());
   if (built->file.header.precision_used() != "int8") GTEST_SKIP() << "no INT8 on this processor";
   EXPECT_GE(built->coverage.share(), 0.9) << ::testing::PrintToString(built->coverage.float_layers);
   EXPECT_EQ(built->coverage.macs, *model_.graph.MacCount());
   EXPECT_EQ(built->file.header.macs(), built->coverage.macs);
-  EXPECT_THAT(built->warnings, IsEmpty());
+  // All that a processor without VNNI is told.
+  EXPECT_THAT(built->warnings, Each(HasSubstr("-64 to 64")));
+  EXPECT_THAT(built->quantized->report.kept_in_fp32, IsEmpty());
 }
 
 TEST_F(SsdEngineTest, Int8StaysNearFp32AndTheReportSaysHowNear) {
@@ -96,8 +100,16 @@ TEST_F(SsdEngineTest, Int8StaysNearFp32AndTheReportSaysHowNear) {
   const auto wanted = exact->runner->Run({images_});
   for (size_t i = 0; i < 2; ++i) EXPECT_LT(RelativeError((*wanted)[i], (*got)[i]), 0.1);
 
-  ASSERT_THAT(ExplainQuantization(model_.graph, *built->quantized, Images(), 2, 2), IsOk());
   const QuantizationReport& report = built->quantized->report;
+  EXPECT_EQ(report.compared_images, 4);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_NEAR(report.outputs[i].error.decibels(),
+                -20 * std::log10(RelativeError((*wanted)[i], (*got)[i])), 0.1);
+  }
+  ASSERT_THAT(ExplainQuantization(model_.graph, *built->quantized, Images(), 2, 2), IsOk());
+  for (const LayerQuantization& layer : report.layers) {
+    EXPECT_GT(layer.gathered->decibels(), 20) << layer.node;
+  }
   EXPECT_EQ(report.calibration_images, 4);
   size_t convolutions = 0;
   for (const onnx::NodeProto* node : model_.graph.nodes())
@@ -119,6 +131,18 @@ TEST_F(SsdEngineTest, KernelsOfSevenBitsStayNearFp32OnAnyProcessor) {
   const auto got = built->runner->Run({images_});
   const auto wanted = exact->runner->Run({images_});
   for (size_t i = 0; i < 2; ++i) EXPECT_LT(RelativeError((*wanted)[i], (*got)[i]), 0.05);
+}
+
+// On a processor that cuts such sums off, the layers that lose by it go back to FP32, by name.
+TEST_F(SsdEngineTest, KernelsOfEightBitsStayNearFp32OnAnyProcessorToo) {
+  EngineOptions options = Int8Options();
+  options.kernel_steps = 127;
+  const auto built = BuildEngine(model_, options);
+  ASSERT_THAT(built, IsOk());
+  for (const OutputError& output : built->quantized->report.outputs) {
+    EXPECT_GT(output.error.decibels(), 25) << ::testing::PrintToString(built->warnings);
+  }
+  EXPECT_EQ(built->warnings.empty(), built->quantized->report.kept_in_fp32.empty());
 }
 
 TEST_F(SsdEngineTest, AFileRunsAsTheEngineThatWroteIt) {
@@ -143,12 +167,12 @@ TEST_F(SsdEngineTest, AFileRunsAsTheEngineThatWroteIt) {
 TEST_F(SsdEngineTest, AnEngineOfAnotherMachineIsExplained) {
   auto built = BuildEngine(model_, {.max_batch_size = 1, .threads = 2});
   ASSERT_THAT(built, IsOk());
-  built->file.header.mutable_hardware()->set_model(1);
+  built->file.header.mutable_hardware()->set_model(2001);
   built->file.header.mutable_hardware()->add_features("avx1024");
   ASSERT_THAT(SaveEngineFile(built->file, path_), IsOk());
   EXPECT_THAT(LoadEngine(path_, 1),
               StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("instead of 1"), HasSubstr("without avx1024"),
+                       AllOf(HasSubstr("instead of 2001"), HasSubstr("without avx1024"),
                              HasSubstr("trainyard converter"))));
   ASSERT_THAT(RemoveTree(path_), IsOk());
 }
@@ -164,7 +188,7 @@ TEST_F(SsdEngineTest, ATableOfOtherWeightsIsAWarning) {
   options.calibration->weights_sha256 = std::string(64, '0');
   const auto built = BuildEngine(model_, options);
   ASSERT_THAT(built, IsOk());
-  EXPECT_THAT(built->warnings, ElementsAre(HasSubstr("other weights")));
+  EXPECT_THAT(built->warnings, Contains(HasSubstr("other weights")));
 }
 
 TEST_F(SsdEngineTest, Fp16OnThisKindOfProcessorIsFp32AndSaysSo) {
@@ -177,6 +201,25 @@ TEST_F(SsdEngineTest, Fp16OnThisKindOfProcessorIsFp32AndSaysSo) {
   EXPECT_EQ(built->file.header.precision_requested(), "fp16");
   EXPECT_EQ(built->file.header.precision_used(), "fp32");
   EXPECT_THAT(built->warnings, ElementsAre(HasSubstr("FP16")));
+}
+
+TEST_F(SsdEngineTest, WeightsThatMakeNothingSensibleAreAllNamed) {
+  std::vector<std::string> kernels;
+  for (const onnx::NodeProto* node : model_.graph.nodes()) {
+    if (node->op_type() == "Conv") kernels.push_back(node->input(1));
+  }
+  Tensor first = *model_.graph.Initializer(kernels[0]),
+         last = *model_.graph.Initializer(kernels.back());
+  first.data<float>()[5] = std::nanf("");
+  last.data<float>()[0] = HUGE_VALF;
+  ASSERT_THAT(model_.graph.SetInitializer(kernels[0], first), IsOk());
+  ASSERT_THAT(model_.graph.SetInitializer(kernels.back(), last), IsOk());
+  for (const std::string precision : {"fp32", "int8"}) {
+    EXPECT_THAT(BuildEngine(model_, {.precision = precision}),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr(kernels[0]), HasSubstr(kernels.back()),
+                               HasSubstr("not finite"), HasSubstr("earlier checkpoint"))));
+  }
 }
 
 TEST_F(SsdEngineTest, ABatchOutOfRangeIsRefused) {

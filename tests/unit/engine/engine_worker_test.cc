@@ -11,9 +11,15 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
+#include "libs/base/json.h"
 #include "libs/base/status.h"
+#include "libs/data/image_io.h"
 #include "libs/data/sample_data.h"
+#include "libs/detection/decoder.h"
+#include "libs/detection/evaluator.h"
+#include "libs/engine/engine.h"
 #include "libs/engine/engine_file.h"
+#include "libs/models/datasets.h"
 #include "libs/models/network.h"
 #include "libs/quantization/calibration_table.h"
 #include "libs/sealing/model_store.h"
@@ -30,6 +36,7 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::IsOk;
 using testing::StatusIs;
 using worker::v1::Finished;
@@ -156,6 +163,31 @@ class EngineWorkerTest : public ::testing::Test {
     return -1;
   }
 
+  /// The engine judged on the spec's validation data in this process.
+  static EvaluationResult JudgeHere(const std::string& engine_path) {
+    auto engine = LoadEngine(engine_path, 2);
+    const auto network = CreateNetwork("ssd", SpecFor(Path("data")), "spec.txt");
+    if (!engine.ok() || !network.ok()) {
+      ADD_FAILURE() << engine.status() << network.status();
+      return {};
+    }
+    (*network)->ApplyInferenceSettings(engine->record);
+    const auto decoder = CreateDecoder(engine->record);
+    const std::vector<std::string> classes(engine->record.classes().begin(),
+                                           engine->record.classes().end());
+    const auto data = OpenValidationData((*network)->training_plan(), classes, false, 1);
+    if (!decoder.ok() || !data.ok()) {
+      ADD_FAILURE() << decoder.status() << data.status();
+      return {};
+    }
+    EvaluationPlan plan = (*network)->evaluation_plan();
+    plan.batch_size = 1;
+    const auto result =
+        Evaluate(*engine->runner, engine->record, **decoder, *(*data)->source, plan, {});
+    EXPECT_THAT(result, IsOk());
+    return result.ok() ? *result : EvaluationResult();
+  }
+
   static testing::TemporaryFolder* root_;
   static int jobs_;
   std::string log_;
@@ -176,6 +208,12 @@ TEST_F(EngineWorkerTest, BuildsAnInt8EngineFromImagesAndRunsIt) {
   ASSERT_EQ(built->outputs_size(), 2);
   EXPECT_TRUE(FileExists(Path("int8.engine.quantization.json")));
   EXPECT_THAT(built->notes(), Contains(HasSubstr("loses most at")));
+  EXPECT_THAT(built->notes(), Contains(AllOf(HasSubstr("this engine against FP32 on 4 images"),
+                                             HasSubstr("mbox_conf"), HasSubstr("mbox_loc"))));
+  EXPECT_GT(MetricOf(*built, "int8_sqnr_db"), 20);
+  EXPECT_THAT(*ReadFile(Path("int8.engine.quantization.json")),
+              AllOf(HasSubstr("\"compared_images\": 4"), HasSubstr("\"as_written_sqnr_db\""),
+                    HasSubstr("\"gathered_sqnr_db\"")));
   const auto file = LoadEngineFile(Path("int8.engine"));
   ASSERT_THAT(file, IsOk());
   EXPECT_EQ(file->header.source().file_name(), "ssd.etlt");
@@ -185,8 +223,16 @@ TEST_F(EngineWorkerTest, BuildsAnInt8EngineFromImagesAndRunsIt) {
   evaluation.mutable_evaluate()->set_results_dir(Path("results"));
   const auto judged = Run(evaluation);
   ASSERT_THAT(judged, IsOk());
-  EXPECT_GE(MetricOf(*judged, "mAP"), 0);
-  EXPECT_TRUE(FileExists(Path("results/results.json")));
+  const EvaluationResult expected = JudgeHere(Path("int8.engine"));
+  EXPECT_GT(expected.detections, 0);
+  EXPECT_DOUBLE_EQ(MetricOf(*judged, "mAP"), expected.ap.mean_ap);
+  const std::string results = *ReadFile(Path("results/results.json"));
+  EXPECT_THAT(results, AllOf(HasSubstr("\"images\": 4"), HasSubstr("\"images_skipped\": 0"),
+                             HasSubstr(absl::StrCat("\"objects\": ", expected.objects)),
+                             HasSubstr(absl::StrCat("\"detections\": ", expected.detections))));
+  // One number for the latency: the warm network's, one image at a time.
+  EXPECT_THAT(results, HasSubstr(absl::StrCat("\"ms_per_image\": ",
+                                              JsonNumber(MetricOf(*judged, "ms_per_image")))));
   EXPECT_THAT(judged->notes(), Contains(HasSubstr("batches of 8 images became 2")));
 
   WorkerJob inference = Job();
@@ -217,11 +263,51 @@ TEST_F(EngineWorkerTest, ATableFromCalibrateBuildsTheSameEngineAgain) {
     const auto built = Run(job);
     ASSERT_THAT(built, IsOk());
     EXPECT_THAT(built->notes(), Contains(HasSubstr("ssd.calibration")));
+    EXPECT_THAT(built->notes(),
+                Contains(AllOf(HasSubstr("was not compared"), HasSubstr("--cal_image_dir"))));
+    EXPECT_THAT(*ReadFile(Path(engine + ".quantization.json")),
+                HasSubstr("\"compared_images\": 0"));
     for (const std::string& note : built->notes()) {
       EXPECT_EQ(note.find("other weights"), std::string::npos) << note;
     }
   }
   EXPECT_EQ(*ReadFile(Path("once.engine")), *ReadFile(Path("again.engine")));
+}
+
+TEST_F(EngineWorkerTest, AnEngineThatAnswersOtherThingsThanFp32IsNotWritten) {
+  WorkerJob calibration = Job();
+  calibration.mutable_calibrate()->set_model(Path("ssd.tlt"));
+  calibration.mutable_calibrate()->set_images(Path("data/train/images"));
+  calibration.mutable_calibrate()->set_output(Path("narrow.calibration"));
+  calibration.mutable_calibrate()->set_batches(1);
+  calibration.mutable_calibrate()->set_batch_size(4);
+  ASSERT_THAT(Run(calibration), IsOk());
+  CalibrationTable table = *LoadCalibrationTable(Path("narrow.calibration"));
+  for (auto& [name, range] : table.ranges) range = {range.min / 200, range.max / 200};
+  ASSERT_THAT(SaveCalibrationTable(table, Path("narrow.calibration")), IsOk());
+
+  WorkerJob job = BuildJob("int8", "narrow.engine");
+  job.mutable_build_engine()->set_calibration(Path("narrow.calibration"));
+  job.mutable_build_engine()->set_calibration_images(Path("data/train/images"));
+  EXPECT_THAT(Run(job), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                 AllOf(HasSubstr("'mbox_loc'"), HasSubstr("at least 6 dB"))));
+  EXPECT_FALSE(FileExists(Path("narrow.engine")));
+  EXPECT_FALSE(FileExists(Path("narrow.engine.quantization.json")));
+}
+
+TEST_F(EngineWorkerTest, LayersThatAreExcludedStayInFp32) {
+  WorkerJob job = BuildJob("int8", "partly.engine");
+  job.mutable_build_engine()->set_calibration_images(Path("data/train/images"));
+  job.mutable_build_engine()->add_excluded_layers("conv2");
+  EXPECT_THAT(Run(job), StatusIs(absl::StatusCode::kInvalidArgument,
+                                 AllOf(HasSubstr("excluded_layers"), HasSubstr("'conv2'"))));
+  job.set_job_dir(job.job_dir() + "_again");
+  job.mutable_build_engine()->set_excluded_layers(0, "conv1");
+  const auto built = Run(job);
+  ASSERT_THAT(built, IsOk());
+  EXPECT_LT(MetricOf(*built, "int8_mac_share"), 1);
+  EXPECT_GT(MetricOf(*built, "int8_mac_share"), 0.5);
+  EXPECT_THAT(*ReadFile(Path("partly.engine.quantization.json")), HasSubstr("conv1: excluded"));
 }
 
 TEST_F(EngineWorkerTest, BuildsInFp32AndSaysWhatItCosts) {
@@ -271,6 +357,27 @@ TEST_F(EngineWorkerTest, LeavesUnreadableCalibrationImagesOutUpToATenth) {
   calibration.set_job_dir(Path("job_too_many"));
   EXPECT_THAT(Run(calibration), StatusIs(absl::StatusCode::kDataLoss,
                                          HasSubstr("more than a tenth of the 10 calibration")));
+}
+
+TEST_F(EngineWorkerTest, CalibratingOnBlankImagesIsAWarning) {
+  ASSERT_THAT(MakeFolders(Path("blank")), IsOk());
+  const Tensor grey = Tensor::Of<uint8_t>({8, 8, 3}, std::vector<uint8_t>(192, 100));
+  ASSERT_THAT(WriteFileAtomically(Path("blank/a.png"), *EncodePng(grey)), IsOk());
+  WorkerJob calibration = Job();
+  calibration.mutable_calibrate()->set_model(Path("ssd.tlt"));
+  calibration.mutable_calibrate()->set_images(Path("blank"));
+  calibration.mutable_calibrate()->set_output(Path("tables/blank.calibration"));
+  calibration.mutable_calibrate()->set_batches(1);
+  calibration.mutable_calibrate()->set_batch_size(2);
+  ASSERT_THAT(Run(calibration), IsOk());
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("of one colour throughout")));
+
+  ASSERT_THAT(
+      WriteFileAtomically(Path("blank/b.jpg"), *ReadFile(Path("data/train/images/000000.jpg"))),
+      IsOk());
+  calibration.set_job_dir(calibration.job_dir() + "_again");
+  ASSERT_THAT(Run(calibration), IsOk());
+  EXPECT_THAT(warnings_, IsEmpty());
 }
 
 TEST_F(EngineWorkerTest, ABuildThatIsStoppedWhileItMeasuresLeavesNoFile) {

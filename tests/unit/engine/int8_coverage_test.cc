@@ -4,11 +4,18 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/engine/engine.h"
+#include "libs/graph/builder.h"
+#include "tests/support/quantization_reference.h"
+#include "tests/support/status_matchers.h"
 
 namespace trainyard {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::IsOk;
+using testing::IsOkAndHolds;
+using testing::NormalTensor;
 
 TEST(Int8CoverageTest, CountsWorkNotLayers) {
   const std::vector<RuntimeLayer> layers = {
@@ -22,6 +29,49 @@ TEST(Int8CoverageTest, CountsWorkNotLayers) {
   EXPECT_EQ(coverage.int8_macs, 85);
   EXPECT_DOUBLE_EQ(coverage.share(), 0.85);
   EXPECT_THAT(coverage.float_layers, ElementsAre("stem", "head"));
+}
+
+TEST(Int8CoverageTest, AllProductsCountAndThoseOfFloatsAreNotInt8) {
+  GraphBuilder builder("mixed");
+  std::string x = builder.Input("Input", {-1, 4, 8, 8});
+  x = builder.Relu("relu", builder.Conv("conv", x, NormalTensor({8, 4, 3, 3}, 1, 0.2),
+                                        NormalTensor({8}, 2), {.pad = 1}));
+  x = builder.Node(
+      "ConvTranspose", "up",
+      {x, builder.Initializer("up/kernel", NormalTensor({8, 4, 2, 2}, 3, 0.2))},
+      {{"strides", std::vector<int64_t>{2, 2}}, {"kernel_shape", std::vector<int64_t>{2, 2}}});
+  x = builder.Node("Flatten", "flat", {builder.MaxPool("pool", x, 8, {.stride = 8})});
+  x = builder.Node("Gemm", "dense",
+                   {x, builder.Initializer("dense/kernel", NormalTensor({12, 16}, 4, 0.2))},
+                   {{"transB", int64_t{1}}});
+  x = builder.Node("MatMul", "last",
+                   {x, builder.Initializer("last/kernel", NormalTensor({12, 5}, 5, 0.2))});
+  builder.Output(x, {-1, 5});
+  const auto graph = std::move(builder).Finish();
+  ASSERT_THAT(graph, IsOk());
+  // conv: 8 * 4 * 9 at 64 places; up: 8 * 4 * 4 at 64 places of its input.
+  const int64_t conv = 64 * 288, macs = conv + 64 * 128 + 12 * 16 + 12 * 5;
+  EXPECT_THAT(graph->MacCount(), IsOkAndHolds(macs));
+
+  const auto fp32 = BuildEngine({graph->Clone(), {}}, {.max_batch_size = 3, .threads = 1});
+  ASSERT_THAT(fp32, IsOk());
+  EXPECT_EQ(fp32->coverage.macs, macs);
+  EXPECT_EQ(fp32->coverage.share(), 0);
+  const auto layers = fp32->runner->RuntimeLayers();
+  ASSERT_THAT(layers, IsOk());
+  EXPECT_EQ(CoverageOf(*layers).macs, macs) << "the runtime shows all four";
+
+  CalibrationTable table;
+  table.ranges["Input"] = {-3, 3};
+  const auto int8 =
+      BuildEngine({graph->Clone(), {}},
+                  {.precision = "int8", .max_batch_size = 3, .threads = 1, .calibration = table});
+  ASSERT_THAT(int8, IsOk());
+  if (int8->file.header.precision_used() != "int8") GTEST_SKIP() << "no INT8 on this processor";
+  EXPECT_EQ(int8->coverage.int8_macs, conv);
+  EXPECT_EQ(int8->coverage.macs, macs);
+  EXPECT_EQ(int8->file.header.macs(), macs);
+  EXPECT_NEAR(int8->file.header.int8_mac_share(), static_cast<double>(conv) / macs, 1e-6);
 }
 
 TEST(Int8CoverageTest, NoConvolutionsAreNoCoverage) { EXPECT_EQ(CoverageOf({}).share(), 0); }

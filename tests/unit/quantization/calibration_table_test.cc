@@ -4,6 +4,8 @@
 #include <limits>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
@@ -16,6 +18,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::IsOkAndHolds;
+using ::testing::Not;
 using testing::StatusIs;
 
 CalibrationTable SmallTable() {
@@ -70,6 +73,49 @@ TEST(CalibrationTableTest, NamesEveryLineThatIsWrong) {
                              HasSubstr("smaller number first"), HasSubstr("cal.txt:4"),
                              HasSubstr("finite"), HasSubstr("cal.txt:5"), HasSubstr("cal.txt:6"),
                              HasSubstr("cal.txt:8"), HasSubstr("a second time"))));
+}
+
+TEST(CalibrationTableTest, LinesMayEndAsEditorsEndThem) {
+  std::string text = *PrintCalibrationTable(SmallTable());
+  text = absl::StrCat("\xEF\xBB\xBF", absl::StrReplaceAll(text, {{"\n", "\r\n"}}), "\r\n\r\n");
+  EXPECT_THAT(ParseCalibrationTable(text, "t"), IsOkAndHolds(SmallTable()));
+}
+
+TEST(CalibrationTableTest, AFloodOfWrongLinesIsCounted) {
+  std::string text = "trainyard-calibration 1\n";
+  for (int i = 0; i < 100000; ++i) text += "rubbish\n";
+  const absl::Status status = ParseCalibrationTable(text, "t").status();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr("t:2"), HasSubstr("t:51"),
+                                     HasSubstr("has 99950 more lines that are wrong"))));
+  EXPECT_LT(status.message().size(), 10000u);
+  EXPECT_THAT(ParseCalibrationTable(std::string(1 << 20, '\n'), "t"), Not(IsOk()));
+}
+
+TEST(CalibrationTableTest, WhatIsGivenTwiceOrIsNoDigestIsRefused) {
+  const std::string digest(64, 'a');
+  EXPECT_THAT(
+      ParseCalibrationTable(absl::StrCat("trainyard-calibration 1\nweights ", digest, "\nweights ",
+                                         digest, "\nimages 1\nimages 2\nrange 0 1 x\n"),
+                            "t"),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("t:3"), HasSubstr("'weights' a second time"), HasSubstr("t:5"),
+                     HasSubstr("'images' a second time"))));
+  EXPECT_THAT(
+      ParseCalibrationTable("trainyard-calibration 1\nweights " + std::string(64, 'z'), "t"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("64 hexadecimal digits")));
+}
+
+TEST(CalibrationTableTest, MessagesAreTextWhateverTheFileHolds) {
+  for (const std::string& text :
+       {std::string("\xff\xfe\0binary", 9), std::string("TRT-\xff\x00", 6),
+        "trainyard-calibration 1\nrange 0 1 " + std::string("\xe9\n") +
+            "range 0 1 \xe9\nra\xff\n"}) {
+    const absl::Status status = ParseCalibrationTable(text, "t").status();
+    EXPECT_FALSE(status.ok());
+    for (const char c : status.message())
+      EXPECT_TRUE(c == '\n' || (c >= ' ' && c <= '~')) << status;
+  }
 }
 
 TEST(CalibrationTableTest, RefusesOtherFormatsByName) {

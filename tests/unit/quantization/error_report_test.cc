@@ -68,7 +68,7 @@ TEST_F(MeasureActivationsTest, FillsInRoundingClippingAndWhatGathers) {
   EXPECT_EQ(layers[0].gathered->decibels(), 300) << "the network's input is the same for both";
   EXPECT_LT(layers[3].gathered->decibels(), layers[1].gathered->decibels()) << "noise gathers";
   ASSERT_EQ(quantized->report.outputs.size(), 1u);
-  EXPECT_GT(quantized->report.outputs[0].error.decibels(), 25);
+  EXPECT_EQ(quantized->report.outputs[0].error.signal, 0) << "those are the engine's to measure";
 }
 
 TEST_F(MeasureActivationsTest, CountsWhatLiesBeyondTheRange) {
@@ -89,9 +89,22 @@ TEST_F(MeasureActivationsTest, ATensorThatIsNotGivenIsNamed) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("'relu1'")));
 }
 
+TEST(AddDifferenceTest, SumsSignalAndNoise) {
+  SignalToNoise sum;
+  ASSERT_THAT(AddDifference(Tensor::Of<float>({2}, {3, -4}), Tensor::Of<float>({2}, {3, -3}), sum),
+              IsOk());
+  ASSERT_THAT(AddDifference(Tensor::Of<float>({1}, {5}), Tensor::Of<float>({1}, {2}), sum), IsOk());
+  EXPECT_EQ(sum.signal, 50);
+  EXPECT_EQ(sum.noise, 10);
+  EXPECT_THAT(AddDifference(Tensor::Of<float>({1}, {5}), Tensor::Of<float>({2}, {2, 2}), sum),
+              StatusIs(absl::StatusCode::kInternal, HasSubstr("1 elements in FP32 and 2 in INT8")));
+}
+
 TEST(QuantizationReportTest, PrintsJsonWithALineForEachLayer) {
   QuantizationReport report;
   report.calibration_images = 8;
+  report.compared_images = 4;
+  report.outputs = {{"y", {1000, 1}, {2000, 1}}, {"always zero", {0, 1}, {0, 1}}};
   report.layers.push_back({.node = "a \"b\"",
                            .input = "x",
                            .input_range = {-1, 2},
@@ -101,14 +114,28 @@ TEST(QuantizationReportTest, PrintsJsonWithALineForEachLayer) {
                            .weight = {1000, 1}});
   report.layers[0].gathered = SignalToNoise{100, 1};
   report.kept_in_fp32 = {"head: excluded"};
-  EXPECT_EQ(
-      QuantizationReportJson(report),
-      "{\n  \"version\": 1,\n  \"calibration_images\": 8,\n  \"layers\": [\n    "
-      "{\"node\": \"a \\\"b\\\"\", \"input\": \"x\", \"min\": -1, \"max\": 2, \"scale\": 0.5, "
+  const std::string head = "{\n  \"version\": 2,\n  \"calibration_images\": 8,\n";
+  const std::string tail =
+      "  \"layers_are_of\": \"the same rounding in floats, not the engine\",\n  \"layers\": [\n    "
+      "{\"node\": \"a \\\"b\\\"\", \"input\": \"x\", \"type\": \"s8\", \"min\": -1, \"max\": 2, "
+      "\"scale\": 0.5, "
       "\"weight_scale_min\": 0.25, \"weight_scale_max\": 0.75, \"weight_sqnr_db\": 30.00, "
       "\"gathered_sqnr_db\": 20.00}"
-      "\n  ],\n  \"kept_in_fp32\": [\n    \"head: excluded\"\n  ],\n  \"outputs\": [\n    "
-      "\n  ]\n}\n");
+      "\n  ],\n  \"kept_in_fp32\": [\n    \"head: excluded\"\n  ]\n}\n";
+  EXPECT_EQ(QuantizationReportJson(report),
+            head +
+                "  \"compared_images\": 4,\n  \"outputs_are_of\": \"the saved engine\",\n"
+                "  \"outputs\": [\n"
+                "    {\"output\": \"y\", \"sqnr_db\": 30.00, \"as_written_sqnr_db\": 33.01},\n"
+                "    {\"output\": \"always zero\", \"sqnr_db\": null, "
+                "\"as_written_sqnr_db\": null}\n  ],\n" +
+                tail);
+  report.compared_images = 0;
+  EXPECT_EQ(QuantizationReportJson(report),
+            head +
+                "  \"compared_images\": 0,\n  \"outputs_are_of\": \"the saved engine\",\n"
+                "  \"outputs\": [\n    \n  ],\n" +
+                tail);
 }
 
 TEST(WorstLayersTest, BeginsWithTheNoisiest) {

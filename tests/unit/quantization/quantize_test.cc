@@ -131,6 +131,29 @@ TEST_F(InsertQdqTest, ReadersOfATensorShareOnePair) {
   EXPECT_THAT(graph.OutputNames(), ElementsAre("head"));
 }
 
+TEST_F(InsertQdqTest, ActivationsThatCannotBeNegativeAreU8OnRequest) {
+  const auto quantized = InsertQdq(graph_, table_, {.unsigned_activations = true});
+  ASSERT_THAT(quantized, IsOk());
+  const Graph& graph = quantized->graph;
+  ASSERT_THAT(graph.Check(), IsOk());
+  for (const std::string name : {"relu1", "relu2"}) {
+    EXPECT_EQ(graph.Initializer(name + "/zero_point")->dtype(), DType::kUInt8);
+    EXPECT_FLOAT_EQ(graph.Initializer(name + "/scale")->data<float>()[0],
+                    table_.ranges[name].max / 255);
+  }
+  EXPECT_EQ(graph.Initializer("Input/zero_point")->dtype(), DType::kInt8);
+  const auto wide = InsertQdq(graph_, table_, {});
+  const auto fine = RunOnnxruntime(graph, images_), coarse = RunOnnxruntime(wide->graph, images_);
+  ASSERT_THAT(fine, IsOk());
+  const Tensor exact = Head(graph_);
+  EXPECT_LT(RelativeError(exact, (*fine)[0]), 0.9 * RelativeError(exact, (*coarse)[0]));
+
+  table_.ranges["relu1"].min = -1;  // a table of another model
+  const auto other = InsertQdq(graph_, table_, {.unsigned_activations = true});
+  ASSERT_THAT(other, IsOk());
+  EXPECT_EQ(other->graph.Initializer("relu1/zero_point")->dtype(), DType::kInt8);
+}
+
 TEST_F(InsertQdqTest, ResidualSumsAreQuantizedOnRequest) {
   const QuantizationOptions options{.quantize_residual_sums = true};
   EXPECT_THAT(TensorsToCalibrate(graph_, options),
@@ -142,7 +165,7 @@ TEST_F(InsertQdqTest, ResidualSumsAreQuantizedOnRequest) {
 }
 
 TEST_F(InsertQdqTest, AnExcludedNodeStaysAsItWas) {
-  const QuantizationOptions options{.excluded_nodes = {"head"}};
+  const QuantizationOptions options{.excluded_layers = {"head"}};
   const auto quantized = InsertQdq(graph_, table_, options);
   ASSERT_THAT(quantized, IsOk());
   EXPECT_EQ(quantized->graph.FindNode("head")->input(0), "relu2");
@@ -152,7 +175,7 @@ TEST_F(InsertQdqTest, AnExcludedNodeStaysAsItWas) {
 }
 
 TEST_F(InsertQdqTest, NamesEveryUnknownExcludedNode) {
-  EXPECT_THAT(InsertQdq(graph_, table_, {.excluded_nodes = {"conv9", "relu1"}}),
+  EXPECT_THAT(InsertQdq(graph_, table_, {.excluded_layers = {"conv9", "relu1"}}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("'conv9'"), HasSubstr("'relu1'"))));
 }

@@ -1,0 +1,54 @@
+#include "libs/engine/openvino/unsigned_activations.h"
+
+#include <algorithm>
+#include <string>
+
+#include "libs/graph/edit.h"
+#include "onnx/onnx_pb.h"
+
+namespace trainyard {
+namespace {
+
+constexpr uint8_t kMiddle = 128;
+
+bool IsSignedZero(const Graph& graph, const std::string& name) {
+  const absl::StatusOr<Tensor> zero = graph.Initializer(name);
+  return zero.ok() && zero->dtype() == DType::kInt8 && zero->size() == 1 &&
+         std::as_const(*zero).data<int8_t>()[0] == 0;
+}
+
+/// Whether the integers of this QuantizeLinear only go to DequantizeLinear nodes with the same
+/// zero point.
+bool CanShift(const Graph& graph, const onnx::NodeProto& node) {
+  if (node.op_type() != "QuantizeLinear" || node.input_size() != 3) return false;
+  if (!IsSignedZero(graph, node.input(2)) || graph.IsOutput(node.output(0))) return false;
+  const auto& readers = graph.Consumers(node.output(0));
+  return std::all_of(readers.begin(), readers.end(), [&](const onnx::NodeProto* reader) {
+    return reader->op_type() == "DequantizeLinear" && reader->input_size() == 3 &&
+           reader->input(0) == node.output(0) && IsSignedZero(graph, reader->input(2));
+  });
+}
+
+}  // namespace
+
+Graph WithUnsignedActivations(const Graph& graph) {
+  Graph result = graph.Clone();
+  const std::string middle = UnusedName(graph, "zero_point_of_unsigned_activations");
+  bool any = false;
+  for (onnx::NodeProto& node : *result.mutable_proto().mutable_graph()->mutable_node()) {
+    const bool quantizes = CanShift(graph, node);
+    const onnx::NodeProto* producer =
+        node.op_type() == "DequantizeLinear" ? graph.Producer(node.input(0)) : nullptr;
+    if (!quantizes && (producer == nullptr || !CanShift(graph, *producer))) continue;
+    node.set_input(2, middle);
+    any = true;
+  }
+  if (!any) return result;
+  *result.mutable_proto().mutable_graph()->add_initializer() =
+      TensorToProto(middle, Tensor::Of<uint8_t>({}, {kMiddle}));
+  result.Reindex();
+  RemoveUnusedInitializers(result);
+  return result;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,143 @@
+#include "libs/quantization/written_out.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+#include "libs/graph/edit.h"
+#include "onnx/onnx_pb.h"
+
+namespace trainyard {
+namespace {
+
+/// Values of a constant of u8, s8 or f32.
+absl::StatusOr<std::vector<float>> ConstantValues(const Graph& graph, const onnx::NodeProto& node,
+                                                  int input) {
+  const std::string name = node.input_size() > input ? node.input(input) : "";
+  const absl::StatusOr<Tensor> tensor = graph.Initializer(name);
+  if (!tensor.ok()) {
+    return absl::UnimplementedError(absl::StrCat("node '", node.name(), "' (", node.op_type(),
+                                                 "): '", name, "' is no constant"));
+  }
+  std::vector<float> values;
+  const Tensor& constant = *tensor;
+  if (constant.dtype() == DType::kFloat32) {
+    values.assign(constant.data<float>().begin(), constant.data<float>().end());
+  } else if (constant.dtype() == DType::kInt8) {
+    values.assign(constant.data<int8_t>().begin(), constant.data<int8_t>().end());
+  } else if (constant.dtype() == DType::kUInt8) {
+    values.assign(constant.data<uint8_t>().begin(), constant.data<uint8_t>().end());
+  } else {
+    return absl::UnimplementedError(
+        absl::StrCat("node '", node.name(), "': '", name, "' is ", NameOf(constant.dtype())));
+  }
+  return values;
+}
+
+/// Step and zero point of a pair at an activation.
+struct Pair {
+  float scale = 1;
+  float zero = 0;
+  bool is_signed = true;
+};
+
+absl::StatusOr<Pair> PairOf(const Graph& graph, const onnx::NodeProto& node) {
+  TY_ASSIGN_OR_RETURN(const std::vector<float> scale, ConstantValues(graph, node, 1));
+  TY_ASSIGN_OR_RETURN(const std::vector<float> zero, ConstantValues(graph, node, 2));
+  if (scale.size() != 1 || zero.size() != 1) {
+    return absl::UnimplementedError(absl::StrCat("node '", node.name(), "' (", node.op_type(),
+                                                 ") has ", scale.size(), " steps; expected one"));
+  }
+  TY_ASSIGN_OR_RETURN(const Tensor type, graph.Initializer(node.input(2)));
+  return Pair{scale[0], zero[0], type.dtype() == DType::kInt8};
+}
+
+/// Rewrites one graph. Used once.
+class Writer {
+ public:
+  explicit Writer(const Graph& quantized) : source_(quantized), result_(quantized.Clone()) {}
+
+  absl::StatusOr<Graph> Write() {
+    graph().clear_node();
+    for (const onnx::NodeProto* node : source_.nodes()) {
+      if (node->op_type() == "QuantizeLinear") {
+        TY_RETURN_IF_ERROR(WriteRounding(*node));
+      } else if (node->op_type() == "DequantizeLinear" && source_.HasInitializer(node->input(0))) {
+        TY_RETURN_IF_ERROR(WriteKernel(*node));
+      } else if (node->op_type() == "DequantizeLinear") {
+        TY_ASSIGN_OR_RETURN(const Pair pair, PairOf(source_, *node));
+        AddNode("Mul", node->name(), {node->input(0), Scalar(node->name(), "step", pair.scale)},
+                node->output(0));
+      } else {
+        *graph().add_node() = *node;
+      }
+    }
+    result_.Reindex();
+    RemoveUnusedInitializers(result_);
+    return std::move(result_);
+  }
+
+ private:
+  onnx::GraphProto& graph() { return *result_.mutable_proto().mutable_graph(); }
+
+  absl::Status WriteRounding(const onnx::NodeProto& node) {
+    TY_ASSIGN_OR_RETURN(const Pair pair, PairOf(source_, node));
+    const float low = (pair.is_signed ? -128.0f : 0.0f) - pair.zero;
+    const float high = (pair.is_signed ? 127.0f : 255.0f) - pair.zero;
+    const std::string& name = node.name();
+    const std::string steps = absl::StrCat(name, "/steps"), whole = absl::StrCat(name, "/whole");
+    AddNode("Div", steps, {node.input(0), Scalar(name, "step", pair.scale)}, steps);
+    AddNode("Round", whole, {steps}, whole);
+    AddNode("Clip", name, {whole, Scalar(name, "low", low), Scalar(name, "high", high)},
+            node.output(0));
+    return absl::OkStatus();
+  }
+
+  absl::Status WriteKernel(const onnx::NodeProto& node) {
+    TY_ASSIGN_OR_RETURN(const std::vector<float> steps, ConstantValues(source_, node, 0));
+    TY_ASSIGN_OR_RETURN(const std::vector<float> scales, ConstantValues(source_, node, 1));
+    TY_ASSIGN_OR_RETURN(const std::vector<float> zeros, ConstantValues(source_, node, 2));
+    TY_ASSIGN_OR_RETURN(const Tensor stored, source_.Initializer(node.input(0)));
+    if (scales.empty() || steps.size() % scales.size() != 0 || zeros.size() != scales.size() ||
+        (scales.size() > 1 && IntAttribute(node, "axis", 1) != 0)) {
+      return absl::UnimplementedError(absl::StrCat("node '", node.name(), "' has ", scales.size(),
+                                                   " steps for ", steps.size(),
+                                                   " values; expected one for each first index"));
+    }
+    TY_ASSIGN_OR_RETURN(Tensor kernel, Tensor::Create(DType::kFloat32, stored.shape()));
+    const size_t block = steps.size() / scales.size();
+    for (size_t i = 0; i < steps.size(); ++i) {
+      kernel.data<float>()[i] = (steps[i] - zeros[i / block]) * scales[i / block];
+    }
+    *graph().add_initializer() = TensorToProto(node.output(0), kernel);
+    return absl::OkStatus();
+  }
+
+  std::string Scalar(const std::string& node, const char* what, float value) {
+    const std::string name = absl::StrCat(node, "/", what, "/value");
+    *graph().add_initializer() = TensorToProto(name, Tensor::Of<float>({}, {value}));
+    return name;
+  }
+
+  void AddNode(const std::string& type, const std::string& name,
+               const std::vector<std::string>& inputs, const std::string& output) {
+    onnx::NodeProto& node = *graph().add_node();
+    node.set_op_type(type);
+    node.set_name(name);
+    for (const std::string& input : inputs) node.add_input(input);
+    node.add_output(output);
+  }
+
+  const Graph& source_;
+  Graph result_;
+};
+
+}  // namespace
+
+absl::StatusOr<Graph> WithRoundingWrittenOut(const Graph& quantized) {
+  return Writer(quantized).Write();
+}
+
+}  // namespace trainyard
