@@ -114,12 +114,12 @@ std::string BashTable(CLI::App& app) {
 
 // The words before the cursor that are sub-commands make the path; what is none ends it.
 std::string BashScript(CLI::App& app) {
-  return absl::StrCat(R"(# Completion of trainyard for bash.
+  return absl::StrCat(R"sh(# Completion of trainyard for bash.
 _trainyard_words() {
   local words=''
   case "$1" in
-)",
-                      BashTable(app), R"(  esac
+)sh",
+                      BashTable(app), R"sh(  esac
   printf '%s' "$words"
 }
 _trainyard() {
@@ -135,7 +135,7 @@ _trainyard() {
   [[ ${#COMPREPLY[@]} -gt 0 && ( $current == -* || -n $current ) ]] && return
   COMPREPLY+=($(compgen -f -- "$current"))
 }
-)");
+)sh");
 }
 
 std::string FishScript(CLI::App& app) {
