@@ -146,14 +146,18 @@ absl::Status Inspect(const std::string& path, const std::string& key_reference) 
   TY_ASSIGN_OR_RETURN(const service::Key key, service::ResolveKey(key_reference));
   TY_ASSIGN_OR_RETURN(const SealedModel sealed, LoadModel(path, {}, key.text));
   const Graph& graph = sealed.model.graph;
-  TY_ASSIGN_OR_RETURN(const int64_t macs, graph.MacCount());
+  const absl::StatusOr<int64_t> macs = graph.MacCount();
   const ModelRecord& record = sealed.model.record;
   printf("%s: %s %s, %d classes (%s)\n", path.c_str(), record.network().c_str(),
          record.arch().c_str(), record.classes_size(),
          absl::StrJoin(record.classes(), ", ").c_str());
-  printf("input %dx%d, %lld parameters, %.3f GMAC, %zu nodes\n", record.preprocess().width(),
-         record.preprocess().height(), static_cast<long long>(graph.ParameterCount()), macs / 1e9,
+  printf("input %dx%d, %lld parameters, %s, %zu nodes\n", record.preprocess().width(),
+         record.preprocess().height(), static_cast<long long>(graph.ParameterCount()),
+         macs.ok() ? absl::StrFormat("%.3f GMAC", static_cast<double>(*macs) / 1e9).c_str()
+                   : "GMAC not known",
          graph.nodes().size());
+  if (!macs.ok()) printf("note: %s\n", std::string(macs.status().message()).c_str());
+  for (const std::string& note : graph.notes()) printf("note: %s\n", note.c_str());
   for (const auto& [name, bytes] : sealed.extra) {
     printf("section %-12s %zu bytes\n", name.c_str(), bytes.size());
   }
