@@ -1,26 +1,27 @@
-#include <cstdio>
-#include <cstdlib>
-
 #include "libs/graph/graph.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard {
 namespace {
 
-/// nullptr when absent. A wrong type is our own mistake: Check() has seen the graph before.
+/// nullptr when absent or of another type.
 const onnx::AttributeProto* Find(const onnx::NodeProto& node, absl::string_view name,
                                  onnx::AttributeProto::AttributeType type) {
   for (const onnx::AttributeProto& attribute : node.attribute()) {
-    if (attribute.name() != name) continue;
-    if (attribute.type() == type) return &attribute;
-    std::fprintf(stderr, "node '%s': attribute '%s' has type %d; expected %d\n",
-                 node.name().c_str(), attribute.name().c_str(), attribute.type(), type);
-    std::abort();
+    if (attribute.name() == name) return attribute.type() == type ? &attribute : nullptr;
   }
   return nullptr;
 }
 
 }  // namespace
+
+bool IsStandard(const onnx::NodeProto& node) {
+  return node.domain().empty() || node.domain() == "ai.onnx";
+}
+
+bool IsOp(const onnx::NodeProto& node, absl::string_view op) {
+  return node.op_type() == op && IsStandard(node);
+}
 
 int64_t IntAttribute(const onnx::NodeProto& node, absl::string_view name, int64_t fallback) {
   const auto* attribute = Find(node, name, onnx::AttributeProto::INT);

@@ -6,7 +6,9 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/problems.h"
 #include "libs/graph/graph.h"
+#include "libs/graph/internal/attribute_rules.h"
 #include "libs/graph/internal/structure.h"
+#include "libs/graph/internal/tensors.h"
 #include "onnx/checker.h"
 #include "onnx/onnx_pb.h"
 
@@ -58,6 +60,7 @@ void CheckWithOnnx(const onnx::ModelProto& model, const Graph& indexed, Problems
             [&] { onnx::checker::check_tensor(tensor, context); });
     scope.add(tensor.name());
   }
+  for (const auto& sparse : graph.sparse_initializer()) scope.add(sparse.values().name());
   for (const onnx::NodeProto* node : indexed.nodes()) {
     Collect(absl::StrCat("node '", node->name(), "' (", node->op_type(), ")"), problems,
             [&] { onnx::checker::check_node(*node, context, scope); });
@@ -65,27 +68,39 @@ void CheckWithOnnx(const onnx::ModelProto& model, const Graph& indexed, Problems
   }
 }
 
+/// Holds every node against the schema of its operator, in bodies too.
+void VerifyNodes(const onnx::GraphProto& graph, const std::unordered_map<std::string, int>& opsets,
+                 Problems& problems) {
+  for (const onnx::NodeProto& node : graph.node()) {
+    const auto version = opsets.find(node.domain());
+    const onnx::OpSchema* schema =
+        version == opsets.end()
+            ? nullptr
+            : onnx::OpSchemaRegistry::Schema(node.op_type(), version->second, node.domain());
+    if (schema != nullptr) {
+      Collect(absl::StrCat("node '", node.name(), "' (", node.op_type(), ")"), problems,
+              [&] { schema->Verify(node); });
+    }
+    for (const onnx::AttributeProto& attribute : node.attribute()) {
+      if (attribute.has_g()) VerifyNodes(attribute.g(), opsets, problems);
+      for (const onnx::GraphProto& body : attribute.graphs()) VerifyNodes(body, opsets, problems);
+    }
+  }
+}
+
 }  // namespace
 
 void internal::CheckSignatures(const onnx::ModelProto& model, Problems& problems) {
-  std::unordered_map<std::string, int> opsets = ContextOf(model).get_opset_imports();
-  if (opsets.contains("ai.onnx")) opsets[""] = opsets["ai.onnx"];
-  for (const onnx::NodeProto& node : model.graph().node()) {
-    const std::string domain = node.domain() == "ai.onnx" ? "" : node.domain();
-    const auto version = opsets.find(domain);
-    if (version == opsets.end()) continue;
-    const onnx::OpSchema* schema =
-        onnx::OpSchemaRegistry::Schema(node.op_type(), version->second, domain);
-    if (schema == nullptr) continue;
-    Collect(absl::StrCat("node '", node.name(), "' (", node.op_type(), ")"), problems,
-            [&] { schema->Verify(node); });
-  }
+  VerifyNodes(model.graph(), ContextOf(model).get_opset_imports(), problems);
 }
 
 absl::Status Graph::Check() const {
   Problems problems;
+  internal::CheckPayloads(model_->graph(), problems);
   internal::CheckStructure(model_->graph(), problems);
-  CheckWithOnnx(*model_, *this, problems);
+  internal::CheckAttributes(model_->graph(), problems);
+  // The library takes for granted what is checked above.
+  if (problems.empty()) CheckWithOnnx(*model_, *this, problems);
   return problems.ToStatus();
 }
 

@@ -50,6 +50,12 @@ int RemoveDeadNodes(Graph& graph) {
   return total;
 }
 
+void RemoveNodes(Graph& graph, const std::set<std::string>& names) {
+  KeepIf(*graph.mutable_proto().mutable_graph()->mutable_node(),
+         [&names](const onnx::NodeProto& node) { return !names.contains(node.name()); });
+  graph.Reindex();
+}
+
 void RedirectReaders(Graph& graph, const std::string& from, const std::string& to) {
   for (onnx::NodeProto& node : *graph.mutable_proto().mutable_graph()->mutable_node()) {
     for (std::string& input : *node.mutable_input()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "libs/graph/graph.h"
@@ -13,6 +14,9 @@ int RemoveUnusedInitializers(Graph& graph);
 /// Removes nodes whose outputs nobody reads and that make no graph output, again and again until
 /// none is left, then unused initializers; reindexes. Returns how many nodes went.
 int RemoveDeadNodes(Graph& graph);
+
+/// Removes the nodes of these names and reindexes; what reads them is the caller's to settle.
+void RemoveNodes(Graph& graph, const std::set<std::string>& names);
 
 /// Lets everybody who reads `from` (bodies of nodes excepted) read `to` instead; graph outputs keep
 /// their names. Call Reindex() after the last edit.

@@ -14,13 +14,15 @@ namespace {
 
 /// The Conv that `norm` can be folded into; nullptr when there is none.
 const onnx::NodeProto* FoldableConv(const Graph& graph, const onnx::NodeProto& norm) {
-  if (norm.op_type() != "BatchNormalization" || norm.input_size() < 5) return nullptr;
+  if (!IsOp(norm, "BatchNormalization") || norm.input_size() < 5) return nullptr;
+  // One that works with the statistics of its batch is no constant factor.
+  if (IntAttribute(norm, "training_mode", 0) != 0 || norm.output_size() > 1) return nullptr;
   for (int i = 1; i < 5; ++i) {
     if (!graph.HasInitializer(norm.input(i))) return nullptr;
   }
   const std::string& value = norm.input(0);
   const onnx::NodeProto* conv = graph.Producer(value);
-  if (conv == nullptr || conv->op_type() != "Conv" || conv->input_size() < 2) return nullptr;
+  if (conv == nullptr || !IsOp(*conv, "Conv")) return nullptr;
   if (graph.Consumers(value).size() != 1 || graph.IsOutput(value)) return nullptr;
   for (int i = 1; i < conv->input_size(); ++i) {
     if (!conv->input(i).empty() && !graph.HasInitializer(conv->input(i))) return nullptr;
@@ -101,13 +103,6 @@ absl::Status ScaleConv(Graph& graph, const std::string& conv_name, const onnx::N
   return absl::OkStatus();
 }
 
-void RemoveNodes(Graph& graph, const std::set<std::string>& names) {
-  auto& nodes = *graph.mutable_proto().mutable_graph()->mutable_node();
-  for (int i = nodes.size() - 1; i >= 0; --i) {
-    if (names.contains(nodes.Get(i).name())) nodes.DeleteSubrange(i, 1);
-  }
-}
-
 }  // namespace
 
 absl::Status FoldBatchNorm(Graph& graph) {
@@ -124,7 +119,6 @@ absl::Status FoldBatchNorm(Graph& graph) {
     folded.insert(norm->name());
   }
   RemoveNodes(graph, folded);
-  graph.Reindex();
   RemoveUnusedInitializers(graph);
   return absl::OkStatus();
 }

@@ -9,8 +9,13 @@
 #include "libs/base/files.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/graph/fold.h"
+#include "libs/graph/internal/attribute_rules.h"
 #include "libs/graph/internal/external_data.h"
+#include "libs/graph/internal/limits.h"
+#include "libs/graph/internal/normalize.h"
 #include "libs/graph/internal/structure.h"
+#include "libs/graph/internal/tensors.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard {
@@ -56,6 +61,19 @@ void SortNodes(onnx::GraphProto& graph) {
   for (const int i : order) graph.mutable_node()->AddAllocated(nodes[i]);
 }
 
+/// What readers of the graph rely on; everything of one kind that is wrong.
+absl::Status CheckContent(const onnx::ModelProto& model) {
+  Problems payloads;
+  internal::CheckPayloads(model.graph(), payloads);
+  TY_RETURN_IF_ERROR(payloads.ToStatus(absl::StatusCode::kDataLoss));
+  Problems problems;
+  internal::CheckStructure(model.graph(), problems);
+  internal::CheckSignatures(model, problems);
+  internal::CheckAttributes(model.graph(), problems);
+  internal::CheckInferenceForm(model.graph(), problems);
+  return problems.ToStatus();
+}
+
 }  // namespace
 
 Graph::Graph() : model_(std::make_unique<onnx::ModelProto>()) {}
@@ -74,6 +92,7 @@ Graph& Graph::operator=(Graph&&) noexcept = default;
 Graph Graph::Clone() const {
   Graph copy;
   *copy.model_ = *model_;
+  copy.notes_ = notes_;
   copy.Reindex();
   return copy;
 }
@@ -92,14 +111,13 @@ absl::StatusOr<Graph> Graph::Parse(absl::string_view bytes, const std::string& f
     return absl::InvalidArgumentError("is no ONNX model: expected a serialized onnx.ModelProto");
   }
   TY_RETURN_IF_ERROR(CheckVersions(model));
+  TY_RETURN_IF_ERROR(internal::CheckLimits(model));
   TY_RETURN_IF_ERROR(internal::LoadExternalData(model, folder));
-  internal::NameNodes(*model.mutable_graph());
-  Problems problems;
-  internal::CheckStructure(model.graph(), problems);
-  internal::CheckSignatures(model, problems);
-  TY_RETURN_IF_ERROR(problems.ToStatus());
+  graph.notes_ = internal::Normalize(model);
+  TY_RETURN_IF_ERROR(CheckContent(model));
   SortNodes(*model.mutable_graph());
   graph.Reindex();
+  FoldConstants(graph);
   return graph;
 }
 

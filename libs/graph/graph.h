@@ -21,12 +21,17 @@ class AttributeProto;
 namespace trainyard {
 
 /// A network as an ONNX graph in memory: the one form that builders emit and that training,
-/// pruning, quantization and engines share (decisions.md B20, B21, B30).
+/// pruning, quantization and engines share. In inference form: whoever trains owns the mode.
 ///
 /// Holds the ModelProto whole, so that what we do not understand survives a round trip; look-ups by
 /// name are kept beside it. Value semantics are explicit: move, or Clone(). Reading from several
-/// threads is safe; editing is not. Node names are unique and never empty (missing ones are given
-/// on loading: "<op>_<index>").
+/// threads is safe; editing is not. After loading, and as long as editors keep to it:
+/// * node names are unique and never empty;
+/// * every tensor, in bodies of nodes too, has exactly the bytes or values that its type and shape
+///   need, and every attribute of a standard operator its type and range, so that readers may
+///   compute with them;
+/// * initializers are no graph inputs, the standard domain is written "", and what depends on no
+///   value of the input is an initializer (FoldConstants).
 class Graph {
  public:
   /// An empty graph: IR 8, opset 17, producer "trainyard".
@@ -37,10 +42,14 @@ class Graph {
   Graph Clone() const;
 
   /// Parses a serialized ModelProto. `folder` is where external data lies ("" = none is allowed; a
-  /// location that leaves the folder is refused). Fails with kInvalidArgument naming what is wrong:
-  /// not ONNX, IR above 8, opset outside 11-17 (with the way to convert), duplicate or dangling
-  /// names, cycles, standard operators with a wrong number of inputs or wrong attributes; kDataLoss
-  /// for external data that is short. Nodes that are out of order are put in order.
+  /// location that leaves the folder is refused). Bytes from anywhere: whatever they say, this
+  /// answers, and allocates no more than a small multiple of them.
+  ///
+  /// Fails with kInvalidArgument naming what is wrong: not ONNX, IR above 8, opset outside 11-17
+  /// (with the way to convert), doubled or dangling names of values, cycles, standard operators
+  /// with a wrong number of inputs or wrong attributes, nodes in training form, functions, sizes
+  /// beyond reason; kDataLoss for tensors whose content does not fit their shape. Nodes that are
+  /// out of order are put in order; nodes without a name get "<op>_<index>".
   static absl::StatusOr<Graph> Parse(absl::string_view bytes, const std::string& folder = "");
   static absl::StatusOr<Graph> Load(const std::string& path);
   /// Deterministic bytes.
@@ -49,6 +58,9 @@ class Graph {
 
   /// ONNX's checker plus our own rules; all problems at once.
   absl::Status Check() const;
+
+  /// What Parse changed that somebody could miss (doubled node names), a sentence each.
+  const std::vector<std::string>& notes() const { return notes_; }
 
   const onnx::ModelProto& proto() const { return *model_; }
   /// For edits; call Reindex() after adding, removing or renaming nodes or initializers.
@@ -77,19 +89,20 @@ class Graph {
   absl::Status SetInitializer(const std::string& name, const Tensor& tensor);
 
   /// Static shapes of all values and initializers by ONNX shape inference, -1 for dimensions that
-  /// are not fixed (the batch). A value whose rank is not known is left out. kInvalidArgument
-  /// naming the node that contradicts itself.
+  /// are not fixed (the batch). A value whose rank is not known is left out, as is what operators
+  /// of other domains make. kInvalidArgument naming the node that contradicts itself.
   absl::StatusOr<std::map<std::string, Shape>> InferShapes() const;
 
   /// Scalars of all floating initializers that the graph's nodes read (BN statistics included).
   int64_t ParameterCount() const;
   /// Multiply-accumulates of Conv, Gemm and MatMul for one image. kInvalidArgument naming the node
-  /// when a shape other than the batch is not known.
+  /// when a shape other than the batch is not known, or the number is beyond reason.
   absl::StatusOr<int64_t> MacCount() const;
 
  private:
   Graph();
   std::unique_ptr<onnx::ModelProto> model_;
+  std::vector<std::string> notes_;
   std::vector<const onnx::NodeProto*> nodes_;
   std::map<std::string, const onnx::NodeProto*, std::less<>> node_by_name_;
   std::map<std::string, const onnx::NodeProto*, std::less<>> producer_;
@@ -97,7 +110,13 @@ class Graph {
   std::map<std::string, int, std::less<>> initializer_index_;
 };
 
-/// Attribute access with a default for absence. Aborts when the attribute has another type.
+/// Whether `node` is an operator of ONNX itself, not one of another domain with the same name.
+bool IsStandard(const onnx::NodeProto& node);
+/// Whether it is this one of them. The way to ask for an operator: op_type() alone says nothing.
+bool IsOp(const onnx::NodeProto& node, absl::string_view op);
+
+/// Attribute access with a default for absence, or for another type: operators of other domains may
+/// give a name any type. (Those of ONNX have theirs, or the graph would not have loaded.)
 int64_t IntAttribute(const onnx::NodeProto& node, absl::string_view name, int64_t fallback);
 float FloatAttribute(const onnx::NodeProto& node, absl::string_view name, float fallback);
 std::string StringAttribute(const onnx::NodeProto& node, absl::string_view name,

@@ -12,7 +12,8 @@ std::set<std::string> NodesBefore(const Graph& graph, absl::Span<const absl::str
     const onnx::NodeProto& node = **it;
     const auto leads_on = [&](const onnx::NodeProto* reader) {
       return before.contains(reader->name()) ||
-             std::find(ops.begin(), ops.end(), reader->op_type()) != ops.end();
+             std::any_of(ops.begin(), ops.end(),
+                         [reader](absl::string_view op) { return IsOp(*reader, op); });
     };
     for (const std::string& output : node.output()) {
       const auto& readers = graph.Consumers(output);

@@ -10,7 +10,7 @@
 namespace trainyard {
 
 /// Runs a network on batches. The training executor and every engine backend implement it, and
-/// evaluation, parity checks and calibration know nothing else (decisions.md B13).
+/// evaluation, parity checks and calibration know nothing else.
 ///
 /// Not thread-safe: one caller at a time.
 class GraphRunner {

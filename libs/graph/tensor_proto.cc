@@ -59,9 +59,12 @@ absl::StatusOr<Tensor> FromRaw(DType dtype, const Shape& shape, int64_t count,
 
 absl::StatusOr<Tensor> Decode(const onnx::TensorProto& proto) {
   if (!IsKnown(proto.data_type())) {
+    const bool half = proto.data_type() == onnx::TensorProto::FLOAT16 ||
+                      proto.data_type() == onnx::TensorProto::BFLOAT16;
     return absl::UnimplementedError(absl::StrFormat(
-        "has element type %s; offered are FLOAT, DOUBLE, INT8, UINT8, INT32, INT64 and BOOL",
-        TypeName(proto.data_type())));
+        "has element type %s; offered are FLOAT, DOUBLE, INT8, UINT8, INT32, INT64 and BOOL%s",
+        TypeName(proto.data_type()),
+        half ? ". Export the model in float32 (in PyTorch: model.float())" : ""));
   }
   if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
     return absl::FailedPreconditionError("has its data in another file");

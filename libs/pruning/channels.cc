@@ -63,7 +63,8 @@ class ChannelTracer {
       TY_RETURN_IF_ERROR(Annotate(Apply(*node), Describe(*node)));
     }
     for (const std::string& output : graph_.OutputNames()) Fix(values_[output]);
-    JoinSharedKernels();
+    ShareWeights();
+    KeepForBarriers();
     return std::move(map_);
   }
 
@@ -78,16 +79,19 @@ class ChannelTracer {
     const Shape* shape = ShapeOf(value);
     return shape == nullptr ? -1 : static_cast<int64_t>(shape->size());
   }
-  /// Places on each channel, H * W; nothing when that is not known.
-  std::optional<int64_t> PlaneOf(const std::string& value) const {
+  /// The product of the dimensions from `first` on; nothing when one is not known or the rank is
+  /// smaller. PlaceCount and the kernels bound what is made of it.
+  std::optional<int64_t> SizeFrom(const std::string& value, size_t first) const {
     const Shape* shape = ShapeOf(value);
-    if (shape == nullptr || shape->size() < 2) return std::nullopt;
-    int64_t plane = 1;
-    for (size_t i = 2; i < shape->size(); ++i) {
-      if ((*shape)[i] < 0) return std::nullopt;
-      plane *= (*shape)[i];
-    }
-    return plane;
+    if (shape == nullptr || shape->size() < first) return std::nullopt;
+    const auto size = ElementCount(absl::MakeConstSpan(*shape).subspan(first));
+    if (!size.ok()) return std::nullopt;  // an open dimension is -1, which counts nothing
+    return *size;
+  }
+  /// Places on each channel, H * W.
+  std::optional<int64_t> PlaneOf(const std::string& value) const {
+    const auto plane = SizeFrom(value, 2);
+    return plane.value_or(0) > 0 ? plane : std::nullopt;
   }
   Channels FixedOf(const std::string& value) const {
     const Shape* shape = ShapeOf(value);
@@ -98,8 +102,28 @@ class ChannelTracer {
     const auto it = values_.find(node.input(i));
     return it == values_.end() ? FixedOf(node.input(i)) : it->second;
   }
+  /// The same where weights with `places` channels read it: what has no known shape lies behind a
+  /// barrier, where nothing is cut.
+  Channels Input(const onnx::NodeProto& node, int i, int64_t places) const {
+    if (!values_.contains(node.input(i)) || HasChannels(node.input(i))) return Input(node, i);
+    return {{kFixedChannels, places, 1}};
+  }
+  /// Whether it is known how many channels the value has.
+  bool HasChannels(const std::string& value) const {
+    const auto it = values_.find(value);
+    if (it == values_.end()) return true;  // a constant
+    const Shape* shape = ShapeOf(value);
+    if (shape != nullptr) return shape->size() < 2 || (*shape)[1] >= 0;
+    return !it->second.empty();
+  }
   bool IsConstant(const onnx::NodeProto& node, int i) const {
     return i < node.input_size() && graph_.HasInitializer(node.input(i));
+  }
+  /// Whether input `i` holds weights that have channels at all.
+  bool IsKernel(const onnx::NodeProto& node, int i) const {
+    const Shape* shape = IsConstant(node, i) ? ShapeOf(node.input(i)) : nullptr;
+    return shape != nullptr &&
+           std::all_of(shape->begin(), shape->end(), [](int64_t dim) { return dim > 0; });
   }
   static std::string Describe(const onnx::NodeProto& node) {
     const int64_t group = IntAttribute(node, "group", 1);
@@ -148,30 +172,57 @@ class ChannelTracer {
   }
 
   /// A node without a channel rule: what it reads must stay whole, what it makes nobody may cut.
-  absl::Status Barrier(const onnx::NodeProto& node) {
-    const auto add = [&](const Channels& channels) {
-      if (excluded_.contains(node.name())) return Fix(channels);
-      map_.barriers_.push_back({Describe(node), channels});
-    };
-    for (int i = 0; i < node.input_size(); ++i) add(Input(node, i));
+  absl::Status Barrier(const onnx::NodeProto& node, absl::string_view why = "has no channel rule") {
+    Channels read;
+    for (int i = 0; i < node.input_size(); ++i) {
+      const Channels input = Input(node, i);
+      read.insert(read.end(), input.begin(), input.end());
+    }
+    KeepWhole(absl::StrCat(Describe(node), " ", why), read, excluded_.contains(node.name()));
+    for (const std::string& output : node.output()) values_[output] = FixedOf(output);
+    return absl::OkStatus();
+  }
+  /// Bodies of a node read values that are no inputs of it.
+  void KeepForBodies(const onnx::NodeProto& node) {
     const bool has_body =
         std::any_of(node.attribute().begin(), node.attribute().end(),
                     [](const auto& a) { return a.has_g() || a.graphs_size() > 0; });
+    if (!has_body) return;
+    Channels read;
     for (const auto& [value, channels] : values_) {
       const auto& readers = graph_.Consumers(value);
-      if (has_body && std::find(readers.begin(), readers.end(), &node) != readers.end()) {
-        add(channels);
-      }
+      if (std::find(readers.begin(), readers.end(), &node) == readers.end()) continue;
+      read.insert(read.end(), channels.begin(), channels.end());
     }
-    for (const std::string& output : node.output()) values_[output] = FixedOf(output);
-    return absl::OkStatus();
+    KeepWhole(absl::StrCat(Describe(node), " reads them in a body"), read,
+              excluded_.contains(node.name()));
+  }
+  void KeepWhole(std::string reason, const Channels& channels, bool asked_for) {
+    if (asked_for) return Fix(channels);
+    kept_for_.emplace_back(std::move(reason), channels);
+  }
+  /// Fixes what the barriers read, and tells of the layers that would be free without them. Last,
+  /// so that heads and what is bound to them are not told of.
+  void KeepForBarriers() {
+    std::set<std::string> told;
+    for (const auto& [reason, channels] : kept_for_) {
+      KeptLayers kept{.reason = reason};
+      for (const ChannelRun& run : channels) {
+        if (run.layer == kFixedChannels || map_.fixed_[Root(run.layer)]) continue;
+        const std::string& name = map_.layers_[run.layer].name;
+        if (told.insert(name).second) kept.layers.push_back(name);
+      }
+      if (!kept.layers.empty()) map_.kept_.push_back(std::move(kept));
+    }
+    for (const auto& [reason, channels] : kept_for_) Fix(channels);
   }
 
   // --- one rule for each family of operators ---
 
   absl::Status Apply(const onnx::NodeProto& node) {
     const std::string& op = node.op_type();
-    if (!node.domain().empty() && node.domain() != "ai.onnx") return Barrier(node);
+    KeepForBodies(node);
+    if (!IsStandard(node) || node.output_size() == 0) return Barrier(node);
     if (op == "Conv") return Convolution(node);
     if (op == "Gemm" || op == "MatMul") return Dense(node);
     if (op == "BatchNormalization") return BatchNorm(node);
@@ -179,6 +230,7 @@ class ChannelTracer {
     if (op == "Concat") return Concat(node);
     if (op == "Flatten" || op == "Reshape") return Flatten(node);
     if (op == "Pad" || op == "Resize") return Spatial(node);
+    if (op == "ReduceMean" || op == "ReduceMax" || op == "ReduceMin") return Reduce(node);
     if (PassingOperators().contains(op)) return Pass(node);
     if (ElementwiseOperators().contains(op)) return Elementwise(node);
     return Barrier(node);
@@ -196,17 +248,20 @@ class ChannelTracer {
   }
 
   absl::Status Convolution(const onnx::NodeProto& node) {
-    if (!IsConstant(node, 1) || RankOf(node.input(1)) < 3) return Barrier(node);
+    if (!IsKernel(node, 1) || RankOf(node.input(1)) < 3) {
+      return Barrier(node, "has a kernel that is no constant");
+    }
     const Shape& kernel = *ShapeOf(node.input(1));
     const bool constant_bias =
         node.input_size() < 3 || node.input(2).empty() || IsConstant(node, 2);
     const int64_t group = IntAttribute(node, "group", 1);
     const bool depthwise = group > 1 && group == kernel[0] && kernel[1] == 1;
-    if (!constant_bias || (group > 1 && !depthwise)) return Barrier(node);
+    if (!constant_bias) return Barrier(node, "has a bias that is no constant");
+    if (group > 1 && !depthwise) return Barrier(node, "has groups, which keep their places");
     if (depthwise && PlaceCount(Input(node, 0)) == kernel[0]) return Depthwise(node, kernel[0]);
     if (depthwise) return Barrier(node);
     const Channels own = {{AddLayer(node, 0, kernel[0]), kernel[0], 1}};
-    TY_RETURN_IF_ERROR(Slice(node, 1, 1, Input(node, 0)));
+    TY_RETURN_IF_ERROR(Slice(node, 1, 1, Input(node, 0, kernel[1])));
     return Filters(node, own);
   }
 
@@ -240,7 +295,10 @@ class ChannelTracer {
 
   absl::Status Dense(const onnx::NodeProto& node) {
     const bool gemm = node.op_type() == "Gemm";
-    const bool plain = RankOf(node.input(0)) == 2 && IsConstant(node, 1) &&
+    if (RankOf(node.input(0)) < 0) {
+      return Barrier(node, absl::StrCat("reads '", node.input(0), "', whose shape is not known"));
+    }
+    const bool plain = RankOf(node.input(0)) == 2 && IsKernel(node, 1) &&
                        RankOf(node.input(1)) == 2 && IntAttribute(node, "transA", 0) == 0 &&
                        !IsConstant(node, 0);
     const bool constant_bias =
@@ -265,14 +323,16 @@ class ChannelTracer {
     for (int i = 1; i < 5; ++i) {
       if (!IsConstant(node, i)) return Barrier(node);
     }
-    for (int i = 1; i < 5; ++i) TY_RETURN_IF_ERROR(Slice(node, i, 0, Input(node, 0)));
+    const Shape& gamma = *ShapeOf(node.input(1));
+    const Channels channels = Input(node, 0, gamma.empty() ? 0 : gamma[0]);
+    for (int i = 1; i < 5; ++i) TY_RETURN_IF_ERROR(Slice(node, i, 0, channels));
     return Pass(node);
   }
 
   /// Its own filters are never scored (TAO); it takes fewer inputs.
   absl::Status Transposed(const onnx::NodeProto& node) {
-    if (!IsConstant(node, 1) || IntAttribute(node, "group", 1) != 1) return Barrier(node);
-    TY_RETURN_IF_ERROR(Slice(node, 1, 0, Input(node, 0)));
+    if (!IsKernel(node, 1) || IntAttribute(node, "group", 1) != 1) return Barrier(node);
+    TY_RETURN_IF_ERROR(Slice(node, 1, 0, Input(node, 0, (*ShapeOf(node.input(1)))[0])));
     Output(node, FixedOf(node.output(0)));
     return absl::OkStatus();
   }
@@ -284,7 +344,10 @@ class ChannelTracer {
     if (rank < 2 || axis != 1) return Barrier(node);
     Channels joined;
     for (int i = 0; i < node.input_size(); ++i) {
-      if (IsConstant(node, i)) return Barrier(node);
+      if (IsConstant(node, i)) return Barrier(node, "joins a constant");
+      if (!HasChannels(node.input(i))) {
+        return Barrier(node, absl::StrCat("reads '", node.input(i), "', whose shape is not known"));
+      }
       const Channels part = Input(node, i);
       joined.insert(joined.end(), part.begin(), part.end());
     }
@@ -292,24 +355,50 @@ class ChannelTracer {
     return absl::OkStatus();
   }
 
-  /// Flatten, and the Reshapes that do the same or undo it for 1x1 maps; others are barriers.
+  /// Flatten, and the Reshapes that do the same or leave batch and channels alone; others are
+  /// barriers. What a Reshape does is read from the shapes before and after it.
   absl::Status Flatten(const onnx::NodeProto& node) {
-    bool flattens = node.op_type() == "Flatten" && IntAttribute(node, "axis", 1) == 1;
-    bool keeps = false;
-    const std::optional<int64_t> plane = PlaneOf(node.input(0));
-    if (node.op_type() == "Reshape" && IsConstant(node, 1)) {
-      TY_ASSIGN_OR_RETURN(const Tensor target, graph_.Initializer(node.input(1)));
-      if (target.dtype() == DType::kInt64 && IntAttribute(node, "allowzero", 0) == 0) {
-        const Shape shape(target.data<int64_t>().begin(), target.data<int64_t>().end());
-        flattens = shape == Shape{0, -1};
-        keeps = shape == Shape{0, -1, 1, 1} && plane == 1;
-      }
+    const std::string& from = node.input(0);
+    const std::string& to = node.output(0);
+    const std::optional<int64_t> plane = PlaneOf(from), all = SizeFrom(from, 1);
+    if (!plane.has_value() || !all.has_value()) {
+      return Barrier(node, absl::StrCat("reads '", from, "', whose shape is not known"));
     }
-    if ((!flattens && !keeps) || !plane.has_value()) return Barrier(node);
+    const bool reshape = node.op_type() == "Reshape";
+    if (reshape && !IsConstant(node, 1)) return Barrier(node, "has a target that is no constant");
+    // Equal sizes of an image mean that the batch is left alone.
+    if (SizeFrom(to, 1) != all || RankOf(to) < 2) return Barrier(node);
+    const int64_t before = (*ShapeOf(from))[1], after = (*ShapeOf(to))[1];
     Channels channels = Input(node, 0);
-    for (ChannelRun& run : channels) run.repeat *= *plane;
+    if (RankOf(to) == 2 && (reshape || IntAttribute(node, "axis", 1) == 1 || IsSecondAxis(node))) {
+      for (ChannelRun& run : channels) run.repeat *= *plane;
+      if (reshape) map_.reshapes_.push_back({node.name(), {0, -1}, channels});
+    } else if (before == after && reshape) {
+      Shape target = *ShapeOf(to);
+      target[0] = target[1] = 0;
+      map_.reshapes_.push_back({node.name(), std::move(target), channels});
+    } else {
+      return Barrier(node);
+    }
     Output(node, channels);
     return absl::OkStatus();
+  }
+
+  /// Whether the axis of a Flatten is 1, counted from the end.
+  bool IsSecondAxis(const onnx::NodeProto& node) const {
+    return IntAttribute(node, "axis", 1) + RankOf(node.input(0)) == 1;
+  }
+
+  /// Reductions of height and width leave the channels where they are.
+  absl::Status Reduce(const onnx::NodeProto& node) {
+    const int64_t rank = RankOf(node.input(0));
+    const std::vector<int64_t> axes = IntsAttribute(node, "axes", {});
+    if (rank < 2 || axes.empty()) return Barrier(node);
+    for (const int64_t axis : axes) {
+      const int64_t at = axis < 0 ? axis + rank : axis;
+      if (at < 2 || at >= rank) return Barrier(node);
+    }
+    return Pass(node);
   }
 
   /// Pad and Resize pass channels on when they leave batch and channel axes alone.
@@ -319,11 +408,12 @@ class ChannelTracer {
     if (!IsConstant(node, at)) return Barrier(node);
     TY_ASSIGN_OR_RETURN(const Tensor values, graph_.Initializer(node.input(at)));
     const int64_t rank = RankOf(node.input(0));
+    if (rank < 2) return Barrier(node);
     if (pad && values.dtype() == DType::kInt64 && values.size() == 2 * rank) {
       const auto pads = values.data<int64_t>();
       if (pads[0] == 0 && pads[1] == 0 && pads[rank] == 0 && pads[rank + 1] == 0) return Pass(node);
     }
-    if (!pad && values.dtype() == DType::kFloat32 && values.size() == rank && rank >= 2) {
+    if (!pad && values.dtype() == DType::kFloat32 && values.size() == rank) {
       if (values.data<float>()[0] == 1 && values.data<float>()[1] == 1) return Pass(node);
     }
     return Barrier(node);
@@ -380,13 +470,45 @@ class ChannelTracer {
     return absl::OkStatus();
   }
 
-  /// Layers that read one kernel keep the same filters.
-  void JoinSharedKernels() {
-    std::map<std::string, int> first;
-    for (size_t i = 0; i < map_.layers_.size(); ++i) {
-      const auto [it, added] = first.emplace(map_.layers_[i].kernel, static_cast<int>(i));
-      if (!added) Join(it->second, static_cast<int>(i));
+  /// A weight with several readers is cut once for all of them: along each axis they agree, or
+  /// nothing that lies there is cut.
+  void ShareWeights() {
+    std::map<std::string, std::vector<size_t>> by_weight;
+    for (size_t i = 0; i < map_.slices_.size(); ++i) {
+      by_weight[map_.slices_[i].initializer].push_back(i);
     }
+    for (const auto& [weight, slices] : by_weight) {
+      const bool agreed = AllReadersSlice(weight, slices) && AgreeOnAxes(slices);
+      if (agreed) continue;
+      Channels all;
+      for (const size_t i : slices) {
+        const Channels& channels = map_.slices_[i].channels;
+        all.insert(all.end(), channels.begin(), channels.end());
+      }
+      KeepWhole(absl::StrCat("weights '", weight, "' have readers that need different parts"), all,
+                false);
+    }
+  }
+  /// Whether every node that reads the weight said along which axes it holds channels; the same
+  /// ones, as a reader that takes an axis whole cannot share one that is cut.
+  bool AllReadersSlice(const std::string& weight, const std::vector<size_t>& slices) const {
+    std::map<std::string, std::set<int64_t>> axes;
+    for (const size_t i : slices) axes[map_.slices_[i].reader].insert(map_.slices_[i].axis);
+    for (const onnx::NodeProto* reader : graph_.Consumers(weight)) {
+      const auto it = axes.find(reader->name());
+      if (it == axes.end() || it->second != axes.begin()->second) return false;
+    }
+    return !graph_.IsOutput(weight);
+  }
+  bool AgreeOnAxes(const std::vector<size_t>& slices) {
+    std::map<int64_t, const Channels*> first;
+    for (const size_t i : slices) {
+      const ChannelSlice& slice = map_.slices_[i];
+      const auto [it, added] = first.emplace(slice.axis, &slice.channels);
+      if (!SameRuns(*it->second, slice.channels)) return false;
+    }
+    for (const size_t i : slices) Agree(*first[map_.slices_[i].axis], map_.slices_[i].channels);
+    return true;
   }
 
   const Graph& graph_;
@@ -394,6 +516,8 @@ class ChannelTracer {
   const std::map<std::string, Shape>& shapes_;
   const Names inner_;
   std::map<std::string, Channels> values_;
+  /// What barriers read, and why it must stay whole.
+  std::vector<std::pair<std::string, Channels>> kept_for_;
   ChannelMap map_;
 };
 

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "libs/graph/graph.h"
+#include "libs/tensor/tensor.h"
 
 namespace trainyard {
 
@@ -43,26 +44,36 @@ struct ChannelSlice {
   std::string reader;
 };
 
-/// A node that cannot follow when `input`, what it reads, loses channels: it has no channel rule.
-struct ChannelBarrier {
-  /// "node 'permute' (Transpose)".
-  std::string description;
-  Channels input;
+/// A Reshape that may count the channels of what it reads, and a target that says the same without.
+struct ChannelReshape {
+  std::string node;
+  Shape target;
+  Channels channels;
+};
+
+/// Layers that keep all their channels because something that reads them could not follow.
+struct KeptLayers {
+  /// "node 'permute' (Transpose) has no channel rule".
+  std::string reason;
+  /// By name, without those that keep theirs for another reason as well (heads, exclusions).
+  std::vector<std::string> layers;
 };
 
 /// Where the channels of every layer of a graph go: who must keep the same ones, which weights hold
 /// them, who cannot bear a loss. Knows nothing of scores.
 ///
 /// Rules: Conv, Gemm and MatMul begin new channels; a depthwise Conv, BatchNormalization,
-/// activations, pooling, Pad, Resize, Dropout, Identity and Cast pass theirs on; Add, Sub, Mul,
-/// Div, Max, Min, Mean, Sum, Pow and PRelu make those of their operands agree; Concat on axis 1
-/// puts them side by side; Flatten on axis 1 (also Reshape to [0, -1]) makes runs of them;
-/// ConvTranspose with one group takes fewer and makes all of its own. Every other node is a
-/// barrier.
+/// activations, pooling, Pad, Resize, Dropout, Identity, Cast and reductions of height and width
+/// pass theirs on; Add, Sub, Mul, Div, Max, Min, Mean, Sum, Pow and PRelu make those of their
+/// operands agree; Concat on axis 1 puts them side by side; Flatten on axis 1, and a Reshape that
+/// does the same, makes runs of them, and a Reshape that leaves axis 1 alone passes them on;
+/// ConvTranspose with one group takes fewer and makes all of its own. What shares a weight agrees
+/// along each axis of it: layers that share a kernel keep the same filters, and producers that
+/// feed one kernel the same channels. Every other node is a barrier.
 ///
 /// Fixed, with all layers that must agree with them: layers in `excluded`, layers with no Conv,
 /// ConvTranspose, Gemm or MatMul behind them (heads), channels of graph inputs and outputs, and
-/// what a barrier in `excluded` reads.
+/// what a barrier or the body of a node reads.
 class ChannelMap {
  public:
   /// kInvalidArgument when shapes contradict each other or weights do not fit what they are applied
@@ -79,9 +90,11 @@ class ChannelMap {
   bool IsFixed(int layer) const { return fixed_[GroupOf(layer)]; }
 
   const std::vector<ChannelSlice>& slices() const { return slices_; }
-  const std::vector<ChannelBarrier>& barriers() const { return barriers_; }
+  /// Who is fixed for want of a rule; barriers in `excluded` are left out, as they were asked for.
+  const std::vector<KeptLayers>& kept() const { return kept_; }
   /// Depthwise nodes and what lies in them: their `group` attribute is the number of channels.
   const std::vector<std::pair<std::string, Channels>>& depthwise() const { return depthwise_; }
+  const std::vector<ChannelReshape>& reshapes() const { return reshapes_; }
 
  private:
   friend class ChannelTracer;
@@ -90,8 +103,9 @@ class ChannelMap {
   std::vector<int> parent_;
   std::vector<bool> fixed_;
   std::vector<ChannelSlice> slices_;
-  std::vector<ChannelBarrier> barriers_;
+  std::vector<KeptLayers> kept_;
   std::vector<std::pair<std::string, Channels>> depthwise_;
+  std::vector<ChannelReshape> reshapes_;
 };
 
 /// The places along an axis that stay, ascending, when layer i keeps `kept[i]` (indices of its

@@ -1,50 +1,25 @@
 #include "libs/pruning/prune.h"
 
-#include <algorithm>
 #include <cmath>
-#include <numeric>
-#include <set>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/graph/edit.h"
 #include "libs/pruning/channels.h"
-#include "libs/pruning/selection.h"
+#include "libs/pruning/internal/advice.h"
+#include "libs/pruning/internal/plan.h"
 #include "libs/pruning/slices.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard {
 namespace {
 
-/// TAO's common tool protects these by name, whatever the network.
-const std::vector<std::string>& ForcedExclusions() {
-  static const auto& names = *new std::vector<std::string>{"ssd_conf_0",
-                                                           "ssd_conf_1",
-                                                           "ssd_conf_2",
-                                                           "ssd_conf_3",
-                                                           "ssd_conf_4",
-                                                           "ssd_conf_5",
-                                                           "ssd_loc_0",
-                                                           "ssd_loc_1",
-                                                           "ssd_loc_2",
-                                                           "ssd_loc_3",
-                                                           "ssd_loc_4",
-                                                           "ssd_loc_5",
-                                                           "ssd_predictions",
-                                                           "rpn_out_class",
-                                                           "rpn_out_regress",
-                                                           "dense_class_td",
-                                                           "dense_regress_td",
-                                                           "conv_big_object",
-                                                           "conv_mid_object",
-                                                           "conv_sm_object",
-                                                           "retinanet_predictions",
-                                                           "retinanet_loc_regressor",
-                                                           "retinanet_conf_regressor"};
-  return names;
-}
+using internal::Kept;
+using internal::Plan;
 
 std::vector<std::string> UnknownNameWarnings(const Graph& graph,
                                              const std::vector<std::string>& excluded) {
@@ -58,116 +33,34 @@ std::vector<std::string> UnknownNameWarnings(const Graph& graph,
   return warnings;
 }
 
-using Kept = std::vector<std::vector<int64_t>>;
-
-/// The channels of a graph and the score that decides on each; asked with several thresholds.
-class Plan {
- public:
-  static absl::StatusOr<Plan> Make(const Graph& graph, const PruneOptions& options) {
-    std::set<std::string> excluded(ForcedExclusions().begin(), ForcedExclusions().end());
-    excluded.insert(options.excluded_layers.begin(), options.excluded_layers.end());
-    TY_ASSIGN_OR_RETURN(ChannelMap map, ChannelMap::Trace(graph, excluded));
-    Plan plan(graph, std::move(map), options);
-    TY_RETURN_IF_ERROR(plan.Score());
-    return plan;
+onnx::NodeProto* MutableNode(Graph& graph, const std::string& name) {
+  for (onnx::NodeProto& node : *graph.mutable_proto().mutable_graph()->mutable_node()) {
+    if (node.name() == name) return &node;
   }
+  return nullptr;
+}
 
-  const ChannelMap& map() const { return map_; }
-
-  /// The channels that each layer keeps.
-  absl::StatusOr<Kept> Select(double threshold) const {
-    const SelectionRule rule{.threshold = threshold,
-                             .granularity = options_.granularity,
-                             .min_channels = options_.min_filters};
-    Kept kept(map_.layers().size());
-    for (const Group& group : groups_) {
-      std::vector<int64_t> channels(map_.layers()[group.members[0]].channels);
-      std::iota(channels.begin(), channels.end(), 0);
-      if (!group.scores.empty()) {
-        TY_ASSIGN_OR_RETURN(channels, SelectChannels(group.scores, rule));
-      }
-      for (const int member : group.members) kept[member] = channels;
-    }
-    return kept;
+/// A Reshape that counts the channels it reads gets a target that does not.
+absl::Status RewriteReshapes(const Plan& plan, const Kept& kept, Graph& graph) {
+  bool rewritten = false;
+  for (const ChannelReshape& reshape : plan.map().reshapes()) {
+    const auto places = static_cast<int64_t>(PlacesKept(reshape.channels, kept).size());
+    if (places == PlaceCount(reshape.channels)) continue;
+    onnx::NodeProto& node = *MutableNode(graph, reshape.node);
+    TY_ASSIGN_OR_RETURN(const Tensor target, graph.Initializer(node.input(1)));
+    const auto numbers = target.data<int64_t>();
+    if (Shape(numbers.begin(), numbers.end()) == reshape.target) continue;
+    const std::string name = UnusedName(graph, absl::StrCat(reshape.node, "/shape"));
+    const auto rank = static_cast<int64_t>(reshape.target.size());
+    TY_RETURN_IF_ERROR(graph.SetInitializer(
+        name, Tensor::Of<int64_t>({rank}, absl::MakeConstSpan(reshape.target))));
+    node.set_input(1, name);
+    node.clear_attribute();  // allowzero: a zero now keeps a dimension
+    rewritten = true;
   }
-
-  /// kUnimplemented when a node would have to follow that cannot.
-  absl::Status CheckBarriers(const Kept& kept) const {
-    Problems problems;
-    for (const ChannelBarrier& barrier : map_.barriers()) {
-      for (const ChannelRun& run : barrier.input) {
-        if (run.layer == kFixedChannels) continue;
-        const ScoredLayer& layer = map_.layers()[run.layer];
-        if (static_cast<int64_t>(kept[run.layer].size()) == layer.channels) continue;
-        problems.Add(barrier.description,
-                     "has no pruning rule, and reads the pruned layer '%s'; list it in "
-                     "excluded_layers",
-                     layer.name);
-      }
-    }
-    return problems.ToStatus(absl::StatusCode::kUnimplemented);
-  }
-
-  /// Parameters that are left, without making anything.
-  absl::StatusOr<int64_t> ParametersAfter(const Kept& kept) const {
-    TY_ASSIGN_OR_RETURN(const Cuts cuts, CutsOf(graph_, map_, kept));
-    int64_t parameters = graph_.ParameterCount();
-    for (const auto& [name, axes] : cuts) {
-      TY_ASSIGN_OR_RETURN(const Tensor tensor, graph_.Initializer(name));
-      int64_t left = tensor.size();
-      for (const auto& [axis, places] : axes) {
-        left = left / tensor.dim(axis) * static_cast<int64_t>(places.size());
-      }
-      parameters -= tensor.size() - left;
-    }
-    return parameters;
-  }
-
-  /// Every score once, ascending: the thresholds at which something changes.
-  std::vector<float> Thresholds() const {
-    std::set<float> all;
-    for (const Group& group : groups_) all.insert(group.scores.begin(), group.scores.end());
-    return {all.begin(), all.end()};
-  }
-
- private:
-  struct Group {
-    std::vector<int> members;
-    /// One score a channel; empty when the group is fixed.
-    std::vector<float> scores;
-  };
-
-  Plan(const Graph& graph, ChannelMap map, const PruneOptions& options)
-      : graph_(graph), map_(std::move(map)), options_(options) {}
-
-  absl::Status Score() {
-    for (std::vector<int>& members : map_.Groups()) {
-      Group group{.members = std::move(members)};
-      if (!map_.IsFixed(group.members[0])) {
-        std::vector<std::vector<float>> scores;
-        for (const int member : group.members) {
-          TY_ASSIGN_OR_RETURN(std::vector<float> score, ScoreOf(map_.layers()[member]));
-          scores.push_back(std::move(score));
-        }
-        group.scores = MergeScores(scores, options_.equalization);
-      }
-      groups_.push_back(std::move(group));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::vector<float>> ScoreOf(const ScoredLayer& layer) const {
-    TY_ASSIGN_OR_RETURN(const Tensor kernel, graph_.Initializer(layer.kernel));
-    const auto norms = FilterNorms(kernel, layer.axis);
-    if (!norms.ok()) return Annotate(norms.status(), absl::StrCat("node '", layer.name, "'"));
-    return NormalizeNorms(*norms, options_.normalizer, options_.tao_compat);
-  }
-
-  const Graph& graph_;
-  ChannelMap map_;
-  const PruneOptions& options_;
-  std::vector<Group> groups_;
-};
+  if (rewritten) RemoveUnusedInitializers(graph);
+  return absl::OkStatus();
+}
 
 /// Cuts weights and what the nodes say of them. Shapes that others wrote down no longer hold.
 absl::Status Apply(const Plan& plan, const Kept& kept, Graph& graph) {
@@ -191,6 +84,7 @@ absl::Status Apply(const Plan& plan, const Kept& kept, Graph& graph) {
   }
   proto.clear_value_info();
   graph.Reindex();
+  TY_RETURN_IF_ERROR(RewriteReshapes(plan, kept, graph));
   TY_RETURN_IF_ERROR(graph.Check());
   return internal::ToStatus(graph.InferShapes());
 }
@@ -234,7 +128,6 @@ absl::StatusOr<PruneResult> Prune(const Model& model, const PruneOptions& option
   TY_RETURN_IF_ERROR(Validate(options));
   TY_ASSIGN_OR_RETURN(const Plan plan, Plan::Make(model.graph, options));
   TY_ASSIGN_OR_RETURN(const Kept kept, plan.Select(options.threshold));
-  TY_RETURN_IF_ERROR(plan.CheckBarriers(kept));
   PruneResult result{.model = {model.graph.Clone(), model.record}};
   TY_RETURN_IF_ERROR(Annotate(Apply(plan, kept, result.model.graph), "the pruned graph is wrong"));
   result.parameters_before = model.graph.ParameterCount();
@@ -247,6 +140,10 @@ absl::StatusOr<PruneResult> Prune(const Model& model, const PruneOptions& option
   result.macs_after = MacsOf(result.model.graph);
   result.layers = TableOf(plan.map(), kept);
   result.warnings = UnknownNameWarnings(model.graph, options.excluded_layers);
+  TY_ASSIGN_OR_RETURN(const auto advice, internal::AdviceOn(plan, options, result));
+  result.warnings.insert(result.warnings.end(), advice.begin(), advice.end());
+  result.warnings.insert(result.warnings.end(), model.graph.notes().begin(),
+                         model.graph.notes().end());
   if (result.parameters_after < result.parameters_before) {
     result.model.record.mutable_training()->set_pruned(true);
   }
@@ -260,37 +157,9 @@ absl::StatusOr<double> ThresholdForRatio(const Model& model, const PruneOptions&
     return absl::InvalidArgumentError(
         absl::StrFormat("the part to remove is %g; expected 0 to 1", removed));
   }
-  TY_ASSIGN_OR_RETURN(const Plan plan, Plan::Make(model.graph, options));
-  const double before = static_cast<double>(model.graph.ParameterCount());
-  const auto removed_at = [&](double threshold) -> absl::StatusOr<double> {
-    TY_ASSIGN_OR_RETURN(const Kept kept, plan.Select(threshold));
-    TY_ASSIGN_OR_RETURN(const int64_t after, plan.ParametersAfter(kept));
-    return before == 0 ? 0 : 1 - static_cast<double>(after) / before;
-  };
   if (removed == 0) return -1;  // below every score
-  const std::vector<float> thresholds = plan.Thresholds();
-  TY_ASSIGN_OR_RETURN(const double most,
-                      removed_at(thresholds.empty() ? 0 : double{thresholds.back()}));
-  if (most < removed) {
-    return absl::FailedPreconditionError(
-        absl::StrFormat("at most %.1f %% of the parameters can be removed with min_num_filters %d, "
-                        "granularity %d and the "
-                        "layers that are excluded; asked for %.1f %%",
-                        100 * most, options.min_filters, options.granularity, 100 * removed));
-  }
-  size_t low = 0, high = thresholds.size() - 1;  // the answer lies in [low, high]
-  while (low < high) {
-    const size_t middle = (low + high) / 2;
-    TY_ASSIGN_OR_RETURN(const double part, removed_at(thresholds[middle]));
-    if (part >= removed) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  TY_ASSIGN_OR_RETURN(const Kept kept, plan.Select(thresholds[high]));
-  TY_RETURN_IF_ERROR(plan.CheckBarriers(kept));
-  return thresholds[high];
+  TY_ASSIGN_OR_RETURN(const Plan plan, Plan::Make(model.graph, options));
+  return plan.ThresholdFor(removed);
 }
 
 }  // namespace trainyard

@@ -23,12 +23,12 @@ struct PruneOptions {
   /// A channel counts when its normalized norm is strictly above this. Finite; below 0 nothing
   /// goes. TAO -pth.
   double threshold = 0.1;
-  /// Fewest channels kept in a layer, before the rounding. >= 0. TAO -nf.
+  /// Fewest channels kept in a layer, before the rounding. >= 0; 0 keeps one, too. TAO -nf.
   int64_t min_filters = 16;
   /// Layers whose own filters all stay; with them all layers that must keep the same ones. A node
-  /// without a channel rule that is listed keeps what it reads whole. TAO -el.
+  /// without a channel rule keeps what it reads whole, and listed here without a word. TAO -el.
   std::vector<std::string> excluded_layers;
-  /// Reproduce TAO's code where it differs from its guide: the factor N of kL2 (decisions.md A13).
+  /// Reproduce TAO's code where it differs from its guide: the factor N of kL2.
   bool tao_compat = false;
 };
 
@@ -58,7 +58,10 @@ struct PruneResult {
   std::optional<int64_t> macs_before, macs_after;
   /// In the order of the graph.
   std::vector<PrunedLayer> layers;
-  /// Excluded names that no node has, with the nearest one.
+  /// What the user should hear, a sentence or two each: excluded names that no node has, with the
+  /// nearest one; that hardly anything or nearly everything went, and which threshold to take;
+  /// layers that stay whole because a node that reads them has no channel rule; what loading
+  /// changed in the graph.
   std::vector<std::string> warnings;
 };
 
@@ -68,13 +71,11 @@ struct PruneResult {
 /// function; seconds for a ResNet-18.
 ///
 /// Fails with
-/// * kInvalidArgument: the options break their ranges, or the graph contradicts itself;
-/// * kUnimplemented, naming every node: a node without a channel rule reads a pruned layer, or
-/// nodes
-///   share weights that they would cut differently. Listing the node in excluded_layers helps.
+/// * kInvalidArgument: the options break their ranges, the graph contradicts itself, or weights are
+///   not finite, naming node and weights;
+/// * kUnimplemented: the weights of a layer are not f32, naming it.
 ///
-/// Source: magnitude criterion of Molchanov et al., arXiv:1611.06440; TAO (reference
-/// prune 1.0-1.15).
+/// Source: magnitude criterion of Molchanov et al., arXiv:1611.06440; TAO prune.
 absl::StatusOr<PruneResult> Prune(const Model& model, const PruneOptions& options);
 
 /// The least threshold with which Prune removes at least the part `removed` of the parameters, 0 to

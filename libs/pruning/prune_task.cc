@@ -24,13 +24,12 @@ absl::StatusOr<PruneOptions> PruneOptionsOf(const worker::v1::PruneTask& task) {
   TY_ASSIGN_OR_RETURN(options.normalizer,
                       Named<Normalizer>("normalizer", task.normalizer(),
                                         {{"max", Normalizer::kMax}, {"L2", Normalizer::kL2}}));
-  TY_ASSIGN_OR_RETURN(
-      options.equalization,
-      Named<Equalization>("equalization criterion", task.equalization_criterion(),
-                          {{"union", Equalization::kUnion},
-                           {"intersection", Equalization::kIntersection},
-                           {"arithmetic_mean", Equalization::kArithmeticMean},
-                           {"geometric_mean", Equalization::kGeometricMean}}));
+  TY_ASSIGN_OR_RETURN(options.equalization,
+                      Named<Equalization>("equalization criterion", task.equalization_criterion(),
+                                          {{"union", Equalization::kUnion},
+                                           {"intersection", Equalization::kIntersection},
+                                           {"arithmetic_mean", Equalization::kArithmeticMean},
+                                           {"geometric_mean", Equalization::kGeometricMean}}));
   options.granularity = task.granularity();
   options.threshold = task.threshold();
   options.min_filters = task.min_num_filters();

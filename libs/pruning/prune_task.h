@@ -6,8 +6,8 @@
 
 namespace trainyard {
 
-/// The options of a pruning as a job carries them. kInvalidArgument for names that nothing has, and as
-/// Validate.
+/// The options of a pruning as a job carries them. kInvalidArgument for names that nothing has, and
+/// as Validate.
 absl::StatusOr<PruneOptions> PruneOptionsOf(const worker::v1::PruneTask& task);
 
 }  // namespace trainyard

@@ -13,7 +13,7 @@ namespace trainyard {
 enum class Normalizer {
   /// The largest norm: the strongest filter has 1.
   kMax,
-  /// The L2 norm of all norms, as the guide says (decisions.md A13).
+  /// The L2 norm of all norms, as the guide says.
   kL2,
 };
 

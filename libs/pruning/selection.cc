@@ -17,7 +17,8 @@ int64_t CountToKeep(absl::Span<const float> norms, const SelectionRule& rule) {
   const int64_t channels = static_cast<int64_t>(norms.size());
   int64_t count = std::count_if(norms.begin(), norms.end(),
                                 [threshold](float n) { return ZeroIfNan(n) > threshold; });
-  count = std::max(count, std::min(rule.min_channels, channels));
+  // A layer without channels is no network: engines refuse it, and nothing behind it can learn.
+  count = std::max(count, std::min(std::max<int64_t>(rule.min_channels, 1), channels));
   const int64_t over = count % rule.granularity;
   // In terms of what is missing, so that a huge granularity cannot overflow.
   if (over != 0 && rule.granularity - over > channels - count) return channels;

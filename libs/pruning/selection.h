@@ -17,7 +17,7 @@ struct SelectionRule {
   /// The kept count is rounded up to a multiple of this, so that kernels stay aligned. >= 1. TAO
   /// -pg.
   int64_t granularity = 8;
-  /// Fewest channels kept, applied before the rounding. >= 0. TAO -nf.
+  /// Fewest channels kept, applied before the rounding. >= 0; 0 keeps one, too. TAO -nf.
   int64_t min_channels = 16;
 };
 

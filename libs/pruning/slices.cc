@@ -48,9 +48,8 @@ absl::StatusOr<Cuts> CutsOf(const Graph& graph, const ChannelMap& map,
       const auto it = by_reader.find(reader->name());
       if (it != by_reader.end() && it->second == wish) continue;
       problems.Add(absl::StrCat("initializer '", initializer, "'"),
-                   "is shared by nodes '%s' and '%s', which would keep different channels; list "
-                   "both in excluded_layers",
-                   first, reader->name());
+                   "is shared by nodes '%s' and '%s', which would keep different channels", first,
+                   reader->name());
     }
   }
   TY_RETURN_IF_ERROR(problems.ToStatus(absl::StatusCode::kUnimplemented));

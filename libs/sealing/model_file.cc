@@ -26,7 +26,7 @@ using sealing::kHeaderSize;
 using sealing::kTagSize;
 using sealing::Secret;
 
-// About 70 ms with SHA instructions, below 200 ms without (decisions.md B19).
+// About 70 ms with SHA instructions, below 200 ms without.
 constexpr uint32_t kIterations = 310'000;
 // One salt for all files: see docs/sealing.md, "Why the salt does not vary".
 constexpr sealing::Bytes16 kKdfSalt = {'t', 'r', 'a', 'i', 'n', 'y', 'a', 'r',

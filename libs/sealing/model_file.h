@@ -13,7 +13,7 @@ namespace trainyard {
 enum class SealedKind : uint16_t { kCheckpoint = 1, kExport = 2, kEngine = 3 };
 
 /// Named parts of a sealed file: `record` (serialized ModelRecord), `model.onnx`, `train_state`,
-/// `labels`, `calibration`, `engine`... Each has its own digest in the file (decisions.md B8, B19).
+/// `labels`, `calibration`, `engine`... Each has its own digest in the file.
 using Sections = std::map<std::string, std::string>;
 
 /// Writes `sections` under `key` to `path`, whole or not at all. An empty key is allowed (the file
@@ -23,8 +23,8 @@ absl::Status SaveSealed(const std::string& path, SealedKind kind, const Sections
 
 /// Opens a sealed file. Fails with
 /// * kNotFound: no such file; kInvalidArgument: the key is wrong, or the file is another kind than
-///   `kind` or no file of ours (NVIDIA's own .tlt/.etlt and Keras HDF5 are recognised and named,
-///   decisions.md A27); kUnimplemented: a newer major version, by number;
+///   `kind` or no file of ours (NVIDIA's own .tlt/.etlt, Keras HDF5 and ONNX are recognised and
+///   named); kUnimplemented: a newer major version, by number;
 /// * kDataLoss: damaged or cut short, with the place. Sizes are checked before allocation.
 /// Messages never hold the key.
 absl::StatusOr<Sections> LoadSealed(const std::string& path, SealedKind kind,
@@ -45,9 +45,5 @@ absl::string_view NameOf(SealedKind kind);
 
 /// The kind without the key, from the header alone.
 absl::StatusOr<SealedKind> PeekSealed(const std::string& path);
-
-/// Resolves `env:NAME`, `file:PATH` (first line) or a literal. kInvalidArgument names the
-/// reference, never the key.
-absl::StatusOr<std::string> ResolveKey(absl::string_view reference);
 
 }  // namespace trainyard

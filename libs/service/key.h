@@ -4,13 +4,10 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
+#include "libs/base/key_reference.h"
 #include "libs/worker/key_pipe.h"
 
 namespace trainyard::service {
-
-/// Whether `key` names where the key lies (`env:NAME`, `file:PATH`) and so may be stored.
-bool IsKeyReference(absl::string_view key);
 
 /// A key, as long as it is needed; "" = none. While a copy of it lives, log lines and messages have
 /// it redacted (libs/base/log.h), and no longer: a wrong key that somebody gave once may be a word of
@@ -21,7 +18,7 @@ struct Key {
   std::shared_ptr<const void> secret;
 };
 
-/// The key itself: of `env:NAME`, of `file:PATH` (without a final newline), or `key` as it stands.
+/// The key itself: of `env:NAME`, of the first line of `file:PATH`, or `key` as it stands.
 /// "" stays "". kFailedPrecondition when the variable is not set or the file cannot be read or is empty; the message names the reference.
 absl::StatusOr<Key> ResolveKey(const std::string& key);
 

@@ -110,6 +110,7 @@ class WorkerFollower {
       looked = now;
       worker::v1::WorkerBeat beat;
       const bool beats = process_->ReadBeats(&beat);
+      if (has_events_) watch.NoteBegun();
       const auto verdict = watch.Look(seconds, beats ? &beat : nullptr, told_to_stop);
       if (verdict != WorkerWatch::Verdict::kFine && killed_ == WorkerWatch::Verdict::kFine) {
         killed_ = verdict;
@@ -196,6 +197,7 @@ class WorkerFollower {
                 "make the results folder the worker's own, and start again")),
             "JOURNAL_NOT_THE_WORKERS");
       }
+      has_events_ = true;
       Take(event);
     }
     return absl::OkStatus();
@@ -235,6 +237,7 @@ class WorkerFollower {
   std::string log_path_;
   std::unique_ptr<worker::Process> process_;
   std::optional<Finished> finished_;
+  bool has_events_ = false;
   WorkerWatch::Verdict killed_ = WorkerWatch::Verdict::kFine;
 };
 

@@ -15,7 +15,7 @@ namespace trainyard::service {
 struct WorkerPatience {
   /// Without a beat: the process is stopped (SIGSTOP), or its machine is.
   double silence = 60;
-  /// Until the first beat: the program and its runtime are loaded meanwhile.
+  /// Until the first beat or event: the program and its runtime are loaded meanwhile.
   double start = 300;
   /// After a stop request, without a byte written by one that saves, or without a beat. The worker ends
   /// itself a little earlier (libs/worker/internal/watcher.h).

@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "libs/base/key_reference.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
-#include "libs/sealing/model_file.h"
 #include "services/orchestrator/cache_key.h"
 #include "services/orchestrator/stage_input.h"
 
@@ -51,7 +51,7 @@ absl::StatusOr<std::string> StageCache::KeyOf(const v1::StageInput& input) {
     if (!hardware.ok()) return "";
     ingredients.hardware = *hardware;
   }
-  const auto key = ResolveKey(context_.Key());
+  const auto key = ReadKey(context_.Key());
   ingredients.key_mark =
       KeyMark(context_.environment.store->salt(), key.ok() ? *key : context_.Key());
   if (changing) {

@@ -29,14 +29,13 @@ struct OracleJob {
 inline absl::StatusOr<std::vector<std::vector<Tensor>>> RunOnnxruntime(
     const std::vector<OracleJob>& jobs) {
   const std::string root = JoinPath(::testing::TempDir(), absl::StrCat("ort_", ::getpid()));
-  std::string command = absl::StrCat(TRAINYARD_SOURCE_DIR, "/.deps/venv/bin/python ",
-                                     TRAINYARD_SOURCE_DIR,
-                                     "/tests/support/python/run_onnxruntime.py");
+  std::string command =
+      absl::StrCat(TRAINYARD_SOURCE_DIR, "/.deps/venv/bin/python ", TRAINYARD_SOURCE_DIR,
+                   "/tests/support/python/run_onnxruntime.py");
   for (size_t i = 0; i < jobs.size(); ++i) {
     const std::string folder = JoinPath(root, absl::StrCat(i));
     TY_RETURN_IF_ERROR(MakeFolders(folder));
-    TY_RETURN_IF_ERROR(
-        WriteFileAtomically(JoinPath(folder, "model.onnx"), jobs[i].model));
+    TY_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(folder, "model.onnx"), jobs[i].model));
     const Tensor& input = jobs[i].input;
     const absl::string_view bytes(static_cast<const char*>(input.raw()),
                                   static_cast<size_t>(input.size_bytes()));

@@ -100,17 +100,17 @@ class ZooNet {
                           {"nearest_mode", std::string("floor")}});
   }
   std::string Ints(const std::string& name, const std::vector<int64_t>& values) {
-    return builder_.Initializer(
-        name, Tensor::Of<int64_t>({static_cast<int64_t>(values.size())}, values));
+    return builder_.Initializer(name,
+                                Tensor::Of<int64_t>({static_cast<int64_t>(values.size())}, values));
   }
   std::string Gemm(const std::string& name, const std::string& x, int64_t in, int64_t out,
                    bool may_be_silent = true) {
     const Tensor kernel = Kernel({out, in}, 0, may_be_silent);
-    return builder_.Node("Gemm", name,
-                         {x, builder_.Initializer(name + "/kernel", kernel),
-                          builder_.Initializer(name + "/bias",
-                                               Vector(out, -0.2, 0.2, may_be_silent))},
-                         {{"transB", int64_t{1}}});
+    return builder_.Node(
+        "Gemm", name,
+        {x, builder_.Initializer(name + "/kernel", kernel),
+         builder_.Initializer(name + "/bias", Vector(out, -0.2, 0.2, may_be_silent))},
+        {{"transB", int64_t{1}}});
   }
   GraphBuilder& operator()() { return builder_; }
 
@@ -156,10 +156,9 @@ inline onnx::ModelProto Inception(ZooWeights weights) {
   const std::string x = net.ConvBnRelu("stem", "Input", 3, 16, 3);
   const std::string a = net.ConvBnRelu("a", x, 16, 8);
   const std::string b = net.ConvBnRelu("b2", net.ConvBnRelu("b1", x, 16, 8), 8, 12, 3);
-  const std::string pool =
-      net().Node("AveragePool", "pool", {x},
-                 {{"kernel_shape", std::vector<int64_t>{3, 3}},
-                  {"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+  const std::string pool = net().Node(
+      "AveragePool", "pool", {x},
+      {{"kernel_shape", std::vector<int64_t>{3, 3}}, {"pads", std::vector<int64_t>{1, 1, 1, 1}}});
   const std::string c = net.ConvBnRelu("c", pool, 16, 8);
   return net.ConvHead(net.ConvBnRelu("mix", net().Concat("all", {a, b, c}, 1), 28, 16, 3), 16);
 }
@@ -182,10 +181,9 @@ inline onnx::ModelProto UNet(ZooWeights weights, bool transposed) {
   std::string x = net().MaxPool("pool", wide, 2, {.stride = 2});
   x = net.ConvBnRelu("down2", x, 16, 24, 3);
   if (transposed) {
-    x = net().Node("ConvTranspose", "up",
-                   {x, net().Initializer("up/kernel", net.Kernel({24, 16, 2, 2}, 1))},
-                   {{"strides", std::vector<int64_t>{2, 2}},
-                    {"kernel_shape", std::vector<int64_t>{2, 2}}});
+    x = net().Node(
+        "ConvTranspose", "up", {x, net().Initializer("up/kernel", net.Kernel({24, 16, 2, 2}, 1))},
+        {{"strides", std::vector<int64_t>{2, 2}}, {"kernel_shape", std::vector<int64_t>{2, 2}}});
   } else {
     x = net.Up("up", x);
   }
@@ -302,8 +300,8 @@ inline onnx::ModelProto ChannelShuffle(ZooWeights weights) {
 inline onnx::ModelProto CrossStagePartial(ZooWeights weights) {
   ZooNet net(weights);
   const std::string x = net.ConvBnRelu("a", "Input", 3, 16, 3);
-  const std::vector<std::string> halves =
-      net().Nodes("Split", "split", {x, net.Ints("split/sizes", {8, 8})}, 2, {{"axis", int64_t{1}}});
+  const std::vector<std::string> halves = net().Nodes(
+      "Split", "split", {x, net.Ints("split/sizes", {8, 8})}, 2, {{"axis", int64_t{1}}});
   const std::string y = net.ConvBnRelu("b", halves[1], 8, 8, 3);
   return net.ConvHead(net.ConvBnRelu("c", net().Concat("join", {halves[0], y}, 1), 16, 16), 16);
 }
@@ -324,10 +322,10 @@ inline onnx::ModelProto SharedHead(ZooWeights weights) {
   const std::string p2 = net.ConvBnRelu("p2", p1, 16, 16, 3, {.stride = 2});
   const std::string tower = net().Initializer("tower/kernel", net.Kernel({16, 16, 3, 3}));
   const std::string head = net().Initializer("head/kernel", net.Kernel({4, 16, 1, 1}, 0, false));
-  for (const auto& [level, x, size] :
-       {std::tuple("1", p1, 16), std::tuple("2", p2, 8)}) {
+  for (const auto& [level, x, size] : {std::tuple("1", p1, 16), std::tuple("2", p2, 8)}) {
     const std::string name = std::string("tower") + level;
-    std::string y = net().Node("Conv", name, {x, tower}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+    std::string y =
+        net().Node("Conv", name, {x, tower}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
     y = net().Node("Conv", std::string("head") + level, {net().Relu(name + "_relu", y), head});
     net().Output(y, {-1, 4, size, size});
   }
@@ -355,15 +353,14 @@ inline onnx::ModelProto TiedWeights(ZooWeights weights) {
 inline onnx::ModelProto ConstantNodes(ZooWeights weights) {
   ZooNet net(weights);
   std::string x = net.ConvBnRelu("a", "Input", 3, 16, 3, {.stride = 2});
-  const std::string scales = net().Node(
-      "Constant", "scales", {},
-      {{"value", Tensor::Of<float>({4}, std::vector<float>{1, 1, 2, 2})}});
+  const std::string scales =
+      net().Node("Constant", "scales", {},
+                 {{"value", Tensor::Of<float>({4}, std::vector<float>{1, 1, 2, 2})}});
   x = net().Node("Resize", "up", {x, "", scales}, {{"mode", std::string("nearest")}});
   x = net.ConvBnRelu("b", x, 16, 16, 3);
   x = net().Node("GlobalAveragePool", "pool", {x});
-  const std::string shape =
-      net().Node("Constant", "shape", {},
-                 {{"value", Tensor::Of<int64_t>({2}, std::vector<int64_t>{0, -1})}});
+  const std::string shape = net().Node(
+      "Constant", "shape", {}, {{"value", Tensor::Of<int64_t>({2}, std::vector<int64_t>{0, -1})}});
   return net.GemmHead(net().Node("Reshape", "flat", {x, shape}), 16);
 }
 
@@ -381,13 +378,13 @@ inline onnx::ModelProto TorchView(ZooWeights weights) {
   ZooNet net(weights);
   std::string x = net.ConvBnRelu("a", "Input", 3, 16, 3, {.stride = 2});
   x = net().MaxPool("pool", x, 2, {.stride = 2});
-  const std::string first =
-      net().Node("Constant", "first", {}, {{"value", Tensor::Of<int64_t>({}, std::vector<int64_t>{0})}});
-  const std::string batch =
-      net().Node("Gather", "batch", {net().Node("Shape", "shape", {x}), first}, {{"axis", int64_t{0}}});
+  const std::string first = net().Node(
+      "Constant", "first", {}, {{"value", Tensor::Of<int64_t>({}, std::vector<int64_t>{0})}});
+  const std::string batch = net().Node(
+      "Gather", "batch", {net().Node("Shape", "shape", {x}), first}, {{"axis", int64_t{0}}});
   const std::string row = net().Node("Unsqueeze", "row", {batch, net.Ints("axes", {0})});
-  const std::string rest =
-      net().Node("Constant", "rest", {}, {{"value", Tensor::Of<int64_t>({1}, std::vector<int64_t>{-1})}});
+  const std::string rest = net().Node(
+      "Constant", "rest", {}, {{"value", Tensor::Of<int64_t>({1}, std::vector<int64_t>{-1})}});
   const std::string target = net().Concat("target", {row, rest}, 0);
   x = net().Node("Reshape", "flat", {x, target});
   x = net().Relu("fc1_relu", net.Gemm("fc1", x, 16 * 16, 24));
@@ -407,7 +404,8 @@ inline onnx::ModelProto IfBodies(ZooWeights weights) {
   choose->set_name("choose");
   choose->add_input("condition");
   choose->add_output("chosen");
-  for (const auto& [branch, op] : {std::pair("then_branch", "Neg"), std::pair("else_branch", "Abs")}) {
+  for (const auto& [branch, op] :
+       {std::pair("then_branch", "Neg"), std::pair("else_branch", "Abs")}) {
     auto* attribute = choose->add_attribute();
     attribute->set_name(branch);
     attribute->set_type(onnx::AttributeProto::GRAPH);

@@ -68,15 +68,19 @@ absl::StatusOr<Finished> InspectModel(Context& context) {
   if (kind == SealedKind::kEngine) return DescribeEngine(task);
   TY_ASSIGN_OR_RETURN(const SealedModel sealed, LoadModel(task.model(), {}, context.key));
   const Graph& graph = sealed.model.graph;
-  TY_ASSIGN_OR_RETURN(const int64_t macs, graph.MacCount());
+  const absl::StatusOr<int64_t> macs = graph.MacCount();
   const ModelRecord& record = sealed.model.record;
   Finished finished;
   finished.add_notes(absl::StrCat(task.shown(), ": ", record.network(), " ", record.arch(), ", ",
                                   ClassesOf(record)));
-  finished.add_notes(absl::StrFormat("input %dx%d, %d parameters, %.3f GMAC, %d nodes",
+  const std::string cost = macs.ok()
+                               ? absl::StrFormat("%.3f GMAC", static_cast<double>(*macs) / 1e9)
+                               : std::string("GMAC not known");
+  finished.add_notes(absl::StrFormat("input %dx%d, %d parameters, %s, %d nodes",
                                      record.preprocess().width(), record.preprocess().height(),
-                                     graph.ParameterCount(), static_cast<double>(macs) / 1e9,
-                                     graph.nodes().size()));
+                                     graph.ParameterCount(), cost, graph.nodes().size()));
+  if (!macs.ok()) finished.add_notes(absl::StrCat("note: ", macs.status().message()));
+  for (const std::string& note : graph.notes()) finished.add_notes(absl::StrCat("note: ", note));
   for (const auto& [name, bytes] : sealed.extra) {
     finished.add_notes(absl::StrFormat("section %-12s %d bytes", name, bytes.size()));
   }

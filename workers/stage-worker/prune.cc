@@ -1,6 +1,5 @@
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "libs/base/digest.h"
@@ -38,7 +37,6 @@ absl::StatusOr<Finished> Describe(const PruneTask& task, const PruneResult& prun
   Finished finished;
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
                       worker::DescribeArtifact("model", task.output(), "tlt"));
-  TY_ASSIGN_OR_RETURN(const int64_t macs, pruned.model.graph.MacCount());
   const auto add = [&finished](absl::string_view name, double value, absl::string_view unit = "") {
     *finished.add_metrics() = worker::MakeMetric(name, value, unit);
   };
@@ -46,7 +44,8 @@ absl::StatusOr<Finished> Describe(const PruneTask& task, const PruneResult& prun
   finished.mutable_metrics(0)->set_primary(true);
   add("parameters", static_cast<double>(pruned.parameters_after));
   add("parameters_before", static_cast<double>(pruned.parameters_before));
-  add("macs", static_cast<double>(macs));
+  // Absent where the graph leaves a size open.
+  if (pruned.macs_after.has_value()) add("macs", static_cast<double>(*pruned.macs_after));
   add("bytes", static_cast<double>(finished.outputs(0).size_bytes()), "bytes");
   add("threshold", threshold);
   finished.add_notes(absl::StrFormat("Pruning ratio (pruned model / original model): %.17g",
@@ -68,12 +67,6 @@ absl::StatusOr<Finished> Work(Context& context, const PruneTask& task) {
   TY_ASSIGN_OR_RETURN(PruneResult pruned, Prune(sealed.model, options));
   for (const std::string& warning : pruned.warnings) {
     context.Warn(absl::FailedPreconditionError(warning));
-  }
-  if (pruned.parameters_after == pruned.parameters_before) {
-    context.Warn(absl::FailedPreconditionError(absl::StrCat(
-        "nothing was removed: no channel that may go has a norm at or below the threshold ",
-        options.threshold, "; raise it (-pth), lower min_num_filters (-nf) or granularity (-pg), or "
-        "name the part to remove (--remove)")));
   }
   TY_RETURN_IF_ERROR(AddLineage(task, pruned));
   TY_RETURN_IF_ERROR(CheckStop(context));

@@ -2,39 +2,26 @@
 
 #include <filesystem>
 #include <fstream>
-#include <functional>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/graph/internal/tensors.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard::internal {
 namespace {
 
-using TensorVisitor = std::function<absl::Status(onnx::TensorProto&)>;
-
-/// Initializers and tensor attributes, those in bodies of nodes too.
-absl::Status ForEachTensor(onnx::GraphProto& graph, const TensorVisitor& visit) {
-  for (auto& tensor : *graph.mutable_initializer()) TY_RETURN_IF_ERROR(visit(tensor));
-  for (auto& node : *graph.mutable_node()) {
-    for (auto& attribute : *node.mutable_attribute()) {
-      if (attribute.has_t()) TY_RETURN_IF_ERROR(visit(*attribute.mutable_t()));
-      for (auto& tensor : *attribute.mutable_tensors()) TY_RETURN_IF_ERROR(visit(tensor));
-      if (attribute.has_g()) TY_RETURN_IF_ERROR(ForEachTensor(*attribute.mutable_g(), visit));
-      for (auto& body : *attribute.mutable_graphs()) TY_RETURN_IF_ERROR(ForEachTensor(body, visit));
-    }
-  }
-  return absl::OkStatus();
-}
+/// What one model may bring in: a file of ONNX could not hold more either.
+constexpr int64_t kMaxTotalBytes = (int64_t{1} << 31) - 1;
 
 /// Where the bytes of one tensor lie.
 struct Place {
   std::string location;
   int64_t offset = 0;
-  /// -1: to the end of the file.
+  /// -1: not said; what the tensor's shape needs.
   int64_t length = -1;
 };
 
@@ -61,7 +48,7 @@ absl::StatusOr<Place> PlaceOf(const onnx::TensorProto& tensor) {
 
 absl::StatusOr<std::string> ReadPart(const std::string& path, const Place& place) {
   TY_ASSIGN_OR_RETURN(const int64_t size, FileSize(path));
-  const int64_t length = place.length >= 0 ? place.length : size - place.offset;
+  const int64_t length = place.length;
   if (place.offset > size || length > size - place.offset) {
     return absl::DataLossError(absl::StrFormat(
         "'%s' has %d bytes; expected %d bytes from offset %d", path, size, length, place.offset));
@@ -74,13 +61,14 @@ absl::StatusOr<std::string> ReadPart(const std::string& path, const Place& place
   return bytes;
 }
 
-absl::Status LoadTensor(onnx::TensorProto& tensor, const std::string& folder) {
+/// `left` counts down what the model may still bring in.
+absl::Status LoadTensor(onnx::TensorProto& tensor, const std::string& folder, int64_t& left) {
   if (tensor.data_location() != onnx::TensorProto::EXTERNAL) return absl::OkStatus();
   if (folder.empty()) {
     return absl::InvalidArgumentError(
         "its data lies in another file; open the model by its path, or save it in one file");
   }
-  TY_ASSIGN_OR_RETURN(const Place place, PlaceOf(tensor));
+  TY_ASSIGN_OR_RETURN(Place place, PlaceOf(tensor));
   // The folder itself may be a link; a link inside it that leads out may not.
   std::error_code error;
   const auto root = std::filesystem::weakly_canonical(folder, error);
@@ -89,6 +77,18 @@ absl::Status LoadTensor(onnx::TensorProto& tensor, const std::string& folder) {
       *path.lexically_relative(root).begin() == "..") {
     return absl::InvalidArgumentError(absl::StrFormat(
         "external_data.location is '%s', which leaves the model's folder", place.location));
+  }
+  // What the shape needs is known before a byte is read: several tensors may name one huge file.
+  TY_ASSIGN_OR_RETURN(const int64_t bytes, PayloadBytes(tensor));
+  if (place.length >= 0 && place.length != bytes) {
+    return absl::DataLossError(absl::StrFormat(
+        "external_data.length is %d; expected %d bytes for its shape", place.length, bytes));
+  }
+  place.length = bytes;
+  left -= bytes;
+  if (left < 0) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "with it the weights have more than %d bytes, the most that is offered", kMaxTotalBytes));
   }
   TY_ASSIGN_OR_RETURN(*tensor.mutable_raw_data(), ReadPart(path.string(), place));
   tensor.clear_external_data();
@@ -99,8 +99,9 @@ absl::Status LoadTensor(onnx::TensorProto& tensor, const std::string& folder) {
 }  // namespace
 
 absl::Status LoadExternalData(onnx::ModelProto& model, const std::string& folder) {
-  return ForEachTensor(*model.mutable_graph(), [&folder](onnx::TensorProto& tensor) {
-    return Annotate(LoadTensor(tensor, folder), absl::StrCat("tensor '", tensor.name(), "'"));
+  int64_t left = kMaxTotalBytes;
+  return ForEachTensor(*model.mutable_graph(), [&](onnx::TensorProto& tensor, const std::string&) {
+    return Annotate(LoadTensor(tensor, folder, left), absl::StrCat("tensor '", tensor.name(), "'"));
   });
 }
 

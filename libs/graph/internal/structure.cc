@@ -114,19 +114,6 @@ std::vector<int> TopologicalOrder(const onnx::GraphProto& graph) {
   return order;
 }
 
-void NameNodes(onnx::GraphProto& graph) {
-  Names taken;
-  for (const auto& node : graph.node()) taken.insert(node.name());
-  for (int i = 0; i < graph.node_size(); ++i) {
-    onnx::NodeProto& node = *graph.mutable_node(i);
-    if (!node.name().empty()) continue;
-    const std::string wanted = absl::StrCat(node.op_type(), "_", i);
-    std::string name = wanted;
-    for (int n = 1; !taken.insert(name).second; ++n) name = absl::StrCat(wanted, "_", n);
-    node.set_name(name);
-  }
-}
-
 void CheckStructure(const onnx::GraphProto& graph, Problems& problems) {
   Names names;
   for (const auto& node : graph.node()) {

@@ -21,9 +21,6 @@ std::vector<std::string> ReadValues(const onnx::NodeProto& node);
 /// where that already holds. Nodes on or behind a cycle are missing from the result.
 std::vector<int> TopologicalOrder(const onnx::GraphProto& graph);
 
-/// Gives every node a name: "<op>_<index>", with a further number where that is taken.
-void NameNodes(onnx::GraphProto& graph);
-
 /// Adds what ONNX's checker does not say, or says badly: doubled node, value and initializer names,
 /// values that nobody makes, cycles.
 void CheckStructure(const onnx::GraphProto& graph, Problems& problems);

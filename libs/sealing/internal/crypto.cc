@@ -71,11 +71,17 @@ Secret DeriveMaster(absl::string_view key, const Bytes16& salt, uint32_t iterati
   static std::mutex mutex;
   static auto* masters = new std::map<Entry, Secret>();
   const Entry entry{Sha256Raw(key), salt, iterations};
+  {
+    const std::lock_guard lock(mutex);
+    const auto found = masters->find(entry);
+    if (found != masters->end()) return found->second;
+  }
+  // Without the lock: others, whose keys are known, need not wait for this one.
+  const Secret master = Pbkdf2(key, salt, iterations);
   const std::lock_guard lock(mutex);
-  const auto found = masters->find(entry);
-  if (found != masters->end()) return found->second;
   if (masters->size() >= kMastersKept) masters->clear();
-  return masters->emplace(entry, Pbkdf2(key, salt, iterations)).first->second;
+  masters->emplace(entry, master);
+  return master;
 }
 
 Secret Derive(const Secret& secret, absl::string_view label, absl::string_view data) {

@@ -29,7 +29,7 @@ class Secret {
 };
 
 /// PBKDF2-HMAC-SHA256, 32 bytes. The last few results are kept in memory, so that a process pays
-/// once a key.
+/// once a key (twice when two threads begin together: nobody waits for another's derivation).
 Secret DeriveMaster(absl::string_view key, const Bytes16& salt, uint32_t iterations);
 
 /// HMAC-SHA256(secret, label, 0, data): all keys and values below the master are made by this.

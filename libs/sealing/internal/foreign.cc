@@ -14,8 +14,8 @@ namespace trainyard::sealing {
 namespace {
 
 constexpr absl::string_view kClosed =
-    "NVIDIA's encryption is closed, so only NVIDIA's tools open it: train the model here, or "
-    "export it there as plain ONNX";
+    "NVIDIA's encryption is closed, so only NVIDIA's tools open it: train a model here "
+    "(trainyard ssd train) with the same spec and data";
 
 // An .etlt of TAO begins with the length of the input's name as i32 and the name; 0 means ONNX
 // inside.
@@ -47,8 +47,8 @@ bool LooksEncrypted(absl::string_view bytes) {
 std::string Describe(const std::string& path, absl::string_view bytes) {
   const std::string extension = absl::AsciiStrToLower(Extension(path));
   if (absl::StartsWith(bytes, "\x89HDF\r\n\x1a\n")) {
-    return "is a Keras HDF5 file (TAO's .hdf5); its weights cannot be read here: train the model "
-           "here, or convert it to ONNX";
+    return "is a Keras HDF5 file (TAO's .hdf5); its weights cannot be read here: train a model "
+           "here (trainyard ssd train) with the same spec and data";
   }
   if (absl::StartsWith(bytes, "PK\x03\x04")) {
     return "is a zip archive (PyTorch and Keras save such); expected a .tlt or .etlt of Trainyard";
@@ -61,7 +61,9 @@ std::string Describe(const std::string& path, absl::string_view bytes) {
   }
   if (extension == ".onnx" || (bytes.size() > 2 && bytes[0] == 0x08 && bytes[1] <= 16 &&
                                (bytes[2] == 0x12 || bytes[2] == 0x3a))) {
-    return "is an ONNX file, which is not sealed; expected a .tlt or .etlt of Trainyard";
+    return "is a plain ONNX file. Networks of others are not taken in yet (docs/roadmap.md); what "
+           "works today is the way out: trainyard ssd train makes a .tlt, and trainyard ssd export "
+           "-m MODEL.tlt -o MODEL.etlt --onnx MODEL.onnx writes plain ONNX for other runtimes";
   }
   return absl::StrCat("is no file of Trainyard: it begins with ",
                       absl::BytesToHexString(bytes.substr(0, 8)),

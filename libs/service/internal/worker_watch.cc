@@ -11,13 +11,13 @@ constexpr int64_t kProgressBytes = int64_t{64} << 10;
 WorkerWatch::Verdict WorkerWatch::Look(double seconds, const worker::v1::WorkerBeat* beat,
                                        bool told_to_stop) {
   silent_ = beat != nullptr ? 0 : silent_ + seconds;
-  has_beaten_ = has_beaten_ || beat != nullptr;
+  has_begun_ = has_begun_ || beat != nullptr;
   if (told_to_stop) {
     still_ += seconds;
     return LookAfterStop(beat);
   }
   if (beat != nullptr) bytes_ = beat->bytes_written();
-  return silent_ > (has_beaten_ ? patience_.silence : patience_.start) ? Verdict::kSilent
+  return silent_ > (has_begun_ ? patience_.silence : patience_.start) ? Verdict::kSilent
                                                                        : Verdict::kFine;
 }
 

@@ -15,6 +15,8 @@ class WorkerWatch {
 
   explicit WorkerWatch(const WorkerPatience& patience) : patience_(patience) {}
 
+  /// The worker has said something by another way than a beat: its program is loaded.
+  void NoteBegun() { has_begun_ = true; }
   /// To be called again and again: `seconds` since the last call, the newest beat since then or null,
   /// and whether the worker was told to stop.
   Verdict Look(double seconds, const worker::v1::WorkerBeat* beat, bool told_to_stop);
@@ -23,7 +25,7 @@ class WorkerWatch {
   Verdict LookAfterStop(const worker::v1::WorkerBeat* beat);
 
   const WorkerPatience patience_;
-  bool has_beaten_ = false, stopping_ = false, saving_ = true;
+  bool has_begun_ = false, stopping_ = false, saving_ = true;
   double silent_ = 0, still_ = 0;
   int64_t bytes_ = 0;
 };

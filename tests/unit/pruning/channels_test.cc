@@ -141,7 +141,7 @@ TEST(ChannelMapTest, ConcatsOfTheSameBuildAreAddedBranchByBranch) {
   const std::string a = pair("a"), b = pair("b");
   const ChannelMap map = net.Trace(net.Depthwise("dw", net().Add("sum", a, b)));
   EXPECT_THAT(GroupsOf(map), ElementsAre("a1+b1", "a2+b2", "head!")) << "the depthwise one follows";
-  EXPECT_THAT(map.barriers(), IsEmpty());
+  EXPECT_THAT(map.kept(), IsEmpty());
 }
 
 TEST(ChannelMapTest, ConcatsOfAnotherBuildCannotBeAdded) {
@@ -149,9 +149,10 @@ TEST(ChannelMapTest, ConcatsOfAnotherBuildCannotBeAdded) {
   const std::string both =
       net().Concat("both", {net.Conv("a", "Input", 8, 3), net.Conv("b", "Input", 8, 5)}, 1);
   const ChannelMap map = net.Trace(net().Add("sum", both, net.Conv("c", "Input")));
-  EXPECT_THAT(GroupsOf(map), ElementsAre("a", "b", "c", "head!"));
-  ASSERT_EQ(map.barriers().size(), 2u);
-  EXPECT_EQ(map.barriers()[0].description, "node 'sum' (Add)");
+  EXPECT_THAT(GroupsOf(map), ElementsAre("a!", "b!", "c!", "head!"));
+  ASSERT_EQ(map.kept().size(), 1u);
+  EXPECT_EQ(map.kept()[0].reason, "node 'sum' (Add) has no channel rule");
+  EXPECT_THAT(map.kept()[0].layers, ElementsAre("a", "b", "c"));
 }
 
 TEST(ChannelMapTest, AConvolutionWithGroupsIsABarrier) {
@@ -159,9 +160,10 @@ TEST(ChannelMapTest, AConvolutionWithGroupsIsABarrier) {
   const std::string x = net.Conv("a", "Input");
   const std::string y = net().Conv("grouped", x, Wavy({8, 4, 1, 1}), std::nullopt, {.group = 2});
   const ChannelMap map = net.Trace(y);
-  EXPECT_THAT(GroupsOf(map), ElementsAre("a", "head!"));
-  ASSERT_FALSE(map.barriers().empty());
-  EXPECT_EQ(map.barriers()[0].description, "node 'grouped' (Conv, group=2)");
+  EXPECT_THAT(GroupsOf(map), ElementsAre("a!", "head!"));
+  ASSERT_EQ(map.kept().size(), 1u);
+  EXPECT_EQ(map.kept()[0].reason,
+            "node 'grouped' (Conv, group=2) has groups, which keep their places");
 }
 
 TEST(ChannelMapTest, AnExcludedBarrierKeepsWhatItReadsWhole) {
@@ -170,7 +172,7 @@ TEST(ChannelMapTest, AnExcludedBarrierKeepsWhatItReadsWhole) {
       net().Node("Softmax", "soft", {net.Conv("a", "Input")}, {{"axis", int64_t{1}}});
   const ChannelMap map = net.Trace(x, 8, {"soft"});
   EXPECT_THAT(GroupsOf(map), ElementsAre("a!", "head!"));
-  EXPECT_THAT(map.barriers(), IsEmpty());
+  EXPECT_THAT(map.kept(), IsEmpty()) << "it was asked for";
 }
 
 TEST(ChannelMapTest, WhatAGraphOutputShowsStaysWhole) {
@@ -186,6 +188,94 @@ TEST(ChannelMapTest, LayersThatShareAKernelKeepTheSameFilters) {
   const std::string y = net().Node("Conv", "twin", {"Input", "a/kernel"});
   const ChannelMap map = net.Trace(net().Concat("both", {x, y}, 1), 16);
   EXPECT_THAT(GroupsOf(map), ElementsAre("a+twin", "head!"));
+}
+
+TEST(ChannelMapTest, ProducersThatFeedOneKernelKeepTheSameChannels) {
+  Net net;
+  const std::string a = net.Conv("a", "Input"), b = net.Conv("b", "Input");
+  const std::string x = net.Conv("tower", a);
+  const std::string y = net().Node("Conv", "twin", {b, "tower/kernel"});
+  const ChannelMap map = net.Trace(net().Concat("both", {x, y}, 1), 16);
+  EXPECT_THAT(GroupsOf(map), ElementsAre("a+b", "tower+twin", "head!"));
+}
+
+TEST(ChannelMapTest, WeightsReadTheOtherWayRoundJoinEqualAxesOnly) {
+  GraphBuilder builder("net");
+  const std::string x = builder.Input("Input", {-1, 6});
+  const std::string tied = builder.Initializer("tied", Wavy({6, 4}));
+  const std::string wide =
+      builder.Node("Gemm", "wide", {x, builder.Initializer("w", Wavy({6, 6}))});
+  const std::string narrow = builder.Node("Gemm", "narrow", {builder.Relu("r1", wide), tied});
+  const std::string back =
+      builder.Node("Gemm", "back", {builder.Relu("r2", narrow), tied}, {{"transB", int64_t{1}}});
+  const std::string head =
+      builder.Node("Gemm", "head", {back, builder.Initializer("h", Wavy({6, 2}))});
+  builder.Output(head, {-1, 2});
+  const Graph graph = *std::move(builder).Finish();
+  const absl::StatusOr<ChannelMap> map = ChannelMap::Trace(graph, {});
+  ASSERT_THAT(map, IsOk());
+  EXPECT_THAT(GroupsOf(*map), ElementsAre("wide+back", "narrow", "head!"));
+}
+
+TEST(ChannelMapTest, AKernelBehindValuesOfAnotherBuildIsNotCut) {
+  Net net;
+  const std::string both =
+      net().Concat("both", {net.Conv("a", "Input", 8, 3), net.Conv("b", "Input", 8, 5)}, 1);
+  const std::string x = net.Conv("tower", both);
+  const std::string y = net().Node("Conv", "twin", {net.Conv("c", "Input"), "tower/kernel"});
+  const ChannelMap map = net.Trace(net().Concat("all", {x, y}, 1), 16);
+  EXPECT_THAT(GroupsOf(map), ElementsAre("a!", "b!", "tower!", "c!", "twin!", "head!"));
+  ASSERT_EQ(map.kept().size(), 1u);
+  EXPECT_THAT(map.kept()[0].reason, HasSubstr("'tower/kernel' have readers that need different"));
+}
+
+TEST(ChannelMapTest, AWeightThatSomebodyReadsWholeIsNotCut) {
+  Net net;
+  const std::string a = net.Conv("a", "Input");
+  const std::string b = net.Conv("b", a);
+  const std::string gram = net().Node("Softmax", "gram", {"b/kernel"}, {{"axis", int64_t{0}}});
+  net().Output(gram, {8, 8, 1, 1});
+  const ChannelMap map = net.Trace(b);
+  EXPECT_THAT(GroupsOf(map), ElementsAre("a!", "b!", "head!"));
+  ASSERT_EQ(map.kept().size(), 1u);
+  EXPECT_THAT(map.kept()[0].reason, HasSubstr("'b/kernel' have readers that need different parts"));
+}
+
+/// Resize and Pad of the two first axes are no business of channels that may be cut.
+TEST(ChannelMapTest, ResizeAndPadPassChannelsOnOnlyWhenTheyLeaveThemAlone) {
+  const auto groups = [](const std::string& op, const std::string& second, const Tensor& values) {
+    Net net;
+    std::vector<std::string> inputs = {net.Conv("a", "Input")};
+    if (!second.empty()) inputs.push_back("");
+    inputs.push_back(net().Initializer("values", values));
+    const std::string x = net().Node(op, "n", inputs);
+    const int64_t wide = op == "Pad" && values.data<int64_t>()[1] == 2 ? 10 : 8;
+    const bool resized = op == "Resize" && values.data<float>()[1] == 2;
+    net().Output(net.Conv("last", x, resized ? 16 : wide, 2), {-1, 2, -1, -1});
+    return GroupsOf(net.Trace("Input"));
+  };
+  const auto scales = [](std::vector<float> s) { return Tensor::Of<float>({4}, s); };
+  const auto pads = [](std::vector<int64_t> p) { return Tensor::Of<int64_t>({8}, p); };
+  EXPECT_THAT(groups("Resize", "roi", scales({1, 1, 2, 2})), ElementsAre("a", "last!", "head!"));
+  EXPECT_THAT(groups("Resize", "roi", scales({1, 2, 1, 1})), ElementsAre("a!", "last!", "head!"));
+  EXPECT_THAT(groups("Pad", "", pads({0, 0, 1, 1, 0, 0, 1, 1})),
+              ElementsAre("a", "last!", "head!"));
+  EXPECT_THAT(groups("Pad", "", pads({0, 2, 0, 0, 0, 0, 0, 0})),
+              ElementsAre("a!", "last!", "head!"));
+}
+
+TEST(ChannelMapTest, ReshapesThatMoveChannelsKeepThemAndOthersPassThemOn) {
+  const auto groups = [](const Shape& target, const Shape& back) {
+    Net net;
+    const std::string x = net().Reshape("there", net.Conv("a", "Input"), target);
+    return GroupsOf(net.Trace(net().Reshape("back", net().Relu("relu", x), back)));
+  };
+  EXPECT_THAT(groups({0, -1}, {0, 8, 4, 4}), ElementsAre("a!", "head!")) << "not undone by a rule";
+  EXPECT_THAT(groups({0, 8, 16}, {0, 8, 4, 4}), ElementsAre("a", "head!"));
+  EXPECT_THAT(groups({-1, 8, 16, 1}, {0, 0, 4, 4}), ElementsAre("a", "head!"));
+  EXPECT_THAT(groups({0, 4, 2, 16}, {0, 8, 4, 4}), ElementsAre("a!", "head!"));
+  EXPECT_THAT(groups({0, 16, 8}, {0, 8, 4, 4}), ElementsAre("a!", "head!"));
+  EXPECT_THAT(groups({8, -1, 4, 4}, {-1, 8, 4, 4}), ElementsAre("a!", "head!"));
 }
 
 TEST(ChannelMapTest, WeightsThatDoNotFitNameTheNode) {

@@ -214,31 +214,120 @@ TEST(PruneTest, RemovingFiltersThatMakeNothingChangesNoOutput) {
 Model ReshapedNetwork() {
   GraphBuilder builder("net");
   std::string x = builder.Input("Input", {-1, 3, 2, 2});
-  x = builder.Conv("a", x, KernelOf(3, {4, 1, 3, 0.5f}), std::nullopt, {});
+  x = builder.Conv("first", x, KernelOf(3, {4, 1, 3, 0.5f}), std::nullopt, {});
+  x = builder.Conv("a", x, KernelOf(4, {4, 1, 3, 0.5f}), std::nullopt, {});
   x = builder.Transpose("permute", builder.Relu("relu", x), {0, 2, 3, 1});
   x = builder.Transpose("back", x, {0, 3, 1, 2});
   builder.Output(builder.Conv("Head", x, Wavy({2, 4, 1, 1}), Wavy({2}), {}), {-1, 2, 2, 2});
   return {*std::move(builder).Finish(), {}};
 }
 
-TEST(PruneTest, ANodeWithoutARuleBehindAPrunedLayerIsUnimplementedByName) {
+TEST(PruneTest, ANodeWithoutARuleKeepsWhatItReadsWholeAndIsNamed) {
+  const absl::StatusOr<PruneResult> result = Prune(ReshapedNetwork(), Fine(0.5));
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(Kept(*result, "a"), 4);
+  EXPECT_EQ(Kept(*result, "first"), 2) << "the rest of the model is pruned all the same";
   EXPECT_THAT(
-      Prune(ReshapedNetwork(), Fine(0.5)),
-      StatusIs(absl::StatusCode::kUnimplemented,
-               AllOf(HasSubstr("node 'permute' (Transpose)"), HasSubstr("the pruned layer 'a'"),
-                     HasSubstr("list it in excluded_layers"))));
+      result->warnings,
+      ElementsAre("'a' keeps all channels: node 'permute' (Transpose) has no channel rule"));
 }
 
-TEST(PruneTest, ListingThatNodeHelps) {
+TEST(PruneTest, ListingThatNodeSilencesTheWarning) {
   PruneOptions options = Fine(0.5);
   options.excluded_layers = {"permute"};
   absl::StatusOr<PruneResult> result = Prune(ReshapedNetwork(), options);
   ASSERT_THAT(result, IsOk());
-  EXPECT_EQ(result->ratio, 1);
+  EXPECT_EQ(Kept(*result, "a"), 4);
+  EXPECT_EQ(Kept(*result, "first"), 2);
+  EXPECT_THAT(result->warnings, IsEmpty());
 }
 
-TEST(PruneTest, ANodeWithoutARuleBehindAnUnprunedLayerIsFine) {
-  EXPECT_THAT(Prune(ReshapedNetwork(), Fine(0.1)), IsOk());
+TEST(PruneTest, TaosListOfHeadsIsKeptWholeWhereverItStands) {
+  for (const std::string name : {"ssd_conf_0", "ssd_loc_5", "conv_mid_object", "plain"}) {
+    GraphBuilder builder("net");
+    std::string x = builder.Input("Input", {-1, 3, 2, 2});
+    x = builder.Conv(name, x, KernelOf(3, {4, 1, 3, 0.5f}), std::nullopt, {});
+    x = builder.Conv("b", x, KernelOf(4, {4, 1, 3, 0.5f}), std::nullopt, {});
+    builder.Output(builder.Conv("Head", x, Wavy({2, 4, 1, 1}), Wavy({2}), {}), {-1, 2, 2, 2});
+    const absl::StatusOr<PruneResult> result = Prune({*std::move(builder).Finish(), {}}, Fine(0.5));
+    ASSERT_THAT(result, IsOk());
+    EXPECT_EQ(Kept(*result, name), name == "plain" ? 2 : 4) << name;
+    EXPECT_EQ(Kept(*result, "b"), 2);
+  }
+}
+
+TEST(PruneTest, NoLayerIsLeftWithoutChannels) {
+  PruneOptions options = Fine(1);  // nothing is above 1, and min_filters is 0
+  absl::StatusOr<PruneResult> result = Prune(MiniNetwork(), options);
+  ASSERT_THAT(result, IsOk());
+  for (const PrunedLayer& layer : result->layers) EXPECT_GE(layer.channels_after, 1) << layer.name;
+  EXPECT_EQ(Kept(*result, "A"), 1);
+}
+
+TEST(PruneTest, WeightsThatAreNotFiniteAreRefusedByNodeAndName) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"A/kernel", "node 'A' has inf among its weights 'A/kernel'"},
+      {"B_bn/moving_variance", "node 'B_bn' has inf among its weights 'B_bn/moving_variance'"},
+      {"Head/kernel", "node 'Head' has inf among its weights 'Head/kernel'"}};
+  for (const auto& [weights, message] : cases) {
+    Model model = MiniNetwork();
+    Tensor tensor = *model.graph.Initializer(weights);
+    tensor.data<float>()[tensor.size() - 1] = INFINITY;
+    ASSERT_THAT(model.graph.SetInitializer(weights, tensor), IsOk());
+    EXPECT_THAT(Prune(model, Fine(0.5)),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
+  }
+}
+
+TEST(PruneTest, HalfPrecisionIsRefusedWithAWayOn) {
+  Model model = MiniNetwork();
+  onnx::GraphProto& graph = *model.graph.mutable_proto().mutable_graph();
+  for (auto& tensor : *graph.mutable_initializer()) {
+    tensor.set_data_type(onnx::TensorProto::FLOAT16);
+    tensor.mutable_raw_data()->resize(tensor.raw_data().size() / 2);
+  }
+  for (auto* values : {graph.mutable_input(), graph.mutable_output()}) {
+    values->Mutable(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+        onnx::TensorProto::FLOAT16);
+  }
+  EXPECT_THAT(Prune(model, Fine(0.5)),
+              StatusIs(absl::StatusCode::kUnimplemented,
+                       AllOf(HasSubstr("tensor 'A/kernel'"), HasSubstr("FLOAT16"),
+                             HasSubstr("Export the model in float32"))));
+}
+
+TEST(PruneTest, AReshapeThatMakesTwoRowsOfAnImageKeepsItsChannels) {
+  GraphBuilder builder("net");
+  std::string x = builder.Input("Input", {-1, 3, 1, 1});
+  x = builder.Conv("a", x, KernelOf(3, {4, 1, 3, 0.5f}), std::nullopt, {});
+  x = builder.Reshape("halves", x, {-1, 2});
+  x = builder.Node("Gemm", "fc", {x, builder.Initializer("fc/kernel", Wavy({2, 3}))});
+  builder.Output(x, {-1, 3});
+  const absl::StatusOr<PruneResult> result = Prune({*std::move(builder).Finish(), {}}, Fine(0.5));
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(Kept(*result, "a"), 4);
+}
+
+TEST(PruneTest, AReshapeThatCountsChannelsFollows) {
+  GraphBuilder builder("net");
+  std::string x = builder.Input("Input", {1, 3, 2, 2});
+  x = builder.Conv("a", x, KernelOf(3, {4, 1, 3, 0.5f}), std::nullopt, {});
+  x = builder.Reshape("plane", x, {1, 4, 4});
+  x = builder.Reshape("rows", builder.Relu("relu", x), {1, 16});
+  x = builder.Node("Gemm", "fc", {x, builder.Initializer("fc/kernel", Wavy({16, 3}))});
+  builder.Output(x, {1, 3});
+  Model model{*std::move(builder).Finish(), {}};
+  Kill(model.graph, "a/kernel", {1, 3});
+  const absl::StatusOr<PruneResult> result = Prune(model, Fine(0));
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(Kept(*result, "a"), 2);
+  EXPECT_EQ(result->model.graph.Initializer("fc/kernel")->shape(), (Shape{8, 3}));
+  const Tensor input = Wavy({1, 3, 2, 2}, 9);
+  EXPECT_LT(MaxDifference(GraphInterpreter(model.graph).Run("Input", input, "fc"),
+                          GraphInterpreter(result->model.graph).Run("Input", input, "fc")),
+            1e-5);
+  EXPECT_THAT(result->model.graph.InitializerNames(),
+              ElementsAre("a/kernel", "fc/kernel", "plane/shape_1", "rows/shape_1"));
 }
 
 TEST(PruneTest, AModelCanBePrunedAgain) {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <fstream>
 #include <string>
 
 #include "absl/strings/escaping.h"
@@ -138,13 +139,13 @@ TEST(SealedFileTest, EveryFlippedBitOfEveryByteIsDataLoss) {
   const TestFolder folder;
   ASSERT_THAT(SaveSealed(folder / "a", kCheckpoint, SmallSections(), "key"), IsOk());
   const std::string whole = Bytes(folder / "a");
-  for (size_t i = 0; i < whole.size(); ++i) {
+  for (size_t i = 0; i < 8 * whole.size(); ++i) {
     std::string flipped = whole;
-    flipped[i] = static_cast<char>(flipped[i] ^ (1 << (i % 8)));
-    Put(folder / "bad", flipped);
+    flipped[i / 8] = static_cast<char>(flipped[i / 8] ^ (1 << (i % 8)));
+    std::ofstream(folder / "bad", std::ios::binary) << flipped;
     EXPECT_THAT(LoadSealed(folder / "bad", kCheckpoint, "key"),
                 StatusIs(absl::StatusCode::kDataLoss, HasSubstr("damaged")))
-        << "byte " << i;
+        << "bit " << i % 8 << " of byte " << i / 8;
   }
 }
 
@@ -188,6 +189,18 @@ TEST(SealedFileTest, AForgedSizeIsRefusedBeforeAnythingIsAllocated) {
   }
 }
 
+TEST(SealedFileTest, AFileCannotMakeALookAtItsKeyTakeLong) {
+  const TestFolder folder;
+  ASSERT_THAT(SaveSealed(folder / "a", kCheckpoint, SmallSections(), "key"), IsOk());
+  for (const uint64_t iterations : {620'001u, 10'000'000u, 0xffffffffu, 0u}) {
+    Put(folder / "b", WithHeader(Bytes(folder / "a"), 24, 4, iterations));
+    EXPECT_THAT(
+        LoadSealed(folder / "b", kCheckpoint, "key"),
+        StatusIs(absl::StatusCode::kDataLoss,
+                 HasSubstr(absl::StrCat("iterations is ", iterations, "; expected 1 to 620000"))));
+  }
+}
+
 // A header that somebody changed with a right CRC is caught by the authentication.
 TEST(SealedFileTest, AForgedHeaderIsNotAuthentic) {
   const TestFolder folder;
@@ -210,7 +223,7 @@ TEST(SealedFileTest, FilesOfOthersAreNamed) {
       {"o.etlt", std::string("\0\0\0\0", 4) + random, "NVIDIA TAO (ONNX inside)"},
       {"r.tlt", "\xf7" + random, "has the shape of a .tlt of NVIDIA TAO"},
       {"z.tlt", "PK\x03\x04 and more", "zip archive"},
-      {"p.onnx", "\x08\x08\x12\x07pytorch", "is an ONNX file"},
+      {"p.onnx", "\x08\x08\x12\x07pytorch", "is a plain ONNX file"},
       {"t.tlt", "hello", "is no file of Trainyard: it begins with 68656c6c6f"},
   };
   for (const Case& one : cases) {

@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/files.h"
 #include "libs/base/log.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
@@ -11,6 +12,7 @@
 namespace trainyard::service {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Field;
 using ::testing::HasSubstr;
 using ::trainyard::testing::IsOkAndHolds;
@@ -42,7 +44,20 @@ TEST(ResolveKeyTest, SaysWhichReferenceLeadsNowhere) {
   EXPECT_THAT(ResolveKey("file:/no/such/key"),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("/no/such/key")));
   EXPECT_THAT(ResolveKey("file:" + folder.Write("empty", "\n")),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("is empty")));
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("first line is empty")));
+}
+
+TEST(ResolveKeyTest, OfAFileTheFirstLineIsTheKeyAndASecondOneIsWarnedOf) {
+  const TemporaryFolder folder;
+  const std::string log = folder / "log";
+  ASSERT_TRUE(StartLogging({.file = log}).ok());
+  const auto is = [](const char* text) { return IsOkAndHolds(Field(&Key::text, text)); };
+  EXPECT_THAT(ResolveKey("file:" + folder.Write("blank", "the key\n\n \n")), is("the key"));
+  EXPECT_EQ(ReadFile(log).value_or(""), "");
+  EXPECT_THAT(ResolveKey("file:" + folder.Write("two", "the key\r\nsecond\n")), is("the key"));
+  EXPECT_THAT(ReadFile(log).value_or(""),
+              AllOf(HasSubstr("more than one line"), HasSubstr(folder / "two")));
+  ASSERT_TRUE(StartLogging({}).ok());
 }
 
 TEST(IsKeyReferenceTest, KnowsTheTwoForms) {

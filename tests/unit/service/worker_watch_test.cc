@@ -40,6 +40,12 @@ TEST(WorkerWatchTest, SilenceIsNoticedSoonerAfterTheFirstBeatThanBefore) {
   EXPECT_EQ(SecondsUntil(once, Verdict::kSilent, nullptr, false), 61);
 }
 
+TEST(WorkerWatchTest, OneThatWroteAnEventHasBegun) {
+  WorkerWatch watch({});
+  watch.NoteBegun();
+  EXPECT_EQ(SecondsUntil(watch, Verdict::kSilent, nullptr, false), 61);
+}
+
 TEST(WorkerWatchTest, ABeatEndsTheSilence) {
   WorkerWatch watch({});
   const auto beat = Beat(0);

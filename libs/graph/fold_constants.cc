@@ -1,0 +1,337 @@
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/graph/edit.h"
+#include "libs/graph/fold.h"
+#include "libs/graph/internal/dims.h"
+#include "onnx/onnx_pb.h"
+
+namespace trainyard {
+namespace {
+
+/// Longer ones are no shapes.
+constexpr int64_t kMaxElements = 64;
+/// Each costs a shape inference.
+constexpr int kMaxRounds = 32;
+
+/// One number of a shape computation: known, or an open dimension of the network, by its name.
+struct Element {
+  int64_t number = 0;
+  /// Empty: known.
+  std::string open;
+};
+
+/// A scalar or a row of them.
+struct Numbers {
+  bool scalar = false;
+  std::vector<Element> elements;
+  bool known() const {
+    for (const Element& element : elements) {
+      if (!element.open.empty()) return false;
+    }
+    return true;
+  }
+};
+
+std::optional<Numbers> NumbersOf(const onnx::TensorProto& proto) {
+  const bool small =
+      proto.dims_size() == 0 || (proto.dims_size() == 1 && proto.dims(0) <= kMaxElements);
+  if (!small || proto.data_type() != onnx::TensorProto::INT64) return std::nullopt;
+  const absl::StatusOr<Tensor> tensor = TensorFromProto(proto);
+  if (!tensor.ok()) return std::nullopt;
+  Numbers numbers{.scalar = proto.dims_size() == 0};
+  for (const int64_t number : tensor->data<int64_t>()) numbers.elements.push_back({number, ""});
+  return numbers;
+}
+
+/// The tensor that a Constant node holds; nothing for forms that no network needs.
+std::optional<onnx::TensorProto> TensorOf(const onnx::NodeProto& constant) {
+  if (constant.attribute_size() != 1) return std::nullopt;
+  const onnx::AttributeProto& a = constant.attribute(0);
+  const std::string name = constant.output(0);
+  if (a.name() == "value") {
+    onnx::TensorProto tensor = a.t();
+    tensor.set_name(name);
+    return tensor;
+  }
+  if (a.name() == "value_int") return TensorToProto(name, Tensor::Of<int64_t>({}, {a.i()}));
+  if (a.name() == "value_float") return TensorToProto(name, Tensor::Of<float>({}, {a.f()}));
+  if (a.name() == "value_ints") {
+    const std::vector<int64_t> values(a.ints().begin(), a.ints().end());
+    return TensorToProto(name, Tensor::Of<int64_t>({a.ints_size()}, values));
+  }
+  if (a.name() == "value_floats") {
+    const std::vector<float> values(a.floats().begin(), a.floats().end());
+    return TensorToProto(name, Tensor::Of<float>({a.floats_size()}, values));
+  }
+  return std::nullopt;
+}
+
+void FoldConstantNodes(Graph& graph) {
+  std::set<std::string> folded;
+  std::vector<onnx::TensorProto> tensors;
+  for (const onnx::NodeProto* node : graph.nodes()) {
+    if (!IsOp(*node, "Constant") || graph.IsOutput(node->output(0))) continue;
+    std::optional<onnx::TensorProto> tensor = TensorOf(*node);
+    if (!tensor.has_value()) continue;
+    tensors.push_back(*std::move(tensor));
+    folded.insert(node->name());
+  }
+  if (folded.empty()) return;
+  for (onnx::TensorProto& tensor : tensors) {
+    *graph.mutable_proto().mutable_graph()->add_initializer() = std::move(tensor);
+  }
+  RemoveNodes(graph, folded);
+}
+
+/// Follows the numbers that Shape brings into a graph, in topological order.
+class ShapeArithmetic {
+ public:
+  ShapeArithmetic(const Graph& graph, const internal::DimsByValue& dims)
+      : graph_(graph), dims_(dims) {
+    for (const auto& tensor : graph.proto().graph().initializer()) {
+      if (auto numbers = NumbersOf(tensor)) values_[tensor.name()] = *std::move(numbers);
+    }
+    for (const onnx::NodeProto* node : graph.nodes()) {
+      if (!IsStandard(*node) || node->output_size() != 1) continue;
+      std::optional<Numbers> result = Apply(*node);
+      if (!result.has_value() || result->elements.size() > size_t{kMaxElements}) continue;
+      computed_.insert(node->name());
+      values_[node->output(0)] = *std::move(result);
+    }
+  }
+
+  const std::set<std::string>& computed() const { return computed_; }
+  const Numbers* Find(const std::string& value) const {
+    const auto it = values_.find(value);
+    return it == values_.end() ? nullptr : &it->second;
+  }
+
+  /// The name of dimension `i` of `value`: that which others share, or one of its own.
+  std::string OpenName(const std::string& value, size_t i) const {
+    const std::string& shared = dims_.at(value)[i].name;
+    return shared.empty() ? absl::StrCat("\n", i, " of ", value) : shared;
+  }
+
+ private:
+  std::optional<Numbers> Apply(const onnx::NodeProto& node) const {
+    const std::string& op = node.op_type();
+    if (op == "Shape") return ShapeOf(node);
+    std::vector<const Numbers*> inputs;
+    for (const std::string& input : node.input()) inputs.push_back(Find(input));
+    if (inputs.empty() || inputs[0] == nullptr) return std::nullopt;
+    if (op == "Identity" ||
+        (op == "Cast" && IntAttribute(node, "to", 0) == onnx::TensorProto::INT64)) {
+      return *inputs[0];
+    }
+    if (op == "Gather") return Gather(node, inputs);
+    if (op == "Unsqueeze") return Reshaped(*inputs[0], /*scalar=*/false);
+    if (op == "Squeeze") return Reshaped(*inputs[0], /*scalar=*/true);
+    if (op == "Concat") return Concat(inputs);
+    if (op == "Slice") return Slice(inputs);
+    if (op == "Add" || op == "Sub" || op == "Mul" || op == "Div") return Calculate(op, inputs);
+    return std::nullopt;
+  }
+
+  std::optional<Numbers> ShapeOf(const onnx::NodeProto& node) const {
+    const auto dims = dims_.find(node.input(0));
+    if (dims == dims_.end() || node.attribute_size() > 0) return std::nullopt;
+    Numbers numbers;
+    for (size_t i = 0; i < dims->second.size(); ++i) {
+      const int64_t size = dims->second[i].size;
+      numbers.elements.push_back(size >= 0 ? Element{size, ""}
+                                           : Element{0, OpenName(node.input(0), i)});
+    }
+    return numbers;
+  }
+
+  static std::optional<Numbers> Gather(const onnx::NodeProto& node,
+                                       const std::vector<const Numbers*>& inputs) {
+    if (inputs.size() < 2 || inputs[1] == nullptr || !inputs[1]->known() || inputs[0]->scalar ||
+        IntAttribute(node, "axis", 0) != 0) {
+      return std::nullopt;
+    }
+    Numbers result{.scalar = inputs[1]->scalar};
+    const auto count = static_cast<int64_t>(inputs[0]->elements.size());
+    for (const Element& index : inputs[1]->elements) {
+      const int64_t i = index.number < 0 ? index.number + count : index.number;
+      if (i < 0 || i >= count) return std::nullopt;
+      result.elements.push_back(inputs[0]->elements[i]);
+    }
+    return result;
+  }
+
+  /// Scalar to row of one and back; other ranks are no numbers of ours.
+  static std::optional<Numbers> Reshaped(const Numbers& numbers, bool scalar) {
+    if (numbers.scalar == scalar || numbers.elements.size() != 1) return std::nullopt;
+    return Numbers{scalar, numbers.elements};
+  }
+
+  static std::optional<Numbers> Concat(const std::vector<const Numbers*>& inputs) {
+    Numbers result;
+    for (const Numbers* part : inputs) {
+      if (part == nullptr || part->scalar) return std::nullopt;
+      result.elements.insert(result.elements.end(), part->elements.begin(), part->elements.end());
+      if (result.elements.size() > size_t{kMaxElements}) return std::nullopt;
+    }
+    return result;
+  }
+
+  /// x[start:end] with a step of 1.
+  static std::optional<Numbers> Slice(const std::vector<const Numbers*>& inputs) {
+    for (size_t i = 1; i < inputs.size(); ++i) {
+      if (inputs[i] == nullptr || !inputs[i]->known() || inputs[i]->elements.size() != 1) {
+        return std::nullopt;
+      }
+    }
+    if (inputs.size() < 3 || inputs[0]->scalar) return std::nullopt;
+    if (inputs.size() > 4 && inputs[4]->elements[0].number != 1) return std::nullopt;
+    const auto count = static_cast<int64_t>(inputs[0]->elements.size());
+    const auto place = [count](int64_t at) {
+      return std::clamp<int64_t>(at < 0 ? at + count : at, 0, count);
+    };
+    const int64_t start = place(inputs[1]->elements[0].number);
+    const int64_t end = std::max(start, place(inputs[2]->elements[0].number));
+    return Numbers{false, {inputs[0]->elements.begin() + start, inputs[0]->elements.begin() + end}};
+  }
+
+  static std::optional<Numbers> Calculate(const std::string& op,
+                                          const std::vector<const Numbers*>& inputs) {
+    if (inputs.size() != 2 || inputs[1] == nullptr || !inputs[0]->known() || !inputs[1]->known()) {
+      return std::nullopt;
+    }
+    const auto& a = inputs[0]->elements;
+    const auto& b = inputs[1]->elements;
+    if (a.size() != b.size()) return std::nullopt;
+    Numbers result{.scalar = inputs[0]->scalar && inputs[1]->scalar};
+    for (size_t i = 0; i < a.size(); ++i) {
+      int64_t value = 0;
+      const int64_t x = a[i].number, y = b[i].number;
+      bool bad = false;
+      if (op == "Add") bad = __builtin_add_overflow(x, y, &value);
+      if (op == "Sub") bad = __builtin_sub_overflow(x, y, &value);
+      if (op == "Mul") bad = __builtin_mul_overflow(x, y, &value);
+      if (op == "Div") {
+        // Signs are where languages differ; sizes have none.
+        bad = x < 0 || y <= 0;
+        value = bad ? 0 : x / y;
+      }
+      if (bad) return std::nullopt;
+      result.elements.push_back({value, ""});
+    }
+    return result;
+  }
+
+  const Graph& graph_;
+  const internal::DimsByValue& dims_;
+  std::map<std::string, Numbers> values_;
+  std::set<std::string> computed_;
+};
+
+/// What a Reshape of `input` to `target` may read instead: known numbers, 0 where an open dimension
+/// stays in its place, -1 for one open number that all others settle. Nothing when that cannot say
+/// it.
+std::optional<std::vector<int64_t>> FixedTarget(const ShapeArithmetic& arithmetic,
+                                                const internal::DimsByValue& dims,
+                                                const onnx::NodeProto& reshape,
+                                                const Numbers& target) {
+  const auto input = dims.find(reshape.input(0));
+  if (input == dims.end() || IntAttribute(reshape, "allowzero", 0) != 0) return std::nullopt;
+  std::vector<int64_t> fixed;
+  int open = 0;
+  for (size_t i = 0; i < target.elements.size(); ++i) {
+    const Element& element = target.elements[i];
+    if (element.open.empty()) {
+      fixed.push_back(element.number);
+      open += element.number == -1;
+    } else if (i < input->second.size() && input->second[i].size < 0 &&
+               arithmetic.OpenName(reshape.input(0), i) == element.open) {
+      fixed.push_back(0);
+    } else {
+      fixed.push_back(-1);
+      ++open;
+    }
+  }
+  if (open > 1) return std::nullopt;
+  return fixed;
+}
+
+/// One round; false when there was nothing to do.
+bool FoldShapeArithmetic(Graph& graph) {
+  const absl::StatusOr<internal::DimsByValue> dims = internal::InferDims(graph.proto());
+  if (!dims.ok()) return false;
+  const ShapeArithmetic arithmetic(graph, *dims);
+  std::map<std::string, std::vector<int64_t>> made;
+  std::map<std::string, bool> scalars;
+  std::map<std::string, std::string> targets;  // node -> name of its new target
+  for (const onnx::NodeProto* node : graph.nodes()) {
+    if (arithmetic.computed().contains(node->name())) continue;
+    for (int i = 0; i < node->input_size(); ++i) {
+      const std::string& value = node->input(i);
+      const onnx::NodeProto* producer = graph.Producer(value);
+      if (producer == nullptr || !arithmetic.computed().contains(producer->name())) continue;
+      const Numbers& numbers = *arithmetic.Find(value);
+      if (graph.IsOutput(value)) continue;
+      if (numbers.known()) {
+        std::vector<int64_t>& list = made[value];
+        list.clear();
+        for (const Element& element : numbers.elements) list.push_back(element.number);
+        scalars[value] = numbers.scalar;
+      } else if (IsOp(*node, "Reshape") && i == 1) {
+        if (auto fixed = FixedTarget(arithmetic, *dims, *node, numbers)) {
+          const std::string name = UnusedName(graph, absl::StrCat(node->name(), "/shape"));
+          made[name] = *std::move(fixed);
+          targets[node->name()] = name;
+        }
+      }
+    }
+  }
+  if (made.empty()) return false;
+  onnx::GraphProto& proto = *graph.mutable_proto().mutable_graph();
+  for (onnx::NodeProto& node : *proto.mutable_node()) {
+    if (const auto it = targets.find(node.name()); it != targets.end())
+      node.set_input(1, it->second);
+  }
+  // A value that becomes an initializer keeps its name; its maker goes.
+  std::set<std::string> replaced;
+  for (const auto& [name, list] : made) {
+    if (const onnx::NodeProto* producer = graph.Producer(name)) replaced.insert(producer->name());
+  }
+  RemoveNodes(graph, replaced);
+  for (const auto& [name, list] : made) {
+    const Shape shape = scalars[name] ? Shape{} : Shape{static_cast<int64_t>(list.size())};
+    *proto.add_initializer() = TensorToProto(name, Tensor::Of<int64_t>(shape, list));
+  }
+  graph.Reindex();
+  // What only fed the folded values goes too; what nobody read before stays.
+  for (bool again = true; again;) {
+    std::set<std::string> dead;
+    for (const onnx::NodeProto* node : graph.nodes()) {
+      if (!arithmetic.computed().contains(node->name())) continue;
+      const std::string& value = node->output(0);
+      if (graph.Consumers(value).empty() && !graph.IsOutput(value)) dead.insert(node->name());
+    }
+    again = !dead.empty();
+    if (again) RemoveNodes(graph, dead);
+  }
+  return true;
+}
+
+}  // namespace
+
+void FoldConstants(Graph& graph) {
+  FoldConstantNodes(graph);
+  const auto has_shape = [&graph] {
+    return std::any_of(graph.nodes().begin(), graph.nodes().end(),
+                       [](const onnx::NodeProto* node) { return IsOp(*node, "Shape"); });
+  };
+  // A target that is known now makes known shapes, of which the next target is made.
+  for (int round = 0; round < kMaxRounds && has_shape() && FoldShapeArithmetic(graph); ++round) {
+  }
+}
+
+}  // namespace trainyard

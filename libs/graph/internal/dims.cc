@@ -1,0 +1,228 @@
+#include "libs/graph/internal/dims.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "libs/base/status.h"
+#include "libs/graph/graph.h"
+#include "onnx/onnx_pb.h"
+#include "onnx/shape_inference/implementation.h"
+
+namespace trainyard::internal {
+namespace {
+
+/// Larger tensors are weights, whose values no shape depends on.
+constexpr int64_t kMaxShapeConstant = 4096;
+/// No dimension of a real network comes near; beyond it, sums and products are not to be trusted.
+constexpr int64_t kMaxDim = int64_t{1} << 40;
+/// A domain that the library knows nothing of.
+constexpr char kOpaque[] = "trainyard.opaque";
+
+/// Whose inference was tried with damaged graphs. Others (Loop, Scan, Einsum, signal processing)
+/// are rare in networks that see, and not worth the trust.
+const std::set<std::string>& KnownOperators() {
+  static const auto& names = *new std::set<std::string>{"Abs",
+                                                        "Acos",
+                                                        "Add",
+                                                        "And",
+                                                        "ArgMax",
+                                                        "ArgMin",
+                                                        "Asin",
+                                                        "Atan",
+                                                        "AveragePool",
+                                                        "BatchNormalization",
+                                                        "Cast",
+                                                        "Ceil",
+                                                        "Celu",
+                                                        "Clip",
+                                                        "Concat",
+                                                        "Constant",
+                                                        "ConstantOfShape",
+                                                        "Conv",
+                                                        "ConvTranspose",
+                                                        "Cos",
+                                                        "CumSum",
+                                                        "DepthToSpace",
+                                                        "DequantizeLinear",
+                                                        "Div",
+                                                        "Dropout",
+                                                        "Elu",
+                                                        "Equal",
+                                                        "Erf",
+                                                        "Exp",
+                                                        "Expand",
+                                                        "Flatten",
+                                                        "Floor",
+                                                        "Gather",
+                                                        "Gemm",
+                                                        "GlobalAveragePool",
+                                                        "GlobalLpPool",
+                                                        "GlobalMaxPool",
+                                                        "Greater",
+                                                        "GreaterOrEqual",
+                                                        "HardSigmoid",
+                                                        "HardSwish",
+                                                        "Identity",
+                                                        "If",
+                                                        "InstanceNormalization",
+                                                        "LRN",
+                                                        "LayerNormalization",
+                                                        "LeakyRelu",
+                                                        "Less",
+                                                        "LessOrEqual",
+                                                        "Log",
+                                                        "LogSoftmax",
+                                                        "LpNormalization",
+                                                        "LpPool",
+                                                        "MatMul",
+                                                        "Max",
+                                                        "MaxPool",
+                                                        "Mean",
+                                                        "Min",
+                                                        "Mod",
+                                                        "Mul",
+                                                        "Neg",
+                                                        "NonMaxSuppression",
+                                                        "Not",
+                                                        "Or",
+                                                        "PRelu",
+                                                        "Pad",
+                                                        "Pow",
+                                                        "QuantizeLinear",
+                                                        "Range",
+                                                        "Reciprocal",
+                                                        "ReduceL1",
+                                                        "ReduceL2",
+                                                        "ReduceMax",
+                                                        "ReduceMean",
+                                                        "ReduceMin",
+                                                        "ReduceProd",
+                                                        "ReduceSum",
+                                                        "ReduceSumSquare",
+                                                        "Relu",
+                                                        "Reshape",
+                                                        "Resize",
+                                                        "Round",
+                                                        "Selu",
+                                                        "Shape",
+                                                        "Sigmoid",
+                                                        "Sign",
+                                                        "Sin",
+                                                        "Size",
+                                                        "Slice",
+                                                        "Softmax",
+                                                        "Softplus",
+                                                        "Softsign",
+                                                        "SpaceToDepth",
+                                                        "Split",
+                                                        "Sqrt",
+                                                        "Squeeze",
+                                                        "Sub",
+                                                        "Sum",
+                                                        "Tan",
+                                                        "Tanh",
+                                                        "ThresholdedRelu",
+                                                        "Tile",
+                                                        "TopK",
+                                                        "Transpose",
+                                                        "Unsqueeze",
+                                                        "Where",
+                                                        "Xor"};
+  return names;
+}
+
+void HideUnknownOperators(onnx::GraphProto& graph) {
+  for (onnx::NodeProto& node : *graph.mutable_node()) {
+    if (!IsStandard(node) || !KnownOperators().contains(node.op_type())) {
+      node.set_domain(kOpaque);
+      node.clear_attribute();
+      continue;
+    }
+    for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
+      if (attribute.has_g()) HideUnknownOperators(*attribute.mutable_g());
+      for (auto& body : *attribute.mutable_graphs()) HideUnknownOperators(body);
+    }
+  }
+}
+
+bool IsSmall(const onnx::TensorProto& tensor) {
+  const auto count = ElementCount(Shape(tensor.dims().begin(), tensor.dims().end()));
+  return count.ok() && *count <= kMaxShapeConstant;
+}
+
+/// The model as shape inference needs it: weights are inputs of their shape, so that their bytes
+/// are neither copied nor looked at.
+onnx::ModelProto LeanModel(const onnx::ModelProto& model) {
+  onnx::ModelProto lean;
+  lean.set_ir_version(model.ir_version());
+  *lean.mutable_opset_import() = model.opset_import();
+  auto* opaque = lean.add_opset_import();
+  opaque->set_domain(kOpaque);
+  opaque->set_version(1);
+  const onnx::GraphProto& graph = model.graph();
+  onnx::GraphProto& copy = *lean.mutable_graph();
+  copy.set_name(graph.name());
+  *copy.mutable_node() = graph.node();
+  *copy.mutable_input() = graph.input();
+  *copy.mutable_output() = graph.output();
+  *copy.mutable_value_info() = graph.value_info();
+  for (const onnx::TensorProto& tensor : graph.initializer()) {
+    if (IsSmall(tensor)) {
+      *copy.add_initializer() = tensor;
+      continue;
+    }
+    onnx::ValueInfoProto& weight = *copy.add_input();
+    weight.set_name(tensor.name());
+    auto* type = weight.mutable_type()->mutable_tensor_type();
+    type->set_elem_type(tensor.data_type());
+    for (const int64_t dim : tensor.dims()) type->mutable_shape()->add_dim()->set_dim_value(dim);
+  }
+  HideUnknownOperators(copy);
+  return lean;
+}
+
+absl::Status AddDims(const onnx::ValueInfoProto& value, DimsByValue& all) {
+  if (!value.type().tensor_type().has_shape()) return absl::OkStatus();
+  std::vector<Dim> dims;
+  for (const auto& dim : value.type().tensor_type().shape().dim()) {
+    dims.push_back({dim.has_dim_value() ? dim.dim_value() : -1, dim.dim_param()});
+    if (dim.dim_value() >= 0 && dim.dim_value() <= kMaxDim) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("value '%s' comes to %d as its dimension %d; expected 0 to %d",
+                        value.name(), dim.dim_value(), dims.size() - 1, kMaxDim));
+  }
+  all[value.name()] = std::move(dims);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<DimsByValue> InferDims(const onnx::ModelProto& model) {
+  onnx::ModelProto lean = LeanModel(model);
+  try {
+    // Without the library's data propagation, which dereferences types that are not known: a Shape
+    // behind an operator of another domain ends the process. FoldConstants does that work.
+    const onnx::ShapeInferenceOptions options(/*check_type=*/true, /*strict_mode=*/1,
+                                              /*enable_data_propagation=*/false);
+    onnx::shape_inference::InferShapes(lean, onnx::OpSchemaRegistry::Instance(), options);
+  } catch (const std::exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "shapes contradict each other: ",
+        absl::StrJoin(absl::StrSplit(error.what(), '\n', absl::SkipWhitespace()), " ")));
+  }
+  DimsByValue all;
+  for (const auto& tensor : lean.graph().initializer()) {
+    for (const int64_t dim : tensor.dims()) all[tensor.name()].push_back({dim, ""});
+    all.try_emplace(tensor.name());
+  }
+  for (const auto* values :
+       {&lean.graph().value_info(), &lean.graph().input(), &lean.graph().output()}) {
+    for (const auto& value : *values) TY_RETURN_IF_ERROR(AddDims(value, all));
+  }
+  return all;
+}
+
+}  // namespace trainyard::internal
