@@ -260,14 +260,17 @@ std::optional<std::vector<int64_t>> FixedTarget(const ShapeArithmetic& arithmeti
   return fixed;
 }
 
-/// One round; false when there was nothing to do.
-bool FoldShapeArithmetic(Graph& graph) {
-  const absl::StatusOr<internal::DimsByValue> dims = internal::InferDims(graph.proto());
-  if (!dims.ok()) return false;
-  const ShapeArithmetic arithmetic(graph, *dims);
-  std::map<std::string, std::vector<int64_t>> made;
-  std::map<std::string, bool> scalars;
-  std::map<std::string, std::string> targets;  // node -> name of its new target
+/// What becomes an initializer in one round: values under their own names, and new targets of
+/// Reshape nodes.
+struct Folds {
+  std::map<std::string, Numbers> made;
+  /// node -> name of its new target.
+  std::map<std::string, std::string> targets;
+};
+
+Folds FindFolds(const Graph& graph, const ShapeArithmetic& arithmetic,
+                const internal::DimsByValue& dims) {
+  Folds folds;
   for (const onnx::NodeProto* node : graph.nodes()) {
     if (arithmetic.computed().contains(node->name())) continue;
     for (int i = 0; i < node->input_size(); ++i) {
@@ -277,47 +280,63 @@ bool FoldShapeArithmetic(Graph& graph) {
       const Numbers& numbers = *arithmetic.Find(value);
       if (graph.IsOutput(value)) continue;
       if (numbers.known()) {
-        std::vector<int64_t>& list = made[value];
-        list.clear();
-        for (const Element& element : numbers.elements) list.push_back(element.number);
-        scalars[value] = numbers.scalar;
+        folds.made[value] = numbers;
       } else if (IsOp(*node, "Reshape") && i == 1) {
-        if (auto fixed = FixedTarget(arithmetic, *dims, *node, numbers)) {
-          const std::string name = UnusedName(graph, absl::StrCat(node->name(), "/shape"));
-          made[name] = *std::move(fixed);
-          targets[node->name()] = name;
-        }
+        const auto fixed = FixedTarget(arithmetic, dims, *node, numbers);
+        if (!fixed.has_value()) continue;
+        const std::string name = UnusedName(graph, absl::StrCat(node->name(), "/shape"));
+        for (const int64_t number : *fixed) folds.made[name].elements.push_back({number, ""});
+        folds.targets[node->name()] = name;
       }
     }
   }
-  if (made.empty()) return false;
+  return folds;
+}
+
+void Apply(const Folds& folds, Graph& graph) {
   onnx::GraphProto& proto = *graph.mutable_proto().mutable_graph();
   for (onnx::NodeProto& node : *proto.mutable_node()) {
-    if (const auto it = targets.find(node.name()); it != targets.end())
-      node.set_input(1, it->second);
+    const auto it = folds.targets.find(node.name());
+    if (it != folds.targets.end()) node.set_input(1, it->second);
   }
   // A value that becomes an initializer keeps its name; its maker goes.
-  std::set<std::string> replaced;
-  for (const auto& [name, list] : made) {
-    if (const onnx::NodeProto* producer = graph.Producer(name)) replaced.insert(producer->name());
+  std::set<std::string> makers;
+  for (const auto& [name, numbers] : folds.made) {
+    if (const onnx::NodeProto* producer = graph.Producer(name)) makers.insert(producer->name());
   }
-  RemoveNodes(graph, replaced);
-  for (const auto& [name, list] : made) {
-    const Shape shape = scalars[name] ? Shape{} : Shape{static_cast<int64_t>(list.size())};
+  RemoveNodes(graph, makers);
+  for (const auto& [name, numbers] : folds.made) {
+    std::vector<int64_t> list;
+    for (const Element& element : numbers.elements) list.push_back(element.number);
+    const Shape shape = numbers.scalar ? Shape{} : Shape{static_cast<int64_t>(list.size())};
     *proto.add_initializer() = TensorToProto(name, Tensor::Of<int64_t>(shape, list));
   }
   graph.Reindex();
-  // What only fed the folded values goes too; what nobody read before stays.
+}
+
+/// Removes those of the nodes that nobody reads any more; what nobody read before stays.
+void RemoveUnread(const std::set<std::string>& nodes, Graph& graph) {
   for (bool again = true; again;) {
     std::set<std::string> dead;
     for (const onnx::NodeProto* node : graph.nodes()) {
-      if (!arithmetic.computed().contains(node->name())) continue;
+      if (!nodes.contains(node->name())) continue;
       const std::string& value = node->output(0);
       if (graph.Consumers(value).empty() && !graph.IsOutput(value)) dead.insert(node->name());
     }
     again = !dead.empty();
     if (again) RemoveNodes(graph, dead);
   }
+}
+
+/// One round; false when there was nothing to do.
+bool FoldShapeArithmetic(Graph& graph) {
+  const absl::StatusOr<internal::DimsByValue> dims = internal::InferDims(graph.proto());
+  if (!dims.ok()) return false;
+  const ShapeArithmetic arithmetic(graph, *dims);
+  const Folds folds = FindFolds(graph, arithmetic, *dims);
+  if (folds.made.empty()) return false;
+  Apply(folds, graph);
+  RemoveUnread(arithmetic.computed(), graph);
   return true;
 }
 
