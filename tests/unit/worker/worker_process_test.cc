@@ -173,7 +173,9 @@ TEST_F(WorkerProcessTest, WhatAWorkerShowsHoldsNoSecrets) {
 }
 
 TEST_F(WorkerProcessTest, AWorkerGetsNoDescriptorsButItsOwn) {
-  const int ours = open(folder_.Write("ours", "x").c_str(), O_RDONLY);  // not close-on-exec
+  const int low = open(folder_.Write("ours", "x").c_str(), O_RDONLY);
+  const int ours = fcntl(low, F_DUPFD, 100);  // not close-on-exec
+  close(low);
   const auto process = Start("progress 1 2\nwait");
   ASSERT_THAT(process, IsOk());
   Await([](const WorkerEvent& event) { return event.has_progress(); });
