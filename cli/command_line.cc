@@ -8,7 +8,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "cli/rewrite_flags.h"
+#include "libs/base/printable.h"
 #include "libs/base/problems.h"
+#include "libs/base/utf8.h"
 
 namespace trainyard::cli {
 namespace {
@@ -66,6 +68,18 @@ std::string UnknownWordBelow(const CLI::App& command, const std::string& path) {
   return "";
 }
 
+// Requests to services are UTF-8, so that a path that is not cannot travel; files in a folder may
+// have any names. Empty when all words are fine.
+std::string NotUtf8(const std::vector<std::string>& words) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (IsUtf8(words[i])) continue;
+    return absl::StrCat("argument ", i + 1, " ('", Shown(words[i], 200),
+                        "') is not UTF-8; rename that file or folder, or give a link to it whose "
+                        "name is UTF-8 (the files inside of a folder may have any names)");
+  }
+  return "";
+}
+
 }  // namespace
 
 void AddCommands(CLI::App& app, Run& run) {
@@ -81,6 +95,10 @@ void AddCommands(CLI::App& app, Run& run) {
 std::string UnknownWord(const CLI::App& app) { return UnknownWordBelow(app, app.get_name()); }
 
 int RunCommandLine(std::vector<std::string> words) {
+  if (const std::string wrong = NotUtf8(words); !wrong.empty()) {
+    std::cerr << "trainyard: " << wrong << "\n";
+    return kExitUsage;
+  }
   CLI::App app("Trainyard: TAO's workflow, from images to an INT8 engine", "trainyard");
   app.footer(kExamples);
   app.set_version_flag("--version", "trainyard 0.1.0");
