@@ -10,6 +10,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
+#include "libs/data/picture_folder.h"
 #include "libs/report/chart.h"
 #include "libs/tensor/tensor.h"
 
@@ -88,8 +89,8 @@ absl::StatusOr<std::vector<Picture>> CollectPictures(const std::string& images_d
                                                      const std::string& labels_dir,
                                                      const std::string& truth_dir, int count,
                                                      int max_side) {
-  TY_ASSIGN_OR_RETURN(std::vector<std::string> names, ListFolder(images_dir));
-  std::erase_if(names, [](const std::string& name) { return !HasImageExtension(name); });
+  TY_ASSIGN_OR_RETURN(const PictureFolder found, ListPictures(images_dir));
+  const std::vector<std::string>& names = found.pictures;
   std::vector<Picture> pictures;
   const int64_t total = static_cast<int64_t>(names.size());
   const int64_t wanted = std::min<int64_t>(count, total);
