@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -260,19 +261,55 @@ std::optional<std::vector<int64_t>> FixedTarget(const ShapeArithmetic& arithmeti
   return fixed;
 }
 
-/// What becomes an initializer in one round: values under their own names, and new targets of
-/// Reshape nodes.
+/// The scales that lead a Resize to `sizes`, where these leave batch and channels alone. Nothing
+/// when a scale would not lead there exactly.
+std::optional<std::vector<float>> ScalesFor(const ShapeArithmetic& arithmetic,
+                                            const internal::DimsByValue& dims,
+                                            const onnx::NodeProto& resize, const Numbers& sizes) {
+  const auto input = dims.find(resize.input(0));
+  if (input == dims.end() || input->second.size() != sizes.elements.size() ||
+      StringAttribute(resize, "coordinate_transformation_mode", "") == "tf_crop_and_resize") {
+    return std::nullopt;
+  }
+  std::vector<float> scales;
+  for (size_t i = 0; i < sizes.elements.size(); ++i) {
+    const auto& [number, open] = sizes.elements[i];
+    const int64_t before = input->second[i].size;
+    const bool same = open.empty() ? number == before
+                                   : before < 0 && arithmetic.OpenName(resize.input(0), i) == open;
+    const float from = static_cast<float>(before), to = static_cast<float>(number);
+    const float scale = same ? 1.0f : to / from;
+    const bool exact = i >= 2 && open.empty() && before > 0 && number > 0 &&
+                       static_cast<int64_t>(std::floor(from * scale)) == number;
+    if (!same && !exact) return std::nullopt;
+    scales.push_back(scale);
+  }
+  return scales;
+}
+
+/// What becomes an initializer in one round: values under their own names, and what nodes read
+/// instead.
 struct Folds {
   std::map<std::string, Numbers> made;
-  /// node -> name of its new target.
+  /// Reshape -> name of its new target.
   std::map<std::string, std::string> targets;
+  /// Resize -> its scales, in place of sizes.
+  std::map<std::string, std::vector<float>> scales;
 };
+
+bool ReadsSizes(const onnx::NodeProto& node) {
+  return IsOp(node, "Resize") && node.input_size() == 4 && !node.input(3).empty();
+}
 
 Folds FindFolds(const Graph& graph, const ShapeArithmetic& arithmetic,
                 const internal::DimsByValue& dims) {
   Folds folds;
   for (const onnx::NodeProto* node : graph.nodes()) {
     if (arithmetic.computed().contains(node->name())) continue;
+    if (const Numbers* sizes = ReadsSizes(*node) ? arithmetic.Find(node->input(3)) : nullptr) {
+      const auto scales = ScalesFor(arithmetic, dims, *node, *sizes);
+      if (scales.has_value()) folds.scales[node->name()] = *scales;
+    }
     for (int i = 0; i < node->input_size(); ++i) {
       const std::string& value = node->input(i);
       const onnx::NodeProto* producer = graph.Producer(value);
@@ -296,8 +333,16 @@ Folds FindFolds(const Graph& graph, const ShapeArithmetic& arithmetic,
 void Apply(const Folds& folds, Graph& graph) {
   onnx::GraphProto& proto = *graph.mutable_proto().mutable_graph();
   for (onnx::NodeProto& node : *proto.mutable_node()) {
-    const auto it = folds.targets.find(node.name());
-    if (it != folds.targets.end()) node.set_input(1, it->second);
+    const auto target = folds.targets.find(node.name());
+    if (target != folds.targets.end()) node.set_input(1, target->second);
+    const auto scales = folds.scales.find(node.name());
+    if (scales == folds.scales.end()) continue;
+    const std::string name = UnusedName(graph, absl::StrCat(node.name(), "/scales"));
+    const auto rank = static_cast<int64_t>(scales->second.size());
+    *proto.add_initializer() =
+        TensorToProto(name, Tensor::Of<float>({rank}, absl::MakeConstSpan(scales->second)));
+    node.set_input(2, name);
+    node.mutable_input()->RemoveLast();
   }
   // A value that becomes an initializer keeps its name; its maker goes.
   std::set<std::string> makers;
@@ -334,7 +379,7 @@ bool FoldShapeArithmetic(Graph& graph) {
   if (!dims.ok()) return false;
   const ShapeArithmetic arithmetic(graph, *dims);
   const Folds folds = FindFolds(graph, arithmetic, *dims);
-  if (folds.made.empty()) return false;
+  if (folds.made.empty() && folds.scales.empty()) return false;
   Apply(folds, graph);
   RemoveUnread(arithmetic.computed(), graph);
   return true;
@@ -345,8 +390,9 @@ bool FoldShapeArithmetic(Graph& graph) {
 void FoldConstants(Graph& graph) {
   FoldConstantNodes(graph);
   const auto has_shape = [&graph] {
-    return std::any_of(graph.nodes().begin(), graph.nodes().end(),
-                       [](const onnx::NodeProto* node) { return IsOp(*node, "Shape"); });
+    return std::any_of(graph.nodes().begin(), graph.nodes().end(), [](const onnx::NodeProto* node) {
+      return IsOp(*node, "Shape") || ReadsSizes(*node);
+    });
   };
   // A target that is known now makes known shapes, of which the next target is made.
   for (int round = 0; round < kMaxRounds && has_shape() && FoldShapeArithmetic(graph); ++round) {
