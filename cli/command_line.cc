@@ -12,7 +12,9 @@
 #include "cli/command_pages.h"
 #include "cli/display.h"
 #include "cli/rewrite_flags.h"
+#include "libs/base/printable.h"
 #include "libs/base/problems.h"
+#include "libs/base/utf8.h"
 
 namespace trainyard::cli {
 namespace {
@@ -64,6 +66,18 @@ std::string UnknownWordBelow(const CLI::App& command, const std::string& path) {
   return "";
 }
 
+// Requests to services are UTF-8, so that a path that is not cannot travel; files in a folder may
+// have any names. Empty when all words are fine.
+std::string NotUtf8(const std::vector<std::string>& words) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (IsUtf8(words[i])) continue;
+    return absl::StrCat("argument ", i + 1, " ('", Shown(words[i], 200),
+                        "') is not UTF-8; rename that file or folder, or give a link to it whose "
+                        "name is UTF-8 (the files inside of a folder may have any names)");
+  }
+  return "";
+}
+
 }  // namespace
 
 void AddCommands(CLI::App& app, Run& run) {
@@ -102,6 +116,10 @@ int WithOutputWritten(int code) {
 }  // namespace
 
 int RunCommandLine(std::vector<std::string> words) {
+  if (const std::string wrong = NotUtf8(words); !wrong.empty()) {
+    std::cerr << "trainyard: " << wrong << "\n";
+    return kExitUsage;
+  }
   CLI::App app("Trainyard: TAO's workflow, from images to an INT8 engine", "trainyard");
   app.set_version_flag("--version", "trainyard " TRAINYARD_VERSION);
   app.require_subcommand(1);

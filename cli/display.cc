@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "google/protobuf/util/json_util.h"
+#include "libs/base/printable.h"
 #include "libs/base/utf8.h"
 #include "libs/worker/rpc_status.h"
 
@@ -49,7 +50,7 @@ void PrintAccuracy(const v1::StageResult& result) {
     if (metric.name() != "AP" && metric.name() != "mAP") continue;
     if (!any) printf("%s\n", stars.c_str());
     any = true;
-    printf("%-14s%-6s%.3f\n", metric.class_name().c_str(), metric.name().c_str(), metric.value());
+    printf("%-14s%-6s%.3f\n", Printable(metric.class_name()).c_str(), metric.name().c_str(), metric.value());
   }
   if (any) printf("%s\n", stars.c_str());
 }
@@ -82,7 +83,7 @@ std::string DurationText(double seconds) {
 }
 
 std::string ProgressText(const v1::Progress& progress) {
-  std::string text = progress.message();
+  std::string text = Printable(progress.message());
   const auto add = [&text](const std::string& part) {
     absl::StrAppend(&text, text.empty() ? "" : " | ", part);
   };
@@ -158,7 +159,7 @@ void ProgressDisplay::ShowWarnings(const v1::OperationMetadata& metadata) {
   for (; warnings_shown_ < metadata.warnings_size(); ++warnings_shown_) {
     line_.Finish();
     fprintf(stderr, "%s: warning: %s\n", label_.c_str(),
-            metadata.warnings(warnings_shown_).message().c_str());
+            Printable(metadata.warnings(warnings_shown_).message()).c_str());
   }
 }
 
@@ -181,9 +182,9 @@ void PrintResult(const OutputOptions& options, const v1::StageResult& result) {
   }
   PrintAccuracy(result);
   PrintNumbers(result);
-  for (const std::string& note : result.notes()) printf("%s\n", note.c_str());
+  for (const std::string& note : result.notes()) printf("%s\n", Printable(note).c_str());
   for (const v1::Artifact& output : result.outputs()) {
-    printf("%s: %s (%s, %s bytes, sha256 %s)\n", output.name().c_str(), output.uri().c_str(),
+    printf("%s: %s (%s, %s bytes, sha256 %s)\n", output.name().c_str(), Printable(output.uri()).c_str(),
            output.kind().c_str(), absl::StrCat(output.size_bytes()).c_str(),
            output.sha256().substr(0, 12).c_str());
   }
@@ -214,7 +215,7 @@ int PrintFailure(const OutputOptions& options, const absl::Status& status, Faile
     printf("%s\n", JsonText(RpcStatusFrom(status)).c_str());
   } else {
     fprintf(stderr, "trainyard: %s: %s\n", absl::StatusCodeToString(status.code()).c_str(),
-            std::string(status.message()).c_str());
+            Printable(status.message()).c_str());
   }
   switch (where) {
     case FailedAt::kUsage:

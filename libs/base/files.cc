@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -35,10 +36,22 @@ class Descriptor {
   int fd_;
 };
 
+// Ends with the target's name, or its beginning: a name may have NAME_MAX bytes, and so may this.
 std::string TemporaryName(const std::string& target) {
   static std::atomic<uint64_t> counter{0};
+  const std::string mark = absl::StrCat(".tmp-", getpid(), "-", counter++, "-");
   return JoinPath(DirName(target),
-                  absl::StrCat(".tmp-", getpid(), "-", counter++, "-", BaseName(target)));
+                  absl::StrCat(mark, BaseName(target).substr(0, NAME_MAX - mark.size())));
+}
+
+// The size of a file to be read whole. A pipe or a device would make the reader wait, or never end.
+absl::StatusOr<int64_t> SizeOfRegular(int fd, const std::string& path) {
+  struct stat info;
+  if (fstat(fd, &info) != 0) return ErrnoStatus("stat", path, errno);
+  if (S_ISREG(info.st_mode)) return static_cast<int64_t>(info.st_size);
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", path, "' is ", S_ISDIR(info.st_mode) ? "a folder" : "no regular file",
+                   "; expected a file"));
 }
 
 absl::Status SyncFolder(const Place& place, const std::string& path) {
@@ -70,18 +83,14 @@ absl::StatusOr<bool> IsFolderInPlace(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) return ErrnoStatus("open", path, errno);
-  struct stat info;
-  if (fstat(file.get(), &info) != 0) return ErrnoStatus("stat", path, errno);
-  if (S_ISDIR(info.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is a folder; expected a file"));
+  TY_ASSIGN_OR_RETURN(const int64_t size, SizeOfRegular(file.get(), path));
+  if (size > max_bytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("'", path, "' has ", size, " bytes; at most ", max_bytes, " are read"));
   }
-  if (info.st_size > max_bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat("'", path, "' has ", info.st_size,
-                                                     " bytes; at most ", max_bytes, " are read"));
-  }
-  std::string content(static_cast<size_t>(info.st_size), '\0');
+  std::string content(static_cast<size_t>(size), '\0');
   size_t done = 0;
   while (done < content.size()) {
     const ssize_t n = read(file.get(), content.data() + done, content.size() - done);

@@ -10,8 +10,8 @@
 
 namespace trainyard {
 
-/// Reads a whole file. kNotFound when it is not there; kResourceExhausted when it is larger than
-/// `max_bytes` (nothing is allocated then); kInternal for other I/O errors. Messages name the path.
+/// Reads a whole regular file; others are kInvalidArgument. kNotFound when it is not there;
+/// kResourceExhausted beyond `max_bytes`, before allocation; kInternal otherwise. Names the path.
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes = int64_t{4} << 30);
 
 /// Writes `content` so that a reader sees the old file or the whole new one: a temporary name in the

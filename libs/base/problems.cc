@@ -6,11 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "libs/base/printable.h"
 
 namespace trainyard {
 namespace {
 
-// Records are separated by ASCII RS and their parts by US, which no message of ours contains.
+// Records are separated by ASCII RS and their parts by US, which no printable text contains.
 constexpr absl::string_view kPayload = "trainyard/problems";
 constexpr char kRecord = '\x1e';
 constexpr char kUnit = '\x1f';
@@ -53,9 +54,11 @@ absl::Status Problems::ToStatus(absl::StatusCode code) const {
   if (problems_.empty()) return absl::OkStatus();
   std::vector<std::string> lines, records;
   for (const Problem& problem : problems_) {
-    lines.push_back(Line(problem));
-    records.push_back(absl::StrJoin({problem.field, problem.description, problem.place},
-                                    std::string(1, kUnit)));
+    const Problem shown{Printable(problem.field), Printable(problem.description),
+                        Printable(problem.place)};
+    lines.push_back(Line(shown));
+    records.push_back(
+        absl::StrJoin({shown.field, shown.description, shown.place}, std::string(1, kUnit)));
   }
   absl::Status status(code, absl::StrJoin(lines, "\n"));
   status.SetPayload(kPayload, absl::Cord(absl::StrJoin(records, std::string(1, kRecord))));

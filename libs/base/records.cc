@@ -58,7 +58,10 @@ std::string FrameRecord(absl::string_view payload) {
 
 absl::StatusOr<RecordWriter> RecordWriter::Open(const std::string& path, bool append) {
   const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC);
-  TY_ASSIGN_OR_RETURN(const int fd, OpenToWrite(path, flags));
+  const absl::StatusOr<int> opened = OpenToWrite(path, flags);
+  // A folder that is missing is no file that was asked for.
+  if (absl::IsNotFound(opened.status())) return absl::InternalError(opened.status().message());
+  TY_ASSIGN_OR_RETURN(const int fd, opened);
   struct stat info;
   fstat(fd, &info);
   return RecordWriter(fd, path, append ? info.st_size : 0);

@@ -4,10 +4,16 @@
 #include <set>
 
 #include "absl/strings/ascii.h"
+#include "libs/base/printable.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/base/utf8.h"
 
 namespace trainyard {
+
+std::string ClassKey(absl::string_view name) {
+  return absl::AsciiStrToLower(IsUtf8(name) ? std::string(name) : Printable(name));
+}
 
 absl::StatusOr<ClassMap> ClassMap::Create(
     absl::Span<const std::pair<std::string, std::string>> mapping) {
@@ -15,8 +21,8 @@ absl::StatusOr<ClassMap> ClassMap::Create(
   std::map<std::string, std::string> targets;
   std::set<std::string> values;
   for (const auto& [raw_key, raw_value] : mapping) {
-    const std::string key = absl::AsciiStrToLower(raw_key);
-    const std::string value = absl::AsciiStrToLower(raw_value);
+    const std::string key = ClassKey(raw_key);
+    const std::string value = ClassKey(raw_value);
     if (key.empty() || value.empty()) {
       problems.Add("target_class_mapping", "maps '%s' to '%s'; expected two names", raw_key,
                    raw_value);
@@ -48,8 +54,14 @@ ClassMap ClassMap::Identity(absl::Span<const std::string> classes) {
   return Create(mapping).value();  // Names that are not empty and map to themselves cannot fail.
 }
 
+std::vector<std::string> ClassMap::LabelClasses() const {
+  std::vector<std::string> names;
+  for (const auto& [name, id] : ids_) names.push_back(name);
+  return names;
+}
+
 int ClassMap::Find(absl::string_view label_class) const {
-  const auto it = ids_.find(absl::AsciiStrToLower(label_class));
+  const auto it = ids_.find(ClassKey(label_class));
   return it == ids_.end() ? 0 : it->second;
 }
 

@@ -11,6 +11,11 @@
 
 namespace trainyard {
 
+/// The name of a class as labels and specs are compared by it: in lower case (ASCII), and UTF-8: of
+/// other bytes each becomes \xNN, so that a label file in Latin-1 has a class that can be shown and
+/// mapped, though not by its letters.
+std::string ClassKey(absl::string_view name);
+
 /// Label class -> training class and its number (TAO `target_class_mapping`).
 ///
 /// Names are compared in lower case on both sides. The training classes are the sorted set of the
@@ -26,6 +31,8 @@ class ClassMap {
 
   /// The number of a label class, or 0 when it is not mapped.
   int Find(absl::string_view label_class) const;
+  /// The label classes that are mapped, sorted.
+  std::vector<std::string> LabelClasses() const;
   /// The training classes: class `id` is classes()[id - 1].
   const std::vector<std::string>& classes() const { return classes_; }
 

@@ -5,7 +5,6 @@
 #include <map>
 #include <set>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -15,6 +14,7 @@
 #include "libs/base/json.h"
 #include "libs/base/records.h"
 #include "libs/base/status.h"
+#include "libs/data/class_census.h"
 #include "libs/data/class_map.h"
 #include "libs/data/image_io.h"
 #include "libs/data/internal/python_random.h"
@@ -37,8 +37,7 @@ constexpr size_t kFramesBetweenReports = 32;
 // What stays in memory of an image: its file's name.
 struct Listing {
   std::vector<std::string> names;
-  // Label classes, lower-cased, with their objects.
-  std::map<std::string, int64_t> found;
+  ClassCensus census;
   std::vector<std::pair<std::string, DegenerateBox>> degenerate;
 };
 
@@ -87,7 +86,7 @@ class Converter {
     const auto keep = [this](KittiFrame frame) {
       listing_.names.push_back(BaseName(frame.image_path));
       for (const KittiObject& object : frame.labels.objects) {
-        ++listing_.found[absl::AsciiStrToLower(object.type)];
+        listing_.census.Add(object.type);
       }
       for (const DegenerateBox& box : frame.labels.degenerate) {
         listing_.degenerate.emplace_back(frame.label_path, box);
@@ -104,6 +103,7 @@ class Converter {
   }
 
   absl::Status MakeClasses() {
+    const std::map<std::string, int64_t>& found = listing_.census.found();
     std::vector<std::pair<std::string, std::string>> mapping(config_.target_class_mapping().begin(),
                                                              config_.target_class_mapping().end());
     if (!mapping.empty()) {
@@ -112,19 +112,21 @@ class Converter {
       classes_ = ClassMap::Identity(options_.class_names);
     } else {
       std::vector<std::string> names;
-      for (const auto& [name, count] : listing_.found) names.push_back(name);
+      for (const auto& [name, count] : found) names.push_back(name);
       classes_ = ClassMap::Identity(names);
       report_.notes.push_back(
           absl::StrCat("target_class_mapping is empty: each class found is taken as it is: ",
-                       absl::StrJoin(listing_.found, ", ", absl::PairFormatter(" x "))));
+                       absl::StrJoin(found, ", ", absl::PairFormatter(" x "))));
     }
     if (classes_.classes().empty()) {
       return absl::InvalidArgumentError("the label files hold no object, so there are no classes");
     }
-    report_.manifest.classes = classes_.classes();
-    for (const auto& [name, count] : listing_.found) {
-      if (classes_.Find(name) == 0) report_.manifest.unmapped[name] = count;
+    TY_RETURN_IF_ERROR(listing_.census.Check(classes_));
+    for (std::string& note : listing_.census.Describe(classes_)) {
+      report_.notes.push_back(std::move(note));
     }
+    report_.manifest.classes = classes_.classes();
+    report_.manifest.unmapped = listing_.census.Unmapped(classes_);
     return absl::OkStatus();
   }
 
@@ -148,7 +150,10 @@ class Converter {
     total_ = static_cast<int64_t>(folds[0].size() + folds[1].size());
     for (int number = 0; number < kFolds; ++number) {
       const std::vector<std::string>& fold = folds[static_cast<size_t>(number)];
-      if (fold.empty()) continue;
+      if (fold.empty()) {
+        NoteEmptyFold(number);
+        continue;
+      }
       Manifest::Fold entry{.number = number,
                            .use = number == 0 ? "validation" : "training",
                            .images = static_cast<int64_t>(fold.size())};
@@ -169,6 +174,16 @@ class Converter {
       }
     }
     return absl::OkStatus();
+  }
+
+  // An empty fold is as val_split says; a val_split that means a part of one image is a slip.
+  void NoteEmptyFold(int number) {
+    const double split = static_cast<double>(kitti().val_split());
+    if (split == 0 || split == 100) return;
+    report_.notes.push_back(absl::StrFormat(
+        "val_split %g (per cent) of %d images is less than one: fold %03d, the %s data, is empty%s",
+        split, total_, number, number == 0 ? "validation" : "training",
+        split < 1 ? "; was a part of 1 meant?" : ""));
   }
 
   absl::Status WriteShard(const Workplace& workplace, const ShardName& name,
@@ -205,7 +220,7 @@ class Converter {
 
   absl::StatusOr<std::string> MakeRecord(const std::string& image) {
     const std::string image_path = JoinPath(folder_.image_dir, image);
-    const std::string label_path = JoinPath(folder_.label_dir, Stem(image) + ".txt");
+    const std::string label_path = LabelPathOf(folder_, image);
     DetectionExample example;
     example.id = JoinPath(folder_.id_prefix, Stem(image));
     TY_ASSIGN_OR_RETURN(example.encoded, ReadFile(image_path, kMaxImageFileBytes));
@@ -213,7 +228,7 @@ class Converter {
     example.width = size.width;
     example.height = size.height;
     TY_ASSIGN_OR_RETURN(const std::string text, ReadFile(label_path));
-    for (const KittiObject& o : ParseKittiLabels(text, label_path, example.id).objects) {
+    for (const KittiObject& o : ParseKittiLabels(text, label_path, example.id, size).objects) {
       const int id = classes_.Find(o.type);
       if (id == 0) continue;
       AddObject(o, id, example);

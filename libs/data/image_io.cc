@@ -1,9 +1,14 @@
 #include "libs/data/image_io.h"
 
+#include <utility>
+
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/status.h"
 #include "libs/data/internal/codec.h"
+#include "libs/data/internal/exif.h"
+#include "libs/data/internal/magic.h"
 #include "libs/data/internal/pixel_budget.h"
 
 namespace trainyard {
@@ -23,19 +28,35 @@ absl::Status CheckImageSize(int64_t width, int64_t height) {
 
 namespace {
 
+absl::StatusOr<ImageSize> ReadStored(absl::string_view bytes, Depth depth, Tensor* image,
+                                     ImageFacts& facts) {
+  if (bytes.empty()) return absl::DataLossError("the image file is empty (0 bytes)");
+  if (absl::StartsWith(bytes, "\xFF\xD8\xFF")) {
+    facts.orientation = JpegOrientation(bytes);
+    return ReadJpeg(bytes, depth, image, &facts.lacks_end);
+  }
+  if (absl::StartsWith(bytes, absl::string_view("\x89PNG\r\n\x1a\n", 8))) {
+    facts.orientation = PngOrientation(bytes);
+    return ReadPng(bytes, depth, image);
+  }
+  const std::string kind = GuessFileKind(bytes);
+  return absl::DataLossError(
+      kind.empty()
+          ? "the file is neither a JPEG nor a PNG"
+          : absl::StrCat("the file is ", kind, ", neither a JPEG nor a PNG, whatever its name"));
+}
+
+// The upright picture and its size.
 absl::StatusOr<ImageSize> Read(absl::string_view bytes, absl::string_view name, Depth depth,
-                               Tensor* image) {
-  const auto read = [&]() -> absl::StatusOr<ImageSize> {
-    if (bytes.empty()) return absl::DataLossError("the image file is empty (0 bytes)");
-    if (absl::StartsWith(bytes, "\xFF\xD8\xFF")) return ReadJpeg(bytes, depth, image);
-    if (absl::StartsWith(bytes, absl::string_view("\x89PNG\r\n\x1a\n", 8))) {
-      return ReadPng(bytes, depth, image);
-    }
-    return absl::DataLossError("the file is neither a JPEG nor a PNG");
-  };
-  absl::StatusOr<ImageSize> size = read();
-  if (!size.ok()) return Annotate(size.status(), name);
-  return size;
+                               Tensor* image, ImageFacts* facts) {
+  ImageFacts seen;
+  const absl::StatusOr<ImageSize> stored = ReadStored(bytes, depth, image, seen);
+  if (!stored.ok()) return name.empty() ? stored.status() : Annotate(stored.status(), name);
+  if (image != nullptr) {
+    TY_ASSIGN_OR_RETURN(*image, TurnUpright(std::move(*image), seen.orientation));
+  }
+  if (facts != nullptr) *facts = seen;
+  return UprightSize(*stored, seen.orientation);
 }
 
 absl::Status CheckPicture(const Tensor& image) {
@@ -51,21 +72,24 @@ absl::Status CheckPicture(const Tensor& image) {
 }  // namespace
 }  // namespace internal
 
-absl::StatusOr<Tensor> DecodeImage(absl::string_view bytes, absl::string_view name) {
+absl::StatusOr<Tensor> DecodeImage(absl::string_view bytes, absl::string_view name,
+                                   ImageFacts* facts) {
   Tensor image;
-  TY_RETURN_IF_ERROR(internal::Read(bytes, name, internal::Depth::kDecode, &image));
+  TY_RETURN_IF_ERROR(internal::Read(bytes, name, internal::Depth::kDecode, &image, facts));
   return image;
 }
 
-absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes, absl::string_view name) {
-  return internal::Read(bytes, name, internal::Depth::kHeader, nullptr);
+absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes, absl::string_view name,
+                                        ImageFacts* facts) {
+  return internal::Read(bytes, name, internal::Depth::kHeader, nullptr, facts);
 }
 
-absl::StatusOr<ImageSize> VerifyImage(absl::string_view bytes, absl::string_view name) {
+absl::StatusOr<ImageSize> VerifyImage(absl::string_view bytes, absl::string_view name,
+                                      ImageFacts* facts) {
   TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(bytes, name));
   // Interlaced and progressive files cannot be walked without memory for all of the picture.
   const internal::PixelBudget::Share share(internal::ProcessPixels(), size.width * size.height);
-  return internal::Read(bytes, name, internal::Depth::kVerify, nullptr);
+  return internal::Read(bytes, name, internal::Depth::kVerify, nullptr, facts);
 }
 
 absl::StatusOr<std::string> EncodeJpeg(const Tensor& image, int quality) {

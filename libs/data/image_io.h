@@ -20,21 +20,36 @@ struct ImageSize {
   bool operator==(const ImageSize&) const = default;
 };
 
+/// What is to be told of a picture beside its size and pixels.
+struct ImageFacts {
+  /// EXIF's orientation of what is stored, 1 to 8; not 1: the picture was turned or mirrored.
+  int orientation = 1;
+  /// A JPEG that has all its pixels, but not the marker of its end.
+  bool lacks_end = false;
+};
+
 /// Decodes a JPEG (grey, colour or CMYK; baseline or progressive) or a PNG (any depth, palette,
 /// alpha, interlaced), told apart by their first bytes, to u8 RGB [height, width, 3]. Alpha is
-/// dropped, 16 bits are scaled to 8, EXIF rotation is not applied (TAO applies none).
+/// dropped, 16 bits are scaled to 8. The picture comes upright, as EXIF's orientation says (JPEG,
+/// PNG's eXIf): so people saw it who drew its boxes. This is the one reader of all stages.
 ///
-/// Fails with kDataLoss, `name` in front, for an empty file, other formats, damage, and a file that
-/// ends early; kResourceExhausted beyond the limits above. Thread-safe.
-absl::StatusOr<Tensor> DecodeImage(absl::string_view bytes, absl::string_view name);
+/// Fails with kDataLoss, `name` (unless it is empty) in front, for an empty file, other formats
+/// (named when they are known, whatever the file is called), JPEGs of 12 bits, damage, and a file
+/// that lacks pixels; kResourceExhausted beyond the limits above. `facts`, when given, is filled.
+/// Thread-safe.
+absl::StatusOr<Tensor> DecodeImage(absl::string_view bytes, absl::string_view name,
+                                   ImageFacts* facts = nullptr);
 
-/// Reads only the header. Fails as DecodeImage does, but does not see later damage.
-absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes, absl::string_view name);
+/// The size of the upright picture. Reads only the header. Fails as DecodeImage does, but does not
+/// see later damage, nor a missing end.
+absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes, absl::string_view name,
+                                        ImageFacts* facts = nullptr);
 
-/// OK when DecodeImage would succeed; the size. Walks the whole file but keeps no picture: a JPEG
-/// is decoded at an eighth of its size, a PNG row by row. Threads wait for each other where their
-/// pictures together are too large (internal/pixel_budget.h). Thread-safe.
-absl::StatusOr<ImageSize> VerifyImage(absl::string_view bytes, absl::string_view name);
+/// OK when DecodeImage would succeed; the size of the upright picture. Walks the whole file but
+/// keeps no picture: a JPEG is decoded at an eighth of its size, a PNG row by row. Threads wait for
+/// each other where their pictures together are too large (internal/pixel_budget.h). Thread-safe.
+absl::StatusOr<ImageSize> VerifyImage(absl::string_view bytes, absl::string_view name,
+                                      ImageFacts* facts = nullptr);
 
 /// Encodes u8 [h, w, 3] as RGB, [h, w, 1] as grey. `quality` 1..100. kInvalidArgument for another
 /// tensor. Deterministic.

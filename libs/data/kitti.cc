@@ -1,13 +1,19 @@
 #include "libs/data/kitti.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <set>
+#include <tuple>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "libs/base/printable.h"
+#include "libs/base/text_file.h"
+#include "libs/data/internal/label_form.h"
 
 namespace trainyard {
 namespace {
@@ -48,75 +54,122 @@ KittiObject ObjectFrom(absl::string_view type, const std::array<double, kColumns
 std::optional<Refused> ReadNumbers(const std::vector<absl::string_view>& columns,
                                    std::array<double, kColumns + 1>& values) {
   for (size_t i = 1; i < columns.size(); ++i) {
-    const bool is_number = absl::SimpleAtod(columns[i], &values[i]) && std::isfinite(values[i]);
+    const bool is_number = absl::SimpleAtod(columns[i], &values[i]) &&
+                           std::abs(values[i]) <= std::numeric_limits<float>::max();
     if (!is_number) {
-      return Refused{Refusal::kNotANumber,
-                     absl::StrFormat("column %d (%s) is '%s'; expected a finite number", i + 1,
-                                     kColumnNames[i], columns[i])};
+      return Refused{
+          Refusal::kNotANumber,
+          absl::StrFormat("column %d (%s) is '%s'; expected a finite number%s", i + 1,
+                          kColumnNames[i], Shown(columns[i]), internal::LineHint(columns))};
     }
     const bool is_corner = i >= kFirstCorner && i < kFirstCorner + 4;
     if ((is_corner || i == 2) && std::abs(values[i]) > kMaxCoordinate) {
       return Refused{Refusal::kNotANumber,
                      absl::StrFormat("column %d (%s) is %s; expected at most 1e7 in size", i + 1,
-                                     kColumnNames[i], columns[i])};
+                                     kColumnNames[i], Shown(columns[i]))};
     }
   }
   return std::nullopt;
 }
 
+std::optional<Refused> ReadColumns(const std::vector<absl::string_view>& columns,
+                                   std::array<double, kColumns + 1>& values) {
+  if (columns.size() != kColumns && columns.size() != kColumns + 1) {
+    return Refused{Refusal::kWrongColumnCount,
+                   absl::StrCat("has ", columns.size(), " column", columns.size() == 1 ? "" : "s",
+                                "; expected 15 (16 with a score)", internal::LineHint(columns))};
+  }
+  if (auto bad = ReadNumbers(columns, values)) return bad;
+  if (columns.size() == kColumns) return std::nullopt;
+  std::string shifted = internal::ShiftedColumns(columns, values);
+  if (shifted.empty()) return std::nullopt;
+  return Refused{Refusal::kWrongColumnCount, std::move(shifted)};
+}
+
 std::string DegenerateText(const KittiObject& object) {
   const Box& b = object.box;
   const bool flat_x = static_cast<int>(b.x1) >= static_cast<int>(b.x2);
-  return absl::StrFormat("box (%g, %g, %g, %g) of '%s' has no %s: its %s edge is not beyond its %s",
-                         b.x1, b.y1, b.x2, b.y2, object.type, flat_x ? "width" : "height",
+  return absl::StrFormat("box %s of '%s' has no %s: its %s edge is not beyond its %s", BoxText(b),
+                         Shown(object.type), flat_x ? "width" : "height",
                          flat_x ? "right" : "lower", flat_x ? "left one" : "upper one");
 }
+
+// The lines of one file, one after the other.
+class LabelReader {
+ public:
+  LabelReader(const std::string& path, const std::string& image,
+              const std::optional<ImageSize>& size)
+      : path_(path), image_(image), size_(size) {}
+
+  void Read(absl::string_view line, int number) {
+    const std::vector<absl::string_view> columns = SplitAtBlanks(line);
+    if (columns.empty()) return;
+    number_ = number;
+    const absl::string_view content = absl::StripAsciiWhitespace(line);
+    const int index = first_index_.emplace(content, static_cast<int>(labels_.lines)).first->second;
+    ++labels_.lines;
+    std::array<double, kColumns + 1> values{};
+    if (auto bad = ReadColumns(columns, values)) return Refuse(bad->reason, std::move(bad->text));
+    KittiObject object = ObjectFrom(columns[0], values);
+    object.line = number;
+    if (columns.size() > kColumns) {
+      object.score = values[kColumns];
+      labels_.findings.scored.Add(Place());
+    }
+    const std::array<int, 4> corners = {static_cast<int>(values[4]), static_cast<int>(values[5]),
+                                        static_cast<int>(values[6]), static_cast<int>(values[7])};
+    if (corners[0] >= corners[2] || corners[1] >= corners[3]) {
+      Refuse(Refusal::kDegenerateBox, DegenerateText(object));
+      labels_.degenerate.push_back({.index = index, .corners = corners});
+      return;
+    }
+    if (size_ && !HoldAgainstPicture(object)) return;
+    const Box& b = object.box;
+    if (!seen_.insert({object.type, b.x1, b.y1, b.x2, b.y2}).second) {
+      labels_.findings.duplicate.Add(Place());
+    }
+    labels_.objects.push_back(std::move(object));
+  }
+
+  void Refuse(Refusal reason, std::string text) {
+    labels_.refused.push_back(
+        {.place = Place(), .image = image_, .reason = reason, .text = std::move(text)});
+  }
+
+  KittiLabels Take() { return std::move(labels_); }
+
+ private:
+  std::string Place() const { return absl::StrCat(path_, ":", number_); }
+
+  // False when it was refused.
+  bool HoldAgainstPicture(const KittiObject& object) {
+    if (labels_.findings.AddBox(object.box, *size_, Place())) return true;
+    Refuse(Refusal::kOutsidePicture,
+           OutsideText(object.box, absl::StrCat(" of '", Shown(object.type), "'"), *size_));
+    return false;
+  }
+
+  const std::string& path_;
+  const std::string& image_;
+  const std::optional<ImageSize>& size_;
+  int number_ = 1;
+  KittiLabels labels_;
+  std::map<absl::string_view, int> first_index_;
+  std::set<std::tuple<std::string, float, float, float, float>> seen_;
+};
 
 }  // namespace
 
 KittiLabels ParseKittiLabels(absl::string_view text, const std::string& path,
-                             const std::string& image) {
-  KittiLabels labels;
-  std::map<absl::string_view, int> first_index;
-  absl::ConsumePrefix(&text, "\xEF\xBB\xBF");
-  int line_number = 0;
-  for (absl::string_view line : absl::StrSplit(text, '\n')) {
-    ++line_number;
-    line = absl::StripAsciiWhitespace(line);
-    if (line.empty()) continue;
-    const int index = first_index.emplace(line, static_cast<int>(labels.lines)).first->second;
-    ++labels.lines;
-    const auto refuse = [&](Refusal reason, std::string why) {
-      labels.refused.push_back({.place = absl::StrCat(path, ":", line_number),
-                                .image = image,
-                                .reason = reason,
-                                .text = std::move(why)});
-    };
-    const std::vector<absl::string_view> columns =
-        absl::StrSplit(line, absl::ByAnyChar(" \t\r\v\f"), absl::SkipEmpty());
-    if (columns.size() != kColumns && columns.size() != kColumns + 1) {
-      refuse(Refusal::kWrongColumnCount,
-             absl::StrCat("has ", columns.size(), " columns; expected 15 (16 with a score)"));
-      continue;
-    }
-    std::array<double, kColumns + 1> values{};
-    if (auto bad = ReadNumbers(columns, values)) {
-      refuse(bad->reason, std::move(bad->text));
-      continue;
-    }
-    KittiObject object = ObjectFrom(columns[0], values);
-    object.line = line_number;
-    if (columns.size() > kColumns) object.score = values[kColumns];
-    const std::array<int, 4> corners = {static_cast<int>(values[4]), static_cast<int>(values[5]),
-                                        static_cast<int>(values[6]), static_cast<int>(values[7])};
-    if (corners[0] >= corners[2] || corners[1] >= corners[3]) {
-      refuse(Refusal::kDegenerateBox, DegenerateText(object));
-      labels.degenerate.push_back({.index = index, .corners = corners});
-      continue;
-    }
-    labels.objects.push_back(std::move(object));
+                             const std::string& image, const std::optional<ImageSize>& size) {
+  LabelReader reader(path, image, size);
+  if (std::string foreign = internal::ForeignFile(text); !foreign.empty()) {
+    reader.Refuse(Refusal::kWrongFormat, std::move(foreign));
+    return reader.Take();
   }
-  return labels;
+  int number = 0;
+  for (const absl::string_view line : TextLines(text)) reader.Read(line, ++number);
+  return reader.Take();
 }
 
 std::string FormatKittiLine(const KittiObject& o) {

@@ -8,12 +8,15 @@
 
 #include "absl/strings/string_view.h"
 #include "libs/data/box.h"
+#include "libs/data/findings.h"
+#include "libs/data/image_io.h"
 #include "libs/data/ledger.h"
 
 namespace trainyard {
 
 /// One line of a KITTI label file, in the order of its columns.
 struct KittiObject {
+  /// The bytes of the file; ClassKey (libs/data/class_map.h) makes the name of a class of them.
   std::string type;
   double truncated = 0;
   double occluded = 0;
@@ -41,25 +44,32 @@ struct DegenerateBox {
   std::array<int, 4> corners{};
 };
 
-/// A label file: what can be used of it, and what was refused.
+/// A label file: what can be used of it, what was refused, and what was noticed.
 struct KittiLabels {
   std::vector<KittiObject> objects;
   std::vector<LedgerEntry> refused;
   std::vector<DegenerateBox> degenerate;
+  Findings findings;
   /// Lines that are not blank.
   int64_t lines = 0;
 };
 
 /// Parses a KITTI label file. Never fails: each bad line becomes one entry of `refused`, with
-/// `<path>:<line>`, and is left out (decisions.md A22). A line is bad when it has neither 15 nor 16
-/// columns, when a column after the first is not a finite number (coordinates beyond +-1e7 count as
-/// such), or when its box, after truncation to integers, has no width or no height; the last is
-/// decided whatever the class. `image` goes into the entries. Blank lines are nothing; a byte order
-/// mark and carriage returns are ignored. Pure.
+/// `<path>:<line>`, and is left out. A line is bad when it has neither 15 nor 16 columns; when a
+/// column after the first is not a finite number that fits a float (coordinates beyond +-1e7 count
+/// as such); when it has 16 columns because its class is a word and a number, so that the box would
+/// be one column to the left; when its box, after truncation to integers, has no width or no height
+/// (whatever the class); and, with the `size` of the picture, when no pixel of the box lies in it.
+/// A file in UTF-16, or of another form (XML, JSON), is one entry that leaves the image out.
 ///
-/// Source: KITTI object development kit, readme; reference ssd 2.3 and 2.9.
+/// `image` goes into the entries. Blank lines are nothing; a byte order mark is ignored; lines end
+/// with \n, \r\n or \r, and columns are split at any blank of Unicode, as TAO's reader does. Boxes
+/// that reach beyond the picture stay as they are and are findings. Pure.
+///
+/// Source: KITTI object development kit, readme.
 KittiLabels ParseKittiLabels(absl::string_view text, const std::string& path,
-                             const std::string& image);
+                             const std::string& image,
+                             const std::optional<ImageSize>& size = std::nullopt);
 
 /// The line of a label file for `object`, numbers with two decimals as KITTI writes them, without
 /// the line break.

@@ -17,11 +17,16 @@ struct KittiFolder {
   std::string image_dir, label_dir;
   /// What stands before the frame in ids: "images" in "images/000012".
   std::string id_prefix;
-  /// Only images whose name ends so; empty = .jpg, .jpeg and .png in any case.
+  /// Only images whose name ends so, in any case of letters; empty = .jpg, .jpeg and .png.
   std::string image_extension;
   /// What ledgers call the two folders; empty = as they are above.
   std::string image_dir_shown, label_dir_shown;
+  /// Keeps boxes that lie outside of their picture, for a caller that counts them itself.
+  bool keep_outside = false;
 };
+
+/// Where the label file of an image lies: `<label_dir>/<stem>.txt`.
+std::string LabelPathOf(const KittiFolder& folder, const std::string& image);
 
 /// An image that can be decoded, and its label file.
 struct KittiFrame {
@@ -31,11 +36,14 @@ struct KittiFrame {
   KittiLabels labels;
 };
 
-/// Looks all images of a folder through, on `threads` threads: `keep` is called in the order of the
-/// names, from the calling thread, for each frame whose image can be decoded and whose label file
-/// is there. All else goes to the ledger that is returned: lines refused, images without labels,
-/// images that cannot be decoded, pictures of formats that are not read (.bmp, .gif). Memory holds
-/// a few dozen frames at a time. `go_on`, when given, hears how far it came every few dozen images.
+/// Looks all images of a folder (libs/data/picture_folder.h) through, on `threads` threads: `keep`
+/// is called in the order of the names, from the calling thread, for each frame whose image can be
+/// decoded and whose label file is there. All else goes to the ledger that is returned: lines
+/// refused; images without labels, or with the same label file as another image (a.jpg and a.png);
+/// images that cannot be decoded; pictures of formats that are not read. Its findings tell what
+/// else is there: pictures turned upright, boxes beyond their pictures, pictures of other endings
+/// and in folders below, label files without an image. Memory holds names and a few dozen frames.
+/// `go_on`, when given, hears how far it came every few dozen images.
 ///
 /// kNotFound, naming it, for a folder that is not there, and for one without images: the message
 /// names the extensions that were seen. kCancelled when `go_on` returned false.

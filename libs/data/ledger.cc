@@ -4,7 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/json.h"
+#include "libs/base/printable.h"
 #include "libs/base/problems.h"
+#include "libs/base/utf8.h"
 
 namespace trainyard {
 namespace {
@@ -29,12 +31,19 @@ absl::string_view NameOf(Refusal reason) {
       return "unreadable_image";
     case Refusal::kUnsupportedFormat:
       return "unsupported_format";
+    case Refusal::kOutsidePicture:
+      return "outside_picture";
+    case Refusal::kWrongFormat:
+      return "wrong_format";
+    case Refusal::kSharedLabel:
+      return "shared_label";
   }
   return "unknown";
 }
 
 void Ledger::Merge(const Ledger& other) {
   entries.insert(entries.end(), other.entries.begin(), other.entries.end());
+  findings.Merge(other.findings);
   images += other.images;
   lines += other.lines;
 }
@@ -68,12 +77,29 @@ absl::Status Ledger::Check(bool strict) const {
   return problems.ToStatus();
 }
 
+std::vector<std::string> Ledger::Describe(size_t most) const {
+  std::vector<std::string> lines;
+  for (size_t i = 0; i < std::min(entries.size(), most); ++i) {
+    lines.push_back(absl::StrCat("left out: ", entries[i].place, ": ", entries[i].text));
+  }
+  if (entries.size() > most) {
+    lines.push_back(absl::StrCat("left out: and ", entries.size() - most,
+                                 " more that are not listed here; the ledger has all"));
+  }
+  const std::vector<std::string> noticed = findings.Describe();
+  lines.insert(lines.end(), noticed.begin(), noticed.end());
+  return lines;
+}
+
 std::string Ledger::ToJsonLines() const {
   std::string out;
   for (const LedgerEntry& entry : entries) {
-    absl::StrAppend(&out, "{\"place\":", JsonText(entry.place),
-                    ",\"image\":", JsonText(entry.image), ",\"reason\":\"", NameOf(entry.reason),
-                    "\",\"text\":", JsonText(entry.text), "}\n");
+    const auto text = [](const std::string& raw) {
+      return JsonText(IsUtf8(raw) ? raw : Printable(raw));
+    };
+    absl::StrAppend(&out, "{\"place\":", text(entry.place), ",\"image\":", text(entry.image),
+                    ",\"reason\":\"", NameOf(entry.reason), "\",\"text\":", text(entry.text),
+                    "}\n");
   }
   return out;
 }

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "libs/data/findings.h"
 
 namespace trainyard {
 
@@ -17,6 +18,9 @@ enum class Refusal {
   kMissingLabel,
   kUnreadableImage,
   kUnsupportedFormat,
+  kOutsidePicture,
+  kWrongFormat,
+  kSharedLabel,
 };
 /// "degenerate_box", "missing_label", ...
 absl::string_view NameOf(Refusal reason);
@@ -34,13 +38,16 @@ struct LedgerEntry {
   /// Whether the whole image is left out, not a line of its label file.
   bool whole_image() const {
     return reason == Refusal::kMissingLabel || reason == Refusal::kUnreadableImage ||
-           reason == Refusal::kUnsupportedFormat;
+           reason == Refusal::kUnsupportedFormat || reason == Refusal::kWrongFormat ||
+           reason == Refusal::kSharedLabel;
   }
 };
 
-/// What was refused of a data set, and out of how much. Value semantics; not thread-safe.
+/// What was refused of a data set, and out of how much; and what was noticed beside. Value
+/// semantics; not thread-safe.
 struct Ledger {
   std::vector<LedgerEntry> entries;
+  Findings findings;
   /// Images and label lines that were looked at, the refused ones included.
   int64_t images = 0;
   int64_t lines = 0;
@@ -54,7 +61,12 @@ struct Ledger {
   /// ride along as problems (libs/base/problems.h), 200 at most.
   absl::Status Check(bool strict) const;
 
-  /// One JSON object a line: {"place", "image", "reason", "text"}.
+  /// Lines for people: what is left out, `most` entries and how many more there are, then the
+  /// findings.
+  std::vector<std::string> Describe(size_t most) const;
+
+  /// One JSON object a line: {"place", "image", "reason", "text"}; bytes that are not UTF-8 as
+  /// \xNN.
   std::string ToJsonLines() const;
 };
 

@@ -254,7 +254,8 @@ class SetAugmenter {
                .id_prefix = image_path,
                .image_extension = config_.image_extension(),
                .image_dir_shown = image_path,
-               .label_dir_shown = label_path};
+               .label_dir_shown = label_path,
+               .keep_outside = true};  // They are counted among those that left the picture.
     TY_RETURN_IF_ERROR(CheckOutput(options_, folder_));
     TY_RETURN_IF_ERROR(Scan());
     TY_RETURN_IF_ERROR(report_.ledger.Check(options_.strict));
@@ -313,7 +314,7 @@ class SetAugmenter {
   absl::Status TransformOne(const std::string& name) {
     if (stop_.stop_requested()) return absl::CancelledError("cancelled before the end");
     const std::string image_path = JoinPath(folder_.image_dir, name);
-    const std::string label_path = JoinPath(folder_.label_dir, Stem(name) + ".txt");
+    const std::string label_path = LabelPathOf(folder_, name);
     TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(image_path, kMaxImageFileBytes));
     TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(bytes, image_path));
     const internal::PixelBudget::Share share(internal::ProcessPixels(), PixelsOf(size));

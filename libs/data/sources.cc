@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <set>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/files.h"
+#include "libs/base/printable.h"
 #include "libs/base/records.h"
 #include "libs/base/status.h"
+#include "libs/data/class_census.h"
 #include "libs/data/class_map.h"
 #include "libs/data/image_io.h"
 #include "libs/data/kitti_folder.h"
@@ -99,7 +100,11 @@ class Opener {
     opened_.classes = classes_.classes();
     for (const std::string& name : opened_.classes) opened_.class_counts[name] = 0;
     for (Scanned& one : scanned) TY_RETURN_IF_ERROR(AddFrames(std::move(one)));
+    TY_RETURN_IF_ERROR(opened_.ledger.Check(options_.strict));
     if (frames_.empty()) return absl::NotFoundError("the data sources hold no sample");
+    opened_.unmapped_counts = census_.Unmapped(classes_);
+    opened_.mapped = census_.Check(classes_);
+    for (std::string& note : census_.Describe(classes_)) opened_.notes.push_back(std::move(note));
     opened_.source = std::make_unique<FrameSource>(std::move(frames_), std::move(shards_));
     return std::move(opened_);
   }
@@ -166,7 +171,7 @@ class Opener {
       }
       for (const KittiFrame& frame : one.frames) {
         for (const KittiObject& object : frame.labels.objects) {
-          found.insert(absl::AsciiStrToLower(object.type));
+          found.insert(ClassKey(object.type));
         }
       }
       for (const auto& [prefix, manifest] : one.manifests) {
@@ -183,16 +188,14 @@ class Opener {
     for (KittiFrame& frame : scanned.frames) {
       Frame kept{.id = std::move(frame.id), .image_path = std::move(frame.image_path)};
       for (const KittiObject& object : frame.labels.objects) {
+        census_.Add(object.type);
         const int id = classes_.Find(object.type);
-        if (id == 0) {
-          ++opened_.unmapped_counts[absl::AsciiStrToLower(object.type)];
-        } else {
-          AddBox(object.box, id, object.difficult(), kept);
-        }
+        if (id > 0) AddBox(object.box, id, object.difficult(), kept);
       }
       frames_.push_back(std::move(kept));
     }
     for (const auto& [prefix, manifest] : scanned.manifests) {
+      for (const auto& [name, count] : manifest.unmapped) census_.AddLeftOut(name, count);
       if (manifest.classes == classes_.classes()) continue;
       return absl::InvalidArgumentError(absl::StrFormat(
           "the set '%s' was converted for classes [%s]; target_class_mapping has [%s]: convert "
@@ -222,7 +225,8 @@ class Opener {
       TY_RETURN_IF_ERROR(record);
       offsets.push_back(offset);
       TY_RETURN_IF_ERROR(
-          Annotate(AddRecord(*record, offset), absl::StrCat("record ", offsets.size())));
+          Annotate(AddRecord(*record, path, offset),
+                   absl::StrFormat("record %d (at byte %d)", offsets.size(), offset)));
     }
     if (reader.cut_tail()) {
       return absl::DataLossError(absl::StrFormat(
@@ -232,27 +236,66 @@ class Opener {
     return absl::OkStatus();
   }
 
-  absl::Status AddRecord(const std::string& record, int64_t offset) {
+  absl::Status AddRecord(const std::string& record, const std::string& path, int64_t offset) {
     TY_ASSIGN_OR_RETURN(const DetectionExample example, DecodeExample(record));
+    ++opened_.ledger.images;
     Frame frame{.id = example.id, .shard = static_cast<int>(shards_.size()) - 1, .offset = offset};
-    const auto width = static_cast<double>(example.width);
-    const auto height = static_cast<double>(example.height);
+    ImageFacts facts;
+    const absl::StatusOr<ImageSize> picture = ReadImageSize(example.encoded, "", &facts);
+    if (!picture.ok()) {
+      opened_.ledger.entries.push_back({.place = absl::StrCat(path, ": ", example.id),
+                                        .image = example.id,
+                                        .reason = Refusal::kUnreadableImage,
+                                        .text = std::string(picture.status().message())});
+      return absl::OkStatus();
+    }
+    opened_.ledger.findings.AddPicture(facts, example.id);
+    const ImageSize size = SizeFor(example, *picture, facts);
     for (size_t i = 0; i < example.class_ids.size(); ++i) {
       const float id = example.class_ids[i];
       if (!(id >= 1 && id <= static_cast<float>(classes_.classes().size()))) {
         return absl::InvalidArgumentError(
             absl::StrFormat("image '%s' holds class number %g; target_class_mapping has the "
                             "classes 1 to %d: convert the set again with this mapping",
-                            example.id, id, classes_.classes().size()));
+                            Shown(example.id), id, classes_.classes().size()));
       }
-      const Box box{
-          static_cast<float>(example.x1[i] * width), static_cast<float>(example.y1[i] * height),
-          static_cast<float>(example.x2[i] * width), static_cast<float>(example.y2[i] * height)};
-      const bool difficult = i < example.occlusion.size() && example.occlusion[i] != 0;
-      AddBox(box, static_cast<int>(id), difficult, frame);
+      AddRecordedBox(example, i, size, *picture, frame);
     }
     frames_.push_back(std::move(frame));
     return absl::OkStatus();
+  }
+
+  // The size that coordinates are parts of: the one that the record states, be it that of a picture
+  // as it is stored lying; when it is neither, the picture's own.
+  ImageSize SizeFor(const DetectionExample& example, ImageSize picture, const ImageFacts& facts) {
+    const ImageSize stated{example.width, example.height};
+    const ImageSize lying{picture.height, picture.width};
+    if (stated == picture || (facts.orientation >= 5 && stated == lying)) return stated;
+    opened_.ledger.findings.other_size.Add(absl::StrFormat("%s: %d x %d, the picture %d x %d",
+                                                           example.id, stated.width, stated.height,
+                                                           picture.width, picture.height));
+    return picture;
+  }
+
+  void AddRecordedBox(const DetectionExample& example, size_t i, ImageSize scale, ImageSize picture,
+                      Frame& frame) {
+    const auto width = static_cast<double>(scale.width), height = static_cast<double>(scale.height);
+    const Box box{
+        static_cast<float>(example.x1[i] * width), static_cast<float>(example.y1[i] * height),
+        static_cast<float>(example.x2[i] * width), static_cast<float>(example.y2[i] * height)};
+    const std::string place = absl::StrCat(example.id, ": box ", i + 1);
+    ++opened_.ledger.lines;
+    if (!opened_.ledger.findings.AddBox(box, picture, place)) {
+      opened_.ledger.entries.push_back({.place = place,
+                                        .image = example.id,
+                                        .reason = Refusal::kOutsidePicture,
+                                        .text = OutsideText(box, "", picture)});
+      return;
+    }
+    const auto id = static_cast<size_t>(example.class_ids[i]);
+    census_.AddRecorded(classes_.classes()[id - 1]);
+    const bool difficult = i < example.occlusion.size() && example.occlusion[i] != 0;
+    AddBox(box, static_cast<int>(id), difficult, frame);
   }
 
   // TAO's readers go by the index; ours have seen the records themselves. A stale one is worth a
@@ -280,6 +323,7 @@ class Opener {
   const SourceOptions& options_;
   OpenedSources opened_;
   ClassMap classes_;
+  ClassCensus census_;
   std::vector<Frame> frames_;
   std::vector<std::string> shards_;
 };

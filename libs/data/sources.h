@@ -49,7 +49,11 @@ struct OpenedSources {
   /// Boxes of label classes that are not mapped, which are left out, by label class.
   std::map<std::string, int64_t> unmapped_counts;
   Ledger ledger;
-  /// For the log: an identity mapping, a stale index, a fold that was chosen.
+  /// Not OK when there are objects, but none of a class of the mapping (libs/data/class_census.h):
+  /// then nothing can be learnt from them.
+  absl::Status mapped;
+  /// For people: an identity mapping, a stale index, a fold that was chosen, classes that are left
+  /// out or have no object.
   std::vector<std::string> notes;
 };
 

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "libs/data/box.h"
+#include "libs/data/findings.h"
 #include "libs/data/sample.h"
 #include "libs/detection/average_precision.h"
 #include "libs/detection/decoder.h"
@@ -108,6 +109,8 @@ struct InferenceOptions {
 
 struct InferenceResult {
   int64_t images = 0, images_skipped = 0, detections = 0;
+  /// What was noticed of the pictures: those that were turned upright.
+  Findings findings;
   double network_ms_per_image = 0, total_ms_per_image = 0;
   std::vector<v1::Metric> Metrics() const;
 };
@@ -122,14 +125,19 @@ absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const model::v1::Mode
                                       absl::Span<const std::string> image_paths,
                                       const InferenceOptions& options);
 
-/// The images of a folder (.jpg .jpeg .png in any case, sorted by name, not below it), or the one
-/// image itself. kNotFound when there is nothing there, kFailedPrecondition when the folder has no
-/// images, kInvalidArgument for a file with another extension.
-absl::StatusOr<std::vector<std::string>> ListImages(const std::string& path);
+/// The images of a folder (libs/data/picture_folder.h: .jpg .jpeg .png in any case, sorted by name,
+/// neither hidden nor below it), or the one image itself. What lies there and is not taken becomes
+/// lines of `notes`, when given. kNotFound when there is nothing there, kFailedPrecondition when the
+/// folder has no images, kInvalidArgument for a file with another extension.
+absl::StatusOr<std::vector<std::string>> ListImages(const std::string& path,
+                                                    std::vector<std::string>* notes = nullptr);
+
+/// The name of a class as it stands in label files: blanks, which separate columns there, are _.
+std::string LabelName(absl::string_view class_name);
 
 /// TAO's line of a label file, without the line break:
-/// `<class> 0 0 0 <x1> <y1> <x2> <y2> 0 0 0 0 0 0 0 <score>`, numbers in their shortest float32
-/// form.
+/// `<class> 0 0 0 <x1> <y1> <x2> <y2> 0 0 0 0 0 0 0 <score>`, the class as LabelName has it, numbers
+/// in their shortest float32 form.
 std::string LabelLine(absl::string_view class_name, const Detection& detection);
 
 }  // namespace trainyard

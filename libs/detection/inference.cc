@@ -1,6 +1,7 @@
 #include <charconv>
 #include <chrono>
 #include <map>
+#include <mutex>
 #include <set>
 #include <utility>
 
@@ -11,7 +12,9 @@
 #include "libs/base/paths.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/base/text_file.h"
 #include "libs/data/image_io.h"
+#include "libs/data/picture_folder.h"
 #include "libs/data/preprocess.h"
 #include "libs/detection/draw.h"
 #include "libs/detection/evaluator.h"
@@ -84,11 +87,29 @@ std::string ClassName(const ModelRecord& record, int class_id) {
                                                             : absl::StrCat("class_", class_id);
 }
 
-absl::StatusOr<Sample> ReadImage(const std::string& path) {
-  TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxImageFileBytes));
-  TY_ASSIGN_OR_RETURN(Tensor image, DecodeImage(bytes, path));
-  return Sample{.id = path, .image = std::move(image)};
-}
+// Reads images for several threads.
+class ImageReader {
+ public:
+  explicit ImageReader(absl::Span<const std::string> paths) : paths_(paths) {}
+
+  absl::StatusOr<Sample> Read(int64_t index) {
+    const std::string& path = paths_[static_cast<size_t>(index)];
+    TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxImageFileBytes));
+    ImageFacts facts;
+    TY_ASSIGN_OR_RETURN(Tensor image, DecodeImage(bytes, path, &facts));
+    const std::lock_guard<std::mutex> lock(mutex_);
+    findings_.AddPicture(facts, BaseName(path));
+    return Sample{.id = path, .image = std::move(image)};
+  }
+
+  // Once nobody reads any more.
+  Findings TakeFindings() { return std::move(findings_); }
+
+ private:
+  const absl::Span<const std::string> paths_;
+  std::mutex mutex_;
+  Findings findings_;  // Guarded.
+};
 
 absl::Status WriteLabels(const std::string& folder, const Sample& sample, const ModelRecord& record,
                          absl::Span<const Detection> detections) {
@@ -168,20 +189,23 @@ absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const ModelRecord& re
     if (!folder.empty()) TY_RETURN_IF_ERROR(MakeFolders(folder));
   }
   const auto begin = std::chrono::steady_clock::now();
-  BatchReader reader(total,
-                     {.batch_size = options.batch_size,
-                      .threads = options.loader_threads,
-                      .keep_images = !options.annotated_dir.empty()},
-                     record.preprocess(),
-                     [&](int64_t index) { return ReadImage(image_paths[index]); });
+  ImageReader images(image_paths);
   InferenceResult result;
-  while (true) {
-    if (options.stop.stop_requested()) return absl::CancelledError("the inference was cancelled");
-    std::optional<InputBatch> batch = reader.Next();
-    if (!batch.has_value()) break;
-    TY_RETURN_IF_ERROR(InferBatch(network, decoder, *batch, record, options, result));
-    if (options.progress) options.progress(result.images + result.images_skipped, total);
+  {
+    BatchReader reader(total,
+                       {.batch_size = options.batch_size,
+                        .threads = options.loader_threads,
+                        .keep_images = !options.annotated_dir.empty()},
+                       record.preprocess(), [&](int64_t index) { return images.Read(index); });
+    while (true) {
+      if (options.stop.stop_requested()) return absl::CancelledError("the inference was cancelled");
+      std::optional<InputBatch> batch = reader.Next();
+      if (!batch.has_value()) break;
+      TY_RETURN_IF_ERROR(InferBatch(network, decoder, *batch, record, options, result));
+      if (options.progress) options.progress(result.images + result.images_skipped, total);
+    }
   }
+  result.findings = images.TakeFindings();
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
   result.network_ms_per_image = network.MedianMsPerImage();
   if (result.images > 0) {
@@ -190,28 +214,33 @@ absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const ModelRecord& re
   return result;
 }
 
-absl::StatusOr<std::vector<std::string>> ListImages(const std::string& path) {
+absl::StatusOr<std::vector<std::string>> ListImages(const std::string& path,
+                                                    std::vector<std::string>* notes) {
   if (FileExists(path)) {
     if (HasImageExtension(path)) return std::vector<std::string>{path};
     return absl::InvalidArgumentError(
         absl::StrCat("'", path, "' is no image; expected .jpg, .jpeg or .png"));
   }
-  TY_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(path));
-  std::vector<std::string> paths;
-  for (const std::string& name : names) {
-    const std::string file = JoinPath(path, name);
-    if (HasImageExtension(name) && FileExists(file)) paths.push_back(file);
-  }
-  if (paths.empty()) {
+  TY_ASSIGN_OR_RETURN(const PictureFolder found, ListPictures(path));
+  const std::vector<std::string> left_out = found.Notes(/*tell_unsupported=*/true);
+  if (found.pictures.empty()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("folder '", path, "' holds no images (.jpg, .jpeg, .png)"));
+        absl::StrCat("folder '", path, "' holds no images (.jpg, .jpeg, .png)",
+                     left_out.empty() ? "" : "; ", absl::StrJoin(left_out, "; ")));
   }
+  if (notes != nullptr) notes->insert(notes->end(), left_out.begin(), left_out.end());
+  std::vector<std::string> paths;
+  for (const std::string& name : found.pictures) paths.push_back(JoinPath(path, name));
   return paths;
+}
+
+std::string LabelName(absl::string_view class_name) {
+  return absl::StrJoin(SplitAtBlanks(class_name), "_");
 }
 
 std::string LabelLine(absl::string_view class_name, const Detection& detection) {
   const Box& box = detection.box;
-  return absl::StrCat(class_name, " 0 0 0 ", FloatText(box.x1), " ", FloatText(box.y1), " ",
+  return absl::StrCat(LabelName(class_name), " 0 0 0 ", FloatText(box.x1), " ", FloatText(box.y1), " ",
                       FloatText(box.x2), " ", FloatText(box.y2), " 0 0 0 0 0 0 0 ",
                       FloatText(detection.score));
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -260,16 +261,55 @@ std::optional<std::vector<int64_t>> FixedTarget(const ShapeArithmetic& arithmeti
   return fixed;
 }
 
-/// One round; false when there was nothing to do.
-bool FoldShapeArithmetic(Graph& graph) {
-  const absl::StatusOr<internal::DimsByValue> dims = internal::InferDims(graph.proto());
-  if (!dims.ok()) return false;
-  const ShapeArithmetic arithmetic(graph, *dims);
-  std::map<std::string, std::vector<int64_t>> made;
-  std::map<std::string, bool> scalars;
-  std::map<std::string, std::string> targets;  // node -> name of its new target
+/// The scales that lead a Resize to `sizes`, where these leave batch and channels alone. Nothing
+/// when a scale would not lead there exactly.
+std::optional<std::vector<float>> ScalesFor(const ShapeArithmetic& arithmetic,
+                                            const internal::DimsByValue& dims,
+                                            const onnx::NodeProto& resize, const Numbers& sizes) {
+  const auto input = dims.find(resize.input(0));
+  if (input == dims.end() || input->second.size() != sizes.elements.size() ||
+      StringAttribute(resize, "coordinate_transformation_mode", "") == "tf_crop_and_resize") {
+    return std::nullopt;
+  }
+  std::vector<float> scales;
+  for (size_t i = 0; i < sizes.elements.size(); ++i) {
+    const auto& [number, open] = sizes.elements[i];
+    const int64_t before = input->second[i].size;
+    const bool same = open.empty() ? number == before
+                                   : before < 0 && arithmetic.OpenName(resize.input(0), i) == open;
+    const float from = static_cast<float>(before), to = static_cast<float>(number);
+    const float scale = same ? 1.0f : to / from;
+    const bool exact = i >= 2 && open.empty() && before > 0 && number > 0 &&
+                       static_cast<int64_t>(std::floor(from * scale)) == number;
+    if (!same && !exact) return std::nullopt;
+    scales.push_back(scale);
+  }
+  return scales;
+}
+
+/// What becomes an initializer in one round: values under their own names, and what nodes read
+/// instead.
+struct Folds {
+  std::map<std::string, Numbers> made;
+  /// Reshape -> name of its new target.
+  std::map<std::string, std::string> targets;
+  /// Resize -> its scales, in place of sizes.
+  std::map<std::string, std::vector<float>> scales;
+};
+
+bool ReadsSizes(const onnx::NodeProto& node) {
+  return IsOp(node, "Resize") && node.input_size() == 4 && !node.input(3).empty();
+}
+
+Folds FindFolds(const Graph& graph, const ShapeArithmetic& arithmetic,
+                const internal::DimsByValue& dims) {
+  Folds folds;
   for (const onnx::NodeProto* node : graph.nodes()) {
     if (arithmetic.computed().contains(node->name())) continue;
+    if (const Numbers* sizes = ReadsSizes(*node) ? arithmetic.Find(node->input(3)) : nullptr) {
+      const auto scales = ScalesFor(arithmetic, dims, *node, *sizes);
+      if (scales.has_value()) folds.scales[node->name()] = *scales;
+    }
     for (int i = 0; i < node->input_size(); ++i) {
       const std::string& value = node->input(i);
       const onnx::NodeProto* producer = graph.Producer(value);
@@ -277,47 +317,71 @@ bool FoldShapeArithmetic(Graph& graph) {
       const Numbers& numbers = *arithmetic.Find(value);
       if (graph.IsOutput(value)) continue;
       if (numbers.known()) {
-        std::vector<int64_t>& list = made[value];
-        list.clear();
-        for (const Element& element : numbers.elements) list.push_back(element.number);
-        scalars[value] = numbers.scalar;
+        folds.made[value] = numbers;
       } else if (IsOp(*node, "Reshape") && i == 1) {
-        if (auto fixed = FixedTarget(arithmetic, *dims, *node, numbers)) {
-          const std::string name = UnusedName(graph, absl::StrCat(node->name(), "/shape"));
-          made[name] = *std::move(fixed);
-          targets[node->name()] = name;
-        }
+        const auto fixed = FixedTarget(arithmetic, dims, *node, numbers);
+        if (!fixed.has_value()) continue;
+        const std::string name = UnusedName(graph, absl::StrCat(node->name(), "/shape"));
+        for (const int64_t number : *fixed) folds.made[name].elements.push_back({number, ""});
+        folds.targets[node->name()] = name;
       }
     }
   }
-  if (made.empty()) return false;
+  return folds;
+}
+
+void Apply(const Folds& folds, Graph& graph) {
   onnx::GraphProto& proto = *graph.mutable_proto().mutable_graph();
   for (onnx::NodeProto& node : *proto.mutable_node()) {
-    if (const auto it = targets.find(node.name()); it != targets.end())
-      node.set_input(1, it->second);
+    const auto target = folds.targets.find(node.name());
+    if (target != folds.targets.end()) node.set_input(1, target->second);
+    const auto scales = folds.scales.find(node.name());
+    if (scales == folds.scales.end()) continue;
+    const std::string name = UnusedName(graph, absl::StrCat(node.name(), "/scales"));
+    const auto rank = static_cast<int64_t>(scales->second.size());
+    *proto.add_initializer() =
+        TensorToProto(name, Tensor::Of<float>({rank}, absl::MakeConstSpan(scales->second)));
+    node.set_input(2, name);
+    node.mutable_input()->RemoveLast();
   }
   // A value that becomes an initializer keeps its name; its maker goes.
-  std::set<std::string> replaced;
-  for (const auto& [name, list] : made) {
-    if (const onnx::NodeProto* producer = graph.Producer(name)) replaced.insert(producer->name());
+  std::set<std::string> makers;
+  for (const auto& [name, numbers] : folds.made) {
+    if (const onnx::NodeProto* producer = graph.Producer(name)) makers.insert(producer->name());
   }
-  RemoveNodes(graph, replaced);
-  for (const auto& [name, list] : made) {
-    const Shape shape = scalars[name] ? Shape{} : Shape{static_cast<int64_t>(list.size())};
+  RemoveNodes(graph, makers);
+  for (const auto& [name, numbers] : folds.made) {
+    std::vector<int64_t> list;
+    for (const Element& element : numbers.elements) list.push_back(element.number);
+    const Shape shape = numbers.scalar ? Shape{} : Shape{static_cast<int64_t>(list.size())};
     *proto.add_initializer() = TensorToProto(name, Tensor::Of<int64_t>(shape, list));
   }
   graph.Reindex();
-  // What only fed the folded values goes too; what nobody read before stays.
+}
+
+/// Removes those of the nodes that nobody reads any more; what nobody read before stays.
+void RemoveUnread(const std::set<std::string>& nodes, Graph& graph) {
   for (bool again = true; again;) {
     std::set<std::string> dead;
     for (const onnx::NodeProto* node : graph.nodes()) {
-      if (!arithmetic.computed().contains(node->name())) continue;
+      if (!nodes.contains(node->name())) continue;
       const std::string& value = node->output(0);
       if (graph.Consumers(value).empty() && !graph.IsOutput(value)) dead.insert(node->name());
     }
     again = !dead.empty();
     if (again) RemoveNodes(graph, dead);
   }
+}
+
+/// One round; false when there was nothing to do.
+bool FoldShapeArithmetic(Graph& graph) {
+  const absl::StatusOr<internal::DimsByValue> dims = internal::InferDims(graph.proto());
+  if (!dims.ok()) return false;
+  const ShapeArithmetic arithmetic(graph, *dims);
+  const Folds folds = FindFolds(graph, arithmetic, *dims);
+  if (folds.made.empty() && folds.scales.empty()) return false;
+  Apply(folds, graph);
+  RemoveUnread(arithmetic.computed(), graph);
   return true;
 }
 
@@ -326,8 +390,9 @@ bool FoldShapeArithmetic(Graph& graph) {
 void FoldConstants(Graph& graph) {
   FoldConstantNodes(graph);
   const auto has_shape = [&graph] {
-    return std::any_of(graph.nodes().begin(), graph.nodes().end(),
-                       [](const onnx::NodeProto* node) { return IsOp(*node, "Shape"); });
+    return std::any_of(graph.nodes().begin(), graph.nodes().end(), [](const onnx::NodeProto* node) {
+      return IsOp(*node, "Shape") || ReadsSizes(*node);
+    });
   };
   // A target that is known now makes known shapes, of which the next target is made.
   for (int round = 0; round < kMaxRounds && has_shape() && FoldShapeArithmetic(graph); ++round) {

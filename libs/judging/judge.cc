@@ -23,6 +23,7 @@ namespace {
 using worker::Context;
 using worker::DescribeArtifact;
 using worker::Finished;
+using worker::MakeMetric;
 
 // Images that cannot be read and are told one by one.
 constexpr int kSkippedTold = 20;
@@ -70,6 +71,24 @@ absl::StatusOr<EvaluationPlan> PlanFor(const Context& context, const Network& ne
   return plan;
 }
 
+void AddCounts(int64_t images, int64_t skipped, Finished& finished) {
+  const auto add = [&finished](absl::string_view name, int64_t count) {
+    *finished.add_metrics() = MakeMetric(name, static_cast<double>(count), "images");
+  };
+  add("images", images);
+  add("images_skipped", skipped);
+}
+
+// Classes whose names label files cannot hold as they are.
+void NoteNames(const ModelRecord& record, Finished& finished) {
+  for (const std::string& name : record.classes()) {
+    const std::string written = LabelName(name);
+    if (written == name) continue;
+    finished.add_notes(absl::StrCat("class '", name, "' is written as '", written,
+                                    "' in the label files, where blanks separate columns"));
+  }
+}
+
 absl::Status AddFolder(const char* name, const std::string& path, Finished& finished) {
   if (path.empty()) return absl::OkStatus();
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(), DescribeArtifact(name, path, "folder"));
@@ -92,12 +111,15 @@ absl::Status Evaluate(Context& context, const Network& network, const Detector& 
   TY_ASSIGN_OR_RETURN(EvaluationResult result,
                       trainyard::Evaluate(detector.runner, detector.record, detector.decoder,
                                           *data.source, plan, options));
+  // Most of those that cannot be read were found when the data were opened.
+  result.images_skipped += data.ledger.RefusedImages();
   if (detector.warm_ms_per_image) {
     context.Progress(0, 0, "", "measuring speed");
     TY_ASSIGN_OR_RETURN(result.network_ms_per_image, detector.warm_ms_per_image());
   }
   LogInfo("evaluation", {{"table", ResultsTable(result)}});
   for (v1::Metric& metric : result.Metrics()) *finished.add_metrics() = std::move(metric);
+  AddCounts(result.images, result.images_skipped, finished);
   if (task.results_dir().empty()) return absl::OkStatus();
   TY_RETURN_IF_ERROR(WriteResults(task.results_dir(), result, plan.pr_curve, absl::Now()));
   TY_ASSIGN_OR_RETURN(
@@ -108,7 +130,8 @@ absl::Status Evaluate(Context& context, const Network& network, const Detector& 
 
 absl::Status Infer(Context& context, int batch_size, const Detector& detector, Finished& finished) {
   const auto& task = context.job.infer();
-  TY_ASSIGN_OR_RETURN(const std::vector<std::string> images, ListImages(task.images()));
+  std::vector<std::string> left_out;
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> images, ListImages(task.images(), &left_out));
   InferenceOptions options{.batch_size = std::clamp(batch_size, 1, detector.max_batch_size),
                            .loader_threads = LoaderThreadsOf(context),
                            .annotated_dir = task.annotated_dir(),
@@ -121,7 +144,15 @@ absl::Status Infer(Context& context, int batch_size, const Detector& detector, F
       const InferenceResult result,
       trainyard::Infer(detector.runner, detector.record, detector.decoder, images, options));
   finished.add_notes(absl::StrCat(result.detections, " objects in ", result.images, " images"));
+  if (result.images_skipped > 0) {
+    finished.add_notes(absl::StrCat(result.images_skipped, " of ", images.size(),
+                                    " images cannot be read and have no result"));
+  }
+  for (const std::string& note : left_out) finished.add_notes(note);
+  for (const std::string& note : result.findings.Describe()) finished.add_notes(note);
+  if (!task.labels_dir().empty()) NoteNames(detector.record, finished);
   for (v1::Metric& metric : result.Metrics()) *finished.add_metrics() = std::move(metric);
+  AddCounts(result.images, result.images_skipped, finished);
   TY_RETURN_IF_ERROR(AddFolder("images", task.annotated_dir(), finished));
   return AddFolder("labels", task.labels_dir(), finished);
 }

@@ -25,8 +25,8 @@ struct Detector {
 };
 
 /// Does `context.job.evaluate`: measures `detector` on the validation data of `network`'s spec.
-/// Adds to `finished` the metrics mAP (primary), AP per class, ms_per_image and images_per_second,
-/// notes on the data, and, when the job names a results folder, the output `results` (results.json;
+/// Adds to `finished` the metrics mAP (primary), AP per class, ms_per_image, images_per_second, images
+/// and images_skipped (those that cannot be read), notes on the data, and, when the job names a results folder, the output `results` (results.json;
 /// beside it status.json and, when the spec asks, PR_curve.png).
 ///
 /// kInvalidArgument when the spec names no validation data, or its classes are not the detector's;
@@ -35,7 +35,8 @@ absl::Status Evaluate(worker::Context& context, const Network& network, const De
                       worker::Finished& finished);
 
 /// Does `context.job.infer`: finds objects in images, `batch_size` at a time. Adds the outputs
-/// `images` and `labels` (the folders that the job asks for), ms_per_image and images_per_second.
+/// `images` and `labels` (the folders that the job asks for), ms_per_image, images_per_second, images
+/// and images_skipped, and notes on pictures that were left out or turned upright.
 /// Fails as Infer (libs/detection); kCancelled on request.
 absl::Status Infer(worker::Context& context, int batch_size, const Detector& detector,
                    worker::Finished& finished);

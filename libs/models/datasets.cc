@@ -40,7 +40,10 @@ absl::StatusOr<OpenedSources> OpenTrainingData(const TrainingPlan& plan,
                                                int threads) {
   SourceOptions options = OptionsOf(plan, strict, threads);
   options.use = ShardUse::kTraining;
-  return Open("training data", plan.data_sources, options, classes);
+  TY_ASSIGN_OR_RETURN(OpenedSources opened,
+                      Open("training data", plan.data_sources, options, classes));
+  TY_RETURN_IF_ERROR(Annotate(opened.mapped, "training data"));
+  return opened;
 }
 
 absl::StatusOr<std::optional<OpenedSources>> OpenValidationData(
@@ -68,18 +71,14 @@ std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSou
   }
   notes.push_back(absl::StrCat(what, ": ", objects, " objects in ", sources.source->size(),
                                " images (", absl::StrJoin(counts, ", "), ")"));
-  for (const auto& [name, count] : sources.unmapped_counts) {
-    notes.push_back(absl::StrCat(what, ": ", count, " objects of the class '", name,
-                                 "', which target_class_mapping leaves out"));
-  }
   const Ledger& ledger = sources.ledger;
   if (!ledger.entries.empty()) {
     notes.push_back(absl::StrCat(what, ": left out are ", ledger.RefusedImages(), " of ",
                                  ledger.images, " images and ", ledger.RefusedLines(), " of ",
                                  ledger.lines, " label lines"));
   }
-  for (size_t i = 0; i < ledger.entries.size() && i < kEntriesTold; ++i) {
-    notes.push_back(absl::StrCat(ledger.entries[i].place, ": ", ledger.entries[i].text));
+  for (const std::string& line : ledger.Describe(kEntriesTold)) {
+    notes.push_back(absl::StrCat(what, ": ", line));
   }
   for (const std::string& note : sources.notes) notes.push_back(absl::StrCat(what, ": ", note));
   return notes;

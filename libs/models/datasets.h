@@ -11,8 +11,9 @@
 
 namespace trainyard {
 
-/// Opens the plan's training data. kInvalidArgument when its classes are not `classes`; else fails as
-/// OpenSources does, with "training data" in front.
+/// Opens the plan's training data. kInvalidArgument when its classes are not `classes`, and when
+/// there are objects but none of a class of the mapping; else fails as OpenSources does, with
+/// "training data" in front.
 absl::StatusOr<OpenedSources> OpenTrainingData(const TrainingPlan& plan,
                                                const std::vector<std::string>& classes, bool strict,
                                                int threads);
@@ -24,7 +25,8 @@ absl::StatusOr<std::optional<OpenedSources>> OpenValidationData(
     const TrainingPlan& plan, const std::vector<std::string>& classes, bool strict, int threads);
 
 /// What a person should know of opened sources: "training data: 3410 objects in 292 images (platelets
-/// 290, ...)", "training data: 2 label lines left out of 3412: labels/000012.txt:3: ...".
+/// 290, ...)", then what is left out, what was noticed (libs/data/findings.h) and classes without
+/// objects or without a mapping: nothing happens to data without a line here.
 std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSources& sources);
 
 }  // namespace trainyard

@@ -113,6 +113,9 @@ class ChannelMap {
 std::vector<int64_t> PlacesKept(const Channels& channels,
                                 const std::vector<std::vector<int64_t>>& kept);
 
+/// Whether both are built alike: the same widths and repeats in the same order, of whatever layers.
+bool SameRuns(const Channels& a, const Channels& b);
+
 /// Places along the axis before anything goes.
 int64_t PlaceCount(const Channels& channels);
 

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/util/time_util.h"
 #include "libs/base/files.h"
+#include "libs/base/printable.h"
 #include "libs/base/status.h"
 #include "libs/report/chart.h"
 #include "libs/report/curves.h"
@@ -242,6 +243,22 @@ std::string StageSection(const v1::Run& run) {
   return absl::StrCat(html, "</tbody></table></div></section>");
 }
 
+// What the stages noticed: pictures left out, boxes beyond their pictures, classes without objects.
+std::string NotesSection(const v1::Run& run) {
+  std::string html;
+  for (const v1::Run::Stage& stage : run.stages()) {
+    if (stage.notes().empty()) continue;
+    absl::StrAppend(&html, "<h3>", Escape(stage.name()), "</h3><ul>");
+    for (const std::string& note : stage.notes()) {
+      absl::StrAppend(&html, "<li>", Escape(Printable(note)), "</li>");
+    }
+    absl::StrAppend(&html, "</ul>");
+  }
+  if (html.empty()) return "";
+  return absl::StrCat("<section><h2>Notes</h2><details><summary>What the stages noticed and left out"
+                      "</summary>", html, "</details></section>");
+}
+
 std::string LineageSection(const ReportInput& input) {
   std::string rows;
   const auto add = [&rows](const std::string& stage, const char* role,
@@ -289,6 +306,7 @@ std::string Head(const v1::Run& run) {
 std::string ReportHtml(const ReportInput& input, const Ledger& ledger) {
   return absl::StrCat(Head(input.run), LedgerSection(ledger), "\n", ChartSections(input), "\n",
                       PictureSection(input, ledger.Classes()), "\n", StageSection(input.run), "\n",
+                      NotesSection(input.run), "\n",
                       LineageSection(input), "</main></body></html>\n");
 }
 

@@ -10,6 +10,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
+#include "libs/data/picture_folder.h"
 #include "libs/tensor/tensor.h"
 
 namespace trainyard::report {
@@ -60,10 +61,10 @@ absl::StatusOr<SmallPicture> Shrink(const std::string& path, int max_side) {
 
 absl::Status ShrinkPictures(const std::string& images_dir, int count, int max_side,
                             const std::string& output) {
-  TY_ASSIGN_OR_RETURN(std::vector<std::string> names, ListFolder(images_dir));
-  std::erase_if(names, [](const std::string& name) {
-    return !HasImageExtension(name) || absl::StrContains(name, '\n');
-  });
+  TY_ASSIGN_OR_RETURN(const PictureFolder found, ListPictures(images_dir));
+  std::vector<std::string> names = found.pictures;
+  // The index has a line for each.
+  std::erase_if(names, [](const std::string& name) { return absl::StrContains(name, '\n'); });
   std::string index;
   int written = 0;
   const auto total = static_cast<int64_t>(names.size());

@@ -275,7 +275,7 @@ absl::StatusOr<v1::StageResult> RunOnce(OperationContext& context, WorkerJob job
                                         const WorkerRun& run, const std::string& job_dir,
                                         bool* retry) {
   *retry = false;
-  TY_ASSIGN_OR_RETURN(const worker::FolderLock lock, TakeJobFolder(context, job_dir));
+  TY_ASSIGN_OR_RETURN(const worker::FolderLock lock, TakeJobFolder(context, job_dir, run.patience.folder));
   worker::JournalReader reader(job_dir);
   TY_ASSIGN_OR_RETURN(const WorkerPast past, ReadWorkerPast(reader, job, context, job_dir));
   if (past.finished.has_value() && past.finished->status().code() == 0) {

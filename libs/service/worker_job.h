@@ -22,6 +22,9 @@ struct WorkerPatience {
   double still = 12;
   /// After a stop request, by one that has nothing to save.
   double give_up = 5;
+  /// Of an earlier worker that still holds the folder: for how long it may do nothing at all, or, when
+  /// it is not this operation's, hold the folder.
+  double folder = 12;
 };
 
 /// How a worker is run for an operation.

@@ -11,6 +11,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/base/writes.h"
+#include "libs/worker/utf8_message.h"
 
 namespace trainyard::worker {
 namespace {
@@ -96,6 +97,7 @@ absl::Status Journal::Append(WorkerEvent event) {
   event.set_sequence(sequence_ + 1);
   event.set_fencing_epoch(epoch_);
   SetTime(absl::Now(), event.mutable_time());
+  MakeUtf8(event);
   TY_RETURN_IF_ERROR(writer_.Write(event.SerializeAsString()));
   ++sequence_;
   finished_ = event.has_finished();

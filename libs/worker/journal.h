@@ -31,7 +31,7 @@ class Journal {
   static absl::StatusOr<std::unique_ptr<Journal>> Open(const std::string& job_dir,
                                                        int64_t fencing_epoch, FolderLock lock);
 
-  /// Fills in sequence, epoch and time. Checkpoint and Finished events are synced to the disk before
+  /// Fills in sequence, epoch, time; makes all UTF-8. Checkpoint and Finished events are synced to the disk before
   /// this returns. kFailedPrecondition after a Finished: it is the last one.
   absl::Status Append(WorkerEvent event);
 

@@ -9,6 +9,7 @@
 #include "google/protobuf/any.pb.h"
 #include "google/rpc/error_details.pb.h"
 #include "libs/base/log.h"
+#include "libs/base/printable.h"
 #include "libs/base/problems.h"
 
 namespace trainyard {
@@ -44,38 +45,16 @@ std::string CutMessage(std::string message, size_t most) {
   return message + note;
 }
 
-// google.rpc messages are UTF-8; a file name in a message need not be.
-std::string ValidUtf8(absl::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const size_t length = c < 0x80 ? 1 : c >= 0xC2 && c < 0xE0 ? 2 : c >= 0xE0 && c < 0xF0 ? 3
-                          : c >= 0xF0 && c < 0xF5 ? 4 : 0;
-    bool valid = length > 0 && i + length <= text.size();
-    for (size_t k = 1; valid && k < length; ++k) {
-      valid = (static_cast<unsigned char>(text[i + k]) & 0xC0) == 0x80;
-    }
-    if (valid) {
-      out.append(text.data() + i, length);
-      i += length;
-    } else {
-      out += '?';
-      ++i;
-    }
-  }
-  return out;
-}
-
 // As many problems as fit into `most` bytes.
 google::rpc::BadRequest BadRequestFrom(const std::vector<Problem>& problems, size_t most) {
   google::rpc::BadRequest bad;
   size_t used = 0;
   for (const Problem& problem : problems) {
     google::rpc::BadRequest::FieldViolation violation;
-    violation.set_field(ValidUtf8(Redact(problem.field)));
+    violation.set_field(Printable(Redact(problem.field)));
     std::string description = problem.description;
     if (!problem.place.empty()) description = absl::StrCat(problem.place, ": ", description);
-    violation.set_description(ValidUtf8(Redact(description)));
+    violation.set_description(Printable(Redact(description)));
     used += violation.ByteSizeLong() + 4;  // tag and length
     if (used > most) break;
     *bad.add_field_violations() = std::move(violation);
@@ -89,14 +68,14 @@ google::rpc::Status RpcStatusFrom(const absl::Status& status, const RpcStatusLim
   google::rpc::Status rpc;
   rpc.set_code(static_cast<int>(status.code()));
   if (status.ok()) return rpc;
-  rpc.set_message(CutMessage(ValidUtf8(Redact(status.message())), limits.message_bytes));
+  rpc.set_message(CutMessage(Printable(Redact(status.message())), limits.message_bytes));
 
   google::rpc::ErrorInfo info;
   if (!GetPayload(status, kErrorInfoUrl, &info)) {
     info.set_reason(absl::StatusCodeToString(status.code()));
   }
   info.set_domain(kErrorDomain);
-  for (auto& [key, value] : *info.mutable_metadata()) value = ValidUtf8(Redact(value));
+  for (auto& [key, value] : *info.mutable_metadata()) value = Printable(Redact(value));
   const std::vector<Problem> problems = ProblemsFrom(status);
   if (!problems.empty()) {
     (*info.mutable_metadata())[kProblemCount] = absl::StrCat(problems.size());
@@ -148,7 +127,7 @@ absl::Status WithReason(absl::Status status, absl::string_view reason,
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(reason));
   info.set_domain(kErrorDomain);
-  for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = ValidUtf8(value);
+  for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = Printable(value);
   SetPayload(status, kErrorInfoUrl, info);
   return status;
 }

@@ -22,7 +22,7 @@ struct RpcStatusLimits {
   size_t message_bytes = 32768;
 };
 
-/// `status` as google.rpc.Status: the code, the message without registered secrets, and details:
+/// `status` as google.rpc.Status: the code, the message without secrets and Printable, and details:
 /// ErrorInfo always (the reason of WithReason, else the code's name), BadRequest when there are
 /// problems (libs/base/problems.h) with as many of them as fit, RetryInfo when WithRetry set it.
 /// ErrorInfo.metadata["problemCount"] is the total of problems.

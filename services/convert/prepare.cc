@@ -6,10 +6,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/base/paths.h"
 #include "libs/base/status.h"
+#include "libs/base/text_file.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
 #include "services/stage_request/stage_request.h"
@@ -53,15 +53,12 @@ void ExpectOneRoot(StageRequest& request, const std::string& root,
 }
 
 std::vector<std::string> ReadClassNames(StageRequest& request, const std::string& path) {
-  std::vector<std::string> names;
-  if (path.empty()) return names;
+  if (path.empty()) return {};
   const auto text = ReadFile(path, kMaxClassFileBytes);
   request.Add("stage.inputs[class_names]", text.status());
-  for (absl::string_view line : absl::StrSplit(text.value_or(""), '\n')) {
-    line = absl::StripAsciiWhitespace(line);
-    if (!line.empty()) names.emplace_back(line);
-  }
-  return names;
+  const auto names = ParseNameList(text.value_or(""));
+  request.Add("stage.inputs[class_names]", Annotate(names.status(), absl::StrCat("'", path, "'")));
+  return names.value_or(std::vector<std::string>());
 }
 
 // An earlier augmented set is replaced; it is known by its ledger, which AugmentKitti puts there

@@ -39,6 +39,7 @@ bool MayMove(EventType type, State from) {
 void CopyResult(const v1::Run::Stage& change, v1::Run::Stage& stage) {
   *stage.mutable_outputs() = change.outputs();
   *stage.mutable_metrics() = change.metrics();
+  *stage.mutable_notes() = change.notes();
   if (!change.reason().empty()) stage.set_reason(change.reason());
   if (!change.cache_key().empty()) stage.set_cache_key(change.cache_key());
 }

@@ -20,6 +20,8 @@ namespace {
 constexpr absl::Duration kFirstBackoff = absl::Seconds(1);
 constexpr absl::Duration kLargestBackoff = absl::Seconds(100);
 // The service does not know an operation that it had taken: its store was lost, or it forgot.
+// Of a stage, kept in the run.
+constexpr int kMostNotes = 200;
 constexpr absl::string_view kGone = "OPERATION_GONE";
 
 absl::Duration Backoff(int failures) {
@@ -263,6 +265,8 @@ absl::StatusOr<bool> StageExecution::Conclude(const Prepared& prepared,
   change.set_cache_key(prepared.cache_key);
   *change.mutable_outputs() = result.outputs();
   *change.mutable_metrics() = result.metrics();
+  const int notes = std::min(result.notes_size(), kMostNotes);
+  for (int i = 0; i < notes; ++i) change.add_notes(result.notes(i));
   const CacheEntry entry{.run = record_.id(), .stage = context_.stage.name, .result = result};
   const bool store = cached_reason.empty() && !prepared.cache_key.empty();
   const CacheEntry* stored = store ? &entry : nullptr;

@@ -391,6 +391,23 @@ inline onnx::ModelProto TorchView(ZooWeights weights) {
   return net.GemmHead(x, 24);
 }
 
+/// interpolate(x, size=y.shape[2:]) of PyTorch: a Resize to sizes that are worked out.
+inline onnx::ModelProto TorchInterpolate(ZooWeights weights) {
+  ZooNet net(weights);
+  const std::string wide = net.ConvBnRelu("down1", "Input", 3, 16, 3);
+  std::string x = net.ConvBnRelu("down2", wide, 16, 24, 3, {.stride = 2});
+  const auto slice = [&](const std::string& name, const std::string& of, int64_t from, int64_t to) {
+    const std::string shape = net().Node("Shape", name + "_shape", {of});
+    return net().Node("Slice", name,
+                      {shape, net.Ints(name + "_from", {from}), net.Ints(name + "_to", {to})});
+  };
+  const std::string sizes =
+      net().Concat("sizes", {slice("kept", x, 0, 2), slice("map", wide, 2, 4)}, 0);
+  x = net().Node("Resize", "up", {x, "", "", sizes}, {{"mode", std::string("linear")}});
+  x = net().Concat("skip", {x, wide}, 1);
+  return net.ConvHead(net.ConvBnRelu("last", x, 40, 16, 3), 16);
+}
+
 /// An If whose branches read a layer's map from outside.
 inline onnx::ModelProto IfBodies(ZooWeights weights) {
   ZooNet net(weights);
@@ -491,6 +508,7 @@ inline const std::vector<ZooGraph>& Zoo() {
       {"constant nodes", ConstantNodes},
       {"reshape to rows", ReshapeToRows},
       {"torch view", TorchView},
+      {"torch interpolate", TorchInterpolate},
       {"if bodies", IfBodies},
       {"residual of IR 3", [](ZooWeights w) { return AsIr3(Residual(w, true)); }},
       {"residual of opset 11", [](ZooWeights w) { return AtOpset(Residual(w, true), 11); }},

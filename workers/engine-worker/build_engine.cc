@@ -53,8 +53,10 @@ absl::StatusOr<std::vector<std::string>> CalibrationImages(const BuildEngineTask
                                                            Finished& finished) {
   if (task.calibration_images().empty()) return std::vector<std::string>();
   const int64_t wanted = int64_t{task.batches()} * task.batch_size();
+  std::vector<std::string> left_out;
   TY_ASSIGN_OR_RETURN(std::vector<std::string> paths,
-                      ChooseImages(task.calibration_images(), wanted));
+                      ChooseImages(task.calibration_images(), wanted, &left_out));
+  for (const std::string& note : left_out) finished.add_notes(note);
   if (static_cast<int64_t>(paths.size()) < wanted) {
     finished.add_notes(absl::StrCat("'", task.calibration_images(), "' has ", paths.size(),
                                     " images, fewer than ", wanted, "; all of them were used"));
@@ -70,7 +72,10 @@ BatchSource Feed(Context& context, const ModelRecord& record, std::vector<std::s
   const auto skip = [&skipped](const std::string& path, const absl::Status& why) {
     skipped.Add(path, why);
   };
-  ImageFeed feed{std::move(paths), record.preprocess(), batch_size, context.stop, progress, skip};
+  const auto see = [&skipped](const std::string& path, const ImageFacts& facts) {
+    skipped.See(path, facts);
+  };
+  ImageFeed feed{std::move(paths), record.preprocess(), batch_size, context.stop, progress, skip, see};
   if (what == kCalibrating) feed.ended = WarnOfOneColour(context);
   return Batches(std::move(feed));
 }

@@ -27,8 +27,11 @@ absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
   TY_RETURN_IF_ERROR(ReportStarted(context));
   TY_RETURN_IF_ERROR(MakeFolders(DirName(task.output())));
   const int64_t wanted = int64_t{task.batches()} * task.batch_size();
-  TY_ASSIGN_OR_RETURN(std::vector<std::string> paths, ChooseImages(task.images(), wanted));
+  std::vector<std::string> left_out;
+  TY_ASSIGN_OR_RETURN(std::vector<std::string> paths,
+                      ChooseImages(task.images(), wanted, &left_out));
   worker::Finished finished;
+  for (const std::string& note : left_out) finished.add_notes(note);
   if (static_cast<int64_t>(paths.size()) < wanted) {
     finished.add_notes(absl::StrCat("'", task.images(), "' has ", paths.size(),
                                     " images, fewer than ", wanted, "; all of them were used"));
@@ -41,11 +44,14 @@ absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
   const auto skip = [&skipped](const std::string& path, const absl::Status& why) {
     skipped.Add(path, why);
   };
+  const auto see = [&skipped](const std::string& path, const ImageFacts& facts) {
+    skipped.See(path, facts);
+  };
   TY_ASSIGN_OR_RETURN(
       const CalibrationTable table,
       CalibrateGraph(sealed.model.graph, {},
                      Batches({std::move(paths), sealed.model.record.preprocess(), batch,
-                              context.stop, progress, skip, WarnOfOneColour(context)}),
+                              context.stop, progress, skip, see, WarnOfOneColour(context)}),
                      batch, std::max(1, context.job.threads())));
   skipped.NoteIn(finished);
   TY_RETURN_IF_ERROR(SaveCalibrationTable(table, task.output()));

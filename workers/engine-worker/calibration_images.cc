@@ -65,7 +65,9 @@ class FeedReader {
   // On failure `values` is as before.
   absl::Status Append(const std::string& path, std::vector<float>& values) {
     TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxImageFileBytes));
-    TY_ASSIGN_OR_RETURN(const Tensor image, DecodeImage(bytes, path));
+    ImageFacts facts;
+    TY_ASSIGN_OR_RETURN(const Tensor image, DecodeImage(bytes, path, &facts));
+    if (feed_.seen) feed_.seen(path, facts);
     const Shape shape = ShapeOf(1);
     const size_t size = static_cast<size_t>(shape[1] * shape[2] * shape[3]), before = values.size();
     values.resize(before + size);
@@ -93,13 +95,14 @@ class FeedReader {
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::string>> ChooseImages(const std::string& folder, int64_t wanted) {
+absl::StatusOr<std::vector<std::string>> ChooseImages(const std::string& folder, int64_t wanted,
+                                                      std::vector<std::string>* notes) {
   if (wanted < 1) {
     return absl::InvalidArgumentError(absl::StrCat(
         wanted,
         " calibration images were asked for (batches times batch size); expected at least 1"));
   }
-  TY_ASSIGN_OR_RETURN(std::vector<std::string> paths, ListImages(folder));
+  TY_ASSIGN_OR_RETURN(std::vector<std::string> paths, ListImages(folder, notes));
   const size_t count = std::min(paths.size(), static_cast<size_t>(wanted));
   if (count == paths.size()) return paths;
   Philox random(kSeed, 0, 0, RandomPurpose::kCalibration);
@@ -127,14 +130,23 @@ void SkippedImages::Add(const std::string& path, const absl::Status& why) {
   if (paths_.insert(path).second && paths_.size() <= kSkippedTold) context_.Warn(why);
 }
 
+void SkippedImages::See(const std::string& path, const ImageFacts& facts) {
+  // Calibration may read its images twice.
+  if (seen_.insert(path).second) findings_.AddPicture(facts, BaseName(path));
+}
+
 void SkippedImages::RemoveFrom(std::vector<std::string>& paths) const {
   std::erase_if(paths, [this](const std::string& path) { return paths_.contains(path); });
 }
 
 void SkippedImages::NoteIn(worker::Finished& finished) const {
-  if (paths_.empty()) return;
-  finished.add_notes(
-      absl::StrCat(paths_.size(), " calibration images could not be read and were left out"));
+  if (!paths_.empty()) {
+    finished.add_notes(
+        absl::StrCat(paths_.size(), " calibration images could not be read and were left out"));
+  }
+  for (const std::string& note : findings_.Describe()) {
+    finished.add_notes(absl::StrCat("calibration images: ", note));
+  }
 }
 
 }  // namespace trainyard::engine_worker

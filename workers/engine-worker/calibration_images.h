@@ -9,6 +9,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "libs/data/findings.h"
+#include "libs/data/image_io.h"
 #include "libs/quantization/calibration.h"
 #include "libs/worker/runtime.h"
 #include "trainyard/model/v1/model_record.pb.h"
@@ -19,7 +21,9 @@ namespace trainyard::engine_worker {
 /// Philox(42, kCalibration) over their sorted names; all of them, sorted, when there are no more.
 /// Equal folders give equal choices. kNotFound and kFailedPrecondition as ListImages: nothing
 /// random ever stands in for images. kInvalidArgument when `wanted` is below 1.
-absl::StatusOr<std::vector<std::string>> ChooseImages(const std::string& folder, int64_t wanted);
+/// `notes`, when given, gets ListImages' lines.
+absl::StatusOr<std::vector<std::string>> ChooseImages(const std::string& folder, int64_t wanted,
+                                                      std::vector<std::string>* notes = nullptr);
 
 /// Feeds image files through the model's own preprocessing.
 struct ImageFeed {
@@ -32,6 +36,8 @@ struct ImageFeed {
   std::function<void(int64_t done, int64_t total)> progress;
   /// Called with an image that cannot be read, which is left out.
   std::function<void(const std::string& path, const absl::Status& why)> skipped;
+  /// Called with an image that was read and what there is to tell of it.
+  std::function<void(const std::string& path, const ImageFacts& facts)> seen;
   /// Called once behind the last image, with the images that were read and those of them that are
   /// of one colour throughout.
   std::function<void(int64_t images, int64_t of_one_colour)> ended;
@@ -45,13 +51,15 @@ BatchSource Batches(ImageFeed feed);
 /// For ImageFeed::ended: warns when all images are of one colour each, which is no calibration.
 std::function<void(int64_t, int64_t)> WarnOfOneColour(worker::Context& context);
 
-/// Tells of images that were left out: warnings of the job for the first ones, and their number.
-/// Not thread-safe; the context outlives it.
+/// Tells of images that were left out: warnings of the job for the first ones, and their number; and
+/// of those that were turned upright. Not thread-safe; the context outlives it.
 class SkippedImages {
  public:
   explicit SkippedImages(worker::Context& context) : context_(context) {}
   /// For ImageFeed::skipped.
   void Add(const std::string& path, const absl::Status& why);
+  /// For ImageFeed::seen.
+  void See(const std::string& path, const ImageFacts& facts);
   /// Takes them out of `paths`, so that nobody tries them again.
   void RemoveFrom(std::vector<std::string>& paths) const;
   /// Adds a note with their number when there are any.
@@ -60,6 +68,8 @@ class SkippedImages {
  private:
   worker::Context& context_;
   std::set<std::string> paths_;
+  std::set<std::string> seen_;
+  Findings findings_;
 };
 
 }  // namespace trainyard::engine_worker

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/data/convert.h"
 #include "libs/data/offline_augment.h"
@@ -15,8 +14,8 @@ namespace {
 using worker::Context;
 using worker::Finished;
 
-/// The ledger has them all.
-constexpr int kMostNotes = 100;
+/// Told one by one; the ledger has them all.
+constexpr size_t kMostLeftOut = 100;
 
 void NoteLedger(Finished& finished, const Ledger& ledger) {
   const auto add = [&finished](absl::string_view name, int64_t value, absl::string_view unit) {
@@ -25,10 +24,7 @@ void NoteLedger(Finished& finished, const Ledger& ledger) {
   add("images", ledger.images - ledger.RefusedImages(), "images");
   add("images_refused", ledger.RefusedImages(), "images");
   add("lines_refused", ledger.RefusedLines(), "lines");
-  for (const LedgerEntry& entry : ledger.entries) {
-    if (finished.notes_size() >= kMostNotes) break;
-    finished.add_notes(absl::StrCat("left out: ", entry.place, ": ", entry.text));
-  }
+  for (const std::string& line : ledger.Describe(kMostLeftOut)) finished.add_notes(line);
 }
 
 }  // namespace

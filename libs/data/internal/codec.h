@@ -14,8 +14,10 @@ namespace trainyard::internal {
 enum class Depth { kHeader, kVerify, kDecode };
 
 /// Reads a JPEG or PNG. `kDecode` fills `image`, u8 RGB [h, w, 3]; the others leave it alone.
-/// Errors have no name in front yet.
-absl::StatusOr<ImageSize> ReadJpeg(absl::string_view bytes, Depth depth, Tensor* image);
+/// Errors have no name in front yet. The picture is as it is stored, not turned upright.
+/// `lacks_end`: see ImageFacts; a header is read without looking at the end.
+absl::StatusOr<ImageSize> ReadJpeg(absl::string_view bytes, Depth depth, Tensor* image,
+                                   bool* lacks_end);
 absl::StatusOr<ImageSize> ReadPng(absl::string_view bytes, Depth depth, Tensor* image);
 
 /// kDataLoss or kResourceExhausted when a size is not within the limits of image_io.h.

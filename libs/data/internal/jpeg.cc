@@ -21,6 +21,7 @@ namespace {
 struct ErrorState {
   jpeg_error_mgr manager;
   jmp_buf jump;
+  bool met_end = false;  // The file ended before its end marker.
   char message[JMSG_LENGTH_MAX] = {};
 };
 
@@ -30,10 +31,14 @@ void FailAndJump(j_common_ptr codec) {
   longjmp(state->jump, 1);
 }
 
-// A warning means that the decoder went on with made-up pixels, except for the harmless ones.
+// A warning means that the decoder went on with made-up pixels, except for the harmless ones. The
+// end of the file is not one of them yet: when pixels are missing, another warning follows.
 void JudgeWarning(j_common_ptr codec, int level) {
   if (level >= 0) return;  // Traces.
   switch (codec->err->msg_code) {
+    case JWRN_JPEG_EOF:
+      reinterpret_cast<ErrorState*>(codec->err)->met_end = true;
+      return;
     case JWRN_EXTRANEOUS_DATA:
     case JWRN_ADOBE_XFORM:
     case JWRN_TOO_MUCH_DATA:
@@ -83,18 +88,42 @@ class Reader {
       JSAMPROW row = out + codec_.output_scanline * stride;
       jpeg_read_scanlines(&codec_, &row, 1);
     }
+    has_all_scans_ = HasAllScans();
     jpeg_finish_decompress(&codec_);
     return true;
   }
 
+  // Of ReadRows: whether the file ended before its end marker, and whether nothing but that is
+  // missing.
+  bool met_end() const { return errors_.met_end; }
+  bool has_all_scans() const { return has_all_scans_; }
+
   const jpeg_decompress_struct& codec() const { return codec_; }
   absl::Status Error() const {
+    if (errors_.manager.msg_code == JERR_BAD_PRECISION) {
+      return absl::DataLossError(absl::StrCat("the JPEG has ", codec_.data_precision,
+                                              " bits a colour; those of 8 are read"));
+    }
     return absl::DataLossError(absl::StrCat("the JPEG cannot be decoded: ", errors_.message));
   }
 
  private:
+  // A scan that is cut is an error, but a file of several scans may end between two of them: then
+  // some coefficients have bits to come, or (-1) were never seen. To be asked while decoding.
+  bool HasAllScans() {
+    if (!jpeg_has_multiple_scans(&codec_)) return true;
+    if (codec_.coef_bits == nullptr) return false;
+    for (int component = 0; component < codec_.num_components; ++component) {
+      for (const int bits : codec_.coef_bits[component]) {
+        if (bits != 0) return false;
+      }
+    }
+    return true;
+  }
+
   ErrorState errors_;
   jpeg_decompress_struct codec_{};
+  bool has_all_scans_ = true;
 };
 
 // Adobe's CMYK is stored inverted: 255 is no ink.
@@ -149,30 +178,42 @@ class Writer {
 
 }  // namespace
 
-absl::StatusOr<ImageSize> ReadJpeg(absl::string_view bytes, Depth depth, Tensor* image) {
+namespace {
+
+// Decodes what Begin prepared into a row (kVerify) or a picture.
+absl::Status ReadPixels(Reader& reader, ImageSize size, Depth depth, Tensor* image) {
+  const size_t row_bytes =
+      size_t{reader.codec().output_width} * static_cast<size_t>(reader.codec().output_components);
+  if (depth == Depth::kVerify) {
+    std::vector<uint8_t> row(row_bytes);
+    return reader.ReadRows(row.data(), 0) ? absl::OkStatus() : reader.Error();
+  }
+  TY_ASSIGN_OR_RETURN(*image, Tensor::Create(DType::kUInt8, {size.height, size.width, 3}));
+  uint8_t* const pixels = image->data<uint8_t>().data();
+  if (reader.codec().out_color_space == JCS_RGB) {
+    return reader.ReadRows(pixels, row_bytes) ? absl::OkStatus() : reader.Error();
+  }
+  std::vector<uint8_t> inks(row_bytes * static_cast<size_t>(size.height));
+  if (!reader.ReadRows(inks.data(), row_bytes)) return reader.Error();
+  InksToRgb(inks.data(), pixels, size.width * size.height, reader.codec().saw_Adobe_marker);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ImageSize> ReadJpeg(absl::string_view bytes, Depth depth, Tensor* image,
+                                   bool* lacks_end) {
   Reader reader;
   if (!reader.Start(bytes)) return reader.Error();
   const ImageSize size{reader.codec().image_width, reader.codec().image_height};
   TY_RETURN_IF_ERROR(CheckImageSize(size.width, size.height));
   if (depth == Depth::kHeader) return size;
   if (!reader.Begin(depth == Depth::kVerify)) return reader.Error();
-
-  const size_t row_bytes =
-      size_t{reader.codec().output_width} * static_cast<size_t>(reader.codec().output_components);
-  if (depth == Depth::kVerify) {
-    std::vector<uint8_t> row(row_bytes);
-    if (!reader.ReadRows(row.data(), 0)) return reader.Error();
-    return size;
+  TY_RETURN_IF_ERROR(ReadPixels(reader, size, depth, image));
+  if (reader.met_end() && !reader.has_all_scans()) {
+    return absl::DataLossError("the JPEG cannot be decoded: the file ends before its last scan");
   }
-  TY_ASSIGN_OR_RETURN(*image, Tensor::Create(DType::kUInt8, {size.height, size.width, 3}));
-  uint8_t* const pixels = image->data<uint8_t>().data();
-  if (reader.codec().out_color_space == JCS_RGB) {
-    if (!reader.ReadRows(pixels, row_bytes)) return reader.Error();
-    return size;
-  }
-  std::vector<uint8_t> inks(row_bytes * static_cast<size_t>(size.height));
-  if (!reader.ReadRows(inks.data(), row_bytes)) return reader.Error();
-  InksToRgb(inks.data(), pixels, size.width * size.height, reader.codec().saw_Adobe_marker);
+  *lacks_end = reader.met_end();
   return size;
 }
 

@@ -5,16 +5,32 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/digest.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 
 namespace trainyard::internal {
 
+namespace {
+
+// The same for the same target. A name that would become too long ends in its digest.
+std::string HiddenName(const std::string& target) {
+  constexpr absl::string_view kMark = ".tmp-";
+  constexpr size_t kDigest = 16;
+  const std::string name = BaseName(target);
+  if (kMark.size() + name.size() <= NAME_MAX) return absl::StrCat(kMark, name);
+  return absl::StrCat(kMark, name.substr(0, NAME_MAX - kMark.size() - kDigest),
+                      Sha256Hex(name).substr(0, kDigest));
+}
+
+}  // namespace
+
 Workplace::Workplace(const std::string& target)
-    : path_(JoinPath(DirName(target), absl::StrCat(".tmp-", BaseName(target)))) {}
+    : path_(JoinPath(DirName(target), HiddenName(target))) {}
 
 Workplace::~Workplace() {
   if (fd_ < 0) return;

@@ -7,7 +7,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "libs/base/printable.h"
 #include "libs/base/status.h"
+#include "libs/data/findings.h"
 
 namespace trainyard {
 namespace {
@@ -261,6 +263,32 @@ constexpr FloatFeature kFloatFeatures[] = {
     {"target/world_bbox_rot_y", &DetectionExample::world_rot_y},
 };
 
+// Records of other tools, which have names of their own for the same things.
+absl::Status RefuseOtherForms(const Features& features) {
+  if (features.count("frame/id") > 0) {
+    if (features.count("frame/encoded") > 0) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        "the record has no picture (frame/encoded): it was made for DetectNet_v2; convert the labels "
+        "again with ssd dataset_convert");
+  }
+  if (features.count("image/object/bbox/xmin") > 0) {
+    return absl::InvalidArgumentError(
+        "the record is one of TensorFlow's Object Detection API (image/encoded, image/object/bbox), "
+        "not one of TAO's converter (frame/encoded, target/coordinates_x1); convert the labels that "
+        "it was made of with ssd dataset_convert, or train from folders");
+  }
+  if (features.count("image/encoded") > 0) {
+    return absl::InvalidArgumentError(
+        "the record has a picture (image/encoded) but no boxes of TAO's converter "
+        "(target/coordinates_x1): it seems to be one for classification");
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, value] : features) names.push_back(Shown(name));
+  return absl::DataLossError(
+      absl::StrCat("the record is none of TAO's converter: feature 'frame/id' is missing; it has ",
+                   names.empty() ? "none" : SomeOf(names, 8)));
+}
+
 absl::Status CheckLists(const DetectionExample& example) {
   for (size_t i = 0; i < kNeeded; ++i) {
     const FloatList& list = example.*kFloatFeatures[i].list;
@@ -301,6 +329,7 @@ std::string EncodeExample(const DetectionExample& example) {
 
 absl::StatusOr<DetectionExample> DecodeExample(absl::string_view bytes) {
   TY_ASSIGN_OR_RETURN(const Features features, ReadFeatures(bytes));
+  TY_RETURN_IF_ERROR(RefuseOtherForms(features));
   DetectionExample example;
   TY_RETURN_IF_ERROR(FetchOne<BytesList>(features, "frame/id", example.id));
   TY_RETURN_IF_ERROR(FetchOne<BytesList>(features, "frame/encoded", example.encoded));

@@ -53,6 +53,7 @@ absl::StatusOr<std::string> ReadPart(const std::string& path, const Place& place
     return absl::DataLossError(absl::StrFormat(
         "'%s' has %d bytes; expected %d bytes from offset %d", path, size, length, place.offset));
   }
+  if (length == 0) return "";
   std::ifstream file(path, std::ios::binary);
   std::string bytes(length, '\0');
   if (!file.seekg(place.offset) || !file.read(bytes.data(), length)) {

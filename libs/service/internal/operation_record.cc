@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "libs/base/log.h"
+#include "libs/worker/utf8_message.h"
 
 namespace trainyard::service {
 namespace {
@@ -77,6 +78,8 @@ absl::Status OperationRecord::Write(const std::function<void(OperationRow&)>& ch
     const std::lock_guard<std::mutex> lock(mutex_);
     if (IsFinal(row_.metadata.state())) return absl::OkStatus();
     change(row_);
+    MakeUtf8(row_.metadata);
+    if (row_.response.has_value()) MakeUtf8(*row_.response);
     row_.metadata.set_sequence(row_.metadata.sequence() + 1);
     status = PersistLocked();
   }

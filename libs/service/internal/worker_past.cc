@@ -22,9 +22,6 @@ using worker::WorkerJob;
 using worker::v1::WorkerEvent;
 
 constexpr absl::Duration kLookInterval = absl::Milliseconds(50);
-// How long somebody else may hold the folder, and how long a predecessor may do nothing at all: one that
-// saves its state ends itself when it stands still for 10 s.
-constexpr double kPatienceSeconds = 12;
 constexpr int64_t kMostJobBytes = int64_t{64} << 20;
 
 // Without what differs from try to try.
@@ -50,8 +47,8 @@ bool IsSameJob(const WorkerJob& job, const OperationContext& context, const std:
 // Who holds a folder, and for how long it has done nothing.
 class Holder {
  public:
-  Holder(const OperationContext& context, const std::string& job_dir)
-      : context_(context), job_dir_(job_dir) {}
+  Holder(const OperationContext& context, const std::string& job_dir, double patience)
+      : context_(context), job_dir_(job_dir), patience_(patience) {}
 
   pid_t pid() const { return worker_ ? worker_->pid : 0; }
 
@@ -66,7 +63,7 @@ class Holder {
       if (IsPredecessor()) idle_seconds_ = 0;
     }
     idle_seconds_ += seconds;
-    if (idle_seconds_ <= kPatienceSeconds) return absl::OkStatus();
+    if (idle_seconds_ <= patience_) return absl::OkStatus();
     if (!IsPredecessor()) return InUse();
     LogWarning("worker of an earlier process stands still and is killed",
                {{"job", context_.name()}, {"pid", static_cast<int64_t>(worker_->pid)}});
@@ -98,6 +95,7 @@ class Holder {
 
   const OperationContext& context_;
   const std::string& job_dir_;
+  const double patience_;
   std::optional<RunningWorker> worker_;
   int64_t ticks_ = -1;
   double idle_seconds_ = 0;
@@ -106,9 +104,9 @@ class Holder {
 }  // namespace
 
 absl::StatusOr<worker::FolderLock> TakeJobFolder(const OperationContext& context,
-                                                 const std::string& job_dir) {
+                                                 const std::string& job_dir, double patience) {
   using Clock = std::chrono::steady_clock;
-  Holder holder(context, job_dir);
+  Holder holder(context, job_dir, patience);
   Clock::time_point looked = Clock::now();
   while (true) {
     absl::StatusOr<worker::FolderLock> lock = worker::FolderLock::Take(job_dir);

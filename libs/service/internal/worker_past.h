@@ -22,10 +22,11 @@ struct WorkerPast {
 };
 
 /// Takes the folder. A worker of this operation whose service died may still hold it: it ends by itself,
-/// after its checkpoint, and is waited for as long as it does something; then it is killed. kAborted with
-/// reason FOLDER_IN_USE when another one holds the folder for 12 s; kCancelled on a stop request.
+/// after its checkpoint, and is waited for as long as it does something; when it did nothing for
+/// `patience` seconds it is killed. kAborted with reason FOLDER_IN_USE when another one holds the folder
+/// for so long; kCancelled on a stop request.
 absl::StatusOr<worker::FolderLock> TakeJobFolder(const OperationContext& context,
-                                                 const std::string& job_dir);
+                                                 const std::string& job_dir, double patience);
 
 /// Reads `reader` to its end. kFailedPrecondition when another operation used the folder since this one's
 /// last worker. Call it with the folder's lock held.

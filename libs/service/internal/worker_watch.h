@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "libs/service/worker_job.h"
+#include "libs/worker/stillness.h"
 #include "trainyard/worker/v1/worker.pb.h"
 
 namespace trainyard::service {
@@ -22,12 +23,12 @@ class WorkerWatch {
   Verdict Look(double seconds, const worker::v1::WorkerBeat* beat, bool told_to_stop);
 
  private:
-  Verdict LookAfterStop(const worker::v1::WorkerBeat* beat);
+  Verdict LookAfterStop(double seconds, const worker::v1::WorkerBeat* beat);
 
   const WorkerPatience patience_;
-  bool has_begun_ = false, stopping_ = false, saving_ = true;
-  double silent_ = 0, still_ = 0;
-  int64_t bytes_ = 0;
+  bool has_begun_ = false, stopping_ = false;
+  double silent_ = 0;
+  worker::Stillness stillness_;
 };
 
 }  // namespace trainyard::service

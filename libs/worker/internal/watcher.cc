@@ -30,8 +30,6 @@ constexpr int kStoppingBeatMs = 100;
 constexpr double kGiveUpSeconds = 1;
 // How long a task that saves may write nothing.
 constexpr double kStillSeconds = 10;
-// Log lines and events are no progress; a checkpoint is.
-constexpr int64_t kProgressBytes = int64_t{64} << 10;
 
 double SecondsNow() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -104,8 +102,7 @@ void Watcher::Watch() {
 
 void Watcher::OnStop() {
   if (stop_.stop_requested()) return;
-  was_saving_ = saving_;
-  bytes_mark_ = BytesWritten();
+  stillness_.Note(saving_, BytesWritten(), false);
   stop_.request_stop();
 }
 
@@ -124,16 +121,9 @@ void Watcher::SendBeat() const {
 
 void Watcher::EndIfStill(double seconds) {
   const bool saving = saving_;
-  const int64_t bytes = BytesWritten();
-  if (saving != was_saving_ ||
-      (saving && (bytes - bytes_mark_ >= kProgressBytes || SyncsUnderWay() > 0))) {
-    was_saving_ = saving;
-    bytes_mark_ = bytes;
-    still_seconds_ = 0;
-    return;
-  }
-  still_seconds_ += seconds;
-  if (still_seconds_ < (saving ? kStillSeconds : kGiveUpSeconds)) return;
+  stillness_.Pass(seconds);
+  stillness_.Note(saving, BytesWritten(), SyncsUnderWay() > 0);
+  if (stillness_.seconds() < (saving ? kStillSeconds : kGiveUpSeconds)) return;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (last_words_) {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "absl/strings/string_view.h"
+#include "libs/worker/stillness.h"
 
 namespace trainyard::worker::internal {
 
@@ -43,10 +44,7 @@ class Watcher {
   int signal_fd_, done_fd_, io_fd_;
   std::stop_source stop_;
   std::atomic<bool> saving_{false};
-  // Of the thread: for how long it has stood still since the stop, and what was written by then.
-  bool was_saving_ = false;
-  double still_seconds_ = 0;
-  int64_t bytes_mark_ = 0;
+  Stillness stillness_;  // of the thread, since the stop
   std::mutex mutex_;
   std::function<void(absl::string_view)> last_words_;
   std::thread thread_;

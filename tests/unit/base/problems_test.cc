@@ -73,5 +73,18 @@ TEST(AnnotateTest, PutsWhereInFrontAndKeepsTheCode) {
   EXPECT_THAT(Annotate(absl::OkStatus(), "x"), IsOk());
 }
 
+TEST(ProblemsTest, TextOfUsersIsPrintableAndEndsNoList) {
+  Problems problems;
+  problems.AddProblem({std::string("a\0b", 3), "is '\x1E\x1F\x1B[2J'", "labels/\xDF.txt:1"});
+  problems.Add("second", "is missing");
+  const absl::Status status = problems.ToStatus();
+  EXPECT_EQ(status.message(),
+            "labels/\\xdf.txt:1: a\\x00b is '\\x1e\\x1f\\x1b[2J'\nsecond is missing");
+  const std::vector<Problem> list = ProblemsFrom(status);
+  ASSERT_EQ(list.size(), 2u);
+  EXPECT_EQ(list[0].field, "a\\x00b");
+  EXPECT_EQ(list[1].field, "second");
+}
+
 }  // namespace
 }  // namespace trainyard

@@ -12,6 +12,7 @@
 #include "libs/data/tfrecord/example.h"
 #include "tests/support/data_example_proto.h"
 #include "tests/support/data_pictures.h"
+#include "tests/support/exif.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
@@ -378,6 +379,84 @@ TEST_F(ConvertKittiTest, MemoryDoesNotGrowWithTheImages) {
   const auto before = peak_kib();
   ASSERT_TRUE(Process().ok());
   EXPECT_LT(peak_kib() - before, 16 * 1024);
+}
+
+TEST_F(ConvertKittiTest, RefusesAMappingThatMeetsNoObject) {
+  Frames(4, KittiLine("pedestrian", {1, 1, 9, 9}));
+  (*config_.mutable_target_class_mapping())["pedestrain"] = "person";
+  EXPECT_THAT(Process(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                  AllOf(HasSubstr("'pedestrian' x 4"), HasSubstr("pedestrain"))));
+  EXPECT_THAT(Written(), IsEmpty());
+  (*config_.mutable_target_class_mapping())["pedestrian"] = "walker";
+  const auto report = Process();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->notes, Contains(HasSubstr("class 'person' has no object")));
+}
+
+TEST_F(ConvertKittiTest, TellsOfClassesThatAreLeftOut) {
+  Frames(3, KittiLine("car", {1, 1, 9, 9}) + KittiLine("van", {2, 2, 9, 9}));
+  (*config_.mutable_target_class_mapping())["car"] = "car";
+  const auto report = Process();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->notes, Contains(HasSubstr("'van' x 3")));
+}
+
+TEST_F(ConvertKittiTest, ClassesAndNamesThatAreNotUtf8GiveAManifestThatIs) {
+  Frames(12);
+  WriteKittiFrame(folder_.path(), "stra\xDF" "e", PlainPicture(40, 20, {}),
+                  KittiLine("Fu\xDFg\xE4nger", {1, 1, 9, 9}));
+  folder_.Write("images/m\xFCll.png", "");
+  folder_.Write("labels/m\xFCll.txt", "");
+  const auto report = Process();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->manifest.classes, ElementsAre("fu\\xdfg\\xe4nger", "nut"));
+  const auto manifest = ReadManifest(folder_ / "out/set_manifest.json");
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->classes, report->manifest.classes);
+  EXPECT_THAT(ContentOf(folder_ / "out/set_ledger.jsonl"), HasSubstr("images/m\\\\xfcll.png"));
+  const auto all = OpenSources({{.tfrecords = folder_ / "out/set-fold-001*"}}, {});
+  ASSERT_TRUE(all.ok()) << all.status();
+}
+
+TEST_F(ConvertKittiTest, RecordsOfTurnedPicturesHaveTheUprightSizeAndTheFileAsItIs) {
+  const std::string png =
+      testing::WithChunk(EncodePng(PlainPicture(160, 120, {9, 9, 9})).value(), testing::ExifTiff(6));
+  folder_.Write("images/0.png", png);
+  folder_.Write("labels/0.txt", KittiLine("nut", {12, 40, 60, 120}) + KittiLine("nut", {500, 0, 600, 9}) +
+                                    [] {
+                                      std::string more;
+                                      for (int i = 0; i < 9; ++i) more += KittiLine("nut", {float(i), 0, 60, 80});
+                                      return more;
+                                    }());
+  config_.mutable_kitti_config()->set_num_shards(1);
+  const auto report = Process();
+  ASSERT_TRUE(report.ok()) << report.status();
+  const auto records = ReadRaw(folder_ / "out/set-fold-001-of-002-shard-00000-of-00001");
+  ASSERT_THAT(records, SizeIs(1));
+  const DetectionExample example = DecodeExample(records[0].payload).value();
+  EXPECT_EQ(example.encoded, png);
+  EXPECT_EQ(example.width, 120);
+  EXPECT_EQ(example.height, 160);
+  EXPECT_THAT(example.x1, SizeIs(10));  // Without the box that lies outside.
+  EXPECT_EQ(example.x1[0], 0.1f);
+  EXPECT_EQ(example.y2[0], 0.75f);
+  EXPECT_EQ(report->ledger.findings.turned.count, 1);
+  const auto opened = OpenSources({{.tfrecords = folder_ / "out/set"}}, {});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const Sample sample = opened->source->Get(0).value();
+  EXPECT_EQ(sample.image.shape(), (Shape{160, 120, 3}));
+  EXPECT_NEAR(sample.boxes[0].box.y2, 120, 1e-3);
+  EXPECT_EQ(opened->ledger.findings.turned.count, 1);
+}
+
+TEST_F(ConvertKittiTest, TellsOfAFoldThatValSplitLeavesEmpty) {
+  Frames(4);
+  config_.mutable_kitti_config()->set_val_split(0.2f);
+  const auto report = Process();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->notes, Contains(AllOf(HasSubstr("val_split 0.2"), HasSubstr("validation"))));
+  config_.mutable_kitti_config()->set_val_split(0);
+  EXPECT_THAT(Process()->notes, ::testing::Not(Contains(HasSubstr("val_split"))));
 }
 
 }  // namespace

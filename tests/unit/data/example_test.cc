@@ -11,6 +11,7 @@
 namespace trainyard {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::ExampleProto;
 using ::testing::HasSubstr;
@@ -179,6 +180,23 @@ TEST(DecodeExampleTest, NeverCrashesOnDamagedBytes) {
       (void)DecodeExample(changed);
     }
   }
+}
+
+TEST(DecodeExampleTest, RefusesRecordsOfOtherToolsByName) {
+  const auto decode = [](const std::string& features) {
+    return DecodeExample(ExampleProto().BytesOf("features { " + features + " }")).status();
+  };
+  EXPECT_THAT(decode(Entry("image/encoded", "bytes_list { value: \"x\" }") +
+                     Entry("image/object/bbox/xmin", "float_list { value: 0.5 }")),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("Object Detection API"), HasSubstr("dataset_convert"))));
+  EXPECT_THAT(decode(Entry("image/encoded", "bytes_list { value: \"x\" }")),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("classification")));
+  EXPECT_THAT(decode(Entry("frame/id", "bytes_list { value: \"x\" }")),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("frame/encoded"), HasSubstr("DetectNet_v2"))));
+  EXPECT_THAT(decode(Entry("label", "int64_list { value: 1 }")),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("it has label")));
 }
 
 }  // namespace

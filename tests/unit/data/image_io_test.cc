@@ -1,7 +1,9 @@
 #include "libs/data/image_io.h"
 
+#include <jpeglib.h>
 #include <png.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -55,6 +57,44 @@ std::string PngOf(int width, int height, int depth, int type, std::vector<uint8_
   png_write_png(png, info, PNG_TRANSFORM_IDENTITY, nullptr);
   png_destroy_write_struct(&png, &info);
   return out;
+}
+
+// All of the DC coefficients, then all others, component by component: nothing comes bit by bit.
+const jpeg_scan_info kWholeScans[] = {{3, {0, 1, 2}, 0, 0, 0, 0},
+                                      {1, {0}, 1, 63, 0, 0},
+                                      {1, {1}, 1, 63, 0, 0},
+                                      {1, {2}, 1, 63, 0, 0}};
+
+// A JPEG of several scans: those above, or libjpeg's own.
+std::string ProgressiveJpeg(const Tensor& picture, bool whole_scans) {
+  jpeg_compress_struct codec{};
+  jpeg_error_mgr errors;
+  codec.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&codec);
+  unsigned char* buffer = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&codec, &buffer, &size);
+  codec.image_width = static_cast<JDIMENSION>(picture.dim(1));
+  codec.image_height = static_cast<JDIMENSION>(picture.dim(0));
+  codec.input_components = 3;
+  codec.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&codec);
+  jpeg_simple_progression(&codec);
+  if (whole_scans) {
+    codec.scan_info = kWholeScans;
+    codec.num_scans = 4;
+  }
+  jpeg_start_compress(&codec, TRUE);
+  while (codec.next_scanline < codec.image_height) {
+    JSAMPROW row = const_cast<JSAMPROW>(picture.data<uint8_t>().data()) +
+                   codec.next_scanline * codec.image_width * 3;
+    jpeg_write_scanlines(&codec, &row, 1);
+  }
+  jpeg_finish_compress(&codec);
+  const std::string bytes(reinterpret_cast<char*>(buffer), size);
+  jpeg_destroy_compress(&codec);
+  free(buffer);
+  return bytes;
 }
 
 Rgb FirstPixel(const std::string& bytes) {
@@ -192,6 +232,87 @@ TEST(HasImageExtensionTest, LooksAtTheEndInAnyCase) {
   for (const char* name : {"a.jpg", "b.JPEG", "c.Png", "x.y.jpg"})
     EXPECT_TRUE(HasImageExtension(name));
   for (const char* name : {"a.bmp", "jpg", "a.jpg.txt", ""}) EXPECT_FALSE(HasImageExtension(name));
+}
+
+// Cut right before the end marker, whichever number of bytes the last row ends with.
+TEST(JpegWithoutEndTest, IsReadWhenAllPixelsAreThere) {
+  for (int64_t side = 8; side < 60; side += 3) {
+    const std::string whole = EncodeJpeg(Gradient(side, side)).value();
+    const std::string cut = whole.substr(0, whole.size() - 2);
+    ImageFacts facts;
+    const auto decoded = DecodeImage(cut, "x", &facts);
+    ASSERT_TRUE(decoded.ok()) << side << ": " << decoded.status();
+    EXPECT_TRUE(facts.lacks_end);
+    const auto wanted = DecodeImage(whole, "x", &facts);
+    EXPECT_FALSE(facts.lacks_end);
+    EXPECT_EQ(memcmp(decoded->raw(), wanted->raw(), wanted->size_bytes()), 0) << side;
+    EXPECT_THAT(VerifyImage(cut, "x", &facts), IsOkAndHolds(ImageSize{side, side}));
+    EXPECT_TRUE(facts.lacks_end);
+  }
+}
+
+class JpegOfSeveralScansTest : public ::testing::TestWithParam<bool> {};
+
+TEST_P(JpegOfSeveralScansTest, IsReadWithoutItsEndWhenTheLastScanIsThere) {
+  const std::string whole = ProgressiveJpeg(Gradient(48, 48), GetParam());
+  ASSERT_TRUE(VerifyImage(whole, "x").ok());
+  ImageFacts facts;
+  const auto decoded = DecodeImage(whole.substr(0, whole.size() - 2), "x", &facts);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_TRUE(facts.lacks_end);
+  EXPECT_EQ(memcmp(decoded->raw(), DecodeImage(whole, "x")->raw(), decoded->size_bytes()), 0);
+  // Between two scans: a coarser picture could be made up.
+  std::vector<size_t> scans;
+  for (size_t at = whole.find("\xFF\xDA"); at != std::string::npos;
+       at = whole.find("\xFF\xDA", at + 1)) {
+    scans.push_back(at);
+  }
+  ASSERT_GT(scans.size(), 3u);
+  for (size_t i = 1; i < scans.size(); ++i) {
+    EXPECT_THAT(DecodeImage(whole.substr(0, scans[i]), "x"), StatusIs(absl::StatusCode::kDataLoss))
+        << i;
+    EXPECT_THAT(VerifyImage(whole.substr(0, scans[i]), "x"), StatusIs(absl::StatusCode::kDataLoss))
+        << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Scripts, JpegOfSeveralScansTest, ::testing::Bool());
+
+TEST(DecodeImageTest, NamesWhatAFileIsWhateverItsName) {
+  using std::string_view_literals::operator""sv;
+  for (const auto& [bytes, name] :
+       {std::pair("RIFF\x10\0\0\0WEBPVP8 "sv, "WebP"), std::pair("GIF89a"sv, "GIF"),
+        std::pair("BM\x10\0"sv, "BMP"), std::pair("II*\0\x08\0\0\0"sv, "TIFF"),
+        std::pair("\0\0\0\x18"
+                  "ftypheic"sv,
+                  "HEIC"),
+        std::pair("\0\0\0\x18"
+                  "ftypavif"sv,
+                  "AVIF"),
+        std::pair("\0\x05\x16\x07"sv, "AppleDouble"), std::pair("<!DOCTYPE HTML>"sv, "HTML"),
+        std::pair("<?xml?><svg>"sv, "SVG"), std::pair("not found\n"sv, "text file"),
+        std::pair("version https://git-lfs.github.com"sv, "Git LFS"),
+        std::pair("\0\0\0\0"sv, "zero bytes"), std::pair("P6\n1 1\n"sv, "PNM"),
+        std::pair("PK\x03\x04"sv, "zip")}) {
+    EXPECT_THAT(DecodeImage({bytes.data(), bytes.size()}, "a.jpg"),
+                StatusIs(absl::StatusCode::kDataLoss,
+                         AllOf(HasSubstr(name), HasSubstr("neither a JPEG nor a PNG"))));
+  }
+}
+
+TEST(DecodeImageTest, NamesJpegsOfTwelveBits) {
+  std::string jpeg = EncodeJpeg(PlainPicture(8, 8, {1, 2, 3})).value();
+  // SOF0: FF C0, length, precision. An extended one, as those of 12 bits are.
+  const size_t sof = jpeg.find("\xFF\xC0");
+  ASSERT_NE(sof, std::string::npos);
+  jpeg[sof + 1] = '\xC1';
+  jpeg[sof + 4] = 12;
+  EXPECT_THAT(DecodeImage(jpeg, "x.jpg"),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("12 bits a colour")));
+}
+
+TEST(DecodeImageTest, PutsNoNameInFrontWhenThereIsNone) {
+  EXPECT_EQ(DecodeImage("", "").status().message(), "the image file is empty (0 bytes)");
 }
 
 }  // namespace

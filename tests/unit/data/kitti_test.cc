@@ -11,6 +11,7 @@ using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 constexpr char kCar[] = "Car 0.25 1 -1.57 10.5 20.25 110.75 80 1.5 1.6 3.7 1 2 30 -1.5";
@@ -109,6 +110,162 @@ TEST(FormatKittiLineTest, WritesWhatTheParserReads) {
   EXPECT_EQ(FormatKittiLine(car),
             "Car 0.25 1 -1.57 10.50 20.25 110.75 80.00 1.50 1.60 3.70 1.00 2.00 30.00 -1.50");
   EXPECT_EQ(Parse(FormatKittiLine(car)).objects.at(0).box, car.box);
+}
+
+// ---- What other tools and other editors write.
+
+TEST(ParseKittiLabelsTest, LinesEndAsOldMacsEndThem) {
+  const std::string one = kCar, two = "van 0 0 0 1 2 30 40 0 0 0 0 0 0 0";
+  const KittiLabels labels = Parse(one + "\r" + two + "\r");
+  EXPECT_THAT(labels.refused, IsEmpty());
+  ASSERT_THAT(labels.objects, SizeIs(2));
+  EXPECT_EQ(labels.objects[1].type, "van");
+  EXPECT_EQ(labels.objects[1].line, 2);
+}
+
+TEST(ParseKittiLabelsTest, NoBreakSpacesSeparateColumnsAsInPython) {
+  EXPECT_THAT(Parse("car\u00A00 0 0 1 2 30 40 0 0 0 0\u30000 0 0").objects, SizeIs(1));
+}
+
+TEST(ParseKittiLabelsTest, OtherFormsOfFilesLeaveTheImageOut) {
+  const std::string line = kCar;
+  std::string utf16 = "\xFF\xFE";
+  for (const char c : line) utf16 += std::string{c, '\0'};
+  for (const auto& [text, name] :
+       {std::pair(utf16, "UTF-16"),
+        std::pair(std::string("<annotation>\n<object/>\n"), "Pascal VOC"),
+        std::pair(std::string("\xEF\xBB\xBF <?xml version='1.0'?>"), "XML"),
+        std::pair(std::string("{\"images\": []}"), "COCO"),
+        std::pair(std::string(" [\n"), "JSON")}) {
+    const KittiLabels labels = Parse(text);
+    EXPECT_THAT(labels.objects, IsEmpty());
+    EXPECT_THAT(labels.refused,
+                ElementsAre(Refused("labels/7.txt:1", Refusal::kWrongFormat, name)));
+    EXPECT_TRUE(labels.refused[0].whole_image());
+  }
+}
+
+TEST(ParseKittiLabelsTest, NamesTheFormOfLinesThatAreNotKitti) {
+  const auto hint = [](const std::string& line) {
+    const KittiLabels labels = Parse(line);
+    EXPECT_THAT(labels.refused, SizeIs(1)) << line;
+    return labels.refused.empty() ? "" : labels.refused[0].text;
+  };
+  EXPECT_THAT(hint("0 0.5 0.5 0.25 0.1"), AllOf(HasSubstr("has 5 columns"), HasSubstr("YOLO")));
+  EXPECT_THAT(hint("3 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2"), HasSubstr("YOLO"));
+  EXPECT_THAT(hint("car,0.00,0,0.00,20,30,70,90,0,0,0,0,0,0,0"),
+              AllOf(HasSubstr("has 1 column;"), HasSubstr("commas")));
+  EXPECT_THAT(hint("car, 0.00, 0, 0.00, 20, 30, 70, 90, 0, 0, 0, 0, 0, 0, 0"), HasSubstr("commas"));
+  EXPECT_THAT(hint("0 2 car 0 0 -1.79 20 30 70 90 2.0 1.82 4.43 -4.55 1.85 13.4 -2.1"),
+              AllOf(HasSubstr("17 columns"), HasSubstr("tracking")));
+  EXPECT_THAT(hint("traffic light 0 0 0 20 30 70 90 0 0 0 0 0 0 0"),
+              AllOf(HasSubstr("column 2 (truncated) is 'light'"), HasSubstr("(traffic_light)")));
+  EXPECT_THAT(hint("big red bus 0 0 0 20 30 70 90 0 0 0 0 0 0 0"),
+              AllOf(HasSubstr("17 columns"), HasSubstr("'big red bus'")));
+  EXPECT_THAT(hint("\"traffic light\" 0 0 0 20 30 70 90 0 0 0 0 0 0 0"), HasSubstr("blanks in it"));
+}
+
+TEST(ParseKittiLabelsTest, ANameOfAWordAndANumberDoesNotShiftTheBox) {
+  for (const char* line :
+       {"bay 2 0.00 0 0.00 20 30 70 90 0 0 0 0 0 0 0",  // truncated would be 2.
+        "camera 17 0 0 0 20 30 70 90 0 0 0 0 0 0 0",
+        "bay 2 0.00 0 0.00 20 90 70 30 0 0 0 0 0 0 0",  // Its own box is upside down.
+        "bay 1 0.00 0 0.00 20 30 70 90 0 0 0 0 0 0 0",  // All columns could be meant.
+        "bay 0 0 0 -1.57 20 30 70 90 1.5 1.6 3.7 1 2 30 0.1",
+        "bay 1 0.30 2 1.2 600.5 130 720 260 -1 -1 -1 -1000 -1000 -1000 -10"}) {
+    EXPECT_THAT(Parse(line).objects, IsEmpty()) << line;
+    EXPECT_THAT(Parse(line).refused,
+                ElementsAre(Refused("labels/7.txt:1", Refusal::kWrongColumnCount,
+                                    "one column to the left")))
+        << line;
+  }
+  // Detections: of TAO, of KITTI's benchmark, of tools that write each number alike.
+  for (const char* line :
+       {"car 0 0 0 5.0 10.5 60.0 70.25 0 0 0 0 0 0 0 0.9",
+        "Car -1 -1 -10 600.5 130.2 720.1 260 -1 -1 -1 -1000 -1000 -1000 -10 0.87",
+        "car 0.0 0.0 0 5 10 60 70 0 0 0 0 0 0 0 0.5",
+        "Car 0.00 0 -1.57 1 2 30 40 1.5 1.6 3.7 1.8 1.7 13.2 -1.5 1"}) {
+    const KittiLabels labels = Parse(line);
+    EXPECT_THAT(labels.objects, SizeIs(1)) << line;
+    EXPECT_EQ(labels.findings.scored.count, 1);
+    EXPECT_EQ(labels.findings.scored.example, "labels/7.txt:1");
+  }
+}
+
+TEST(ParseKittiLabelsTest, ShowsOddBytesEscapedAndShortened) {
+  const KittiLabels labels =
+      Parse(std::string("car 0.00 0 0.\0\0 20 30 70 90 0 0 0 0 0 0 0\n", 42) +
+            "car \x1B[2J 0 0 20 30 70 90 0 0 0 0 0 0 0\ncar " + std::string(500, '9') +
+            "x 0 0 20 30 70 90 0 0 0 0 0 0 0\n");
+  ASSERT_THAT(labels.refused, SizeIs(3));
+  EXPECT_THAT(labels.refused[0].text, HasSubstr("'0.\\x00\\x00'"));
+  EXPECT_THAT(labels.refused[1].text, HasSubstr("'\\x1b[2J'"));
+  EXPECT_LT(labels.refused[2].text.size(), 400u);
+}
+
+TEST(ParseKittiLabelsTest, NumbersThatNoFloatHoldsAreRefused) {
+  EXPECT_THAT(Parse("a 0 0 0 1 2 3 4 1e300 0 0 0 0 0 0").refused,
+              ElementsAre(Refused("labels/7.txt:1", Refusal::kNotANumber, "'1e300'")));
+}
+
+TEST(ParseKittiLabelsTest, LinesThatAreSaidTwiceAreFound) {
+  const std::string car = kCar;
+  const KittiLabels labels = Parse(car + "\n" + car + "\nvan 0 0 0 1 2 3 4 0 0 0 0 0 0 0\n  " +
+                                   car + "\nbus 0 0 0 1 2 3 4 0 0 0 0 0 0 0\n");
+  EXPECT_THAT(labels.objects, SizeIs(5));  // TAO takes them all.
+  EXPECT_EQ(labels.findings.duplicate.count, 2);
+  EXPECT_EQ(labels.findings.duplicate.example, "labels/7.txt:2");
+}
+
+KittiLabels ParseIn(const std::string& text, int64_t width, int64_t height) {
+  return ParseKittiLabels(text, "labels/7.txt", "images/7", ImageSize{width, height});
+}
+
+std::string BoxLine(const std::string& corners) {
+  return "car 0 0 0 " + corners + " 0 0 0 0 0 0 0\n";
+}
+
+TEST(ParseKittiLabelsTest, BoxesWithoutAPixelInThePictureAreRefused) {
+  for (const char* corners : {"160 30 170 90", "400 300 470 390", "-50 30 -1 90", "-50 30 0.9 90",
+                              "20 -9 70 0", "20 120 70 130"}) {
+    EXPECT_THAT(ParseIn(BoxLine(corners), 160, 120).refused,
+                ElementsAre(Refused("labels/7.txt:1", Refusal::kOutsidePicture, "160 x 120")))
+        << corners;
+    EXPECT_THAT(Parse(BoxLine(corners)).objects, SizeIs(1)) << corners;
+  }
+  EXPECT_THAT(ParseIn(BoxLine("159 119 400 400"), 160, 120).objects, SizeIs(1));
+}
+
+TEST(ParseKittiLabelsTest, BoxesBeyondThePictureAreKeptAndTheFarthestIsTold) {
+  const KittiLabels labels = ParseIn(BoxLine("20 30 70 90") + BoxLine("-0.4 -0.3 160.5 120.4") +
+                                         BoxLine("-1 -1 100000 100000") + BoxLine("0 0 160 120"),
+                                     160, 120);
+  EXPECT_THAT(labels.objects, SizeIs(4));
+  EXPECT_EQ(labels.objects[1].box.x1, -0.4f);
+  EXPECT_EQ(labels.findings.boxes, 4);
+  EXPECT_EQ(labels.findings.beyond.count, 2);
+  EXPECT_THAT(labels.findings.beyond.example,
+              HasSubstr("labels/7.txt:3: (-1, -1, 100000, 100000)"));
+  EXPECT_THAT(labels.findings.Describe(), ElementsAre(AllOf(HasSubstr("2 of 4 boxes reach beyond"),
+                                                            Not(HasSubstr("another size")))));
+  const KittiLabels scaled = ParseIn(BoxLine("80 60 280 230"), 160, 120);
+  EXPECT_THAT(scaled.findings.Describe(), ElementsAre(HasSubstr("pictures of another size")));
+}
+
+TEST(FindingsTest, MergeKeepsCountsAndTheWorstExample) {
+  Findings one, two;
+  one.AddPicture({.orientation = 6}, "a.jpg");
+  one.AddPicture({}, "b.jpg");
+  two.AddPicture({.orientation = 3, .lacks_end = true}, "c.jpg");
+  one.beyond.Add("near", 0.1);
+  two.beyond.Add("far", 0.2);
+  one.notes = {"same"};
+  two.notes = {"same", "other"};
+  one.Merge(two);
+  EXPECT_THAT(one.Describe(), ElementsAre(AllOf(HasSubstr("2 pictures are stored turned"),
+                                                HasSubstr("a.jpg: orientation 6")),
+                                          AllOf(HasSubstr("1 JPEG lacks"), HasSubstr("c.jpg")),
+                                          HasSubstr("far"), "same", "other"));
 }
 
 }  // namespace

@@ -62,7 +62,17 @@ TEST(LedgerTest, WritesOneJsonObjectALine) {
   const Ledger ledger{.entries = {{"a \"b\".txt:1", "x", Refusal::kNotANumber, "tab\tand \xFF"}}};
   EXPECT_EQ(ledger.ToJsonLines(),
             "{\"place\":\"a \\\"b\\\".txt:1\",\"image\":\"x\",\"reason\":\"not_a_number\","
-            "\"text\":\"tab\\tand \\ufffd\"}\n");
+            "\"text\":\"tab\\tand \\\\xff\"}\n");
+}
+
+TEST(LedgerTest, DescribesTheFirstEntriesHowManyMoreAndTheFindings) {
+  Ledger ledger;
+  for (int i = 1; i <= 5; ++i) ledger.entries.push_back(Line(i));
+  ledger.findings.notes = {"a note"};
+  EXPECT_THAT(ledger.Describe(2),
+              ::testing::ElementsAre(HasSubstr("left out: labels/1.txt:1"), HasSubstr("labels/1.txt:2"),
+                                     HasSubstr("3 more"), "a note"));
+  EXPECT_THAT(ledger.Describe(5), SizeIs(6));
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 #include "libs/data/sources.h"
 
+#include <cmath>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/records.h"
 #include "libs/data/tfrecord/example.h"
 #include "libs/data/tfrecord/manifest.h"
 #include "tests/support/data_pictures.h"
+#include "tests/support/exif.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
@@ -214,6 +217,85 @@ TEST_F(OpenSourcesTest, AnImageWithoutMappedObjectsStays) {
   ASSERT_TRUE(opened.ok()) << opened.status();
   EXPECT_EQ(opened->source->size(), 2);
   EXPECT_THAT(*opened->source->Labels(0), IsEmpty());
+}
+
+TEST_F(OpenSourcesTest, SaysWhenNoObjectHasAClassOfTheMapping) {
+  Frame("a", KittiLine("pedestrian", {0, 0, 3, 3}));
+  const auto opened = OpenSources({Folder()}, {.class_mapping = {{"pedestrain", "person"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->mapped, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("did you mean")));
+  EXPECT_THAT(opened->notes, ::testing::Contains(HasSubstr("class 'person' has no object")));
+  const auto right = OpenSources({Folder()}, {.class_mapping = {{"pedestrian", "person"}}});
+  EXPECT_TRUE(right->mapped.ok());
+  EXPECT_THAT(right->notes, IsEmpty());
+}
+
+TEST_F(OpenSourcesTest, WhatAConversionLeftOutIsToldAndJudged) {
+  WriteShard("s-fold-001-of-002", {Record("images/1", {})});
+  Manifest manifest;
+  manifest.classes = {"a"};
+  manifest.unmapped = {{"van", 3}};
+  folder_.Write("s_manifest.json", ManifestToJson(manifest));
+  const auto opened = OpenSources({Shards("s-fold-001*")}, {.class_mapping = {{"a", "a"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->mapped, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'van' x 3")));
+  EXPECT_THAT(opened->unmapped_counts, UnorderedElementsAre(Pair("van", 3)));
+}
+
+TEST_F(OpenSourcesTest, RecordsAreHeldAgainstTheirPictures) {
+  DetectionExample outside = Record("images/1", std::vector<float>(11, 1));
+  outside.x1[4] = 1.5f;
+  outside.x2[4] = 1.75f;
+  outside.x2[5] = 1.25f;
+  DetectionExample other = Record("images/2", {1});
+  other.width = 400;
+  other.height = 200;
+  DetectionExample cut = Record("images/3", {1});
+  cut.encoded.resize(20);
+  std::vector<DetectionExample> all = {outside, other, cut};
+  for (int i = 4; i < 14; ++i) all.push_back(Record(std::to_string(i), {1}));
+  WriteShard("s-fold-000-of-001", all);
+  const auto opened = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(opened->source->size(), 12);
+  EXPECT_THAT(*opened->source->Labels(0), SizeIs(10));
+  EXPECT_EQ(opened->source->Labels(1)->at(0).box, (Box{10, 5, 20, 10}));  // Parts of 40 x 20.
+  EXPECT_EQ(opened->ledger.RefusedImages(), 1);
+  EXPECT_EQ(opened->ledger.RefusedLines(), 1);
+  EXPECT_EQ(opened->ledger.findings.beyond.count, 1);
+  EXPECT_THAT(opened->ledger.findings.other_size.example, HasSubstr("400 x 200, the picture 40 x 20"));
+}
+
+TEST_F(OpenSourcesTest, ACoordinateAtTheEdgeIsNotBeyondIt) {
+  DetectionExample edge = Record("images/1", {1});
+  edge.x2[0] = 1.0f;
+  edge.y2[0] = std::nextafter(1.0f, 2.0f);
+  WriteShard("s-fold-000-of-001", {edge});
+  const auto opened = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
+  EXPECT_EQ(opened->ledger.findings.beyond.count, 0);
+}
+
+TEST_F(OpenSourcesTest, LyingRecordsOfTaoMeanTheUprightPicture) {
+  // TAO states the size of the picture as it is stored; its labels were drawn on the upright one.
+  DetectionExample lying = Record("images/1", {1});
+  lying.encoded = testing::WithChunk(lying.encoded, testing::ExifTiff(6));
+  lying.y1[0] = 25 / 20.0f;
+  lying.y2[0] = 35 / 20.0f;
+  WriteShard("s-fold-000-of-001", {lying});
+  const auto opened = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(opened->source->Labels(0)->at(0).box, (Box{10, 25, 20, 35}));
+  EXPECT_EQ(opened->source->Get(0)->image.shape(), (Shape{40, 20, 3}));
+  EXPECT_EQ(opened->ledger.findings.beyond.count, 0);
+  EXPECT_EQ(opened->ledger.findings.other_size.count, 0);
+  // Without an orientation, sides that changed places are another size.
+  DetectionExample swapped = Record("images/2", {1});
+  swapped.width = 20;
+  swapped.height = 40;
+  WriteShard("s-fold-000-of-001", {swapped});
+  const auto other = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
+  EXPECT_EQ(other->ledger.findings.other_size.count, 1);
+  EXPECT_EQ(other->source->Labels(0)->at(0).box, (Box{10, 5, 20, 10}));
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ using ::testing::IsEmpty;
 using testing::IsOk;
 using testing::IsOkAndHolds;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 using testing::StatusIs;
 using testing::TestFolder;
 
@@ -361,6 +362,24 @@ TEST(ListImagesTest, TakesAFolderOrOneImage) {
   EXPECT_THAT(ListImages(folder / "none"), StatusIs(absl::StatusCode::kNotFound));
   ASSERT_THAT(MakeFolders(folder / "empty"), IsOk());
   EXPECT_THAT(ListImages(folder / "empty"), StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST(ListImagesTest, PassesOverHiddenFilesAndTellsOfFoldersBelow) {
+  const TestFolder folder;
+  ASSERT_THAT(MakeFolders(folder / "seq"), IsOk());
+  for (const char* name : {"a.png", "._a.png", "seq/b.png", "c.webp"}) {
+    ASSERT_THAT(WriteFileAtomically(folder / name, "x"), IsOk());
+  }
+  std::vector<std::string> notes;
+  EXPECT_THAT(ListImages(folder.path(), &notes), IsOkAndHolds(ElementsAre(folder / "a.png")));
+  EXPECT_THAT(notes, ElementsAre(HasSubstr("seq/b.png"), HasSubstr("c.webp")));
+}
+
+TEST(LabelLineTest, KeepsSixteenColumnsWhenAClassHasBlanks) {
+  EXPECT_THAT(LabelLine("traffic light", {.box = {1, 2, 3, 4}, .class_id = 1, .score = 0.5f}),
+              StartsWith("traffic_light 0 0 0 1.0 "));
+  EXPECT_EQ(LabelName(" a\u00A0b\tc "), "a_b_c");
+  EXPECT_EQ(LabelName("Fu\u00DFg\u00E4nger"), "Fu\u00DFg\u00E4nger");
 }
 
 TEST(LabelLineTest, WritesTheShortestFloatsWithADecimalPoint) {

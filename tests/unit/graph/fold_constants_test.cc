@@ -141,6 +141,15 @@ TEST(FoldConstantsTest, OneViewAfterAnother) {
   EXPECT_EQ(graph.InferShapes()->at("one"), (Shape{-1, 1024}));
 }
 
+TEST(FoldConstantsTest, PyTorchsInterpolateToASizeReadsScales) {
+  const Graph graph = Parsed(testing::TorchInterpolate(ZooWeights::kFull));
+  const onnx::NodeProto& up = *graph.FindNode("up");
+  ASSERT_EQ(up.input_size(), 3);
+  EXPECT_THAT(graph.Initializer(up.input(2))->data<float>(), ElementsAre(1, 1, 2, 2));
+  EXPECT_EQ(OperatorsOf(graph).count("Shape"), 0u);
+  EXPECT_EQ(graph.InferShapes()->at("up"), (Shape{-1, 24, 16, 16}));
+}
+
 // The ONNX library of this version dereferences the type that nobody knows.
 TEST(FoldConstantsTest, TheShapeOfWhatAForeignOperatorMakesIsLeft) {
   ZooNet net(ZooWeights::kFull);

@@ -270,6 +270,20 @@ TEST_F(ReportHtmlTest, IsWrittenBesideTheLedger) {
   EXPECT_THAT(LoadLedger(folder_ + "/none.json"), StatusIs(absl::StatusCode::kNotFound));
 }
 
+TEST(ReportTest, ShowsTheNotesOfStages) {
+  SmallRun small;
+  small.run.mutable_stages(0)->add_notes("training data: left out: labels/<1>.txt:3: box has no width");
+  const auto page = [&small] {
+    return ReportHtml({.run = small.run, .inputs = small.inputs, .resolve = [](const std::string&) -> absl::StatusOr<std::string> {
+                         return absl::NotFoundError("none");
+                       }},
+                      MakeLedger(small.run, small.inputs));
+  };
+  EXPECT_THAT(page(), AllOf(HasSubstr("<h2>Notes</h2>"), HasSubstr("labels/&lt;1&gt;.txt:3")));
+  small.run.mutable_stages(0)->clear_notes();
+  EXPECT_THAT(page(), Not(HasSubstr("<h2>Notes</h2>")));
+}
+
 TEST(ShrinkPicturesTest, KeepsSmallOnesHalvesLargeOnesAndPassesOverDamage) {
   const testing::TemporaryFolder folder;
   folder.Folder("in");

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <memory>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,7 @@
 #include "libs/base/status.h"
 #include "libs/base/writes.h"
 #include "libs/service/client.h"
+#include "libs/worker/folder_lock.h"
 #include "libs/worker/journal.h"
 #include "libs/worker/rpc_status.h"
 #include "tests/support/service_operations.h"
@@ -356,6 +358,17 @@ TEST_F(WorkerJobTest, AFolderThatAnotherOperationUsedSinceIsLeftAlone) {
   Restart();
   EXPECT_THAT(ResultOf(AwaitDone(*manager_, name)),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another operation")));
+}
+
+TEST_F(WorkerJobTest, AFolderThatSomebodyElseHoldsIsInUse) {
+  patience_.folder = 0.5;
+  std::filesystem::create_directories(job_dir_);
+  auto lock = std::make_unique<worker::FolderLock>(*worker::FolderLock::Take(job_dir_));
+  const auto result = ResultOf(AwaitDone(*manager_, StartOne("progress 1 4")));
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kAborted, HasSubstr("holds '" + job_dir_)));
+  EXPECT_EQ(ReasonOf(result.status()), "FOLDER_IN_USE");
+  lock.reset();
+  EXPECT_THAT(ResultOf(AwaitDone(*manager_, StartOne("progress 1 4"))), IsOk());
 }
 
 TEST_F(WorkerJobTest, AnOperationMayRunOneWorkerAfterAnother) {

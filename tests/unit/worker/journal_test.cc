@@ -140,5 +140,25 @@ TEST(JournalTest, DamageIsNoEnd) {
   EXPECT_THAT(Journal::Open(folder.path(), 2), StatusIs(absl::StatusCode::kDataLoss));
 }
 
+TEST(JournalTest, TextThatIsNotUtf8CostsNothing) {
+  const TemporaryFolder folder;
+  const auto journal = Journal::Open(folder.path(), 1);
+  ASSERT_THAT(journal, IsOk());
+  WorkerEvent event;
+  Finished& finished = *event.mutable_finished();
+  finished.add_notes("left out: images/m\xFCll.jpg");
+  finished.add_notes("Fu\u00DF\tand \x1B");
+  finished.add_outputs()->set_uri("out/stra\xDF" "e");
+  finished.add_metrics()->set_class_name("Fu\xDF");
+  ASSERT_THAT((*journal)->Append(event), IsOk());
+  const auto events = JournalReader(folder.path()).Poll();
+  ASSERT_THAT(events, IsOkAndHolds(SizeIs(1)));
+  const Finished& read = events->front().finished();
+  EXPECT_EQ(read.notes(0), "left out: images/m\\xfcll.jpg");
+  EXPECT_EQ(read.notes(1), "Fu\u00DF\tand \x1B");
+  EXPECT_EQ(read.outputs(0).uri(), "out/stra\\xdfe");
+  EXPECT_EQ(read.metrics(0).class_name(), "Fu\\xdf");
+}
+
 }  // namespace
 }  // namespace trainyard::worker

@@ -1,0 +1,136 @@
+#include "libs/data/findings.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "libs/base/printable.h"
+
+namespace trainyard {
+namespace {
+
+// Farther than this part of a side beyond the picture is no slip of the hand.
+constexpr double kFarBeyond = 0.1;
+
+// Coordinates of records are parts of a side in float32: less than this, in pixels, is rounding.
+constexpr double kRounding = 1e-3;
+
+// Whether a whole pixel of the box lies in the picture.
+bool IsSeen(const Box& b, ImageSize size) {
+  const auto clip = [](float v, int64_t end) {
+    return static_cast<int>(std::clamp(v, 0.0f, static_cast<float>(end)));
+  };
+  return clip(b.x1, size.width) < clip(b.x2, size.width) &&
+         clip(b.y1, size.height) < clip(b.y2, size.height);
+}
+
+// How far a box reaches beyond its picture, in sides of the picture; 0 for one inside.
+double Beyond(const Box& b, ImageSize size) {
+  const auto part = [](float low, float high, int64_t end) {
+    const double pixels = std::max<double>(-low, high - static_cast<double>(end));
+    return pixels > kRounding ? pixels / static_cast<double>(end) : 0.0;
+  };
+  return std::max(part(b.x1, b.x2, size.width), part(b.y1, b.y2, size.height));
+}
+
+void Tell(const Finding& finding, std::vector<std::string>& lines, const std::string& one,
+          const std::string& many, const std::string& rest) {
+  if (finding.count == 0) return;
+  lines.push_back(absl::StrCat(finding.count, " ", finding.count == 1 ? one : many, " (",
+                               finding.example, ")", rest));
+}
+
+}  // namespace
+
+void Finding::Add(const std::string& seen, double how_much) {
+  if (count++ > 0 && how_much <= weight) return;
+  example = seen;
+  weight = how_much;
+}
+
+void Finding::Merge(const Finding& other) {
+  if (other.count == 0) return;
+  if (count == 0 || other.weight > weight) {
+    example = other.example;
+    weight = other.weight;
+  }
+  count += other.count;
+}
+
+void Findings::AddPicture(const ImageFacts& facts, const std::string& name) {
+  if (facts.orientation != 1) turned.Add(absl::StrCat(name, ": orientation ", facts.orientation));
+  if (facts.lacks_end) lacks_end.Add(name);
+}
+
+bool Findings::AddBox(const Box& box, ImageSize size, const std::string& place) {
+  if (!IsSeen(box, size)) return false;
+  ++boxes;
+  const double far = Beyond(box, size);
+  if (far > 0) {
+    beyond.Add(absl::StrFormat("%s: %s in %d x %d", place, BoxText(box), size.width, size.height),
+               far);
+  }
+  return true;
+}
+
+void Findings::Merge(const Findings& other) {
+  turned.Merge(other.turned);
+  lacks_end.Merge(other.lacks_end);
+  other_size.Merge(other.other_size);
+  beyond.Merge(other.beyond);
+  duplicate.Merge(other.duplicate);
+  scored.Merge(other.scored);
+  boxes += other.boxes;
+  for (const std::string& note : other.notes) {
+    if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+  }
+}
+
+std::vector<std::string> Findings::Describe() const {
+  std::vector<std::string> lines;
+  Tell(turned, lines, "picture is stored turned or mirrored",
+       "pictures are stored turned or mirrored",
+       " and taken upright, as EXIF says; their labels are taken to mean the upright picture");
+  Tell(lacks_end, lines, "JPEG lacks the marker of its end, but no pixel",
+       "JPEGs lack the marker of their end, but no pixel", "");
+  Tell(other_size, lines, "record states another size than its picture has",
+       "records state another size than their pictures have", "; the picture's counts");
+  if (beyond.count > 0) {
+    const bool many = beyond.count * 2 > boxes && beyond.weight > kFarBeyond;
+    lines.push_back(absl::StrCat(
+        beyond.count, " of ", boxes, " boxes reach beyond their picture (farthest: ",
+        beyond.example, "); what lies outside is cut off where boxes are used",
+        many ? "; that many mean that the labels belong to pictures of another size" : ""));
+  }
+  Tell(duplicate, lines, "label line says again what another line of its file says",
+       "label lines say again what another line of their file says",
+       "; each counts as an object of its own");
+  Tell(scored, lines, "label line has a 16th column", "label lines have a 16th column",
+       ", a score, which is not used");
+  lines.insert(lines.end(), notes.begin(), notes.end());
+  return lines;
+}
+
+std::string BoxText(const Box& b) {
+  return absl::StrFormat("(%g, %g, %g, %g)", b.x1, b.y1, b.x2, b.y2);
+}
+
+std::string OutsideText(const Box& box, const std::string& of, ImageSize size) {
+  return absl::StrFormat("box %s%s lies outside of its picture, which is %d x %d", BoxText(box), of,
+                         size.width, size.height);
+}
+
+std::string Counted(int64_t count, const std::string& one) {
+  return absl::StrCat(count, " ", one, count == 1 ? "" : "s");
+}
+
+std::string SomeOf(const std::vector<std::string>& names, size_t most) {
+  std::string text;
+  for (size_t i = 0; i < std::min(most, names.size()); ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : ", ", Shown(names[i]));
+  }
+  if (names.size() > most) absl::StrAppend(&text, ", and ", names.size() - most, " more");
+  return text;
+}
+
+}  // namespace trainyard
