@@ -73,26 +73,27 @@ class RunDisplay {
 };
 
 // Shows a run by its stream until it is final, or until `stop`; a stream that breaks is opened
-// again.
+// again, as is one that is silent for too long.
 absl::StatusOr<v1::Run> ShowToTheEnd(Stub& stub, v1::Run run, const OutputOptions& output,
                                      const std::stop_token& stop) {
   RunDisplay display(output);
   display.Update(run);
   int failures = 0;
   while (!IsFinal(run.state())) {
-    grpc::ClientContext context;
-    const std::stop_callback hang_up(stop, [&context] { context.TryCancel(); });
     v1::WatchRunRequest request;
     request.set_name(run.name());
     request.set_after_sequence(run.sequence());
-    const auto stream = stub.WatchRun(&context, request);
-    v1::WatchRunResponse response;
-    while (stream->Read(&response)) {
-      failures = 0;
-      run = response.run();
-      display.Update(run);
-    }
-    const absl::Status status = service::StatusFrom(stream->Finish());
+    const absl::Status status = service::ReadStream<v1::WatchRunResponse>(
+        [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+          return stub.PrepareAsyncWatchRun(context, request, queue);
+        },
+        [&](const v1::WatchRunResponse& response) {
+          failures = 0;
+          run = response.run();
+          display.Update(run);
+          return true;
+        },
+        {.stop = stop});
     if (stop.stop_requested()) return run;
     absl::Duration delay;
     if (!status.ok() && !service::internal::RetryAfter(status, ++failures, &delay)) return status;

@@ -84,6 +84,9 @@ std::string NearestName(absl::string_view name, absl::Span<const std::string> ca
   std::string nearest;
   size_t least = std::max<size_t>(2, name.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
+    // At least so many letters must come or go. Also keeps a name of a megabyte from being compared.
+    const size_t apart = std::max(name.size(), candidate.size()) - std::min(name.size(), candidate.size());
+    if (apart >= least) continue;
     const size_t distance = EditDistance(name, candidate);
     if (distance < least) {
       least = distance;

@@ -4,6 +4,7 @@
 #include <grpcpp/security/credentials.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "google/longrunning/operations.grpc.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "libs/base/status.h"
 #include "trainyard/v1/operation.grpc.pb.h"
 
@@ -45,8 +47,34 @@ std::string OwnerIn(const absl::Status& status) {
   return ReasonOf(status) == "WRONG_REPLICA" ? ReasonValueOf(status, "owner") : "";
 }
 
-// False when `stop` was requested first.
-bool Rest(absl::Duration delay, const std::stop_token& stop) {
+// Delays must not change when somebody sets the clock.
+absl::Duration SteadyNow() {
+  return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+gpr_timespec SteadyDeadline(absl::Duration delay) {
+  if (delay == absl::InfiniteDuration()) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                      gpr_time_from_millis(absl::ToInt64Milliseconds(delay), GPR_TIMESPAN));
+}
+
+// For a question while a stream is silent: the answer needs no work.
+constexpr absl::Duration kQuestionDeadline = absl::Seconds(10);
+constexpr char kSilence[] = "STREAM_SILENT";
+
+}  // namespace
+
+namespace internal {
+
+bool RetryAfter(const absl::Status& status, int attempt, absl::Duration* delay) {
+  const bool may_pass = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+  if (!may_pass || attempt >= kMostAttempts) return false;
+  const absl::Duration asked = RetryOf(status);
+  *delay = asked >= absl::ZeroDuration() ? asked : Backoff(attempt);
+  return true;
+}
+
+bool WaitFor(absl::Duration delay, const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any never;
   std::unique_lock<std::mutex> lock(mutex);
@@ -54,20 +82,56 @@ bool Rest(absl::Duration delay, const std::stop_token& stop) {
   return !stop.stop_requested();
 }
 
-}  // namespace
-
-namespace internal {
-
-bool RetryAfter(const absl::Status& status, int attempt, absl::Duration* delay) {
-  if (!absl::IsUnavailable(status) || attempt >= kMostAttempts) return false;
-  const absl::Duration asked = RetryOf(status);
-  *delay = asked >= absl::ZeroDuration() ? asked : Backoff(attempt);
-  return true;
+StreamSteps::StreamSteps(grpc::ClientContext& context, const StreamOptions& options)
+    : context_(context), options_(options) {
+  if (options.timeout != absl::InfiniteDuration()) {
+    context.set_deadline(SteadyDeadline(options.timeout));
+  }
 }
 
-void WaitFor(absl::Duration delay) { absl::SleepFor(delay); }
+StreamSteps::~StreamSteps() {
+  queue_.Shutdown();
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_.Next(&tag, &ok)) {
+  }
+}
+
+bool StreamSteps::Await() {
+  void* tag = nullptr;
+  bool ok = false;
+  if (queue_.AsyncNext(&tag, &ok, SteadyDeadline(options_.silence)) ==
+      grpc::CompletionQueue::TIMEOUT) {
+    silent_ = true;
+    context_.TryCancel();
+    // The step ends now that the call is cancelled.
+    queue_.Next(&tag, &ok);
+  }
+  return ok;
+}
+
+absl::Status StreamSteps::Conclude(const grpc::Status& status) const {
+  if (!silent_) return StatusFrom(status);
+  return WithReason(absl::UnavailableError(absl::StrCat(
+                        "nothing was heard for ", absl::FormatDuration(options_.silence))),
+                    kSilence);
+}
 
 }  // namespace internal
+
+bool IsSilence(const absl::Status& status) { return ReasonOf(status) == kSilence; }
+
+absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, absl::Duration deadline,
+                         const std::stop_token& stop) {
+  const auto stub = grpc::health::v1::Health::NewStub(channel);
+  const auto answer = Call(*stub, &grpc::health::v1::Health::Stub::Check,
+                           grpc::health::v1::HealthCheckRequest(),
+                           {.deadline = deadline, .stop = stop});
+  const absl::Status& status = answer.status();
+  const bool nobody = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+                      absl::IsCancelled(status);
+  return nobody ? status : absl::OkStatus();
+}
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -117,10 +181,11 @@ std::shared_ptr<grpc::Channel> OperationClient::ChannelFor(const std::string& ad
 }
 
 template <typename Response, typename Request, typename Method>
-absl::StatusOr<Response> OperationClient::CallOwner(const Request& request, Method method) {
+absl::StatusOr<Response> OperationClient::CallOwner(const Request& request, Method method,
+                                                    const std::stop_token& stop) {
   const auto ask = [&](const std::shared_ptr<grpc::Channel>& channel) {
     const auto stub = Operations::NewStub(channel);
-    return Call(*stub, method, request, kCallDeadline, /*retry=*/true);
+    return Call(*stub, method, request, {.deadline = kQuestionDeadline, .retry = true, .stop = stop});
   };
   auto answer = ask(channel_);
   const std::string owner = OwnerIn(answer.status());
@@ -133,54 +198,58 @@ absl::StatusOr<Response> OperationClient::CallOwner(const Request& request, Meth
                                request.name(), "', cannot be reached"));
 }
 
-absl::StatusOr<Operation> OperationClient::Get(const std::string& name) {
+absl::StatusOr<Operation> OperationClient::Get(const std::string& name,
+                                               const std::stop_token& stop) {
   google::longrunning::GetOperationRequest request;
   request.set_name(name);
-  return CallOwner<Operation>(request, &Operations::Stub::GetOperation);
+  return CallOwner<Operation>(request, &Operations::Stub::GetOperation, stop);
 }
 
-absl::Status OperationClient::Cancel(const std::string& name) {
+absl::Status OperationClient::Cancel(const std::string& name, const std::stop_token& stop) {
   google::longrunning::CancelOperationRequest request;
   request.set_name(name);
-  return CallOwner<google::protobuf::Empty>(request, &Operations::Stub::CancelOperation).status();
+  return CallOwner<google::protobuf::Empty>(request, &Operations::Stub::CancelOperation, stop)
+      .status();
 }
 
 // What is known of an operation from one stream to the next.
 struct OperationClient::Watch {
   const std::string& name;
   const WaitOptions& options;
-  absl::Time deadline;
-  absl::Time heard = absl::Now();
+  absl::Duration begun = SteadyNow();
+  absl::Duration heard = begun;
   int64_t sequence = 0;
   int failures = 0;
+
+  absl::Duration left() const { return options.timeout - (SteadyNow() - begun); }
+  void Hear(const Operation& operation) {
+    heard = SteadyNow();
+    failures = 0;
+    const v1::OperationMetadata metadata = MetadataOf(operation);
+    sequence = std::max(sequence, metadata.sequence());
+    if (options.update) options.update(metadata);
+  }
 };
 
 // Reads one stream to its end, which is an error unless it is the operation's end, too.
 absl::StatusOr<Operation> OperationClient::WatchOnce(const std::shared_ptr<grpc::Channel>& channel,
                                                      Watch& watch) {
-  const WaitOptions& options = watch.options;
-  grpc::ClientContext context;
-  if (watch.deadline != absl::InfiniteFuture()) {
-    context.set_deadline(absl::ToChronoTime(watch.deadline));
-  }
-  const std::stop_callback hang_up(options.stop, [&context] { context.TryCancel(); });
   v1::WatchOperationRequest request;
   request.set_name(watch.name);
   request.set_after_sequence(watch.sequence);
   const auto stub = v1::OperationWatchService::NewStub(channel);
-  const auto stream = stub->WatchOperation(&context, request);
-  v1::WatchOperationResponse state;
-  while (stream->Read(&state)) {
-    watch.heard = absl::Now();
-    watch.failures = 0;
-    watch.sequence = state.sequence();
-    if (options.update) options.update(MetadataOf(state.operation()));
-    if (state.operation().done()) {
-      context.TryCancel();
-      return state.operation();
-    }
-  }
-  const absl::Status status = StatusFrom(stream->Finish());
+  Operation last;
+  const absl::Status status = ReadStream<v1::WatchOperationResponse>(
+      [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+        return stub->PrepareAsyncWatchOperation(context, request, queue);
+      },
+      [&](const v1::WatchOperationResponse& state) {
+        watch.Hear(state.operation());
+        last = state.operation();
+        return !last.done();
+      },
+      {.silence = watch.options.silence, .timeout = watch.left(), .stop = watch.options.stop});
+  if (last.done()) return last;
   return status.ok() ? absl::UnavailableError("the server goes away") : status;
 }
 
@@ -189,7 +258,7 @@ absl::Status OperationClient::WhyOver(const Watch& watch) {
   if (watch.options.stop.stop_requested()) {
     return absl::CancelledError(absl::StrCat("no longer waiting for '", watch.name, "'"));
   }
-  if (absl::Now() < watch.deadline) return absl::OkStatus();
+  if (watch.left() > absl::ZeroDuration()) return absl::OkStatus();
   return absl::DeadlineExceededError(absl::StrCat("'", watch.name, "' did not end within ",
                                                   absl::FormatDuration(watch.options.timeout)));
 }
@@ -197,13 +266,12 @@ absl::Status OperationClient::WhyOver(const Watch& watch) {
 absl::StatusOr<Operation> OperationClient::Wait(const Operation& operation,
                                                 const WaitOptions& options) {
   if (operation.done()) return operation;
-  Watch watch{
-      .name = operation.name(), .options = options, .deadline = absl::Now() + options.timeout};
+  Watch watch{.name = operation.name(), .options = options};
   std::shared_ptr<grpc::Channel> channel = channel_, other = channel_;
   while (true) {
     auto ended = WatchOnce(channel, watch);
     if (ended.ok()) return ended;
-    const absl::Status& status = ended.status();
+    absl::Status status = ended.status();
     TY_RETURN_IF_ERROR(WhyOver(watch));
     if (ReasonOf(status) == "WRONG_REPLICA") {
       std::string owner = OwnerIn(status);
@@ -212,13 +280,23 @@ absl::StatusOr<Operation> OperationClient::Wait(const Operation& operation,
       other = std::exchange(channel, ChannelFor(owner));
       continue;
     }
+    if (IsSilence(status)) {
+      // Either nobody is there, or a stream was forgotten, whose operation may be done.
+      auto asked = Get(watch.name, options.stop);
+      TY_RETURN_IF_ERROR(WhyOver(watch));
+      if (asked.ok()) watch.Hear(*asked);
+      if (asked.ok() && asked->done()) return asked;
+      status = asked.status();
+      if (asked.ok()) continue;
+    }
     if (!MayComeBack(status)) return status;
-    if (absl::Now() - watch.heard > options.patience) {
+    if (SteadyNow() - watch.heard > options.patience) {
       return absl::UnavailableError(absl::StrCat("lost the service of '", operation.name(),
                                                  "' for ", absl::FormatDuration(options.patience),
                                                  ": ", status.message()));
     }
-    Rest(Backoff(++watch.failures), options.stop);
+    if (options.away) options.away(status);
+    internal::WaitFor(Backoff(++watch.failures), options.stop);
     // An owner that is away may come back elsewhere: the next one to be asked knows where.
     std::swap(channel, other);
   }

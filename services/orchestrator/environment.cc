@@ -1,9 +1,20 @@
 #include "services/orchestrator/environment.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <random>
 
 namespace trainyard::orchestrator {
+
+uint32_t RandomBits() {
+  std::random_device random;
+  return random();
+}
+
+absl::Duration SteadyNow() {
+  return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
 
 bool WaitOrStop(absl::Duration duration, std::stop_token stop) {
   std::mutex mutex;

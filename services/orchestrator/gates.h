@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/repeated_ptr_field.h"
 #include "trainyard/v1/artifact.pb.h"
+#include "trainyard/v1/orchestrator.pb.h"
 
 namespace trainyard::orchestrator {
 
@@ -53,9 +54,16 @@ struct Gates {
 /// nullptr when there is none.
 const v1::Metric* FindMetric(const MetricList& metrics, const MetricName& name);
 
-/// Checks a stage's metrics. kFailedPrecondition lists every gate that does not hold, with both
-/// numbers; a metric that is missing, or not a number, does not hold. `metrics_of` returns nullptr for
-/// a stage that has measured nothing. Pure.
+using BrokenGates = google::protobuf::RepeatedPtrField<v1::Run::BrokenGate>;
+
+/// The gates that do not hold, minimums first. A metric that is missing, or not a number, does not
+/// hold. `metrics_of` returns nullptr for a stage that has measured nothing. Pure.
+BrokenGates FindBrokenGates(
+    const Gates& gates, const MetricList& metrics,
+    const std::function<const MetricList*(const std::string&)>& metrics_of);
+
+/// FindBrokenGates as a status. kFailedPrecondition lists every gate that does not hold, with both
+/// numbers.
 absl::Status CheckGates(const Gates& gates, const MetricList& metrics,
                         const std::function<const MetricList*(const std::string&)>& metrics_of);
 

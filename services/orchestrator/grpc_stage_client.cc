@@ -15,23 +15,30 @@
 namespace trainyard::orchestrator {
 namespace {
 
+// How long an operation's service may be away before its stage looks elsewhere.
 constexpr absl::Duration kPatience = absl::Minutes(2);
+// For the answer of a health check, which waits for nothing.
+constexpr absl::Duration kReachDeadline = absl::Seconds(5);
+// The first one starts a worker, which tells its devices.
+constexpr absl::Duration kCapabilitiesDeadline = absl::Seconds(30);
 
 using Sender = std::function<absl::StatusOr<Operation>(const std::shared_ptr<grpc::Channel>&,
-                                                       const StageCall&)>;
+                                                       const StageCall&, const std::stop_token&)>;
 
 // Makes the typed request and calls the method.
 template <typename Service, typename Request>
 Sender SenderTo(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&,
                                                       Operation*)) {
-  return [method](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call) {
+  return [method](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call,
+                  const std::stop_token& stop) {
     Request request;
     *request.mutable_stage() = call.stage;
     request.mutable_options()->MergeFrom(*call.options);
     request.set_request_id(call.request_id);
     request.set_validate_only(call.validate_only);
     const auto stub = Service::NewStub(channel);
-    return service::Call(*stub, method, request);
+    return service::Call(*stub, method, request,
+                         {.deadline = call.deadline, .stop = stop});
   };
 }
 
@@ -70,6 +77,15 @@ std::shared_ptr<grpc::Channel> GrpcStageClient::ChannelTo(const std::string& add
   return channel;
 }
 
+// kUnavailable unless somebody answers a health check at `address` within seconds.
+absl::Status GrpcStageClient::Reach(const std::string& address) {
+  const absl::Status status =
+      service::CheckHealth(ChannelTo(address), kReachDeadline, shutdown_.get_token());
+  if (!absl::IsDeadlineExceeded(status)) return status;
+  return absl::UnavailableError(
+      absl::StrCat("nobody answered within ", absl::FormatDuration(kReachDeadline)));
+}
+
 absl::StatusOr<Operation> GrpcStageClient::Start(const std::string& address,
                                                  const StageCall& call) {
   const auto sender = Senders().find(call.kind->name);
@@ -77,31 +93,41 @@ absl::StatusOr<Operation> GrpcStageClient::Start(const std::string& address,
     return absl::UnimplementedError(
         absl::StrCat("stage kind '", call.kind->name, "' has no method yet"));
   }
-  auto operation = sender->second(ChannelTo(address), call);
-  if (absl::IsUnavailable(operation.status())) {
-    return Annotate(operation.status(), absl::StrCat(call.kind->service, " at '", address, "'"));
+  const auto annotated = [&](const absl::Status& status) {
+    return Annotate(status, absl::StrCat(call.kind->service, " at '", address, "'"));
+  };
+  if (const absl::Status reached = Reach(address); !reached.ok()) return annotated(reached);
+  auto operation = sender->second(ChannelTo(address), call, shutdown_.get_token());
+  if (absl::IsUnavailable(operation.status()) || absl::IsDeadlineExceeded(operation.status())) {
+    return annotated(operation.status());
   }
   return operation;
 }
 
 absl::StatusOr<Operation> GrpcStageClient::Follow(
-    const std::string& address, const std::string& operation,
-    const std::function<void(const v1::OperationMetadata&)>& update, std::stop_token stop) {
+    const std::string& address, const std::string& operation, const Listener& listener,
+    std::stop_token stop) {
   Operation watched;
   watched.set_name(operation);
   return service::OperationClient(ChannelTo(address))
-      .Wait(watched, {.update = update, .stop = stop, .patience = kPatience});
+      .Wait(watched, {.update = listener.update,
+                      .away = listener.away,
+                      .stop = stop,
+                      .patience = kPatience});
 }
 
 absl::Status GrpcStageClient::Cancel(const std::string& address, const std::string& operation) {
-  return service::OperationClient(ChannelTo(address)).Cancel(operation);
+  TY_RETURN_IF_ERROR(Reach(address));
+  return service::OperationClient(ChannelTo(address)).Cancel(operation, shutdown_.get_token());
 }
 
 absl::StatusOr<v1::GetCapabilitiesResponse> GrpcStageClient::Capabilities(
     const std::string& address) {
+  TY_RETURN_IF_ERROR(Reach(address));
   const auto stub = v1::CapabilitiesService::NewStub(ChannelTo(address));
   return service::Call(*stub, &v1::CapabilitiesService::Stub::GetCapabilities,
-                       v1::GetCapabilitiesRequest());
+                       v1::GetCapabilitiesRequest(),
+                       {.deadline = kCapabilitiesDeadline, .stop = shutdown_.get_token()});
 }
 
 }  // namespace trainyard::orchestrator

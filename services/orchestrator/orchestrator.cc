@@ -1,7 +1,10 @@
 #include "services/orchestrator/orchestrator.h"
 
+#include <system_error>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/report/report.h"
 #include "services/orchestrator/grpc_stage_client.h"
@@ -9,6 +12,9 @@
 
 namespace trainyard::orchestrator {
 namespace {
+
+constexpr absl::Duration kHousekeeping = absl::Minutes(10);
+constexpr absl::Duration kDrainWatch = absl::Milliseconds(200);
 
 // The inputs of all stages that ended well, as their services were given them.
 std::map<std::string, std::vector<v1::Artifact>> InputsOf(const Pipeline& pipeline,
@@ -31,6 +37,7 @@ Environment Orchestrator::MakeEnvironment() {
       .client = options_.client.get(),
       .store = store_.get(),
       .pool = pool_.get(),
+      .canceller = canceller_.get(),
       .read_spec = ReadSpec,
       .resolve = [&workspace](const std::string& uri,
                               const std::map<std::string, std::string>& path_map) {
@@ -39,6 +46,9 @@ Environment Orchestrator::MakeEnvironment() {
       .default_services = options_.services,
       .clock = absl::Now,
       .wait = WaitOrStop,
+      .draining = options_.draining,
+      .max_runs = options_.max_runs,
+      .max_waiting_runs = options_.max_waiting_runs,
       .write_report = [&workspace](const Pipeline& pipeline, const v1::Run& run) -> absl::Status {
         TY_ASSIGN_OR_RETURN(const std::string folder, workspace.Resolve(run.results_uri()));
         return report::WriteReport(
@@ -62,10 +72,55 @@ absl::StatusOr<std::unique_ptr<Orchestrator>> Orchestrator::Create(OrchestratorO
     const int capacity = capabilities->running_capacity() + capabilities->queue_capacity();
     return capacity > 0 ? capacity : -1;
   });
-  made.environment_ = made.MakeEnvironment();
-  made.runs_ = std::make_unique<Runs>(made.environment_);
+  try {
+    made.canceller_ = std::make_unique<Canceller>(*client);
+    made.environment_ = made.MakeEnvironment();
+    made.runs_ = std::make_unique<Runs>(made.environment_);
+    if (made.options_.keep_runs != absl::InfiniteDuration()) {
+      made.housekeeping_ = std::make_unique<Heartbeat>(kHousekeeping);
+    }
+    if (made.options_.draining) {
+      // Calls that wait for a service would hold up the drain.
+      made.drain_watch_ = std::make_unique<Heartbeat>(kDrainWatch);
+      made.stopping_ = made.drain_watch_->Add([&made] {
+        if (made.options_.draining()) made.Stop();
+      });
+    }
+  } catch (const std::system_error& error) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the system gives the orchestrator no threads: ", error.what()));
+  }
   TY_RETURN_IF_ERROR(made.runs_->TakeUp());
+  if (made.housekeeping_ != nullptr) {
+    made.ForgetOldRuns();
+    made.forgetting_ = made.housekeeping_->Add([&made] { made.ForgetOldRuns(); });
+  }
   return orchestrator;
+}
+
+Orchestrator::~Orchestrator() {
+  stopping_.reset();
+  forgetting_.reset();
+  Stop();
+}
+
+// Runs first: they must not take the end of their calls for an answer.
+void Orchestrator::Stop() {
+  if (runs_ != nullptr) runs_->Stop();
+  if (options_.client != nullptr) options_.client->Shutdown();
+}
+
+void Orchestrator::ForgetOldRuns() {
+  // The clock of the start, moved on by a clock that nobody sets: a clock that is set for a moment to
+  // next month must not cost a month's runs.
+  const absl::Time now = started_ + (SteadyNow() - started_steady_);
+  const auto forgotten = store_->ForgetEndedBefore(now - options_.keep_runs);
+  if (!forgotten.ok()) {
+    LogWarning("old runs cannot be forgotten",
+               {{"error", std::string(forgotten.status().message())}});
+  } else if (*forgotten > 0) {
+    LogInfo("old runs forgotten", {{"runs", *forgotten}});
+  }
 }
 
 }  // namespace trainyard::orchestrator

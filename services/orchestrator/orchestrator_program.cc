@@ -36,24 +36,40 @@ absl::StatusOr<std::map<std::string, std::vector<std::string>>> ParseServices(
 
 service::ServiceProgram OrchestratorServiceProgram(
     std::map<std::string, std::vector<std::string>> default_services) {
-  const auto words = std::make_shared<std::vector<std::string>>();
+  struct Chosen {
+    std::vector<std::string> words;
+    int max_runs = 64;
+    int max_waiting_runs = 1000;
+    absl::Duration keep_runs = absl::InfiniteDuration();
+  };
+  const auto chosen = std::make_shared<Chosen>();
   service::ServiceProgram program;
   program.service = "orchestrator";
   program.description = "runs pipelines over the stage services";
   program.default_port = 7000;
   for (const std::string& kind : StageKindNames()) program.capabilities.add_stages(kind);
   program.capabilities.add_formats("pipeline");
-  program.bind = [words](Settings& settings) {
-    settings.Bind("service", words.get(),
+  program.bind = [chosen](Settings& settings) {
+    settings.Bind("service", &chosen->words,
                   "NAME=HOST:PORT of a stage service, for pipelines that name none; repeatable");
+    settings.Bind("max-runs", &chosen->max_runs, "runs that work at one time; more wait", 1, 1024);
+    settings.Bind("max-waiting-runs", &chosen->max_waiting_runs,
+                  "runs that may wait; one more is UNAVAILABLE", 0, 1000000);
+    settings.Bind("keep-runs", &chosen->keep_runs,
+                  "time after which ended runs are forgotten, with their part of the cache; their "
+                  "files stay");
   };
-  program.factory = [words, default_services = std::move(default_services)](service::Chassis& chassis)
+  program.factory = [chosen, default_services = std::move(default_services)](service::Chassis& chassis)
       -> absl::StatusOr<std::vector<std::unique_ptr<grpc::Service>>> {
     OrchestratorOptions options;
     // Beside the operations' own database, which has its own lock.
     options.state_dir = JoinPath(chassis.options.state_dir, "runs");
     options.workspace = &chassis.workspace;
-    TY_ASSIGN_OR_RETURN(options.services, ParseServices(*words));
+    options.max_runs = static_cast<size_t>(chosen->max_runs);
+    options.max_waiting_runs = static_cast<size_t>(chosen->max_waiting_runs);
+    options.keep_runs = chosen->keep_runs;
+    options.draining = [&operations = chassis.operations] { return operations.draining(); };
+    TY_ASSIGN_OR_RETURN(options.services, ParseServices(chosen->words));
     // Those that the words do not name.
     options.services.insert(default_services.begin(), default_services.end());
     TY_ASSIGN_OR_RETURN(auto orchestrator, Orchestrator::Create(std::move(options)));

@@ -16,6 +16,8 @@ namespace trainyard::orchestrator {
 ///
 ///     --service train=127.0.0.1:7002    an address of a service, for pipelines that name none; may be
 ///                                       given again, also for the same service
+///     --max-runs 64, --max-waiting-runs 1000    runs that work, and that wait, at one time
+///     --keep-runs 720h                  forgets runs that ended before that; default: never
 service::ServiceProgram OrchestratorServiceProgram(
     std::map<std::string, std::vector<std::string>> default_services = {});
 

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <utility>
 
+#include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/service/status.h"
 #include "libs/service/unary.h"
@@ -19,17 +20,18 @@ absl::StatusOr<Response> Holding(absl::StatusOr<v1::Run> run) {
   return response;
 }
 
-// Streams the states of a run. One write is under way at a time; changes meanwhile are skipped, since
-// each message is a whole state. Owns itself until OnDone.
+// Streams the states of a run, and the last one again with every beat. One write is under way at a
+// time; changes meanwhile are skipped, since each message is a whole state. Owns itself until OnDone.
 class RunWatcher : public grpc::ServerWriteReactor<v1::WatchRunResponse> {
  public:
-  RunWatcher(std::shared_ptr<RunRecord> record, int64_t after_sequence)
+  RunWatcher(std::shared_ptr<RunRecord> record, int64_t after_sequence, Heartbeat& heartbeat)
       : record_(std::move(record)) {
     if (const v1::Run run = record_->Snapshot();
         run.sequence() == after_sequence && !IsFinal(run.state())) {
       sent_version_ = record_->version();
     }
     subscription_ = record_->Subscribe([this] { Advance(); });
+    beat_ = heartbeat.Add([this] { Advance(/*anyway=*/true); });
     Advance();
   }
   explicit RunWatcher(const absl::Status& status) { Finish(service::GrpcStatusFrom(status)); }
@@ -51,20 +53,19 @@ class RunWatcher : public grpc::ServerWriteReactor<v1::WatchRunResponse> {
   }
   void OnDone() override {
     subscription_.reset();
+    beat_.reset();
     delete this;
   }
 
  private:
-  void Advance() {
+  void Advance(bool anyway = false) {
     const std::lock_guard lock(mutex_);
     if (writing_ || finished_) return;
     if (broken_) return End(grpc::Status::CANCELLED);
     // Read before the snapshot: a change in between is sent twice rather than never.
     const int64_t version = record_->version();
-    if (version == sent_version_) {
-      if (final_) End(grpc::Status::OK);
-      return;
-    }
+    if (final_) return End(grpc::Status::OK);
+    if (version == sent_version_ && !anyway) return;
     *response_.mutable_run() = record_->Snapshot();
     sent_version_ = version;
     final_ = IsFinal(response_.run().state());
@@ -85,6 +86,7 @@ class RunWatcher : public grpc::ServerWriteReactor<v1::WatchRunResponse> {
   int64_t sent_version_ = 0;
   v1::WatchRunResponse response_;
   RunRecord::Subscription subscription_;
+  Heartbeat::Subscription beat_;
 };
 
 }  // namespace
@@ -92,9 +94,11 @@ class RunWatcher : public grpc::ServerWriteReactor<v1::WatchRunResponse> {
 grpc::ServerUnaryReactor* OrchestratorService::StartRun(grpc::CallbackServerContext* context,
                                                         const v1::StartRunRequest* request,
                                                         v1::StartRunResponse* response) {
-  return service::Unary(pool_, context, "StartRun", response, [this, request] {
-    return Holding<v1::StartRunResponse>(runs_.Start(*request));
-  });
+  // Held until the call is logged and answered: what a refusal repeats is redacted there.
+  return service::Unary(start_pool_, context, "StartRun", response,
+                        [this, request, secret = HoldSecret(request->key())] {
+                          return Holding<v1::StartRunResponse>(runs_.Start(*request));
+                        });
 }
 
 grpc::ServerUnaryReactor* OrchestratorService::GetRun(grpc::CallbackServerContext* context,
@@ -127,7 +131,7 @@ grpc::ServerWriteReactor<v1::WatchRunResponse>* OrchestratorService::WatchRun(
   // A look-up of a key in SQLite at most: short enough for gRPC's own thread.
   auto record = runs_.Find(request->name());
   if (!record.ok()) return new RunWatcher(record.status());
-  return new RunWatcher(*std::move(record), request->after_sequence());
+  return new RunWatcher(*std::move(record), request->after_sequence(), heartbeat_);
 }
 
 }  // namespace trainyard::orchestrator

@@ -3,7 +3,9 @@
 #include <memory>
 #include <utility>
 
+#include "absl/time/time.h"
 #include "libs/service/pool.h"
+#include "services/orchestrator/heartbeat.h"
 #include "services/orchestrator/orchestrator.h"
 #include "trainyard/v1/orchestrator.grpc.pb.h"
 
@@ -12,9 +14,13 @@ namespace trainyard::orchestrator {
 /// The gRPC face of an orchestrator.
 class OrchestratorService final : public v1::OrchestratorService::CallbackService {
  public:
-  /// `pool` outlives this object.
-  OrchestratorService(std::unique_ptr<Orchestrator> orchestrator, service::Pool& pool)
-      : orchestrator_(std::move(orchestrator)), runs_(orchestrator_->runs()), pool_(pool) {}
+  /// `pool` outlives this object. A stream says something at least every `heartbeat`.
+  OrchestratorService(std::unique_ptr<Orchestrator> orchestrator, service::Pool& pool,
+                      absl::Duration heartbeat = absl::Seconds(20))
+      : orchestrator_(std::move(orchestrator)),
+        runs_(orchestrator_->runs()),
+        pool_(pool),
+        heartbeat_(heartbeat) {}
 
   grpc::ServerUnaryReactor* StartRun(grpc::CallbackServerContext* context,
                                      const v1::StartRunRequest* request,
@@ -32,9 +38,13 @@ class OrchestratorService final : public v1::OrchestratorService::CallbackServic
       grpc::CallbackServerContext* context, const v1::WatchRunRequest* request) override;
 
  private:
+  static constexpr int kStartThreads = 16;
   const std::unique_ptr<Orchestrator> orchestrator_;
   Runs& runs_;
   service::Pool& pool_;
+  // Starts ask services that may not answer: nobody else waits behind them.
+  service::Pool start_pool_{kStartThreads};
+  Heartbeat heartbeat_;
 };
 
 }  // namespace trainyard::orchestrator

@@ -10,15 +10,16 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "services/orchestrator/limits.h"
+#include "services/orchestrator/parameters.h"
 #include "services/orchestrator/pipeline_links.h"
-#include "services/orchestrator/references.h"
+#include "services/orchestrator/yaml_document.h"
 #include "services/orchestrator/yaml_reader.h"
 
 namespace trainyard::orchestrator {
 namespace {
 
-constexpr absl::string_view kParameterPrefix = "param.";
-constexpr int kMaxStages = 256;
+constexpr size_t kMaxMessageName = 80;
 
 // A spec that is written into the pipeline, rather than the path of one.
 bool IsInlineSpec(absl::string_view value) {
@@ -35,7 +36,7 @@ bool IsName(absl::string_view text) {
 class PipelineParser {
  public:
   explicit PipelineParser(const PipelineSource& source)
-      : source_(source), reader_(source.name, problems_) {}
+      : source_(source), reader_(source.name), parameters_(source, reader_) {}
 
   absl::StatusOr<Pipeline> Parse(const YAML::Node& root) {
     static const std::vector<std::string> kKeys = {"name",    "params",   "services", "key",
@@ -45,9 +46,10 @@ class PipelineParser {
       top.emplace(key.Scalar(), value);
     }
     // Parameters come first: everything else may use them.
-    ReadParameters(top.contains("params") ? top["params"] : YAML::Node());
+    parameters_.Read(top.contains("params") ? top["params"] : YAML::Node());
+    pipeline_.parameters = parameters_.values();
     reader_.set_expand([this](const std::string& text, const std::string& place) {
-      return ExpandParameters(text, place);
+      return parameters_.Expand(text, place);
     });
     ReadTop(top);
     if (!top.contains("stages")) {
@@ -55,58 +57,11 @@ class PipelineParser {
     } else {
       ReadStages(top["stages"]);
     }
-    TY_RETURN_IF_ERROR(problems_.ToStatus());
+    TY_RETURN_IF_ERROR(reader_.Finish());
     return std::move(pipeline_);
   }
 
  private:
-  void ReadParameters(const YAML::Node& node) {
-    std::vector<std::string> names;
-    if (node.IsDefined() && !node.IsNull()) {
-      for (const auto& [key, value] : reader_.Mapping(node, "params", {})) {
-        const std::string& name = key.Scalar();
-        names.push_back(name);
-        const auto given = source_.parameters.find(name);
-        if (given != source_.parameters.end()) {
-          pipeline_.parameters[name] = given->second;
-        } else if (value.IsNull()) {
-          pipeline_.parameters[name] = "";
-          reader_.Add(key, absl::StrCat("params.", name), "has no default and was not given");
-        } else {
-          pipeline_.parameters[name] = reader_.Scalar(value, absl::StrCat("params.", name));
-        }
-      }
-    }
-    for (const auto& [name, value] : source_.parameters) {
-      if (absl::StartsWith(name, kSpecParameterPrefix) || absl::c_linear_search(names, name)) continue;
-      problems_.AddProblem({.field = absl::StrCat("parameter ", name),
-                            .description = absl::StrCat("is not among the pipeline's params",
-                                                        DidYouMean(name, names)),
-                            .place = source_.name});
-    }
-  }
-
-  // Replaces `${param.X}`; other references stay. Notes parameters that are not there.
-  std::string ExpandParameters(const std::string& text, const std::string& place) {
-    const auto expanded =
-        ExpandReferences(text, [&](const std::string& name) -> std::optional<std::string> {
-          if (!absl::StartsWith(name, kParameterPrefix)) return std::nullopt;
-          const std::string parameter = name.substr(kParameterPrefix.size());
-          const auto found = pipeline_.parameters.find(parameter);
-          if (found != pipeline_.parameters.end()) return found->second;
-          std::vector<std::string> known;
-          for (const auto& [other, value] : pipeline_.parameters) known.push_back(other);
-          problems_.AddProblem({.field = absl::StrCat("${", name, "}"),
-                                .description = absl::StrCat("names no parameter of the pipeline",
-                                                            DidYouMean(parameter, known)),
-                                .place = place});
-          return "";
-        });
-    if (expanded.ok()) return *expanded;
-    problems_.AddProblem({.description = std::string(expanded.status().message()), .place = place});
-    return text;
-  }
-
   void ReadTop(const std::map<std::string, YAML::Node>& top) {
     for (const auto& [key, node] : top) {
       if (key == "name") {
@@ -114,6 +69,10 @@ class PipelineParser {
         if (!IsName(pipeline_.name)) AddNotAName(node, key, pipeline_.name);
       } else if (key == "results") {
         pipeline_.results = reader_.Scalar(node, key);
+        if (pipeline_.results.size() > kMaxNameBytes) {
+          reader_.Add(node, key, "has %d bytes; at most %d are taken", pipeline_.results.size(),
+                      kMaxNameBytes);
+        }
       } else if (key == "key") {
         ReadKey(node);
       } else if (key == "path_map") {
@@ -127,11 +86,15 @@ class PipelineParser {
 
   void AddNotAName(const YAML::Node& node, const std::string& field, const std::string& value) {
     reader_.Add(node, field,
-                "is '%s'; expected a letter, then letters, digits, '_' or '-', 63 at most", value);
+                "is '%s'; expected a letter, then letters, digits, '_' or '-', 63 at most",
+                value.substr(0, kMaxMessageName));
   }
 
   void ReadKey(const YAML::Node& node) {
     const std::string key = reader_.Scalar(node, "key");
+    if (key.size() > kMaxNameBytes) {
+      reader_.Add(node, "key", "has %d bytes; at most %d are taken", key.size(), kMaxNameBytes);
+    }
     if (key.empty() || absl::StartsWith(key, "env:") || absl::StartsWith(key, "file:")) {
       pipeline_.key = key;
       return;
@@ -145,6 +108,11 @@ class PipelineParser {
       std::vector<std::string>& addresses = pipeline_.services[key.Scalar()];
       for (const std::string& text : reader_.List(value, field)) {
         for (absl::string_view address : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+          if (addresses.size() == kMaxAddresses) {
+            reader_.Add(value, field, "has more than %d addresses, the most that are taken",
+                        kMaxAddresses);
+            return;
+          }
           addresses.emplace_back(absl::StripAsciiWhitespace(address));
           if (!absl::StrContains(address, ':')) {
             reader_.Add(value, field, "has '%s'; expected host:port", addresses.back());
@@ -174,7 +142,10 @@ class PipelineParser {
     StageSpec stage;
     stage.name = absl::StrCat("stages[", index, "]");
     if (node.IsMap()) {
-      if (const YAML::Node name = node["name"]; name && name.IsScalar()) stage.name = name.Scalar();
+      // What is no name stays out of all later messages: it may be long.
+      if (const YAML::Node name = node["name"]; name && name.IsScalar() && IsName(name.Scalar())) {
+        stage.name = name.Scalar();
+      }
       if (const YAML::Node kind = node["kind"]; kind && kind.IsScalar()) {
         stage.kind = FindStageKind(kind.Scalar());
       }
@@ -205,7 +176,8 @@ class PipelineParser {
     if (!fields.contains("name")) {
       reader_.Add(node, name, "has no name");
     } else if (!IsName(name)) {
-      AddNotAName(fields.at("name"), absl::StrCat("stages[", index, "].name"), name);
+      const YAML::Node& written = fields.at("name");
+      AddNotAName(written, name + ".name", written.IsScalar() ? written.Scalar() : "");
     } else if (std::any_of(pipeline_.stages.begin(), pipeline_.stages.begin() + index,
                            [&name](const StageSpec& earlier) { return earlier.name == name; })) {
       reader_.Add(fields.at("name"), name, "is the name of an earlier stage too");
@@ -217,7 +189,7 @@ class PipelineParser {
       const YAML::Node& kind = fields.at("kind");
       const std::string text = kind.IsScalar() ? kind.Scalar() : "";
       reader_.Add(kind, name + ".kind", "is '%s'; expected one of %s%s", text,
-                  absl::StrJoin(StageKindNames(), ", "), DidYouMean(text, StageKindNames()));
+                  absl::StrJoin(StageKindNames(), ", "), reader_.Hint(text, StageKindNames()));
     }
     return pipeline_.stages[index].kind != nullptr;
   }
@@ -272,13 +244,15 @@ class PipelineParser {
       }
       text = *read;
     }
-    stage.spec_text = ExpandParameters(text, stage.spec_name);
-    if (stage.spec_text.empty()) reader_.Add(node, field, "is empty");
+    stage.spec_text = parameters_.Expand(text, stage.spec_name);
+    if (stage.spec_text.empty() && !parameters_.exceeded()) reader_.Add(node, field, "is empty");
   }
 
   // The text that was sent along, or else the file's; kept for the next process.
   absl::StatusOr<std::string> SpecFile(const std::string& written, const std::string& expanded,
                                        StageSpec& stage) {
+    // Said already; nothing more is read into memory.
+    if (parameters_.exceeded()) return "";
     stage.spec_name = JoinPath(DirName(source_.name), expanded);
     const auto sent = source_.parameters.find(absl::StrCat(kSpecParameterPrefix, written));
     if (sent != source_.parameters.end()) {
@@ -299,7 +273,7 @@ class PipelineParser {
       if (absl::c_linear_search(known, name)) continue;
       reader_.Add(node, absl::StrCat(field, ".", name), "is no input of %s, which has %s%s",
                   stage.kind->name, known.empty() ? "none" : absl::StrJoin(known, ", "),
-                  DidYouMean(name, known));
+                  reader_.Hint(name, known));
     }
   }
 
@@ -309,7 +283,7 @@ class PipelineParser {
     for (const auto& [name, uri] : stage.outputs) {
       if (absl::c_linear_search(known, name)) continue;
       reader_.Add(node, absl::StrCat(field, ".", name), "cannot be placed by %s, which has %s%s",
-                  stage.kind->name, absl::StrJoin(known, ", "), DidYouMean(name, known));
+                  stage.kind->name, absl::StrJoin(known, ", "), reader_.Hint(name, known));
     }
   }
 
@@ -397,8 +371,8 @@ class PipelineParser {
   }
 
   const PipelineSource& source_;
-  Problems problems_;
   YamlReader reader_;
+  Parameters parameters_;
   Pipeline pipeline_;
   std::vector<StagePlace> places_;
 };
@@ -406,29 +380,30 @@ class PipelineParser {
 }  // namespace
 
 absl::StatusOr<Pipeline> ParsePipeline(const PipelineSource& source) {
+  if (source.name.size() > kMaxNameBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("pipeline_name has ", source.name.size(),
+                                                   " bytes; at most ", kMaxNameBytes,
+                                                   " are taken"));
+  }
+  TY_ASSIGN_OR_RETURN(const YAML::Node root, LoadYaml(source.text, source.name));
   try {
-    return PipelineParser(source).Parse(YAML::Load(source.text));
+    return PipelineParser(source).Parse(root);
   } catch (const YAML::Exception& error) {
-    Problems problems;
-    problems.AddProblem({.description = absl::StrCat("is not YAML: ", error.msg),
-                         .place = absl::StrCat(source.name, ":", error.mark.line + 1, ":",
-                                               error.mark.column + 1)});
-    return problems.ToStatus();
+    return absl::InvalidArgumentError(absl::StrCat(source.name, " cannot be read: ", error.msg));
   }
 }
 
 std::vector<std::string> SpecFilesOf(absl::string_view pipeline_text) {
   std::vector<std::string> paths;
-  try {
-    const YAML::Node root = YAML::Load(std::string(pipeline_text));
-    if (!root.IsMap() || !root["stages"] || !root["stages"].IsSequence()) return paths;
-    for (const YAML::Node& stage : root["stages"]) {
-      if (!stage.IsMap() || !stage["spec"] || !stage["spec"].IsScalar()) continue;
-      const std::string spec = stage["spec"].Scalar();
-      if (!IsInlineSpec(spec) && !absl::c_linear_search(paths, spec)) paths.push_back(spec);
-    }
-  } catch (const YAML::Exception&) {
-    // ParsePipeline says what is wrong with it.
+  // ParsePipeline says what is wrong with a text that cannot be read.
+  const auto root = LoadYaml(pipeline_text, "");
+  if (!root.ok() || !root->IsMap()) return paths;
+  const YAML::Node stages = (*root)["stages"];
+  if (!stages || !stages.IsSequence()) return paths;
+  for (const YAML::Node& stage : stages) {
+    if (!stage.IsMap() || !stage["spec"] || !stage["spec"].IsScalar()) continue;
+    const std::string spec = stage["spec"].Scalar();
+    if (!IsInlineSpec(spec) && !absl::c_linear_search(paths, spec)) paths.push_back(spec);
   }
   return paths;
 }

@@ -79,7 +79,8 @@ struct PipelineSource {
 /// kInvalidArgument lists every problem with file:line:column and, for a name that is not known, the
 /// nearest that is: YAML that does not parse, unknown or repeated keys, missing parameters, kinds,
 /// inputs and outputs, options that the kind does not have, references to stages or outputs that are
-/// not there, stages that wait for each other in a circle, spec files that cannot be read.
+/// not there, stages that wait for each other in a circle, spec files that cannot be read, and what
+/// passes a limit of limits.h; of more than kMaxProblems the rest is counted.
 absl::StatusOr<Pipeline> ParsePipeline(const PipelineSource& source);
 
 /// The paths of spec files that the text names, without checking anything else: for a client that

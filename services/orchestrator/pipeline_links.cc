@@ -97,7 +97,7 @@ class StageLinker {
       if (!absl::c_linear_search(known, output->output)) {
         reader_.Add(node, field, "refers to output '%s' of stage '%s', which reports %s%s",
                     output->output, output->stage, absl::StrJoin(known, ", "),
-                    DidYouMean(output->output, known));
+                    reader_.Hint(output->output, known));
       }
     }
   }
@@ -111,7 +111,7 @@ class StageLinker {
       std::vector<std::string> known;
       for (const StageSpec& stage : stages_) known.push_back(stage.name);
       reader_.Add(node, field, "refers to stage '%s', which is not in the pipeline%s", name,
-                  DidYouMean(name, known));
+                  reader_.Hint(name, known));
       return -1;
     }
     const int needed = static_cast<int>(found - stages_.begin());

@@ -4,6 +4,15 @@
 #include "absl/strings/str_split.h"
 
 namespace trainyard::orchestrator {
+namespace {
+
+absl::Status NoRoom() {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("is where the texts of the pipeline pass ", kMaxExpandedBytes,
+                   " bytes once their references have their values; that is the most that is taken"));
+}
+
+}  // namespace
 
 absl::StatusOr<std::vector<Reference>> FindReferences(absl::string_view text) {
   std::vector<Reference> found;
@@ -24,18 +33,27 @@ absl::StatusOr<std::vector<Reference>> FindReferences(absl::string_view text) {
 
 absl::StatusOr<std::string> ExpandReferences(
     absl::string_view text,
-    const std::function<std::optional<std::string>(const std::string& name)>& value_of) {
+    const std::function<std::optional<std::string>(const std::string& name)>& value_of,
+    TextRoom& room) {
   const auto references = FindReferences(text);
   if (!references.ok()) return references.status();
   std::string expanded;
+  // False when the pieces do not fit any more.
+  const auto append = [&](absl::string_view written, absl::string_view value) {
+    room.exceeded = room.exceeded || written.size() + value.size() > room.bytes;
+    if (room.exceeded) return false;
+    room.bytes -= written.size() + value.size();
+    absl::StrAppend(&expanded, written, value);
+    return true;
+  };
   size_t from = 0;
   for (const Reference& reference : *references) {
     const std::optional<std::string> value = value_of(reference.name);
     if (!value.has_value()) continue;
-    absl::StrAppend(&expanded, text.substr(from, reference.begin - from), *value);
+    if (!append(text.substr(from, reference.begin - from), *value)) return NoRoom();
     from = reference.end;
   }
-  absl::StrAppend(&expanded, text.substr(from));
+  if (!append(text.substr(from), "")) return NoRoom();
   return expanded;
 }
 

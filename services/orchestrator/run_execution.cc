@@ -1,5 +1,7 @@
 #include "services/orchestrator/run_execution.h"
 
+#include <exception>
+#include <system_error>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -10,6 +12,8 @@
 
 namespace trainyard::orchestrator {
 namespace {
+
+constexpr int kMaxStagesAtOnce = 8;
 
 bool AnyFailed(const v1::Run& run) {
   return absl::c_any_of(run.stages(), [](const v1::Run::Stage& stage) {
@@ -43,32 +47,41 @@ RunExecution::RunExecution(const Environment& environment, Pipeline pipeline, Ru
       record_(std::move(record)) {}
 
 void RunExecution::Execute() {
-  // Declared before the workers, whose destructors join them.
-  std::vector<std::jthread> workers;
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    LaunchReady(workers);
-    if (working_ == 0) break;
-    const size_t ended_before = launched_.size() - working_;
-    changed_.wait(lock, [&] { return launched_.size() - working_ != ended_before; });
+  {
+    Lock lock(mutex_);
+    for (;;) {
+      const bool launched = LaunchReady(lock);
+      if (working_ > 0) {
+        changed_.wait(lock, [this] { return !ended_.empty(); });
+      } else if (!launched) {
+        break;
+      }
+      Join();
+    }
   }
-  lock.unlock();
   if (record_->shutdown().stop_requested()) return;
   CloseRest();
   Finish();
 }
 
-void RunExecution::LaunchReady(std::vector<std::jthread>& workers) {
-  if (record_->shutdown().stop_requested()) return;
+// Whether a stage was launched, or done.
+bool RunExecution::LaunchReady(Lock& lock) {
+  if (record_->shutdown().stop_requested()) return false;
   const v1::Run run = record_->Snapshot();
   const bool closing = AnyFailed(run) || record_->cancel_requested();
+  bool any = false;
   for (const StageSpec& stage : pipeline_.stages) {
     const v1::Run::Stage* now = FindStage(run, stage.name);
     if (launched_.contains(stage.name) || now == nullptr || IsFinal(now->state())) continue;
     // What a service may be working on is followed to its end in any case.
     const bool begun = now->state() != v1::Run::PENDING;
-    if (begun || (!closing && Ready(stage, run))) Launch(stage, workers);
+    if (!begun && (closing || !Ready(stage, run))) continue;
+    if (!Launch(stage, lock)) continue;
+    any = true;
+    // Done by this thread: what is ready has to be asked anew.
+    if (working_ == 0) break;
   }
+  return any;
 }
 
 bool RunExecution::Ready(const StageSpec& stage, const v1::Run& run) const {
@@ -78,17 +91,47 @@ bool RunExecution::Ready(const StageSpec& stage, const v1::Run& run) const {
   });
 }
 
-void RunExecution::Launch(const StageSpec& stage, std::vector<std::jthread>& workers) {
+// False when the stage must wait for one that works.
+bool RunExecution::Launch(const StageSpec& stage, Lock& lock) {
+  if (working_ >= kMaxStagesAtOnce) return false;
+  try {
+    threads_[stage.name] = std::jthread([this, &stage] { Work(stage); });
+    launched_.insert(stage.name);
+    ++working_;
+    return true;
+  } catch (const std::system_error& error) {
+    threads_.erase(stage.name);
+    LogWarning("no thread for a stage; it waits for one",
+               {{"run", record_->id()}, {"stage", stage.name}, {"error", error.what()}});
+  }
+  if (working_ > 0) return false;
+  // Nothing works whose end would free a thread: this one does it.
   launched_.insert(stage.name);
   ++working_;
-  workers.emplace_back([this, &stage] {
-    const absl::Status status =
-        StageExecution(environment_, pipeline_, choices_, *record_, stage).Run();
-    LogIfFailed(status, "stage left without an end", record_->id());
-    const std::lock_guard lock(mutex_);
-    --working_;
-    changed_.notify_all();
-  });
+  lock.unlock();
+  Work(stage);
+  lock.lock();
+  return true;
+}
+
+void RunExecution::Work(const StageSpec& stage) {
+  absl::Status status;
+  try {
+    status = StageExecution(environment_, pipeline_, choices_, *record_, stage).Run();
+  } catch (const std::exception& error) {
+    status = absl::InternalError(absl::StrCat("an exception: ", error.what()));
+  }
+  LogIfFailed(status, "stage left without an end", record_->id());
+  const std::lock_guard lock(mutex_);
+  --working_;
+  ended_.push_back(stage.name);
+  changed_.notify_all();
+}
+
+// With the mutex held, which a thread in `ended_` needs no more.
+void RunExecution::Join() {
+  for (const std::string& stage : ended_) threads_.erase(stage);
+  ended_.clear();
 }
 
 void RunExecution::CloseRest() {
@@ -133,8 +176,10 @@ void RunExecution::Finish() {
     LogIfFailed(environment_.write_report(pipeline_, ended), "report cannot be written",
                 record_->id());
   }
-  LogIfFailed(record_->End(state, state == v1::Run::FAILED ? &error : nullptr),
-              "run cannot be ended", record_->id());
+  // Said only once it is stored: a restart would take it back.
+  const absl::Status stored = record_->End(state, state == v1::Run::FAILED ? &error : nullptr);
+  LogIfFailed(stored, "run cannot be ended", record_->id());
+  if (!stored.ok()) return;
   LogInfo("run ended", {{"run", record_->id()}, {"state", v1::Run::State_Name(state)}});
 }
 

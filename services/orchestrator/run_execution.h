@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -17,7 +18,8 @@ namespace trainyard::orchestrator {
 /// One run from where its record stands to its end.
 ///
 /// A stage begins when all stages that it needs have ended well; stages that do not need each other
-/// work side by side. When one fails, or a cancel is asked for, no other begins. After a restart,
+/// work side by side, kMaxStagesAtOnce of them; each has a thread while it works, or this one when
+/// the system gives no other. When one fails, or a cancel is asked for, no other begins. After a restart,
 /// operations that services still have are followed, the others are sent again with the same
 /// request_id.
 class RunExecution {
@@ -30,8 +32,11 @@ class RunExecution {
   void Execute();
 
  private:
-  void LaunchReady(std::vector<std::jthread>& workers);
-  void Launch(const StageSpec& stage, std::vector<std::jthread>& workers);
+  using Lock = std::unique_lock<std::mutex>;
+  bool LaunchReady(Lock& lock);
+  bool Launch(const StageSpec& stage, Lock& lock);
+  void Work(const StageSpec& stage);
+  void Join();
   bool Ready(const StageSpec& stage, const v1::Run& run) const;
   void CloseRest();
   void Finish();
@@ -45,6 +50,9 @@ class RunExecution {
   std::condition_variable changed_;
   std::set<std::string> launched_;
   int working_ = 0;
+  // Stages whose threads are about to end.
+  std::vector<std::string> ended_;
+  std::map<std::string, std::jthread> threads_;
 };
 
 }  // namespace trainyard::orchestrator

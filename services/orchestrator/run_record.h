@@ -16,7 +16,9 @@
 namespace trainyard::orchestrator {
 
 /// The one place where a run's state changes: an event is stored, then applied, then told to those
-/// who watch. Progress is told too, but not stored. Thread-safe.
+/// who watch. Progress is told too, but not stored. An event that the disk refuses is tried again,
+/// with growing pauses, until it is stored: nothing is told that a restart would take back.
+/// Thread-safe.
 class RunRecord {
  public:
   using Clock = std::function<absl::Time()>;
@@ -29,13 +31,21 @@ class RunRecord {
   int VariantOf(const std::string& stage) const;
   bool cancel_requested() const;
 
-  /// Adds an event about a stage; `entry` goes into the cache in the same transaction.
+  /// Adds an event about a stage; `entry` goes into the cache in the same transaction. Registered
+  /// secrets are taken out of the change. Blocks while the disk refuses; kCancelled when the record
+  /// is shut down meanwhile; kDataLoss or kAborted when the event can never be stored.
   absl::Status Append(EventType type, const v1::Run::Stage& change,
                       const std::string& cache_key = "", const CacheEntry* entry = nullptr);
+  /// As Append, for the run's end.
   absl::Status End(v1::Run::State state, const google::rpc::Status* error);
-  /// Stores the request to stop and requests `halt`. OK without effect once asked or ended.
+  /// Stores the request to stop and requests `halt`. OK without effect once asked or ended. Tries
+  /// once: the caller may ask again.
   absl::Status RequestCancel();
   void SetProgress(const std::string& stage, const v1::OperationMetadata& metadata);
+  /// Tells, without storing it, what a stage that works waits for.
+  void SetMessage(const std::string& stage, const std::string& message);
+  /// Whether the run waits for others to end: its state is PENDING then. Not stored.
+  void SetWaiting(bool waiting);
 
   /// Requested by RequestCancel and by Shutdown.
   std::stop_token halt() const { return halt_.get_token(); }
@@ -52,8 +62,10 @@ class RunRecord {
   int64_t version() const;
 
  private:
-  absl::Status Store(EventType type, std::string payload, const std::string& cache_key,
+  absl::Status Store(EventType type, const std::string& payload, const std::string& cache_key,
                      const CacheEntry* entry);
+  absl::Status StoreAtLast(EventType type, const std::string& payload,
+                           const std::string& cache_key, const CacheEntry* entry);
   void Tell();
 
   struct Listeners {
@@ -67,6 +79,7 @@ class RunRecord {
   const Clock clock_;
   mutable std::mutex mutex_;
   RunState state_;
+  bool waiting_ = false;
   int64_t version_ = 1;
   std::stop_source halt_;
   std::stop_source shutdown_;

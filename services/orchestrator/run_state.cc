@@ -40,6 +40,7 @@ void CopyResult(const v1::Run::Stage& change, v1::Run::Stage& stage) {
   *stage.mutable_outputs() = change.outputs();
   *stage.mutable_metrics() = change.metrics();
   *stage.mutable_notes() = change.notes();
+  *stage.mutable_broken_gates() = change.broken_gates();
   if (!change.reason().empty()) stage.set_reason(change.reason());
   if (!change.cache_key().empty()) stage.set_cache_key(change.cache_key());
 }

@@ -26,11 +26,11 @@ enum class EventType {
   kStageRetried = 4,
   /// Done again with the overrides of its gate: reason.
   kStageVaried = 5,
-  /// outputs (they exist and have these digests), metrics, reason.
+  /// outputs (they exist and have these digests), metrics, reason, broken_gates.
   kStageSucceeded = 6,
   /// As kStageSucceeded, from an earlier run.
   kStageCached = 7,
-  /// error; metrics when a gate broke.
+  /// error; metrics and broken_gates when a gate broke.
   kStageFailed = 8,
   /// reason.
   kStageSkipped = 9,

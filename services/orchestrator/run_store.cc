@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -135,12 +136,32 @@ class Transaction {
 
 absl::StatusOr<int> TakeLock(const std::string& state_dir) {
   const std::string path = JoinPath(state_dir, "lock");
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open '", path, "'"));
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
   close(fd);
   return absl::FailedPreconditionError(absl::StrCat(
       "state folder '", state_dir, "' is in use by another process; stop it or choose another"));
+}
+
+// Makes the file for its user alone, also one that an earlier version made for all to read. SQLite
+// gives its journals the mode of the database.
+absl::Status MakePrivate(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open '", path, "'"));
+  const int changed = fchmod(fd, 0600);
+  const int error = errno;
+  close(fd);
+  if (changed == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(error, absl::StrCat("cannot make '", path, "' private"));
+}
+
+// Whether this very event is stored: a commit may be done although its answer was an error.
+bool Has(sqlite3* db, const std::string& id, const RunEvent& event) {
+  Statement read(db, "SELECT type, payload FROM events WHERE run = ? AND sequence = ?");
+  const auto found = read.Text(id).Int(event.sequence).Step();
+  return found.ok() && *found && read.Number(0) == static_cast<int>(event.type) &&
+         read.Bytes(1) == event.payload;
 }
 
 absl::Status InsertEvent(sqlite3* db, const std::string& id, const RunEvent& event) {
@@ -162,6 +183,10 @@ absl::StatusOr<std::unique_ptr<RunStore>> RunStore::Open(const std::string& stat
   TY_RETURN_IF_ERROR(MakeFolders(state_dir));
   TY_ASSIGN_OR_RETURN(const int lock_fd, TakeLock(state_dir));
   const std::string path = JoinPath(state_dir, "runs.db");
+  if (const absl::Status made = MakePrivate(path); !made.ok()) {
+    close(lock_fd);
+    return made;
+  }
   sqlite3* db = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
                                                           SQLITE_OPEN_FULLMUTEX, nullptr);
@@ -208,7 +233,11 @@ absl::StatusOr<std::string> RunStore::Create(const StoredRun& run, const RunEven
   Statement insert(db_, "INSERT INTO runs (id, request_id, request_digest, request, "
                         "had_literal_key) VALUES (?, ?, ?, ?, ?)");
   insert.Text(run.id).TextOrNull(run.request_id).Text(run.request_digest).Blob(run.request);
-  TY_RETURN_IF_ERROR(insert.Int(run.had_literal_key).Step());
+  const auto inserted = insert.Int(run.had_literal_key).Step();
+  if (!inserted.ok() && sqlite3_errcode(db_) == SQLITE_CONSTRAINT) {
+    return absl::AlreadyExistsError(absl::StrCat("there is a run 'runs/", run.id, "' already"));
+  }
+  TY_RETURN_IF_ERROR(inserted);
   TY_RETURN_IF_ERROR(InsertEvent(db_, run.id, created));
   TY_RETURN_IF_ERROR(transaction.Commit());
   return run.id;
@@ -268,7 +297,9 @@ absl::Status RunStore::Append(const std::string& id, const RunEvent& event,
   const std::lock_guard lock(mutex_);
   Transaction transaction(db_);
   TY_RETURN_IF_ERROR(transaction.status());
-  TY_RETURN_IF_ERROR(InsertEvent(db_, id, event));
+  if (const absl::Status inserted = InsertEvent(db_, id, event); !inserted.ok()) {
+    return absl::IsAborted(inserted) && Has(db_, id, event) ? absl::OkStatus() : inserted;
+  }
   if (event.type == EventType::kRunEnded) {
     Statement end(db_, "UPDATE runs SET ended = 1 WHERE id = ?");
     TY_RETURN_IF_ERROR(end.Text(id).Step());
@@ -321,6 +352,32 @@ absl::Status RunStore::ForgetCached(const std::string& cache_key) {
   const std::lock_guard lock(mutex_);
   Statement forget(db_, "DELETE FROM cache WHERE key = ?");
   return forget.Text(cache_key).Step().status();
+}
+
+absl::StatusOr<int> RunStore::ForgetEndedBefore(absl::Time before) {
+  const std::lock_guard lock(mutex_);
+  Transaction transaction(db_);
+  TY_RETURN_IF_ERROR(transaction.status());
+  std::vector<std::string> ids;
+  {
+    Statement old(db_, "SELECT runs.id FROM runs JOIN events ON events.run = runs.id "
+                       "WHERE runs.ended = 1 AND events.type = ? AND events.time_us < ?");
+    old.Int(static_cast<int>(EventType::kRunEnded)).Int(absl::ToUnixMicros(before));
+    for (;;) {
+      TY_ASSIGN_OR_RETURN(const bool more, old.Step());
+      if (!more) break;
+      ids.push_back(old.Bytes(0));
+    }
+  }
+  for (const std::string& id : ids) {
+    for (const char* sql : {"DELETE FROM cache WHERE run = ?", "DELETE FROM events WHERE run = ?",
+                            "DELETE FROM runs WHERE id = ?"}) {
+      Statement forget(db_, sql);
+      TY_RETURN_IF_ERROR(forget.Text(id).Step());
+    }
+  }
+  TY_RETURN_IF_ERROR(transaction.Commit());
+  return static_cast<int>(ids.size());
 }
 
 }  // namespace trainyard::orchestrator

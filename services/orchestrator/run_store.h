@@ -39,7 +39,8 @@ struct CacheEntry {
 };
 
 /// Runs, their events, and the cache, in SQLite (WAL, synchronous FULL: what was answered survives a
-/// kill). In the orchestrator's own folder, never in a shared workspace. Thread-safe.
+/// kill). In the orchestrator's own folder, never in a shared workspace, readable by its user alone.
+/// Thread-safe.
 class RunStore {
  public:
   /// Opens or makes `<state_dir>/runs.db` and holds `<state_dir>/lock` while it lives.
@@ -48,7 +49,8 @@ class RunStore {
   ~RunStore();
 
   /// Stores a run with its first event; or, in the same transaction, finds the run with the same
-  /// request_id, whose id is returned then. kInvalidArgument when that one had another request.
+  /// request_id, whose id is returned then. kInvalidArgument when that one had another request;
+  /// kAlreadyExists when another run has the id: the caller draws another one.
   absl::StatusOr<std::string> Create(const StoredRun& run, const RunEvent& created);
   /// The id of the run with this request_id, if any; as Create.
   absl::StatusOr<std::optional<std::string>> FindRequest(const std::string& request_id,
@@ -57,8 +59,9 @@ class RunStore {
   absl::StatusOr<StoredRun> Get(const std::string& id);
   /// The events of a run in order. kNotFound.
   absl::StatusOr<std::vector<RunEvent>> Events(const std::string& id);
-  /// Adds an event, and in the same transaction a cache entry when there is one. kAborted when the
-  /// run has an event of that sequence already: somebody else writes.
+  /// Adds an event, and in the same transaction a cache entry when there is one. OK when the very
+  /// event is there already. kAborted when the run has another one of that sequence: somebody else
+  /// writes. kResourceExhausted or kInternal, and nothing stored, when the disk refuses.
   absl::Status Append(const std::string& id, const RunEvent& event,
                       const std::string& cache_key = "", const CacheEntry* entry = nullptr);
   /// The newest first, older than `before` ("" = all).
@@ -69,6 +72,9 @@ class RunStore {
   absl::StatusOr<std::optional<CacheEntry>> FindCached(const std::string& cache_key);
   /// For entries whose outputs are gone or changed.
   absl::Status ForgetCached(const std::string& cache_key);
+  /// Removes runs that ended before `before`, with their events and the cache entries that are from
+  /// them; files of the workspace stay. Returns how many.
+  absl::StatusOr<int> ForgetEndedBefore(absl::Time before);
 
   /// Random bytes of this store, made once: the salt of marks of keys.
   const std::string& salt() const { return salt_; }

@@ -1,7 +1,6 @@
 #include "services/orchestrator/runs.h"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -16,37 +15,23 @@
 #include "libs/base/status.h"
 #include "libs/worker/rpc_status.h"
 #include "services/orchestrator/cache_key.h"
+#include "services/orchestrator/limits.h"
 #include "services/orchestrator/run_execution.h"
+#include "services/orchestrator/stage_check.h"
 #include "services/orchestrator/stage_input.h"
 
 namespace trainyard::orchestrator {
 namespace {
 
 constexpr absl::string_view kNamePrefix = "runs/";
-constexpr int64_t kMaxSpecBytes = 4 << 20;
+// 64 bits of chance hardly ever give a name that is taken; a source without chance must not loop.
+constexpr int kIdTries = 8;
 constexpr size_t kMaxRequestIdBytes = 36;
 constexpr int kDefaultPage = 50;
 constexpr int kLargestPage = 1000;
 
 bool IsReference(absl::string_view key) {
   return absl::StartsWith(key, "env:") || absl::StartsWith(key, "file:");
-}
-
-// Puts the problems of `status`, or the status itself, below `field`.
-void Collect(const absl::Status& status, const std::string& field, Problems& all,
-             absl::StatusCode& code) {
-  if (status.ok()) return;
-  const std::vector<Problem> problems = ProblemsFrom(status);
-  for (Problem problem : problems) {
-    problem.field = problem.field.empty() ? field : absl::StrCat(field, ".", problem.field);
-    all.AddProblem(std::move(problem));
-  }
-  if (problems.empty()) all.Add(field, "%s", std::string(status.message()));
-  if (code == absl::StatusCode::kOk) {
-    code = status.code();
-  } else if (code != status.code()) {
-    code = absl::StatusCode::kInvalidArgument;
-  }
 }
 
 v1::Run NewRun(const Pipeline& pipeline, const std::string& id) {
@@ -79,6 +64,36 @@ StoredRun ToStore(const v1::StartRunRequest& request, const Pipeline& pipeline,
           .had_literal_key = literal};
 }
 
+// Sizes of what is stored and copied, before anything is read.
+absl::Status CheckSizes(const v1::StartRunRequest& request) {
+  Problems problems;
+  const auto check = [&problems](absl::string_view field, size_t bytes, size_t most) {
+    if (bytes > most) problems.Add(field, "has %d bytes; expected at most %d", bytes, most);
+  };
+  check("request_id", request.request_id().size(), kMaxRequestIdBytes);
+  check("pipeline", request.pipeline().size(), kMaxPipelineBytes);
+  check("pipeline_name", request.pipeline_name().size(), kMaxNameBytes);
+  check("key", request.key().size(), kMaxNameBytes);
+  size_t parameter_bytes = 0;
+  for (const auto& [name, value] : request.parameters()) {
+    parameter_bytes += name.size() + value.size();
+  }
+  check("parameters", parameter_bytes, kMaxParameterBytes);
+  return problems.ToStatus();
+}
+
+// What stands for a run in a list when its events tell nothing.
+v1::Run Unreadable(const std::string& id, const absl::Status& why) {
+  LogError("run cannot be read", {{"run", id}, {"error", std::string(why.message())}});
+  v1::Run run;
+  run.set_name(absl::StrCat(kNamePrefix, id));
+  run.set_state(v1::Run::FAILED);
+  *run.mutable_error() = RpcStatusFrom(
+      WithReason(absl::DataLossError(absl::StrCat("the stored run cannot be read: ", why.message())),
+                 "RUN_UNREADABLE"));
+  return run;
+}
+
 std::string DigestOf(v1::StartRunRequest request) {
   request.clear_request_id();
   request.clear_key();
@@ -87,15 +102,16 @@ std::string DigestOf(v1::StartRunRequest request) {
 
 }  // namespace
 
-Runs::~Runs() {
-  std::map<std::string, Active> active;
+Runs::~Runs() { Stop(); }
+
+void Runs::Stop() {
+  std::map<std::string, std::shared_ptr<RunRecord>> active;
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
-    active.swap(active_);
+    active = active_;
   }
-  for (auto& [id, run] : active) run.record->Shutdown();
-  // The threads are joined here.
+  for (const auto& [id, record] : active) record->Shutdown();
 }
 
 absl::StatusOr<Pipeline> Runs::Parse(const v1::StartRunRequest& request) const {
@@ -111,11 +127,10 @@ absl::StatusOr<Pipeline> Runs::Parse(const v1::StartRunRequest& request) const {
 }
 
 absl::StatusOr<v1::Run> Runs::Start(const v1::StartRunRequest& request) {
-  if (request.request_id().size() > kMaxRequestIdBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("request_id has ", request.request_id().size(),
-                                                   " characters; expected at most ",
-                                                   kMaxRequestIdBytes));
+  if (environment_.draining && environment_.draining()) {
+    return absl::UnavailableError("the orchestrator drains; connect again");
   }
+  TY_RETURN_IF_ERROR(CheckSizes(request));
   auto secret = IsReference(request.key()) ? nullptr : HoldSecret(request.key());
   const std::string digest = DigestOf(request);
   TY_ASSIGN_OR_RETURN(const std::optional<std::string> earlier,
@@ -125,76 +140,52 @@ absl::StatusOr<v1::Run> Runs::Start(const v1::StartRunRequest& request) {
     return record->Snapshot();
   }
   TY_ASSIGN_OR_RETURN(Pipeline pipeline, Parse(request));
-  TY_RETURN_IF_ERROR(Check(pipeline, request.key()));
+  TY_RETURN_IF_ERROR(CheckStages(environment_, pipeline, request.key()));
   if (request.validate_only()) {
     v1::Run checked = NewRun(pipeline, "");
     checked.clear_name();
     checked.clear_results_uri();
     return checked;
   }
-  const std::string id = NewId();
-  StoredRun stored = ToStore(request, pipeline, id);
-  stored.request_digest = digest;
-  const RunEvent created{.sequence = 1,
-                         .time = environment_.clock(),
-                         .type = EventType::kRunCreated,
-                         .payload = NewRun(pipeline, id).SerializeAsString()};
-  TY_ASSIGN_OR_RETURN(const std::string kept, environment_.store->Create(stored, created));
-  if (kept != id) {
-    TY_ASSIGN_OR_RETURN(const auto record, Find(absl::StrCat(kNamePrefix, kept)));
+  if (threads_.waiting() >= environment_.max_waiting_runs) {
+    return WithRetry(
+        WithReason(absl::UnavailableError(absl::StrCat(
+                       environment_.max_waiting_runs, " runs wait for their turn; try again later")),
+                   "QUEUE_FULL"),
+        absl::Seconds(10));
+  }
+  TY_ASSIGN_OR_RETURN(const auto stored, Store(request, pipeline, digest));
+  const auto& [id, created] = stored;
+  if (created.sequence == 0) {
+    TY_ASSIGN_OR_RETURN(const auto record, Find(absl::StrCat(kNamePrefix, id)));
     return record->Snapshot();
   }
   TY_ASSIGN_OR_RETURN(RunState state, Fold({created}));
-  auto record =
+  const auto record =
       std::make_shared<RunRecord>(id, std::move(state), environment_.store, environment_.clock);
-  const v1::Run run = record->Snapshot();
   LogInfo("run started", {{"run", id}, {"pipeline", pipeline.name}});
   Launch(std::move(pipeline),
-         {.key = request.key(), .secret = std::move(secret), .force = request.force()},
-         std::move(record));
-  return run;
+         {.key = request.key(), .secret = std::move(secret), .force = request.force()}, record);
+  return record->Snapshot();
 }
 
-absl::Status Runs::Check(const Pipeline& pipeline, const std::string& key) const {
-  Problems problems;
-  absl::StatusCode code = absl::StatusCode::kOk;
-  for (const StageSpec& stage : pipeline.stages) {
-    Collect(CheckStage(pipeline, stage, key), absl::StrCat("stage '", stage.name, "'"), problems,
-            code);
+// Stores the run under a name of its own. Without an event when the request_id had a run already,
+// whose name it gives.
+absl::StatusOr<std::pair<std::string, RunEvent>> Runs::Store(const v1::StartRunRequest& request,
+                                                             const Pipeline& pipeline,
+                                                             const std::string& digest) const {
+  for (int tries = 1;; ++tries) {
+    const std::string id = NewId();
+    StoredRun stored = ToStore(request, pipeline, id);
+    stored.request_digest = digest;
+    RunEvent created{.sequence = 1,
+                     .time = environment_.clock(),
+                     .type = EventType::kRunCreated,
+                     .payload = NewRun(pipeline, id).SerializeAsString()};
+    const auto kept = environment_.store->Create(stored, created);
+    if (kept.ok()) return std::pair(*kept, *kept == id ? std::move(created) : RunEvent());
+    if (!absl::IsAlreadyExists(kept.status()) || tries == kIdTries) return kept.status();
   }
-  return problems.ToStatus(code);
-}
-
-absl::Status Runs::CheckStage(const Pipeline& pipeline, const StageSpec& stage,
-                              const std::string& key) const {
-  TY_ASSIGN_OR_RETURN(v1::StageInput input, BuildDraftInput(pipeline, stage));
-  if (!input.spec_text().empty()) {
-    const PathRule as_it_is = [](absl::string_view path) { return std::string(path); };
-    TY_RETURN_IF_ERROR(environment_.read_spec(SpecQuestionOf(stage, input), as_it_is));
-  }
-  const auto own = pipeline.services.find(stage.kind->service);
-  const auto fallback = environment_.default_services.find(stage.kind->service);
-  const std::vector<std::string> addresses =
-      own != pipeline.services.end()                        ? own->second
-      : fallback != environment_.default_services.end() ? fallback->second
-                                                            : std::vector<std::string>();
-  if (addresses.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("needs service '", stage.kind->service,
-                     "', which has no address; name one under `services` of the pipeline"));
-  }
-  if (!IsSelfContained(stage)) return absl::OkStatus();
-  if (stage.kind->uses_key) input.set_key(key.empty() ? pipeline.key : key);
-  const StageCall call{
-      .kind = stage.kind, .stage = input, .options = stage.options, .validate_only = true};
-  absl::Status status;
-  for (const std::string& address : addresses) {
-    const auto checked = environment_.client->Start(address, call);
-    status = checked.status();
-    if (checked.ok() && checked->has_error()) status = StatusFromRpc(checked->error());
-    if (!absl::IsUnavailable(status)) return status;
-  }
-  return status;
 }
 
 absl::Status Runs::TakeUp() {
@@ -229,7 +220,10 @@ absl::Status Runs::TakeUpOne(const std::string& id) {
   if (!obstacle.ok()) {
     const google::rpc::Status error = RpcStatusFrom(obstacle);
     LogWarning("run ends, since it cannot go on", {{"run", id}, {"error", error.message()}});
-    return record->End(v1::Run::FAILED, &error);
+    Work(record, [record, error] {
+      record->End(v1::Run::FAILED, &error).IgnoreError();
+    });
+    return absl::OkStatus();
   }
   LogInfo("run goes on after a restart", {{"run", id}, {"pipeline", pipeline->name}});
   Launch(*std::move(pipeline), {.key = request.key(), .secret = nullptr, .force = request.force()},
@@ -238,14 +232,29 @@ absl::Status Runs::TakeUpOne(const std::string& id) {
 }
 
 void Runs::Launch(Pipeline pipeline, RunChoices choices, std::shared_ptr<RunRecord> record) {
-  auto execution = std::make_unique<RunExecution>(environment_, std::move(pipeline),
-                                                  std::move(choices), record);
-  const std::lock_guard lock(mutex_);
-  // Stored already: the next process takes it up.
-  if (ending_) return;
-  active_.emplace(record->id(), Active{record, std::jthread([execution = std::move(execution)] {
-                                         execution->Execute();
-                                       })});
+  const auto execution = std::make_shared<RunExecution>(environment_, std::move(pipeline),
+                                                        std::move(choices), record);
+  Work(std::move(record), [execution] { execution->Execute(); });
+}
+
+// Does `work`, which ends the run, on a thread of the runs.
+void Runs::Work(std::shared_ptr<RunRecord> record, std::function<void()> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    // Stored already: the next process takes it up.
+    if (ending_) return;
+    active_.emplace(record->id(), record);
+  }
+  threads_.Run(
+      record->id(),
+      [this, work = std::move(work), record] {
+        record->SetWaiting(false);
+        work();
+        const std::lock_guard lock(mutex_);
+        // One that could not be ended is still asked for here, and goes on after a restart.
+        if (IsFinal(record->Snapshot().state())) active_.erase(record->id());
+      },
+      [&record] { record->SetWaiting(true); });
 }
 
 absl::StatusOr<std::shared_ptr<RunRecord>> Runs::Load(const std::string& id) const {
@@ -265,7 +274,7 @@ absl::StatusOr<std::shared_ptr<RunRecord>> Runs::Find(const std::string& name) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = active_.find(std::string(id));
-    if (found != active_.end()) return found->second.record;
+    if (found != active_.end()) return found->second;
   }
   return Load(std::string(id));
 }
@@ -289,8 +298,8 @@ absl::StatusOr<v1::ListRunsResponse> Runs::List(const v1::ListRunsRequest& reque
     response.set_next_page_token(ids.back());
   }
   for (const std::string& id : ids) {
-    TY_ASSIGN_OR_RETURN(const auto record, Find(absl::StrCat(kNamePrefix, id)));
-    *response.add_runs() = record->Snapshot();
+    const auto record = Find(absl::StrCat(kNamePrefix, id));
+    *response.add_runs() = record.ok() ? (*record)->Snapshot() : Unreadable(id, record.status());
   }
   return response;
 }
@@ -298,15 +307,32 @@ absl::StatusOr<v1::ListRunsResponse> Runs::List(const v1::ListRunsRequest& reque
 absl::StatusOr<v1::Run> Runs::Cancel(const std::string& name) {
   TY_ASSIGN_OR_RETURN(const auto record, Find(name));
   TY_RETURN_IF_ERROR(record->RequestCancel());
+  if (auto work = threads_.Take(record->id())) CancelWaiting(record, std::move(work));
   return record->Snapshot();
 }
 
+// A run that waits for others need not wait for its end, too.
+void Runs::CancelWaiting(const std::shared_ptr<RunRecord>& record, std::function<void()> work) {
+  bool begun = false;
+  const v1::Run run = record->Snapshot();
+  for (const v1::Run::Stage& stage : run.stages()) {
+    // Of an earlier process.
+    if (stage.state() != v1::Run::RUNNING && stage.state() != v1::Run::CANCELLING) continue;
+    begun = true;
+    if (!stage.operation().empty()) {
+      environment_.canceller->Cancel(stage.address(), stage.operation());
+    }
+  }
+  // What has begun is followed to its end, by a thread that may wait.
+  if (!begun) return work();
+  threads_.Run(record->id(), std::move(work), [&record] { record->SetWaiting(true); });
+}
+
 std::string Runs::NewId() const {
-  std::random_device random;
-  return absl::StrFormat("r%s-%04x",
-                         absl::FormatTime("%Y%m%d-%H%M%S", environment_.clock(),
-                                          absl::UTCTimeZone()),
-                         random() & 0xffff);
+  return absl::StrFormat(
+      "r%s-%08x%08x",
+      absl::FormatTime("%Y%m%d-%H%M%S", environment_.clock(), absl::UTCTimeZone()),
+      environment_.random(), environment_.random());
 }
 
 }  // namespace trainyard::orchestrator

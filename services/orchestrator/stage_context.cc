@@ -10,12 +10,17 @@ absl::StatusOr<std::string> StageContext::Resolve(const std::string& uri) const 
   return environment.resolve(uri, pipeline.path_map);
 }
 
-const std::vector<std::string>& StageContext::Addresses() const {
+const std::vector<std::string>& AddressesOf(const Environment& environment,
+                                            const Pipeline& pipeline, const StageSpec& stage) {
   static const auto* const none = new std::vector<std::string>();
   const auto own = pipeline.services.find(stage.kind->service);
   if (own != pipeline.services.end()) return own->second;
   const auto fallback = environment.default_services.find(stage.kind->service);
   return fallback == environment.default_services.end() ? *none : fallback->second;
+}
+
+const std::vector<std::string>& StageContext::Addresses() const {
+  return AddressesOf(environment, pipeline, stage);
 }
 
 const std::string& StageContext::Key() const {

@@ -11,6 +11,11 @@
 
 namespace trainyard::orchestrator {
 
+/// Where a stage's service is: the pipeline's choice, or the orchestrator's. May be empty. Refers to
+/// one of the arguments.
+const std::vector<std::string>& AddressesOf(const Environment& environment,
+                                            const Pipeline& pipeline, const StageSpec& stage);
+
 /// One stage of one run, and what it stands on. All must outlive this object.
 struct StageContext {
   const Environment& environment;
@@ -21,7 +26,7 @@ struct StageContext {
 
   /// The absolute path of a URI of the pipeline.
   absl::StatusOr<std::string> Resolve(const std::string& uri) const;
-  /// Where the stage's service is: the pipeline's choice, or the orchestrator's. May be empty.
+  /// AddressesOf.
   const std::vector<std::string>& Addresses() const;
   /// The reference of the model key; "" for kinds that do not use one.
   const std::string& Key() const;

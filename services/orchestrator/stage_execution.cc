@@ -19,10 +19,12 @@ namespace {
 
 constexpr absl::Duration kFirstBackoff = absl::Seconds(1);
 constexpr absl::Duration kLargestBackoff = absl::Seconds(100);
-// The service does not know an operation that it had taken: its store was lost, or it forgot.
 // Of a stage, kept in the run.
 constexpr int kMostNotes = 200;
+// The service does not know an operation that it had taken: its store was lost, or it forgot.
 constexpr absl::string_view kGone = "OPERATION_GONE";
+// The service of an operation that works did not answer for long.
+constexpr absl::string_view kAway = "SERVICE_AWAY";
 
 absl::Duration Backoff(int failures) {
   absl::Duration backoff = kFirstBackoff;
@@ -30,10 +32,11 @@ absl::Duration Backoff(int failures) {
   return std::min(backoff, kLargestBackoff);
 }
 
-// Codes that may go away by themselves: a service that went away, a worker that was killed, an
-// operation that a restart interrupted.
+// Codes that may go away by themselves: a service that went away or did not answer, a worker that was
+// killed, an operation that a restart interrupted, a cancel that nobody of ours asked for.
 bool MayPass(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsInternal(status) || absl::IsAborted(status) ||
+         absl::IsDeadlineExceeded(status) || absl::IsCancelled(status) ||
          ReasonOf(status) == kGone;
 }
 
@@ -104,19 +107,44 @@ absl::StatusOr<StageExecution::Prepared> StageExecution::Prepare() {
 }
 
 absl::StatusOr<v1::StageResult> StageExecution::Compute(const Prepared& prepared) {
-  for (;;) {
+  // For a service that went away with the operation: how long it was waited for in vain.
+  absl::Duration waited;
+  for (int rounds = 0;;) {
+    const absl::Duration begun = SteadyNow();
     auto result = Try(prepared);
     if (result.ok() || record_.halt().stop_requested()) return result;
+    if (heard_ > begun) waited = absl::ZeroDuration();
+    waited += SteadyNow() - std::max(begun, heard_);
+    if (MayWaitFor(result.status(), waited)) {
+      const absl::Duration pause = Backoff(rounds++);
+      waited += pause;
+      if (!context_.environment.wait(pause, record_.halt())) return result;
+      continue;
+    }
     const int failures = Now().attempt() - prepared.variant;
     if (!MayPass(result.status()) || failures > context_.stage.retries || Now().attempt() == 0) {
       return result;
     }
-    v1::Run::Stage change = Change();
-    change.set_reason(
-        absl::StrCat("attempt ", Now().attempt(), " failed: ", result.status().message()));
-    TY_RETURN_IF_ERROR(record_.Append(EventType::kStageRetried, change));
+    TY_RETURN_IF_ERROR(GiveUpTry(result.status()));
+    waited = absl::ZeroDuration();
     if (!context_.environment.wait(Backoff(failures - 1), record_.halt())) return result;
   }
+}
+
+// Whether the operation is better followed on: its service is away, and no other could do the work.
+bool StageExecution::MayWaitFor(const absl::Status& status, absl::Duration waited) const {
+  return ReasonOf(status) == kAway && context_.Addresses().size() == 1 &&
+         waited < context_.environment.patience;
+}
+
+absl::Status StageExecution::GiveUpTry(const absl::Status& status) {
+  const v1::Run::Stage now = Now();
+  lost_address_ = ReasonOf(status) == kAway ? now.address() : "";
+  // It may work on, in the folder that the next try will use.
+  if (!lost_address_.empty()) context_.environment.canceller->Cancel(now.address(), now.operation());
+  v1::Run::Stage change = Change();
+  change.set_reason(absl::StrCat("attempt ", now.attempt(), " failed: ", status.message()));
+  return record_.Append(EventType::kStageRetried, change);
 }
 
 absl::StatusOr<v1::StageResult> StageExecution::Try(const Prepared& prepared) {
@@ -151,27 +179,37 @@ absl::StatusOr<AddressPool::Lease> StageExecution::Submit(const Prepared& prepar
         absl::StrCat("no address is known of service '", context_.stage.kind->service,
                      "'; name one under `services` of the pipeline"));
   }
-  const absl::Time give_up = context_.environment.clock() + context_.environment.patience;
+  absl::Duration spent;
   std::set<std::string> refused;
+  if (context_.Addresses().size() > 1 && !lost_address_.empty()) refused.insert(lost_address_);
   // The one that may have the request already is asked first.
   std::string first = Now().address();
   for (int rounds = 0;;) {
+    const absl::Duration begun = SteadyNow();
     auto lease = first.empty() ? context_.environment.pool->Acquire(context_.Addresses(), refused,
                                                                     record_.halt())
                                : context_.environment.pool->Join(std::exchange(first, ""));
     if (!lease.ok()) return lease.status();
     const auto operation = StartAt(prepared, call, attempt, lease->address());
     if (operation.ok()) return lease;
-    if (!absl::IsUnavailable(operation.status())) return operation.status();
+    // One that did not answer in time may have taken the request: with the same request_id it may be
+    // asked again, and nobody else.
+    const bool unanswered = absl::IsDeadlineExceeded(operation.status());
+    if (!unanswered && !absl::IsUnavailable(operation.status())) return operation.status();
+    if (unanswered) first = lease->address();
     refused.insert(lease->address());
-    if (std::any_of(context_.Addresses().begin(), context_.Addresses().end(),
-                    [&](const std::string& address) { return !refused.contains(address); })) {
+    const auto left = [&](const std::string& address) { return !refused.contains(address); };
+    if (!unanswered &&
+        std::any_of(context_.Addresses().begin(), context_.Addresses().end(), left)) {
       continue;
     }
     refused.clear();
+    record_.SetMessage(context_.stage.name,
+                       absl::StrCat("waits for a service: ", operation.status().message()));
     const absl::Duration asked = RetryOf(operation.status());
     const absl::Duration pause = asked > absl::ZeroDuration() ? asked : Backoff(rounds++);
-    if (context_.environment.clock() + pause > give_up) return operation.status();
+    spent += SteadyNow() - begun + pause;
+    if (spent > context_.environment.patience) return operation.status();
     if (!context_.environment.wait(pause, record_.halt())) {
       return absl::CancelledError("stopped while the service was away");
     }
@@ -203,29 +241,33 @@ absl::StatusOr<std::string> StageExecution::StartAt(const Prepared& prepared, co
 absl::StatusOr<v1::StageResult> StageExecution::Follow(const std::string& address,
                                                        const std::string& operation) {
   const auto cancel = [&] {
-    if (!record_.cancel_requested()) return;
-    const absl::Status status = context_.environment.client->Cancel(address, operation);
-    if (!status.ok()) {
-      LogWarning("operation cannot be cancelled",
-                 {{"operation", operation},
-                  {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
-    }
+    if (record_.cancel_requested()) context_.environment.canceller->Cancel(address, operation);
   };
   // Runs at once when a cancel came before.
   const std::stop_callback on_halt(record_.halt(), cancel);
-  const auto update = [&](const v1::OperationMetadata& metadata) {
-    // A service that was away when the cancel was sent hears it now.
-    if (record_.cancel_requested() && !metadata.cancel_requested()) cancel();
-    record_.SetProgress(context_.stage.name, metadata);
-  };
+  const StageClient::Listener listener{
+      .update =
+          [&](const v1::OperationMetadata& metadata) {
+            // A service that was away when the cancel was sent hears it now.
+            if (!metadata.cancel_requested()) cancel();
+            heard_ = SteadyNow();
+            record_.SetProgress(context_.stage.name, metadata);
+          },
+      .away =
+          [&](const absl::Status& status) {
+            record_.SetMessage(context_.stage.name,
+                               absl::StrCat("waits for ", context_.stage.kind->service, " at '",
+                                            address, "': ", status.message()));
+          }};
   const auto followed =
-      context_.environment.client->Follow(address, operation, update, record_.shutdown());
+      context_.environment.client->Follow(address, operation, listener, record_.shutdown());
   if (absl::IsNotFound(followed.status())) {
     return WithReason(
         absl::AbortedError(absl::StrCat(context_.stage.kind->service, " at '", address,
                                         "' does not know '", operation, "' any more")),
         kGone);
   }
+  if (absl::IsUnavailable(followed.status())) return WithReason(followed.status(), kAway);
   if (!followed.ok()) return followed.status();
   const Operation& ended = *followed;
   if (ended.has_error()) return StatusFromRpc(ended.error());
@@ -255,11 +297,11 @@ absl::StatusOr<bool> StageExecution::Conclude(const Prepared& prepared,
                                               const v1::StageResult& result,
                                               const std::string& cached_reason) {
   const v1::Run run = record_.Snapshot();
-  const absl::Status gates = CheckGates(context_.stage.gates, result.metrics(),
-                                        [&run](const std::string& name) -> const MetricList* {
-                                          const v1::Run::Stage* from = FindStage(run, name);
-                                          return from == nullptr ? nullptr : &from->metrics();
-                                        });
+  const auto metrics_of = [&run](const std::string& name) -> const MetricList* {
+    const v1::Run::Stage* from = FindStage(run, name);
+    return from == nullptr ? nullptr : &from->metrics();
+  };
+  const absl::Status gates = CheckGates(context_.stage.gates, result.metrics(), metrics_of);
   v1::Run::Stage change = Change();
   change.set_reason(cached_reason);
   change.set_cache_key(prepared.cache_key);
@@ -267,6 +309,8 @@ absl::StatusOr<bool> StageExecution::Conclude(const Prepared& prepared,
   *change.mutable_metrics() = result.metrics();
   const int notes = std::min(result.notes_size(), kMostNotes);
   for (int i = 0; i < notes; ++i) change.add_notes(result.notes(i));
+  *change.mutable_broken_gates() =
+      FindBrokenGates(context_.stage.gates, result.metrics(), metrics_of);
   const CacheEntry entry{.run = record_.id(), .stage = context_.stage.name, .result = result};
   const bool store = cached_reason.empty() && !prepared.cache_key.empty();
   const CacheEntry* stored = store ? &entry : nullptr;
@@ -288,7 +332,9 @@ absl::StatusOr<bool> StageExecution::Conclude(const Prepared& prepared,
     return false;
   }
   // The work itself is good: with another gate it need not be done again.
-  *change.mutable_error() = RpcStatusFrom(Annotate(gates, "gate did not hold"));
+  *change.mutable_error() = RpcStatusFrom(WithReason(Annotate(gates, "gate did not hold"),
+                                                     "GATE_FAILED",
+                                                     {{"stage", context_.stage.name}}));
   TY_RETURN_IF_ERROR(record_.Append(EventType::kStageFailed, change, prepared.cache_key, stored));
   return true;
 }

@@ -42,6 +42,8 @@ class StageExecution {
   absl::StatusOr<std::string> StartAt(const Prepared& prepared, const StageCall& call, int attempt,
                                       const std::string& address);
   absl::StatusOr<v1::StageResult> Follow(const std::string& address, const std::string& operation);
+  bool MayWaitFor(const absl::Status& status, absl::Duration waited) const;
+  absl::Status GiveUpTry(const absl::Status& status);
   absl::Status MakeRoom(const Prepared& prepared, int retry);
 
   /// False when the gate wants the stage done once more.
@@ -54,6 +56,10 @@ class StageExecution {
   const StageContext context_;
   StageCache cache_;
   RunRecord& record_;
+  // The address whose service went away with an operation of this stage; "" = none did.
+  std::string lost_address_;
+  // When the service of the operation said something last.
+  absl::Duration heard_;
 };
 
 }  // namespace trainyard::orchestrator

@@ -22,12 +22,13 @@ using OutputOf = std::function<std::optional<v1::Artifact>(const OutputReference
 class InputBuilder {
  public:
   InputBuilder(const Pipeline& pipeline, const StageSpec& stage, int variant, std::string run_id,
-               OutputOf output_of)
+               OutputOf output_of, TextRoom& room)
       : pipeline_(pipeline),
         stage_(stage),
         variant_(variant),
         run_id_(std::move(run_id)),
-        output_of_(std::move(output_of)) {}
+        output_of_(std::move(output_of)),
+        room_(room) {}
 
   absl::StatusOr<v1::StageInput> Build() {
     v1::StageInput input;
@@ -51,17 +52,18 @@ class InputBuilder {
 
  private:
   std::string Expand(const std::string& text, const std::string& field) {
-    const auto expanded = ExpandReferences(text, [this](const std::string& name) {
+    if (room_.exceeded) return "";
+    auto expanded = ExpandReferences(text, [this](const std::string& name) {
       if (name == "results") return std::optional(RunFolder(pipeline_, run_id_));
       if (name == "run") return std::optional(run_id_);
       const auto reference = ParseOutputReference(name);
       std::optional<v1::Artifact> output;
       if (reference.has_value()) output = output_of_(*reference, problems_);
       return output.has_value() ? std::optional(output->uri()) : std::nullopt;
-    });
-    if (expanded.ok()) return *expanded;
+    }, room_);
+    if (expanded.ok()) return *std::move(expanded);
     problems_.Add(field, "%s", std::string(expanded.status().message()));
-    return text;
+    return room_.exceeded ? "" : text;
   }
 
   void AddInput(const std::string& name, const std::string& uri, v1::Artifact& artifact) {
@@ -102,6 +104,7 @@ class InputBuilder {
   const int variant_;
   const std::string run_id_;
   const OutputOf output_of_;
+  TextRoom& room_;
   Problems problems_;
 };
 
@@ -138,20 +141,24 @@ std::string StageFolder(const Pipeline& pipeline, const std::string& run_id, con
 absl::StatusOr<v1::StageInput> BuildStageInput(const Pipeline& pipeline, const StageSpec& stage,
                                                int variant, const v1::Run& run) {
   const std::string run_id(absl::StripPrefix(run.name(), "runs/"));
+  TextRoom room;
   return InputBuilder(pipeline, stage, variant, run_id,
                       [&run](const OutputReference& reference, Problems& problems) {
                         return RecordedOutput(run, reference, problems);
-                      })
+                      },
+                      room)
       .Build();
 }
 
-absl::StatusOr<v1::StageInput> BuildDraftInput(const Pipeline& pipeline, const StageSpec& stage) {
+absl::StatusOr<v1::StageInput> BuildDraftInput(const Pipeline& pipeline, const StageSpec& stage,
+                                               TextRoom& room) {
   return InputBuilder(pipeline, stage, 0, "run",
                       [](const OutputReference& reference, Problems&) {
                         v1::Artifact draft;
                         draft.set_uri(absl::StrCat("draft/", reference.stage, "/", reference.output));
                         return std::optional(draft);
-                      })
+                      },
+                      room)
       .Build();
 }
 

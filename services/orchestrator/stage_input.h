@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "services/orchestrator/pipeline.h"
+#include "services/orchestrator/references.h"
 #include "services/orchestrator/spec_reader.h"
 #include "services/orchestrator/stage_client.h"
 #include "trainyard/v1/orchestrator.pb.h"
@@ -23,13 +24,14 @@ std::string StageFolder(const Pipeline& pipeline, const std::string& run_id, con
 /// stage's own when `variant` > 0. Holds no key. Pure.
 ///
 /// kFailedPrecondition when a stage that is referred to has not ended well, or did not report the
-/// output.
+/// output, or when the texts pass kMaxExpandedBytes.
 absl::StatusOr<v1::StageInput> BuildStageInput(const Pipeline& pipeline, const StageSpec& stage,
                                                int variant, const v1::Run& run);
 
 /// The same for a run that has not begun: references to outputs get placeholder paths. For checks of
-/// specs before anything runs.
-absl::StatusOr<v1::StageInput> BuildDraftInput(const Pipeline& pipeline, const StageSpec& stage);
+/// specs before anything runs. The texts of all stages share `room`.
+absl::StatusOr<v1::StageInput> BuildDraftInput(const Pipeline& pipeline, const StageSpec& stage,
+                                               TextRoom& room);
 
 /// Whether the stage waits for no other one, which might make what it reads: then its service can
 /// check it at once.

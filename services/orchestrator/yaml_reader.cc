@@ -26,6 +26,34 @@ void Store(const FieldDescriptor& field, Message& message, Value value, Set set,
 
 }  // namespace
 
+void YamlReader::Note(Problem problem) {
+  if (problems_.size() < kMaxProblems) {
+    problems_.AddProblem(std::move(problem));
+  } else {
+    ++left_out_;
+  }
+}
+
+std::string YamlReader::Hint(absl::string_view name, absl::Span<const std::string> known) const {
+  return problems_.size() < kMaxHints ? DidYouMean(name, known) : "";
+}
+
+absl::Status YamlReader::Finish() {
+  if (left_out_ > 0) {
+    problems_.AddProblem({.description = absl::StrCat("and ", left_out_, " more problems"),
+                          .place = file_});
+  }
+  return problems_.ToStatus();
+}
+
+bool YamlReader::Count(const YAML::Node& node) {
+  if (++values_ == kMaxYamlNodes + 1) {
+    Add(node, "", "is past the limit of %d values that are read, an alias counting each time",
+        kMaxYamlNodes);
+  }
+  return values_ <= kMaxYamlNodes;
+}
+
 std::string YamlReader::Place(const YAML::Node& node) const {
   const YAML::Mark mark = node.Mark();
   return absl::StrCat(file_, ":", mark.line + 1, ":", mark.column + 1);
@@ -40,6 +68,7 @@ std::vector<std::pair<YAML::Node, YAML::Node>> YamlReader::Mapping(
   }
   std::set<std::string> seen;
   for (const auto& entry : node) {
+    if (!Count(entry.first)) break;
     const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
     const std::string path = field.empty() ? key : absl::StrCat(field, ".", key);
     if (key.empty()) {
@@ -47,7 +76,7 @@ std::vector<std::pair<YAML::Node, YAML::Node>> YamlReader::Mapping(
     } else if (!seen.insert(key).second) {
       Add(entry.first, path, "is there twice");
     } else if (!known.empty() && !absl::c_linear_search(known, key)) {
-      Add(entry.first, path, "is no known key%s", DidYouMean(key, known));
+      Add(entry.first, path, "is no known key%s", Hint(key, known));
     } else {
       entries.emplace_back(entry.first, entry.second);
     }
@@ -69,7 +98,9 @@ std::vector<std::string> YamlReader::List(const YAML::Node& node, const std::str
     values.push_back(Scalar(node, field));
   } else if (node.IsSequence()) {
     for (size_t i = 0; i < node.size(); ++i) {
-      values.push_back(Scalar(node[i], absl::StrCat(field, "[", i, "]")));
+      const YAML::Node item = node[i];
+      if (!Count(item)) break;
+      values.push_back(Scalar(item, absl::StrCat(field, "[", i, "]")));
     }
   } else {
     Add(node, field, "is not a list");

@@ -3,7 +3,6 @@
 A process is killed when an event stands in the worker's journal, never after a sleep.
 """
 
-import hashlib
 import json
 import os
 import pathlib
@@ -24,6 +23,7 @@ from trainyard.v1 import (convert_pb2, convert_pb2_grpc, operation_pb2, operatio
                           orchestrator_pb2, orchestrator_pb2_grpc, stage_pb2, train_pb2, train_pb2_grpc)
 
 import specs  # noqa: E402
+from digests import digest  # noqa: E402
 
 EPOCHS = 3
 KEY = "env:TRAINYARD_FAULT_TEST_KEY"
@@ -51,31 +51,6 @@ stages:
                              epochs=EPOCHS, batch=4))}
     options: {{deterministic: true}}
 """
-
-
-def sha256(data):
-    return hashlib.sha256(data).hexdigest()
-
-
-def digest(path):
-    """The digest that an artifact at `path` should have (libs/base/digest.h); None when nothing is there."""
-    if path.is_file():
-        return sha256(path.read_bytes())
-    # A folder, a set of shards, or the first part of names.
-    if path.is_dir():
-        candidates = path.rglob("*")
-    elif shards := list(path.parent.glob(path.name + "-fold-*")):
-        candidates = shards + [path.parent / f"{path.name}_{kind}"
-                               for kind in ("manifest.json", "ledger.jsonl", "warning.json")]
-    else:
-        candidates = path.parent.glob(path.name + "*")
-    files = sorted(str(found) for found in candidates
-                   if found.is_file() and not found.name.startswith(".tmp-"))
-    rows = ""
-    for file in files:
-        content = pathlib.Path(file).read_bytes()
-        rows += f"{file[len(str(path)):]}\n{len(content)}\n{sha256(content)}\n"
-    return sha256(rows.encode()) if rows else None
 
 
 def temporary_files(folder):

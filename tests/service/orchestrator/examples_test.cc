@@ -23,8 +23,9 @@ absl::StatusOr<Pipeline> ParseExample(const std::string& name,
 }
 
 void ExpectSpecsToBeRight(const Pipeline& pipeline) {
+  TextRoom room;
   for (const StageSpec& stage : pipeline.stages) {
-    const auto input = BuildDraftInput(pipeline, stage);
+    const auto input = BuildDraftInput(pipeline, stage, room);
     ASSERT_THAT(input, IsOk()) << stage.name;
     if (input->spec_text().empty()) continue;
     EXPECT_THAT(ReadSpec(SpecQuestionOf(stage, *input),

@@ -31,6 +31,14 @@ class FakeStageClient : public StageClient {
   /// Answers instead of starting, when it is not OK.
   std::function<absl::Status(const std::string& address, const StageCall&)> refuse =
       [](const std::string&, const StageCall&) { return absl::OkStatus(); };
+  /// What following at an address comes to, when it is not OK.
+  std::function<absl::Status(const std::string& address)> lose = [](const std::string&) {
+    return absl::OkStatus();
+  };
+  /// The answer to a cancel that the service does not hear, when it is not OK.
+  std::function<absl::Status(const std::string& operation)> hear_cancel = [](const std::string&) {
+    return absl::OkStatus();
+  };
   v1::GetCapabilitiesResponse capabilities;
 
   /// Operations are followed but not done until Release.
@@ -47,6 +55,11 @@ class FakeStageClient : public StageClient {
   void AwaitFollowed(int count) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return followed_ >= count; });
+  }
+  /// Returns once the operation was told to stop.
+  void AwaitCancelled(const std::string& operation) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return cancelled_[operation]; });
   }
   /// The services forget all operations.
   void Forget() {
@@ -82,9 +95,9 @@ class FakeStageClient : public StageClient {
     return operation;
   }
 
-  absl::StatusOr<Operation> Follow(const std::string&, const std::string& name,
-                                   const std::function<void(const v1::OperationMetadata&)>& update,
-                                   std::stop_token stop) override {
+  absl::StatusOr<Operation> Follow(const std::string& address, const std::string& name,
+                                   const Listener& listener, std::stop_token stop) override {
+    if (const absl::Status lost = lose(address); !lost.ok()) return lost;
     StageCall call;
     {
       std::unique_lock lock(mutex_);
@@ -104,7 +117,7 @@ class FakeStageClient : public StageClient {
     }
     v1::OperationMetadata metadata;
     metadata.mutable_progress()->set_done(1);
-    update(metadata);
+    listener.update(metadata);
     Operation operation;
     operation.set_name(name);
     operation.set_done(true);
@@ -118,6 +131,7 @@ class FakeStageClient : public StageClient {
   }
 
   absl::Status Cancel(const std::string&, const std::string& name) override {
+    if (const absl::Status heard = hear_cancel(name); !heard.ok()) return heard;
     const std::lock_guard lock(mutex_);
     ++cancels_;
     cancelled_[name] = true;

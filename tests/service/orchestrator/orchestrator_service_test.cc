@@ -1,7 +1,10 @@
 // The orchestrator as its clients see it: a server in this process over stage services in memory.
 #include "services/orchestrator/orchestrator_service.h"
 
+#include <atomic>
+#include <future>
 #include <memory>
+#include <thread>
 
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
@@ -20,6 +23,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Pair;
 using ::testing::SizeIs;
 using ::trainyard::testing::IsOk;
@@ -62,7 +66,8 @@ class OrchestratorServiceTest : public ::testing::Test {
           TY_ASSIGN_OR_RETURN(auto orchestrator, Orchestrator::Create(std::move(mine)));
           std::vector<std::unique_ptr<grpc::Service>> services;
           services.push_back(
-              std::make_unique<OrchestratorService>(std::move(orchestrator), chassis.pool));
+              std::make_unique<OrchestratorService>(std::move(orchestrator), chassis.pool,
+                                                    absl::Milliseconds(20)));
           return services;
         });
     EXPECT_THAT(server, IsOk());
@@ -139,6 +144,58 @@ TEST_F(OrchestratorServiceTest, ACancelEndsTheWatch) {
   cancel.set_name(started->run().name());
   ASSERT_THAT(service::Call(*stub_, &Stub::CancelRun, cancel), IsOk());
   EXPECT_EQ(WatchToTheEnd(started->run().name()).back().state(), v1::Run::CANCELLED);
+}
+
+TEST_F(OrchestratorServiceTest, AWatchOfARunThatStandsStillIsNotSilent) {
+  client_->Hold();
+  const auto started = Start(Request());
+  ASSERT_THAT(started, IsOk());
+  client_->AwaitFollowed(1);
+  grpc::ClientContext context;
+  v1::WatchRunRequest request;
+  request.set_name(started->run().name());
+  const auto stream = stub_->WatchRun(&context, request);
+  v1::WatchRunResponse response;
+  // Nothing happens to the run meanwhile.
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.run().state(), v1::Run::RUNNING);
+  client_->Release();
+  while (stream->Read(&response)) {
+  }
+  EXPECT_EQ(response.run().state(), v1::Run::SUCCEEDED);
+  EXPECT_THAT(service::StatusFrom(stream->Finish()), IsOk());
+}
+
+TEST_F(OrchestratorServiceTest, StartsThatWaitForSilentServicesKeepNobodyElseWaiting) {
+  std::promise<void> answer;
+  const auto answered = answer.get_future().share();
+  std::atomic<int> asked = 0;
+  client_->refuse = [&](const std::string&, const StageCall&) {
+    ++asked;
+    answered.wait();
+    return absl::UnavailableError("nobody answered");
+  };
+  std::vector<std::future<absl::Status>> starts;
+  for (int i = 0; i < 12; ++i) {
+    starts.push_back(std::async(std::launch::async, [&] { return Start(Request()).status(); }));
+  }
+  while (asked < 12) std::this_thread::yield();
+  v1::GetRunRequest get;
+  get.set_name("runs/none");
+  EXPECT_THAT(service::Call(*stub_, &Stub::GetRun, get, {.deadline = absl::Seconds(30)}),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(service::Call(*stub_, &Stub::ListRuns, {}, {.deadline = absl::Seconds(30)}), IsOk());
+  answer.set_value();
+  for (auto& start : starts) EXPECT_THAT(start.get(), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST_F(OrchestratorServiceTest, ARefusalDoesNotRepeatALiteralKey) {
+  v1::StartRunRequest request;
+  request.set_pipeline("stages: [{name: a, kind: topsecretkey}]");
+  request.set_key("topsecretkey");
+  const auto started = Start(request);
+  EXPECT_THAT(started, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("[redacted]")));
+  EXPECT_THAT(started.status().ToString(), Not(HasSubstr("topsecretkey")));
 }
 
 TEST_F(OrchestratorServiceTest, UnknownRunsAreNotFound) {

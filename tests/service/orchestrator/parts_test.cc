@@ -32,11 +32,13 @@ void AddMetric(MetricList& metrics, const char* name, double value, bool higher_
 const MetricList* NoMetrics(const std::string&) { return nullptr; }
 
 TEST(ExpandReferencesTest, ReplacesWhatIsKnownAndLeavesTheRest) {
+  TextRoom room;
   EXPECT_THAT(ExpandReferences("a/${x}/${y}-${x}",
                                [](const std::string& name) {
                                  return name == "x" ? std::optional<std::string>("${y}")
                                                     : std::nullopt;
-                               }),
+                               },
+                               room),
               IsOkAndHolds("a/${y}/${y}-${y}"));
   EXPECT_THAT(FindReferences("a ${b\n}"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not closed")));

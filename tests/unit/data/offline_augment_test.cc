@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
 #include "tests/support/data_pictures.h"
+#include "tests/support/exif.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
@@ -26,6 +27,7 @@ using testing::PixelAt;
 using testing::PlainPicture;
 using testing::Rgb;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 using testing::WriteKittiFrame;
@@ -275,6 +277,43 @@ TEST_F(AugmentKittiTest, ACancelLeavesNothing) {
   EXPECT_FALSE(FolderExists(folder_ / "out/set"));
 }
 
+TEST_F(AugmentKittiTest, WritesTurnedPicturesUprightAndKeepsTheBytesOfNames) {
+  const std::string name =
+                        "stra\xDF"
+                        "e",
+                    long_name(251, 'x');
+  folder_.Write(
+      "images/" + name + ".png",
+      testing::WithChunk(EncodePng(PlainPicture(160, 120, kWhite)).value(), testing::ExifTiff(6)));
+  folder_.Write("labels/" + name + ".txt", "Fu\xDF 0 0 0 14 125 100 150 0 0 0 0 0 0 0\n");
+  folder_.Write("images/" + long_name + ".png", EncodePng(PlainPicture(8, 8, kWhite)).value());
+  folder_.Write("labels/" + long_name + ".txt", KittiLine("far", {90, 90, 99, 99}));
+  options_.output = folder_ / ("out/" + std::string(255, 'o'));
+  const auto report = AugmentKitti(config_, options_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->vanished, 13);  // The bolts and the one that lay outside already.
+  EXPECT_EQ(report->ledger.findings.turned.count, 1);
+  EXPECT_THAT(ContentOf(options_.output + "/labels/" + name + ".txt"),
+              StartsWith("Fu\xDF 0.00 0 0.00 10.00 125.00 96.00 150.00 "));
+  const std::string png = ContentOf(options_.output + "/images/" + name + ".png");
+  ImageFacts facts;
+  EXPECT_THAT(ReadImageSize(png, "", &facts), testing::IsOkAndHolds(ImageSize{120, 160}));
+  EXPECT_EQ(facts.orientation, 1);
+  EXPECT_TRUE(FileExists(options_.output + "/images/" + long_name + ".png"));
+  EXPECT_THAT(*ListFolder(folder_ / "out"), SizeIs(1));
+}
+
+TEST_F(AugmentKittiTest, TwoPicturesWithOneLabelFileAreLeftOut) {
+  for (int i = 12; i < 24; ++i) {
+    WriteKittiFrame(folder_.path(), std::to_string(i), PlainPicture(40, 20, {9, 9, 9}), "");
+  }
+  folder_.Write("images/3.jpg", EncodeJpeg(PlainPicture(80, 80, {})).value());
+  const auto report = AugmentKitti(config_, options_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->images, 23);
+  EXPECT_FALSE(FileExists(folder_ / "out/set/labels/3.txt"));
+}
+
 TEST_F(AugmentKittiTest, ListsBadLabels) {
   folder_.Write("labels/2.txt", KittiLine("a", {5, 5, 5, 9}) + KittiLine("a", {5, 5, 9, 9}));
   auto report = AugmentKitti(config_, options_);
@@ -303,8 +342,9 @@ TEST(AugmentKittiErrorTest, NamesThePictureThatCannotBeMoved) {
                   KittiLine("nut", {1, 0, 9, 2}));
   AugmentConfig config = Config();
   config.mutable_spatial_config()->mutable_flip_config()->set_flip_horizontal(true);
-  EXPECT_THAT(AugmentKitti(config, {.root = folder / "in", .output = folder / "out"}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("images/wide.png: the picture")));
+  EXPECT_THAT(
+      AugmentKitti(config, {.root = folder / "in", .output = folder / "out"}),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("images/wide.png: the picture")));
 }
 
 }  // namespace

@@ -84,7 +84,7 @@ TEST(RpcStatusTest, SecretsAreRedactedEverywhere) {
 
 TEST(RpcStatusTest, BytesThatAreNoUtf8AndControlCharactersAreEscaped) {
   const google::rpc::Status rpc =
-      RpcStatusFrom(absl::NotFoundError(absl::string_view("no file 'a\xFF\xC3'\n\x1B[2J\0b", 22)));
+      RpcStatusFrom(absl::NotFoundError(absl::string_view("no file 'a\xFF\xC3'\n\x1B[2J\0b", 20)));
   EXPECT_EQ(rpc.message(), "no file 'a\\xff\\xc3'\n\\x1b[2J\\x00b");
 }
 
