@@ -1,6 +1,7 @@
 #include "libs/base/problems.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
@@ -54,8 +55,10 @@ absl::Status Problems::ToStatus(absl::StatusCode code) const {
   if (problems_.empty()) return absl::OkStatus();
   std::vector<std::string> lines, records;
   for (const Problem& problem : problems_) {
-    const Problem shown{Printable(problem.field), Printable(problem.description),
-                        Printable(problem.place)};
+    // A problem is one line, whatever tabs and line breaks a user's text has in it.
+    constexpr size_t kWhole = std::numeric_limits<size_t>::max();
+    const Problem shown{Shown(problem.field, kWhole), Shown(problem.description, kWhole),
+                        Shown(problem.place, kWhole)};
     lines.push_back(Line(shown));
     records.push_back(
         absl::StrJoin({shown.field, shown.description, shown.place}, std::string(1, kUnit)));

@@ -2,9 +2,15 @@
 // fixed seed makes, so that a run can be repeated. The release build links the targets with this.
 //
 //   spec_text_fuzz CORPUS_FOLDER [SECONDS]      ends by itself after SECONDS (5) at the latest
+//
+// The input that ended the process is kept beside the program, as spec_text_fuzz.finding.
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -32,7 +38,23 @@ std::vector<std::string> ReadCorpus(const std::filesystem::path& folder) {
   return corpus;
 }
 
+// What the target was given last, for the handler of a crash.
+const std::string* g_current = nullptr;
+std::string g_finding;
+
+// Leaves the input that ended the process in a file. Only calls that are safe in a handler.
+void KeepFinding(int signal_number) {
+  const int fd = open(g_finding.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  if (fd >= 0) {
+    [[maybe_unused]] const ssize_t written = write(fd, g_current->data(), g_current->size());
+    close(fd);
+  }
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
+}
+
 void Run(const std::string& input) {
+  g_current = &input;
   LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(input.data()), input.size());
 }
 
@@ -75,6 +97,8 @@ int main(int argc, char** argv) {
   }
   const auto end =
       std::chrono::steady_clock::now() + std::chrono::seconds(argc > 2 ? std::stoi(argv[2]) : 5);
+  g_finding = std::string(argv[0]) + ".finding";
+  for (const int number : {SIGSEGV, SIGFPE, SIGABRT, SIGBUS, SIGILL}) signal(number, KeepFinding);
   const std::vector<std::string> corpus = ReadCorpus(argv[1]);
   if (corpus.empty()) {
     fprintf(stderr, "%s holds no input\n", argv[1]);

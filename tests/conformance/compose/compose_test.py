@@ -180,8 +180,10 @@ class DockerfileTest(unittest.TestCase):
     def test_runtimes_are_only_where_their_workers_are(self):
         workers = {name: [p for p in programs(name) if p.endswith("-worker")] for name in SERVICES}
         self.assertEqual(workers, {
-            "convert": [], "prune": [], "orchestrator": [], "train": ["trainyard-train-worker"],
-            "export": ["trainyard-engine-worker"], "convert-engine": ["trainyard-engine-worker"]})
+            "convert": ["trainyard-stage-worker"], "prune": ["trainyard-stage-worker"],
+            "orchestrator": ["trainyard-stage-worker"], "train": ["trainyard-train-worker"],
+            "export": ["trainyard-stage-worker", "trainyard-engine-worker"],
+            "convert-engine": ["trainyard-engine-worker"]})
 
     def test_an_image_carries_its_own_libraries_only(self):
         expected = {"prune": (), "export": ("libopenvino.so", "libopenvino_intel_cpu_plugin.so",

@@ -195,8 +195,8 @@ TEST_F(ExitCodesTest, FlagsThatWouldBeIgnoredAreErrors) {
 TEST_F(ExitCodesTest, WhatNamesNoServiceIsWrongUsage) {
   EXPECT_EQ(Operations("watch", "7"), 2);
   EXPECT_EQ(Operations("list", "prne"), 2);
-  EXPECT_EQ(RunCommandLine({"operations", "list", "prune"}), 2);
-  EXPECT_EQ(RunCommandLine({"runs"}), 2);
+  EXPECT_EQ(RunCommandLine({"operations", "list", "prune", "--endpoint", "host"}), 2);
+  EXPECT_EQ(RunCommandLine({"runs", "--context", "not there"}), 2);
 }
 
 TEST_F(ExitCodesTest, FilesThatAreNotThereAreWrongUsage) {
