@@ -1,6 +1,8 @@
 #include "libs/graph/internal/dims.h"
 
+#include <map>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -134,17 +136,49 @@ const std::set<std::string>& KnownOperators() {
   return names;
 }
 
+void Hide(onnx::NodeProto& node) {
+  node.set_domain(kOpaque);
+  node.clear_attribute();
+}
+
 void HideUnknownOperators(onnx::GraphProto& graph) {
   for (onnx::NodeProto& node : *graph.mutable_node()) {
     if (!IsStandard(node) || !KnownOperators().contains(node.op_type())) {
-      node.set_domain(kOpaque);
-      node.clear_attribute();
+      Hide(node);
       continue;
     }
     for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
       if (attribute.has_g()) HideUnknownOperators(*attribute.mutable_g());
       for (auto& body : *attribute.mutable_graphs()) HideUnknownOperators(body);
     }
+  }
+}
+
+using KernelShapes = std::map<std::string, Shape, std::less<>>;
+
+/// Gives each convolution its kernel_shape. The library trusts the rank of a kernel that stands in its
+/// place and reads beyond the input's dimensions when the two differ; an attribute it compares. A
+/// convolution whose kernel is worked out and that states no shape is hidden.
+void StateKernelShapes(onnx::GraphProto& graph, KernelShapes kernels) {
+  for (const onnx::TensorProto& tensor : graph.initializer()) {
+    kernels[tensor.name()] = Shape(tensor.dims().begin(), tensor.dims().end());
+  }
+  for (onnx::NodeProto& node : *graph.mutable_node()) {
+    for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
+      if (attribute.has_g()) StateKernelShapes(*attribute.mutable_g(), kernels);
+      for (auto& body : *attribute.mutable_graphs()) StateKernelShapes(body, kernels);
+    }
+    const bool convolves = IsOp(node, "Conv") || IsOp(node, "ConvTranspose");
+    if (!convolves || !IntsAttribute(node, "kernel_shape", {}).empty()) continue;
+    const auto kernel = node.input_size() > 1 ? kernels.find(node.input(1)) : kernels.end();
+    if (kernel == kernels.end() || kernel->second.size() < 3) {
+      Hide(node);
+      continue;
+    }
+    onnx::AttributeProto& shape = *node.add_attribute();
+    shape.set_name("kernel_shape");
+    shape.set_type(onnx::AttributeProto::INTS);
+    for (size_t i = 2; i < kernel->second.size(); ++i) shape.add_ints(kernel->second[i]);
   }
 }
 
@@ -181,6 +215,11 @@ onnx::ModelProto LeanModel(const onnx::ModelProto& model) {
     for (const int64_t dim : tensor.dims()) type->mutable_shape()->add_dim()->set_dim_value(dim);
   }
   HideUnknownOperators(copy);
+  KernelShapes kernels;
+  for (const onnx::TensorProto& tensor : graph.initializer()) {
+    kernels[tensor.name()] = Shape(tensor.dims().begin(), tensor.dims().end());
+  }
+  StateKernelShapes(copy, std::move(kernels));
   return lean;
 }
 

@@ -40,7 +40,8 @@ TEST(ProblemsTest, SurviveTheStatusAndItsAnnotation) {
   const std::vector<Problem> read = ProblemsFrom(Annotate(problems.ToStatus(), "specs/train.txt"));
   ASSERT_THAT(read, SizeIs(2));
   EXPECT_EQ(read[0].field, "a.b");
-  EXPECT_EQ(read[0].description, "has 'x', \"y\"\nand more");
+  // A problem is one line: a line break in a user's text is shown as such.
+  EXPECT_EQ(read[0].description, "has 'x', \"y\"\\nand more");
   EXPECT_EQ(read[0].place, "f:1:2");
   EXPECT_EQ(read[1].description, "");
 }

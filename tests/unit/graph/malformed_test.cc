@@ -339,6 +339,30 @@ TEST(MalformedTest, CountsThatOverflowAreRefusedNotWrapped) {
                                           HasSubstr("has no element count in 64 bits")));
 }
 
+TEST(MalformedTest, AKernelOfMoreAxesThanItsInputIsAContradiction) {
+  testing::ZooNet net(ZooWeights::kFull);
+  onnx::ModelProto model = net.ConvHead(net.Conv("a", "Input", 3, 16), 16);
+  // The kernel's own rank is all that tells the window's.
+  for (onnx::NodeProto& node : *model.mutable_graph()->mutable_node()) {
+    auto& attributes = *node.mutable_attribute();
+    for (int i = attributes.size() - 1; i >= 0; --i) {
+      if (attributes[i].name() == "kernel_shape") attributes.DeleteSubrange(i, 1);
+    }
+  }
+  EXPECT_THAT(Graph::Parse(model.SerializeAsString())->InferShapes(), IsOk());
+  model.mutable_graph()
+      ->mutable_input(0)
+      ->mutable_type()
+      ->mutable_tensor_type()
+      ->mutable_shape()
+      ->mutable_dim()
+      ->RemoveLast();
+  const absl::StatusOr<Graph> graph = Graph::Parse(model.SerializeAsString());
+  const absl::Status status = graph.ok() ? graph->InferShapes().status() : graph.status();
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               HasSubstr("shapes contradict each other")));
+}
+
 TEST(MalformedTest, DropoutThatDropsIsRefused) {
   testing::ZooNet net(ZooWeights::kFull);
   const std::string yes = net().Initializer("yes", Tensor::Of<bool>({}, {true}));
