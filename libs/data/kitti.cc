@@ -89,9 +89,12 @@ std::optional<Refused> ReadColumns(const std::vector<absl::string_view>& columns
 std::string DegenerateText(const KittiObject& object) {
   const Box& b = object.box;
   const bool flat_x = static_cast<int>(b.x1) >= static_cast<int>(b.x2);
-  return absl::StrFormat("box %s of '%s' has no %s: its %s edge is not beyond its %s", BoxText(b),
-                         Shown(object.type), flat_x ? "width" : "height",
-                         flat_x ? "right" : "lower", flat_x ? "left one" : "upper one");
+  const bool parts = b.x1 >= 0 && b.y1 >= 0 && b.x1 < b.x2 && b.y1 < b.y2 && b.x2 <= 1 && b.y2 <= 1;
+  return absl::StrFormat(
+      "box %s of '%s' has no %s: its %s edge is not beyond its %s%s", BoxText(b),
+      Shown(object.type), flat_x ? "width" : "height", flat_x ? "right" : "lower",
+      flat_x ? "left one" : "upper one",
+      parts ? "; these look like parts of the picture, where pixels are expected" : "");
 }
 
 // The lines of one file, one after the other.

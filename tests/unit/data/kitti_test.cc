@@ -203,6 +203,14 @@ TEST(ParseKittiLabelsTest, ShowsOddBytesEscapedAndShortened) {
   EXPECT_LT(labels.refused[2].text.size(), 400u);
 }
 
+TEST(ParseKittiLabelsTest, CornersInPartsOfThePictureAreNamed) {
+  EXPECT_THAT(
+      Parse("a 0 0 0 0.1 0.2 0.5 1 0 0 0 0 0 0 0").refused,
+      ElementsAre(Refused("labels/7.txt:1", Refusal::kDegenerateBox, "parts of the picture")));
+  EXPECT_THAT(Parse("a 0 0 0 0.1 0.2 0.1 1 0 0 0 0 0 0 0").refused[0].text,
+              Not(HasSubstr("parts of the picture")));
+}
+
 TEST(ParseKittiLabelsTest, NumbersThatNoFloatHoldsAreRefused) {
   EXPECT_THAT(Parse("a 0 0 0 1 2 3 4 1e300 0 0 0 0 0 0").refused,
               ElementsAre(Refused("labels/7.txt:1", Refusal::kNotANumber, "'1e300'")));
