@@ -163,6 +163,11 @@ void TextParser::ParseList(const Scope& scope, const FieldDescriptor* field,
 
 void TextParser::ParseOne(const Scope& scope, const FieldDescriptor* field, const std::string& path,
                           const Token& name) {
+  // The entries of maps are messages, too.
+  if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && depth_ >= kMaxDepth) {
+    Complain(name, path, absl::StrFormat("is more than %d levels deep", kMaxDepth));
+    return tokens_.SkipBalanced();
+  }
   if (field->is_map()) return ParseMapEntry(scope, field, path, name);
   const Reflection* reflection = scope.message->GetReflection();
   const std::string place_path =
@@ -177,10 +182,6 @@ void TextParser::ParseOne(const Scope& scope, const FieldDescriptor* field, cons
 
 void TextParser::ParseOneMessage(const Scope& scope, const FieldDescriptor* field,
                                  const std::string& path, const Token& name) {
-  if (depth_ >= kMaxDepth) {
-    Complain(name, path, absl::StrFormat("is more than %d levels deep", kMaxDepth));
-    return tokens_.SkipBalanced();
-  }
   const bool opens = tokens_.SeesMessage();
   if (!opens) {
     Complain(tokens_.Current(), path,

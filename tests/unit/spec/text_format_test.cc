@@ -272,6 +272,10 @@ TEST(ParseTextFormatTest, DeepTextsAreRefusedAtOneLevel) {
   std::string maps;
   for (int i = 0; i < 20000; ++i) maps += "augmentation_config { image_mean { key: 'b' ";
   EXPECT_THAT(ProblemsOf(maps), Contains(HasSubstr("is more than 64 levels deep")));
+  // Nothing but entries, each inside the one before.
+  std::string entries = "augmentation_config { ";
+  for (int i = 0; i < 20000; ++i) entries += "image_mean { ";
+  EXPECT_THAT(ProblemsOf(entries), Contains(HasSubstr("is more than 64 levels deep")));
   std::string brackets;
   for (int i = 0; i < 100000; ++i) brackets += "x { [ < ";
   EXPECT_THAT(ProblemsOf(brackets), Not(IsEmpty()));
