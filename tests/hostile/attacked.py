@@ -186,13 +186,18 @@ class Attacked(unittest.TestCase):
         return status
 
     def get(self, name, operation):
-        """The operation; asked again while its service starts."""
-        request = operations_pb2.GetOperationRequest(name=operation.name)
+        return self.ask(name, "GetOperation", operations_pb2.GetOperationRequest(name=operation.name))
+
+    def cancel(self, name, operation):
+        self.ask(name, "CancelOperation", operations_pb2.CancelOperationRequest(name=operation.name))
+
+    def ask(self, name, method, request):
+        """A question about an operation; asked again while its service starts."""
         deadline = time.monotonic() + ANSWER_S
         while True:
             with self.house.channel(name) as channel:
                 try:
-                    return STUBS["operations"](channel).GetOperation(request, timeout=ANSWER_S)
+                    return getattr(STUBS["operations"](channel), method)(request, timeout=ANSWER_S)
                 except grpc.RpcError as error:
                     if error.code() != StatusCode.UNAVAILABLE or time.monotonic() > deadline:
                         raise
@@ -200,10 +205,6 @@ class Attacked(unittest.TestCase):
 
     def state(self, name, operation):
         return metadata_of(self.get(name, operation)).state
-
-    def cancel(self, name, operation):
-        self.stub(name, "operations").CancelOperation(
-            operations_pb2.CancelOperationRequest(name=operation.name), timeout=ANSWER_S)
 
     def wait(self, name, operation, timeout_s=2 * house.PATIENCE_S):
         def ended():
