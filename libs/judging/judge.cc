@@ -115,6 +115,7 @@ absl::Status Evaluate(Context& context, const Network& network, const Detector& 
   result.images_skipped += data.ledger.RefusedImages();
   if (detector.warm_ms_per_image) {
     context.Progress(0, 0, "", "measuring speed");
+    context.Flush();
     TY_ASSIGN_OR_RETURN(result.network_ms_per_image, detector.warm_ms_per_image());
   }
   LogInfo("evaluation", {{"table", ResultsTable(result)}});

@@ -235,6 +235,10 @@ TEST_F(EngineWorkerTest, BuildsAnInt8EngineFromImagesAndRunsIt) {
                                               JsonNumber(MetricOf(*judged, "ms_per_image")))));
   EXPECT_THAT(judged->notes(), Contains(HasSubstr("batches of 8 images became 2")));
 
+  evaluation.set_job_dir(evaluation.job_dir() + "_again");
+  EXPECT_THAT(Run(evaluation, "measuring speed"), StatusIs(absl::StatusCode::kCancelled))
+      << "which takes a second, behind the evaluation";
+
   WorkerJob inference = Job();
   inference.mutable_infer()->set_model(Path("int8.engine"));
   inference.mutable_infer()->set_images(Path("data/val/images"));
