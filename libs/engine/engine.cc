@@ -77,7 +77,8 @@ absl::Status CheckWeights(const Graph& folded) {
   Problems problems;
   for (const onnx::NodeProto* node : folded.nodes()) {
     const std::string& op = node->op_type();
-    if (op != "Conv" && op != "ConvTranspose" && op != "Gemm" && op != "MatMul") continue;
+    const bool weighs = op == "Conv" || op == "ConvTranspose" || op == "Gemm" || op == "MatMul";
+    if (!weighs || !IsStandard(*node)) continue;
     for (int i = 1; i < node->input_size(); ++i) {
       if (!folded.HasInitializer(node->input(i))) continue;
       const absl::StatusOr<Tensor> weights = folded.Initializer(node->input(i));

@@ -51,7 +51,7 @@ std::string WeightsDigest(const Graph& graph) {
   Sha256 digest;
   bool any = false;
   for (const onnx::NodeProto* node : graph.nodes()) {
-    if (node->op_type() != "Conv" || !graph.HasInitializer(node->input(1))) continue;
+    if (!IsOp(*node, "Conv") || !graph.HasInitializer(node->input(1))) continue;
     const absl::StatusOr<Tensor> kernel = graph.Initializer(node->input(1));
     if (!kernel.ok()) continue;
     const Tensor& tensor = *kernel;

@@ -73,7 +73,7 @@ int64_t DefaultOpset(const onnx::ModelProto& model) {
 std::vector<std::string> ConvolutionNames(const Graph& graph) {
   std::vector<std::string> names;
   for (const onnx::NodeProto* node : graph.nodes()) {
-    if (node->op_type() == "Conv") names.push_back(node->name());
+    if (IsOp(*node, "Conv")) names.push_back(node->name());
   }
   return names;
 }
@@ -85,14 +85,13 @@ bool IsExcluded(const onnx::NodeProto& node, const QuantizationOptions& options)
 
 bool IsQuantizedConvolution(const Graph& graph, const onnx::NodeProto& node,
                             const QuantizationOptions& options) {
-  return node.op_type() == "Conv" && !IsExcluded(node, options) &&
-         graph.HasInitializer(node.input(1));
+  return IsOp(node, "Conv") && !IsExcluded(node, options) && graph.HasInitializer(node.input(1));
 }
 
 /// A sum of two computed tensors of which one comes from a quantized convolution.
 bool IsResidualSum(const Graph& graph, const onnx::NodeProto& node,
                    const QuantizationOptions& options) {
-  if (node.op_type() != "Add" || !options.quantize_residual_sums) return false;
+  if (!IsOp(node, "Add") || !options.quantize_residual_sums) return false;
   bool from_convolution = false;
   for (const std::string& input : node.input()) {
     if (graph.HasInitializer(input)) return false;
@@ -159,7 +158,7 @@ class QdqWriter {
       TY_RETURN_IF_ERROR(QuantizeConvolution(node, copy));
     } else if (IsResidualSum(source_, node, options_)) {
       copy.set_input(1, QuantizeActivation(node.input(1)));
-    } else if (node.op_type() == "Conv") {
+    } else if (IsOp(node, "Conv")) {
       report_.kept_in_fp32.push_back(absl::StrCat(
           node.name(), IsExcluded(node, options_) ? ": excluded" : ": its kernel is not constant"));
     }

@@ -68,7 +68,7 @@ bool IsNonNegativeConstant(const Graph& graph, const std::string& name) {
 std::set<std::string> NeverNegative(const Graph& graph) {
   Names never;
   for (const onnx::NodeProto* node : graph.nodes()) {
-    if (!node->domain().empty() && node->domain() != "ai.onnx") continue;
+    if (!IsStandard(*node)) continue;
     bool holds = MakesNoNegatives(graph, *node);
     if (const int passing = InputsThatPass(*node); !holds && passing != 0) {
       const int count = passing < 0 ? node->input_size() : std::min(passing, node->input_size());

@@ -62,11 +62,11 @@ class Writer {
   absl::StatusOr<Graph> Write() {
     graph().clear_node();
     for (const onnx::NodeProto* node : source_.nodes()) {
-      if (node->op_type() == "QuantizeLinear") {
+      if (IsOp(*node, "QuantizeLinear")) {
         TY_RETURN_IF_ERROR(WriteRounding(*node));
-      } else if (node->op_type() == "DequantizeLinear" && source_.HasInitializer(node->input(0))) {
+      } else if (IsOp(*node, "DequantizeLinear") && source_.HasInitializer(node->input(0))) {
         TY_RETURN_IF_ERROR(WriteKernel(*node));
-      } else if (node->op_type() == "DequantizeLinear") {
+      } else if (IsOp(*node, "DequantizeLinear")) {
         TY_ASSIGN_OR_RETURN(const Pair pair, PairOf(source_, *node));
         AddNode("Mul", node->name(), {node->input(0), Scalar(node->name(), "step", pair.scale)},
                 node->output(0));

@@ -20,11 +20,11 @@ bool IsSignedZero(const Graph& graph, const std::string& name) {
 /// Whether the integers of this QuantizeLinear only go to DequantizeLinear nodes with the same
 /// zero point.
 bool CanShift(const Graph& graph, const onnx::NodeProto& node) {
-  if (node.op_type() != "QuantizeLinear" || node.input_size() != 3) return false;
+  if (!IsOp(node, "QuantizeLinear") || node.input_size() != 3) return false;
   if (!IsSignedZero(graph, node.input(2)) || graph.IsOutput(node.output(0))) return false;
   const auto& readers = graph.Consumers(node.output(0));
   return std::all_of(readers.begin(), readers.end(), [&](const onnx::NodeProto* reader) {
-    return reader->op_type() == "DequantizeLinear" && reader->input_size() == 3 &&
+    return IsOp(*reader, "DequantizeLinear") && reader->input_size() == 3 &&
            reader->input(0) == node.output(0) && IsSignedZero(graph, reader->input(2));
   });
 }
@@ -38,7 +38,7 @@ Graph WithUnsignedActivations(const Graph& graph) {
   for (onnx::NodeProto& node : *result.mutable_proto().mutable_graph()->mutable_node()) {
     const bool quantizes = CanShift(graph, node);
     const onnx::NodeProto* producer =
-        node.op_type() == "DequantizeLinear" ? graph.Producer(node.input(0)) : nullptr;
+        IsOp(node, "DequantizeLinear") ? graph.Producer(node.input(0)) : nullptr;
     if (!quantizes && (producer == nullptr || !CanShift(graph, *producer))) continue;
     node.set_input(2, middle);
     any = true;

@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/quantization/activation_outputs.h"
 #include "onnx/onnx_pb.h"
 #include "tests/support/onnxruntime_oracle.h"
 #include "tests/support/quantization_reference.h"
@@ -162,6 +163,22 @@ TEST_F(InsertQdqTest, ResidualSumsAreQuantizedOnRequest) {
   ASSERT_THAT(quantized, IsOk());
   EXPECT_EQ(quantized->graph.FindNode("add")->input(1), "shortcut/dequantized");
   EXPECT_EQ(quantized->graph.FindNode("add")->input(0), "conv2");
+}
+
+TEST_F(InsertQdqTest, AConvOfAnotherDomainIsNoConvolution) {
+  onnx::NodeProto& foreign = *graph_.mutable_proto().mutable_graph()->add_node();
+  foreign.set_op_type("Conv");
+  foreign.set_domain("com.example");
+  foreign.set_name("foreign");
+  foreign.add_input("relu1");  // and no kernel
+  foreign.add_output("foreign");
+  graph_.mutable_proto().add_opset_import()->set_domain("com.example");
+  graph_.Reindex();
+  EXPECT_EQ(WeightsDigest(graph_).size(), 64u);
+  const auto quantized = InsertQdq(graph_, table_, {});
+  ASSERT_THAT(quantized, IsOk());
+  EXPECT_EQ(quantized->graph.FindNode("foreign")->input(0), "relu1");
+  EXPECT_EQ(quantized->report.layers.size(), 4u);
 }
 
 TEST_F(InsertQdqTest, AnExcludedNodeStaysAsItWas) {
