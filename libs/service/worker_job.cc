@@ -94,7 +94,7 @@ class WorkerFollower {
   absl::Status Follow() {
     using Clock = std::chrono::steady_clock;
     WorkerPatience patience = run_.patience;
-    if (run_.is_disposable) patience.still = patience.give_up = kDisposableSeconds;
+    if (run_.is_disposable) patience.still = patience.busy = patience.give_up = kDisposableSeconds;
     WorkerWatch watch(patience);
     Clock::time_point looked = Clock::now();
     bool told_to_stop = false;
@@ -166,10 +166,12 @@ class WorkerFollower {
             ? ""
             : absl::StrCat(" (", BaseName(run_.program), " stood still and was killed)");
     if (!job.has_train()) return absl::CancelledError(absl::StrCat("stopped on request", how));
+    // A checkpoint, or a results folder whose newest one is meant.
     const std::string& from = job.train().resume_model();
+    const bool is_there = FileExists(from) || (!from.empty() && !Glob(from + "/weights/*.tlt").empty());
     return absl::CancelledError(absl::StrCat(
         "stopped on request", how, "; nothing was saved",
-        from.empty() ? "" : absl::StrCat(" since '", UriOf(from), "', from which --resume goes on")));
+        is_there ? absl::StrCat(" since '", UriOf(from), "', from which --resume goes on") : ""));
   }
 
   /// Whether the same job may do better: a kill that was none of ours, and the exit codes that say so.

@@ -17,9 +17,11 @@ struct WorkerPatience {
   double silence = 60;
   /// Until the first beat or event: the program and its runtime are loaded meanwhile.
   double start = 300;
-  /// After a stop request, without a byte written by one that saves, or without a beat. The worker ends
-  /// itself a little earlier (libs/worker/internal/watcher.h).
+  /// After a stop request, without a beat.
   double still = 12;
+  /// After a stop request, without a byte written by one that saves. The worker ends itself earlier
+  /// (libs/worker/internal/watcher.h), and much earlier when it does nothing at all.
+  double busy = 75;
   /// After a stop request, by one that has nothing to save.
   double give_up = 5;
   /// Of an earlier worker that still holds the folder: for how long it may do nothing at all, or, when

@@ -35,8 +35,8 @@ struct Context {
   void Flush();
 
   /// Says whether an end now would lose what the task saves after a stop request (a checkpoint). While it
-  /// is so, the process has all the time that its writing takes; it is ended when it wrote nothing for
-  /// 10 s. False at first. May be called by any thread.
+  /// is so, the process has all the time that its writing takes; it is ended when it did nothing for 10 s,
+  /// or wrote nothing for 60 s. False at first. May be called by any thread.
   void SetSaving(bool saving);
 
   /// The runtime's; null where a test is the runtime.

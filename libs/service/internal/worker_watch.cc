@@ -13,15 +13,16 @@ WorkerWatch::Verdict WorkerWatch::Look(double seconds, const worker::v1::WorkerB
 
 WorkerWatch::Verdict WorkerWatch::LookAfterStop(double seconds, const worker::v1::WorkerBeat* beat) {
   stillness_.Pass(seconds);
+  silent_after_stop_ = beat != nullptr ? 0 : silent_after_stop_ + seconds;
   // A beat from before the stop says nothing of it.
   if (beat != nullptr && beat->stopping()) {
     stopping_ = true;
     stillness_.Note(beat->saving(), beat->bytes_written(), beat->syncing());
   }
   const bool nothing_to_save = stopping_ && !stillness_.saving();
-  return stillness_.seconds() > (nothing_to_save ? patience_.give_up : patience_.still)
-             ? Verdict::kStandsStill
-             : Verdict::kFine;
+  const bool still = silent_after_stop_ > patience_.still ||
+                     stillness_.seconds() > (nothing_to_save ? patience_.give_up : patience_.busy);
+  return still ? Verdict::kStandsStill : Verdict::kFine;
 }
 
 }  // namespace trainyard::service

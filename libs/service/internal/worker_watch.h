@@ -27,7 +27,7 @@ class WorkerWatch {
 
   const WorkerPatience patience_;
   bool has_begun_ = false, stopping_ = false;
-  double silent_ = 0;
+  double silent_ = 0, silent_after_stop_ = 0;
   worker::Stillness stillness_;
 };
 

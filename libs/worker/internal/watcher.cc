@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "libs/base/log.h"
@@ -28,8 +29,19 @@ constexpr int kBeatMs = 1000;
 constexpr int kStoppingBeatMs = 100;
 // How long a task may take to come to its end once nothing is left to save.
 constexpr double kGiveUpSeconds = 1;
-// How long a task that saves may write nothing.
+// How long a task that saves may do nothing at all.
 constexpr double kStillSeconds = 10;
+// How long it may write nothing and be at work: a key is derived and a model packed before the first
+// byte, which takes a busy machine its time.
+constexpr double kBusySeconds = 60;
+// More than this thread itself needs in that time.
+constexpr double kWorkSeconds = 0.1;
+
+double ProcessorSeconds() {
+  timespec used{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
+}
 
 double SecondsNow() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -103,6 +115,7 @@ void Watcher::Watch() {
 void Watcher::OnStop() {
   if (stop_.stop_requested()) return;
   stillness_.Note(saving_, BytesWritten(), false);
+  work_mark_ = ProcessorSeconds();
   stop_.request_stop();
 }
 
@@ -123,11 +136,18 @@ void Watcher::EndIfStill(double seconds) {
   const bool saving = saving_;
   stillness_.Pass(seconds);
   stillness_.Note(saving, BytesWritten(), SyncsUnderWay() > 0);
-  if (stillness_.seconds() < (saving ? kStillSeconds : kGiveUpSeconds)) return;
+  idle_seconds_ += seconds;
+  if (stillness_.seconds() == 0 || ProcessorSeconds() - work_mark_ >= kWorkSeconds) {
+    idle_seconds_ = 0;
+    work_mark_ = ProcessorSeconds();
+  }
+  const bool still = saving ? idle_seconds_ >= kStillSeconds || stillness_.seconds() >= kBusySeconds
+                            : stillness_.seconds() >= kGiveUpSeconds;
+  if (!still) return;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (last_words_) {
-      last_words_(saving ? "stopped on request; nothing was written for 10 s, so what it was about to "
+      last_words_(saving ? "stopped on request; nothing was written for long, so what it was about to "
                            "save is given up"
                          : "stopped on request; the step in hand is given up");
     }

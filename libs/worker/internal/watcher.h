@@ -27,7 +27,8 @@ class Watcher {
   /// Whether the starter is dead, looked at now.
   bool IsOrphan() const;
   /// While it is set, an end loses what the task is about to save: the process then has its time as
-  /// long as bytes are written, and is ended when none were for 10 s. Otherwise it is ended 1 s after
+  /// long as bytes are written, and is ended when it did nothing for 10 s, or wrote nothing for 60 s. Otherwise
+  /// it is ended 1 s after
   /// the stop request: the step in hand is given up.
   void SetSaving(bool saving);
   /// Called by the watcher's thread before it ends the process; says why.
@@ -44,7 +45,9 @@ class Watcher {
   int signal_fd_, done_fd_, io_fd_;
   std::stop_source stop_;
   std::atomic<bool> saving_{false};
-  Stillness stillness_;  // of the thread, since the stop
+  // Of the thread, since the stop: without progress, and without any work at all.
+  Stillness stillness_;
+  double idle_seconds_ = 0, work_mark_ = 0;
   std::mutex mutex_;
   std::function<void(absl::string_view)> last_words_;
   std::thread thread_;
