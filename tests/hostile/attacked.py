@@ -42,7 +42,9 @@ STUBS = {"convert": convert_pb2_grpc.ConvertServiceStub, "train": train_pb2_grpc
 
 
 def stage(spec="", key="", inputs=(), outputs=(), **more):
-    return stage_pb2.StageInput(network="ssd", spec_text=spec, key=key,
+    if spec:
+        more["spec_text"] = spec
+    return stage_pb2.StageInput(network="ssd", key=key,
                                 inputs=[specs.artifact(*pair) for pair in inputs],
                                 outputs=[specs.artifact(*pair) for pair in outputs], **more)
 
