@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -68,10 +69,14 @@ FileState StateOf(const struct stat& info) {
 
 }  // namespace
 
-absl::StatusOr<std::string> FileDigest(const std::string& path) {
+absl::StatusOr<std::string> FileDigest(const std::string& path, const std::stop_token& stop) {
+  if (stop.stop_requested()) return absl::CancelledError("stopped on request");
+  TY_ASSIGN_OR_RETURN(const int fd, OpenRegularFile(path));
+  std::unique_ptr<FILE, int (*)(FILE*)> file(fdopen(fd, "rb"), fclose);
   struct stat info;
-  if (stat(path.c_str(), &info) != 0) {
-    return absl::NotFoundError(absl::StrCat("cannot open '", path, "': ", strerror(errno)));
+  if (!file || fstat(fd, &info) != 0) {
+    if (!file) close(fd);
+    return absl::InternalError(absl::StrCat("cannot read '", path, "': ", strerror(errno)));
   }
   static std::mutex mutex;
   static auto* cache = new std::map<FileState, std::string>();
@@ -81,12 +86,11 @@ absl::StatusOr<std::string> FileDigest(const std::string& path) {
     std::lock_guard<std::mutex> lock(mutex);
     if (const auto found = cache->find(key); found != cache->end()) return found->second;
   }
-  std::unique_ptr<FILE, int (*)(FILE*)> file(fopen(path.c_str(), "rbe"), fclose);
-  if (!file) return absl::NotFoundError(absl::StrCat("cannot open '", path, "': ", strerror(errno)));
   Sha256 hash;
   std::vector<char> buffer(1 << 20);
   while (const size_t n = fread(buffer.data(), 1, buffer.size(), file.get())) {
     hash.Update({buffer.data(), n});
+    if (stop.stop_requested()) return absl::CancelledError("stopped on request");
   }
   if (ferror(file.get())) return absl::InternalError(absl::StrCat("cannot read '", path, "'"));
   std::string digest = hash.HexDigest();
@@ -158,15 +162,15 @@ absl::StatusOr<std::vector<std::string>> FilesOf(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<std::string> PathDigest(const std::string& path) {
-  if (FileExists(path)) return FileDigest(path);
+absl::StatusOr<std::string> PathDigest(const std::string& path, const std::stop_token& stop) {
+  if (FileExists(path)) return FileDigest(path, stop);
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesOf(path));
   // "dir/" and "dir" mean the same folder and have the same rows.
   const size_t skipped = path.size() - (absl::EndsWith(path, "/") ? 1 : 0);
   Sha256 hash;
   for (const std::string& file : files) {
     TY_ASSIGN_OR_RETURN(const int64_t size, FileSize(file));
-    TY_ASSIGN_OR_RETURN(const std::string digest, FileDigest(file));
+    TY_ASSIGN_OR_RETURN(const std::string digest, FileDigest(file, stop));
     hash.Update(absl::StrCat(file.substr(skipped), "\n", size, "\n", digest, "\n"));
   }
   return hash.HexDigest();

@@ -36,22 +36,18 @@ class Descriptor {
   int fd_;
 };
 
+absl::string_view KindOf(mode_t mode) {
+  if (S_ISFIFO(mode)) return "FIFO";
+  if (S_ISSOCK(mode)) return "socket";
+  return "device";
+}
+
 // Ends with the target's name, or its beginning: a name may have NAME_MAX bytes, and so may this.
 std::string TemporaryName(const std::string& target) {
   static std::atomic<uint64_t> counter{0};
   const std::string mark = absl::StrCat(".tmp-", getpid(), "-", counter++, "-");
   return JoinPath(DirName(target),
                   absl::StrCat(mark, BaseName(target).substr(0, NAME_MAX - mark.size())));
-}
-
-// The size of a file to be read whole. A pipe or a device would make the reader wait, or never end.
-absl::StatusOr<int64_t> SizeOfRegular(int fd, const std::string& path) {
-  struct stat info;
-  if (fstat(fd, &info) != 0) return ErrnoStatus("stat", path, errno);
-  if (S_ISREG(info.st_mode)) return static_cast<int64_t>(info.st_size);
-  return absl::InvalidArgumentError(
-      absl::StrCat("'", path, "' is ", S_ISDIR(info.st_mode) ? "a folder" : "no regular file",
-                   "; expected a file"));
 }
 
 absl::Status SyncFolder(const Place& place, const std::string& path) {
@@ -82,22 +78,53 @@ absl::StatusOr<bool> IsFolderInPlace(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) return ErrnoStatus("open", path, errno);
-  TY_ASSIGN_OR_RETURN(const int64_t size, SizeOfRegular(file.get(), path));
-  if (size > max_bytes) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("'", path, "' has ", size, " bytes; at most ", max_bytes, " are read"));
+absl::StatusOr<int> OpenRegularFile(const std::string& path) {
+  // O_NONBLOCK: opening a FIFO would wait for its writer. It means nothing to a regular file.
+  const int fd = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  // What a socket's file, or a device without a driver, says to open.
+  const bool no_device = fd < 0 && (errno == ENXIO || errno == ENODEV);
+  if (fd < 0 && !no_device) return ErrnoStatus("open", path, errno);
+  struct stat info;
+  if ((no_device ? stat(path.c_str(), &info) : fstat(fd, &info)) != 0) {
+    const int error = errno;
+    if (fd >= 0) close(fd);
+    return ErrnoStatus("stat", path, error);
   }
-  std::string content(static_cast<size_t>(size), '\0');
+  if (S_ISREG(info.st_mode) && fd >= 0) return fd;
+  if (fd >= 0) close(fd);
+  if (S_ISDIR(info.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is a folder; expected a file"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", path, "' is a ", KindOf(info.st_mode), "; expected a regular file"));
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
+  TY_ASSIGN_OR_RETURN(const int fd, OpenRegularFile(path));
+  const Descriptor file(fd);
+  struct stat info;
+  if (fstat(file.get(), &info) != 0) return ErrnoStatus("stat", path, errno);
+  if (info.st_size > max_bytes) {
+    return absl::ResourceExhaustedError(absl::StrCat("'", path, "' has ", info.st_size,
+                                                     " bytes; at most ", max_bytes, " are read"));
+  }
+  std::string content(static_cast<size_t>(info.st_size), '\0');
   size_t done = 0;
-  while (done < content.size()) {
-    const ssize_t n = read(file.get(), content.data() + done, content.size() - done);
+  char more[4096];
+  while (true) {
+    // The files of /proc have no size; others may grow meanwhile.
+    const bool beyond = done == content.size();
+    const ssize_t n = beyond ? read(file.get(), more, sizeof(more))
+                             : read(file.get(), content.data() + done, content.size() - done);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return ErrnoStatus("read", path, errno);
     if (n == 0) break;
+    if (beyond) content.append(more, static_cast<size_t>(n));
     done += static_cast<size_t>(n);
+    if (static_cast<int64_t>(done) > max_bytes) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("'", path, "' has more than ", max_bytes, " bytes; no more are read"));
+    }
   }
   content.resize(done);
   return content;
@@ -172,6 +199,13 @@ absl::Status MakeFolders(const std::string& path) {
   }
   if (FolderExists(path) || path.empty()) return absl::OkStatus();
   return ErrnoStatus("make folder", path, ENOTDIR);
+}
+
+absl::Status MakePrivateFile(const std::string& path) {
+  const Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600));
+  if (file.get() < 0) return ErrnoStatus("create", path, errno);
+  if (fchmod(file.get(), 0600) != 0) return ErrnoStatus("change the mode of", path, errno);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<std::string>> ListFolder(const std::string& path) {

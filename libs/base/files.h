@@ -10,8 +10,13 @@
 
 namespace trainyard {
 
-/// Reads a whole regular file; others are kInvalidArgument. kNotFound when it is not there;
-/// kResourceExhausted beyond `max_bytes`, before allocation; kInternal otherwise. Names the path.
+/// Opens a regular file for reading; the caller closes the descriptor. Never waits: a FIFO, socket or
+/// device, whose other side decides when a read returns, is kInvalidArgument, as a folder is.
+/// kNotFound, kPermissionDenied, kInternal as the system says. Messages name the path.
+absl::StatusOr<int> OpenRegularFile(const std::string& path);
+
+/// Reads a whole regular file (OpenRegularFile). kResourceExhausted when it is larger than
+/// `max_bytes` (nothing is allocated then); kInternal for I/O errors. Messages name the path.
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes = int64_t{4} << 30);
 
 /// Writes `content` so that a reader sees the old file or the whole new one: a temporary name in the
@@ -44,6 +49,10 @@ class PendingFile {
 
 /// Makes `path` and its parents, like `mkdir -p`. OK when it is there.
 absl::Status MakeFolders(const std::string& path);
+
+/// Makes an empty file that only its owner may read and write, or takes a file that is there from
+/// everybody else.
+absl::Status MakePrivateFile(const std::string& path);
 
 /// The names (not paths) in a folder, sorted by bytes. kNotFound when it is not there.
 absl::StatusOr<std::vector<std::string>> ListFolder(const std::string& path);

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/digest.h"
+#include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/base/writes.h"
 
@@ -98,8 +99,7 @@ absl::Status RecordWriter::Sync() {
 }
 
 absl::StatusOr<RecordReader> RecordReader::Open(const std::string& path, int64_t offset) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return absl::NotFoundError(absl::StrCat("cannot open '", path, "': ", strerror(errno)));
+  TY_ASSIGN_OR_RETURN(const int fd, OpenRegularFile(path));
   return RecordReader(fd, path, offset);
 }
 

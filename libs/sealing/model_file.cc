@@ -1,5 +1,7 @@
 #include "libs/sealing/model_file.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -108,9 +110,9 @@ struct OpenFile {
 };
 
 absl::StatusOr<OpenFile> OpenHeader(const std::string& path) {
-  if (FolderExists(path)) {
-    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is a folder; expected a file"));
-  }
+  // Opening or reading anything else may wait for ever.
+  TY_ASSIGN_OR_RETURN(const int fd, OpenRegularFile(path));
+  close(fd);
   TY_ASSIGN_OR_RETURN(const int64_t size, FileSize(path));
   OpenFile file;
   file.stream.open(path, std::ios::binary);

@@ -132,5 +132,14 @@ TEST(PathDigestTest, NamesAndContentsCount) {
   EXPECT_NE(PathDigest(one.path()).value(), PathDigest(other.path()).value());
 }
 
+TEST(PathDigestTest, StopsWhenAsked) {
+  const TemporaryFolder folder;
+  folder.Write("data/a", "1");
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_THAT(PathDigest(folder / "data", stop.get_token()),
+              StatusIs(absl::StatusCode::kCancelled));
+}
+
 }  // namespace
 }  // namespace trainyard

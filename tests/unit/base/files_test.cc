@@ -6,6 +6,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/digest.h"
+#include "libs/base/records.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
@@ -39,6 +41,38 @@ TEST(ReadFileTest, NamesThePathInEveryFailure) {
   EXPECT_THAT(ReadFile(folder.Write("big", "12345"), /*max_bytes=*/4),
               StatusIs(absl::StatusCode::kResourceExhausted,
                        AllOf(HasSubstr("has 5 bytes"), HasSubstr("at most 4"))));
+}
+
+TEST(ReadFileTest, NeverWaitsForAnotherProgram) {
+  const TemporaryFolder folder;
+  const std::string fifo = folder / "fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  EXPECT_THAT(ReadFile(fifo), StatusIs(absl::StatusCode::kInvalidArgument,
+                                       AllOf(HasSubstr(fifo), HasSubstr("is a FIFO; expected a"))));
+  EXPECT_THAT(FileDigest(fifo), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("FIFO")));
+  EXPECT_THAT(RecordReader::Open(fifo).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("FIFO")));
+  EXPECT_THAT(ReadFile("/dev/zero"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is a device")));
+}
+
+TEST(ReadFileTest, ReadsFilesThatDoNotSayTheirSize) {
+  EXPECT_THAT(ReadFile("/proc/self/status"), IsOkAndHolds(HasSubstr("Name:")));
+  EXPECT_THAT(ReadFile("/proc/self/status", /*max_bytes=*/10),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("more than 10 bytes")));
+}
+
+TEST(MakePrivateFileTest, TakesAFileFromEverybodyElse) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("f", "kept");
+  chmod(path.c_str(), 0644);
+  for (const std::string& each : {path, folder / "new"}) {
+    EXPECT_THAT(MakePrivateFile(each), IsOk());
+    struct stat info;
+    ASSERT_EQ(stat(each.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, 0600u);
+  }
+  EXPECT_EQ(ContentOf(path), "kept");
 }
 
 TEST(WriteFileAtomicallyTest, ReplacesAndLeavesNothingElseBehind) {
