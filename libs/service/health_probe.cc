@@ -3,6 +3,7 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "absl/strings/match.h"
@@ -26,6 +27,10 @@ int Say(const std::string& line, int exit_code) {
   return exit_code;
 }
 
+bool IsAsked(const std::vector<std::string>& arguments, const char* flag) {
+  return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
+}
+
 }  // namespace
 
 int RunHealthProbe(const std::vector<std::string>& arguments, const std::string& default_address) {
@@ -38,6 +43,13 @@ int RunHealthProbe(const std::vector<std::string>& arguments, const std::string&
   settings.Bind("service", &service, "service to ask for; the whole server when empty");
   settings.Bind("connect-timeout", &connect_timeout, "time for the connection");
   settings.Bind("rpc-timeout", &rpc_timeout, "time for the call");
+  if (IsAsked(arguments, "--help") || IsAsked(arguments, "-h") || IsAsked(arguments, "-help")) {
+    std::cout << "usage: healthcheck [--addr HOST:PORT] [--service NAME] ...\n"
+              << "asks a server for its health; exit codes: 0 serving, 1 bad arguments, 2 cannot "
+                 "connect, 3 the call failed, 4 not serving\n\n"
+              << settings.Help();
+    return kServing;
+  }
   std::vector<std::string> words;
   for (const std::string& word : arguments) {
     const bool single_dash = absl::StartsWith(word, "-") && !absl::StartsWith(word, "--");

@@ -1,9 +1,12 @@
 #include "libs/service/main_support.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <iostream>
 #include <thread>
 #include <utility>
@@ -12,8 +15,10 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/files.h"
 #include "libs/base/log.h"
+#include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/service/health_probe.h"
+#include "libs/service/internal/listener.h"
 
 namespace trainyard::service {
 namespace {
@@ -47,7 +52,8 @@ void Bind(Settings& settings, ServerOptions& server, ProcessSettings& process) {
                 0, 1000000);
   settings.Bind("threads", &server.threads, "threads for all work; 0 is what the CPU quota allows",
                 0, 4096);
-  settings.Bind("call-threads", &server.call_threads, "threads for the bodies of calls", 1, 256);
+  settings.Bind("call-threads", &server.call_threads, "threads for calls that start work", 1, 256);
+  settings.Bind("retention", &server.retention, "time after which ended operations are forgotten");
   settings.Bind("drain-grace", &server.drain_grace, "time that running calls get at the end");
   settings.Bind("port-file", &process.port_file, "file that gets the port once the service serves");
   settings.Bind("log-format", &process.log_format,
@@ -87,6 +93,29 @@ int ShowHelp(const Settings& settings, const ServiceProgram& program) {
   return 0;
 }
 
+// What a process of ours never wants: to end by a write that fails, or to leave what it knows, keys
+// too, in a core file or to a debugger.
+void Harden() {
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+#if !defined(__SANITIZE_ADDRESS__)  // whose search for leaks is a debugger
+  prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+absl::Status CheckRequired(const ServerOptions& options) {
+  Problems problems;
+  if (options.workspace.empty()) {
+    problems.Add("--workspace", "is not given; name the folder that the services share");
+  }
+  if (options.state_dir.empty()) {
+    problems.Add("--state-dir", "is not given; name a folder of this replica alone");
+  }
+  return problems.ToStatus();
+}
+
 sigset_t StopSignals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -100,6 +129,11 @@ int ServeUntilSignal(ServerOptions options, const ServiceProgram& program,
                      const ProcessSettings& process) {
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before threads are made, which inherit it
+  static std::atomic<bool> died = false;
+  options.listener_died = [] {
+    died = true;
+    kill(getpid(), SIGTERM);
+  };
   auto server = Server::Start(std::move(options), program.factory);
   if (!server.ok()) return Complain(server.status(), program, kExitFailed);
   if (!process.port_file.empty()) {
@@ -115,13 +149,15 @@ int ServeUntilSignal(ServerOptions options, const ServiceProgram& program,
     sigwait(&signals, &second);
     _exit(128 + second);
   }).detach();
-  (*server)->Drain();
-  return 0;
+  if ((*server)->Drain()) return died ? kExitFailed : 0;
+  // Threads that hang would hold up every other way of ending.
+  _exit(kExitFailed);
 }
 
 }  // namespace
 
 int RunServiceMain(int argc, char** argv, const ServiceProgram& program) {
+  Harden();
   const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   if (!arguments.empty() && arguments[0] == "healthcheck") {
     return RunHealthProbe({arguments.begin() + 1, arguments.end()},
@@ -162,11 +198,14 @@ int RunServiceMain(int argc, char** argv, const ServiceProgram& program) {
   if (from_flag != parsed->flags.end()) sources.file = from_flag->second;
   absl::Status status = settings.Load(sources);
   if (!status.ok()) return Complain(status, program, kExitUsage);
+  status = CheckRequired(options);
+  if (!status.ok()) return Complain(status, program, kExitUsage);
   status = SetUpLog(process, program.service);
   if (!status.ok()) return Complain(status, program, kExitUsage);
   for (const std::string& line : settings.Misspelt(kEnvironmentPrefix, environment)) {
     LogWarning("variable has no effect", {{"variable", line}});
   }
+  RaiseFileLimit();
   return ServeUntilSignal(std::move(options), program, process);
 }
 

@@ -34,7 +34,8 @@ struct ServiceProgram {
 ///
 /// Settings: flags, then TRAINYARD_* variables, then the YAML file. --port-file is written, whole,
 /// once the server serves. Serves until SIGTERM or SIGINT, drains, returns 0; a second signal ends at
-/// once with 128 + n. Bad settings: 2. A server that cannot start: 1. `healthcheck` has the exit codes
+/// once with 128 + n. Bad or missing settings: 2. A server that cannot start, whose calls or work do not
+/// stop in time, or that accepts no more connections: 1. `healthcheck` has the exit codes
 /// of grpc_health_probe (0 serving, 1 arguments, 2 cannot connect, 3 the call failed, 4 not serving).
 int RunServiceMain(int argc, char** argv, const ServiceProgram& program);
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "absl/status/status.h"
 #include "libs/base/files.h"
 #include "libs/base/log.h"
@@ -74,7 +76,11 @@ void OperationContext::SetTensorboardUri(absl::string_view uri) {
   record_->Touch([&](Metadata& metadata) { metadata.set_tensorboard_uri(std::string(uri)); });
 }
 void OperationContext::SetResumeUri(absl::string_view uri) {
-  record_->Touch([&](Metadata& metadata) { metadata.set_resume_uri(std::string(uri)); });
+  record_->Write([&](OperationRow& row) {
+    if (row.metadata.resume_uri() == uri) return;
+    row.metadata.set_resume_uri(std::string(uri));
+    row.deaths = std::min(row.deaths, 1);  // the present try
+  }).IgnoreError();  // logged there, and tried again
 }
 
 int64_t OperationContext::epoch() const { return record_->Row().epoch; }
@@ -82,7 +88,8 @@ int64_t OperationContext::first_epoch() const { return record_->Row().first_epoc
 std::string OperationContext::job_dir() const { return record_->Row().job_dir; }
 
 absl::Status OperationContext::SetJob(const std::string& job_dir, int64_t epoch) {
-  return record_->Write([&](OperationRow& row) {
+  // The worker must not begin before the disk knows its epoch.
+  return record_->WriteAndAwait([&](OperationRow& row) {
     if (row.job_dir != job_dir || row.first_epoch == 0) row.first_epoch = epoch;
     row.job_dir = job_dir;
     row.epoch = epoch;
@@ -90,9 +97,9 @@ absl::Status OperationContext::SetJob(const std::string& job_dir, int64_t epoch)
 }
 
 void OperationContext::NextAttempt() {
-  const absl::Status status = record_->Write(
-      [](OperationRow& row) { row.metadata.set_attempt(row.metadata.attempt() + 1); });
-  if (!status.ok()) LogError("attempt cannot be stored", {{"job", name_}});
+  record_->Write([](OperationRow& row) {
+    row.metadata.set_attempt(row.metadata.attempt() + 1);
+  }).IgnoreError();  // logged there, and tried again
 }
 
 }  // namespace trainyard::service

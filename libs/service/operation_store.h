@@ -1,6 +1,8 @@
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -9,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "trainyard/v1/operation.pb.h"
 
 struct sqlite3;
@@ -37,30 +40,42 @@ struct OperationRow {
   std::optional<google::rpc::Status> error;
   /// Who may write this row: `<replica>/<nonce of the process>`.
   std::string owner;
+  /// How long that process says that it lives; the row's owner has it, not the row. 0 = unknown.
   int64_t lease_until_us = 0;
+  /// How often its work began and the service ended, other than by a drain, before the work did.
+  int deaths = 0;
   /// The fencing epoch of the newest worker of this operation in `job_dir`; 0 = none yet.
   int64_t epoch = 0;
   /// That of its first worker there.
   int64_t first_epoch = 0;
   std::string job_dir;
   int64_t create_us = 0;
+  /// When it ended, by the clock of the retention; 0 = by metadata.end_time.
+  int64_t kept_from_us = 0;
+  /// What is wrong with the stored row; "" = nothing. The state then reads FAILED and the error says it,
+  /// whatever is stored.
+  std::string damage;
 };
 
 /// Whether a state is never left.
 bool IsFinal(v1::OperationMetadata::State state);
 
 /// Operations in SQLite: one writer, WAL, synchronous FULL, so that what was answered survives a
-/// kill and a power cut. Thread-safe.
+/// kill and a power cut. Questions have a connection of their own and do not wait for a write to reach
+/// the disk. A row whose content cannot be read is given as a damaged one, and spoils nothing else.
+/// Thread-safe.
 class OperationStore {
  public:
-  /// Opens or makes `<state_dir>/operations.db`, and holds `<state_dir>/lock` while it lives.
-  /// kFailedPrecondition when another process holds it, or the file has a newer schema.
+  /// Opens or makes `<state_dir>/operations.db`, readable by its owner only, and holds
+  /// `<state_dir>/lock` while it lives. kFailedPrecondition when another process holds it, or the file
+  /// has a newer schema.
   static absl::StatusOr<std::unique_ptr<OperationStore>> Open(const std::string& state_dir);
   ~OperationStore();
 
   /// Stores a new row, or, in the same transaction, finds the row of the same (stage, request_id):
   /// that one is returned when the digests agree; kInvalidArgument with reason REQUEST_ID_REUSED
-  /// when they differ. nullopt = stored.
+  /// when they differ. nullopt = stored. Calls that come while another's row goes to the disk share the
+  /// next transaction.
   absl::StatusOr<std::optional<OperationRow>> Insert(const OperationRow& row);
   /// The row of (stage, request_id), if any; the same rule for the digest.
   absl::StatusOr<std::optional<OperationRow>> FindRequest(const std::string& stage,
@@ -85,19 +100,37 @@ class OperationStore {
   /// Writes metadata, result, epoch and job_dir of a row that `row.owner` owns and that is not final
   /// yet. kAborted when another owner has taken it, or it is final: the writer stops then.
   absl::Status Update(const OperationRow& row);
-  /// Makes `owner` the owner of an unfinished row: the successor of a process that is gone.
-  absl::Status TakeOver(const std::string& id, const std::string& owner, int64_t lease_until_us);
-  /// Moves the lease of all unfinished rows of `owner`.
+  /// Makes `row.owner` the owner of each of these unfinished rows, the successor of a process that is
+  /// gone, and writes them as Update does: all of them or none.
+  absl::Status TakeOver(absl::Span<const OperationRow> rows);
+  /// Moves the lease of `owner`, and forgets those of owners before it.
   absl::Status Renew(const std::string& owner, int64_t lease_until_us);
+  /// Ends a damaged row and leaves its content as it is.
+  absl::Status Quarantine(const OperationRow& row);
   /// Removes a row. kFailedPrecondition unless it is final; kNotFound when there is none.
   absl::Status Delete(const std::string& id);
   /// Removes final rows that ended before `end_us`. Returns their ids.
   absl::StatusOr<std::vector<std::string>> DeleteEndedBefore(int64_t end_us);
 
+  /// Numbers that are kept beside the rows, by name.
+  absl::StatusOr<std::map<std::string, int64_t>> Facts();
+  absl::Status SetFacts(const std::map<std::string, int64_t>& facts);
+
  private:
-  OperationStore(sqlite3* db, int lock_fd) : db_(db), lock_fd_(lock_fd) {}
-  std::mutex mutex_;
-  sqlite3* db_;
+  explicit OperationStore(int lock_fd) : lock_fd_(lock_fd) {}
+  absl::Status Prepare(const std::string& path);
+  struct Insertion;
+  void InsertAll(absl::Span<Insertion* const> batch);
+  absl::Status InsertBatch(absl::Span<Insertion* const> batch);
+
+  std::mutex insert_mutex_;
+  std::condition_variable inserted_;
+  std::vector<Insertion*> insertions_;
+  bool inserting_ = false;
+
+  std::mutex write_mutex_, read_mutex_;
+  sqlite3* write_db_ = nullptr;
+  sqlite3* read_db_ = nullptr;
   int lock_fd_;
 };
 

@@ -26,6 +26,9 @@ namespace {
 using Metadata = v1::OperationMetadata;
 
 constexpr size_t kMostRequestIdBytes = 36;
+// For a status that stays in this process, or in an operation.
+constexpr RpcStatusLimits kWholeStatus{.detail_bytes = size_t{1} << 20,
+                                       .message_bytes = size_t{1} << 20};
 
 // What a validate_only answers, also when a call's status could not hold all of it.
 absl::StatusOr<Operation> CheckedOperation(const absl::Status& status) {
@@ -35,8 +38,7 @@ absl::StatusOr<Operation> CheckedOperation(const absl::Status& status) {
     operation.mutable_response()->PackFrom(v1::StageResult());
     return operation;
   }
-  const RpcStatusLimits whole{.detail_bytes = size_t{1} << 20, .message_bytes = size_t{1} << 20};
-  const google::rpc::Status full = RpcStatusFrom(status, whole);
+  const google::rpc::Status full = RpcStatusFrom(status, kWholeStatus);
   if (ProblemsFrom(status).empty() || full.ByteSizeLong() <= RpcStatusLimits().detail_bytes) {
     return status;
   }
@@ -44,13 +46,13 @@ absl::StatusOr<Operation> CheckedOperation(const absl::Status& status) {
   return operation;
 }
 
-absl::Status Check(const Stage& stage, const TakenRequest& request) {
-  TY_ASSIGN_OR_RETURN(const Key key, ResolveKey(request.key));
+absl::Status Check(const Stage& stage, const TakenRequest& request, Key* key) {
+  TY_ASSIGN_OR_RETURN(*key, ResolveKey(request.key));
   return stage.prepare(*request.stored, Occasion::kNew).status();
 }
 
-OperationRow NewRow(const Stage& stage, const TakenRequest& request) {
-  const int64_t now_us = absl::ToUnixMicros(absl::Now());
+OperationRow NewRow(const Stage& stage, const TakenRequest& request, absl::Time now) {
+  const int64_t now_us = absl::ToUnixMicros(now);
   OperationRow row;
   row.id = NewId();
   row.stage = stage.name;
@@ -101,16 +103,15 @@ absl::StatusOr<std::string> IdIn(const std::string& name,
 
 }  // namespace
 
-class OperationManager::Subscription {
- public:
-  Subscription(std::shared_ptr<OperationRecord> record, std::function<void()> changed)
-      : record_(std::move(record)), id_(record_->AddSubscriber(std::move(changed))) {}
-  ~Subscription() { record_->RemoveSubscriber(id_); }
+OperationManager::Subscription::Subscription(std::shared_ptr<OperationRecord> record,
+                                             std::function<void()> changed)
+    : record_(std::move(record)), id_(record_->AddSubscriber(std::move(changed))) {}
 
- private:
-  std::shared_ptr<OperationRecord> record_;
-  int id_;
-};
+OperationManager::Subscription::~Subscription() { record_->RemoveSubscriber(id_); }
+
+bool OperationManager::Subscription::HasNews(int64_t sequence) const {
+  return record_->HasNews(sequence);
+}
 
 OperationManager::OperationManager(Options options, std::unique_ptr<OperationStore> store)
     : options_(std::move(options)), state_(std::make_unique<State>(options_, std::move(store))) {}
@@ -146,16 +147,8 @@ void OperationManager::AddStage(Stage stage) {
 }
 
 absl::Status OperationManager::Begin(const std::string& address) {
-  {
-    const std::lock_guard<std::mutex> lock(state_->mutex);
-    state_->address = address;
-    state_->begun = true;
-  }
-  TY_ASSIGN_OR_RETURN(std::vector<OperationRow> rows, state_->store->Unfinished());
-  for (OperationRow& row : rows) {
-    const bool started_since = state_->FindLive(row.id) != nullptr;
-    if (!started_since) state_->TakeUp(std::move(row));
-  }
+  state_->KeepHouse();
+  TY_RETURN_IF_ERROR(state_->TakeUp(address));
   state_->Claim();
   state_->ticker = std::thread([this] { state_->Tick(); });
   return absl::OkStatus();
@@ -172,21 +165,32 @@ absl::StatusOr<Operation> OperationManager::Start(const std::string& stage_name,
   }
   const Stage& stage = found->second;
   const TakenRequest taken = TakeApart(request);
+  // What a check says may hold the key. The caller gets, and logs, the status after this returns.
+  const Key literal{.secret = IsKeyReference(taken.key) ? nullptr : HoldSecret(taken.key)};
+  Key key;
+  absl::StatusOr<Operation> started = StartTaken(stage, taken, &key);
+  if (started.ok() || taken.key.empty()) return started;
+  return StatusFromRpc(RpcStatusFrom(started.status(), kWholeStatus));
+}
+
+absl::StatusOr<Operation> OperationManager::StartTaken(const Stage& stage,
+                                                       const TakenRequest& taken, Key* key) {
   if (taken.request_id.size() > kMostRequestIdBytes) {
     return absl::InvalidArgumentError(absl::StrCat("request_id has ", taken.request_id.size(),
                                                    " bytes; expected at most ",
                                                    kMostRequestIdBytes));
   }
-  if (taken.validate_only) return CheckedOperation(Check(stage, taken));
+  if (taken.validate_only) return CheckedOperation(Check(stage, taken, key));
   // Before the checks: what made them pass may have changed since the first call.
   TY_ASSIGN_OR_RETURN(const auto same,
-                      state_->store->FindRequest(stage_name, taken.request_id, taken.digest));
+                      state_->store->FindRequest(stage.name, taken.request_id, taken.digest));
   if (same.has_value()) return Get(NameOf(same->id));
   if (draining()) return DrainingError();
-  TY_ASSIGN_OR_RETURN(Key key, ResolveKey(taken.key));
+  TY_ASSIGN_OR_RETURN(*key, ResolveKey(taken.key));
   TY_ASSIGN_OR_RETURN(StageRun run, stage.prepare(*taken.stored, Occasion::kNew));
   TY_ASSIGN_OR_RETURN(const std::string id,
-                      state_->Enqueue(NewRow(stage, taken), stage, std::move(run), std::move(key)));
+                      state_->Enqueue(NewRow(stage, taken, options_.wall_clock()), stage,
+                                      std::move(run), *key));
   // As it was stored: it does not work before the claim.
   const absl::StatusOr<Operation> started = Get(NameOf(id));
   state_->Claim();
@@ -212,6 +216,11 @@ absl::StatusOr<google::longrunning::ListOperationsResponse> OperationManager::Li
     response.set_next_page_token(PageTokenAfter(rows.back(), page));
   }
   for (const OperationRow& row : rows) {
+    if (!row.damage.empty()) {
+      response.add_unreachable(NameOf(row.id));
+      LogError("row is damaged", {{"job", NameOf(row.id)}, {"damage", row.damage}});
+      continue;
+    }
     // The store may be a little behind what works now.
     const auto operation = Get(NameOf(row.id));
     *response.add_operations() = operation.ok() ? *operation : ProtoOf(row, NameOf(row.id));
@@ -231,13 +240,13 @@ absl::Status OperationManager::Cancel(const std::string& name) {
     was_waiting = state_->LeaveQueueLocked(record);
   }
   LogInfo("cancel requested", {{"job", name}});
-  TY_RETURN_IF_ERROR(record->Write([was_waiting](OperationRow& row) {
+  const absl::Status stored = record->Write([was_waiting](OperationRow& row) {
     row.metadata.set_cancel_requested(true);
     if (!was_waiting) row.metadata.set_state(Metadata::CANCELLING);
-  }));
+  });
   record->RequestStop();
   if (was_waiting) state_->Finish(record, absl::CancelledError("cancelled before it began"));
-  return absl::OkStatus();
+  return Annotate(stored, "the operation is told to stop, but that could not be stored yet");
 }
 
 absl::Status OperationManager::Delete(const std::string& name) {
@@ -252,10 +261,11 @@ std::shared_ptr<OperationManager::Subscription> OperationManager::Subscribe(
   if (!id.ok()) return nullptr;
   auto record = state_->FindLive(*id);
   if (record == nullptr) return nullptr;
-  return std::make_shared<Subscription>(std::move(record), std::move(changed));
+  return std::shared_ptr<Subscription>(
+      new Subscription(std::move(record), std::move(changed)));
 }
 
-void OperationManager::Drain() {
+bool OperationManager::Drain(absl::Duration timeout) {
   std::vector<std::shared_ptr<OperationRecord>> records;
   {
     const std::lock_guard<std::mutex> lock(state_->mutex);
@@ -263,11 +273,15 @@ void OperationManager::Drain() {
     records = state_->LiveLocked();
   }
   for (const auto& record : records) record->RequestStop();
-  {
-    std::unique_lock<std::mutex> lock(state_->mutex);
-    state_->changed.wait(lock, [this] { return state_->working.empty(); });
+  const bool idle = state_->AwaitIdle(timeout);
+  for (const auto& record : records) {
+    // The last try: an end that is not stored now did not come, for clients and the next process.
+    if (idle && record->StoreLate(/*at_once=*/true)) state_->Conclude(record);
+    // Work that hangs is cut off by us, and kills nobody.
+    if (!idle) state_->TakeBackDeath(*record);
+    record->Notify();
   }
-  for (const auto& record : records) record->Notify();
+  return idle;
 }
 
 bool OperationManager::draining() const {

@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/service/status.h"
@@ -16,6 +15,9 @@ namespace trainyard::service {
 namespace {
 
 using google::protobuf::Empty;
+
+constexpr int64_t kLongestWaitSeconds = 365 * 24 * 3600;
+constexpr auto kUntold = std::chrono::seconds(1);
 
 int64_t SequenceOf(const Operation& operation) {
   v1::OperationMetadata metadata;
@@ -28,48 +30,59 @@ absl::Status DrainingStatus() {
                    absl::Seconds(2));
 }
 
-// Waits for an operation on behalf of one call. Shared by the call and the subscription; whichever
-// of end, deadline, drain and hang-up comes first finishes the call, once.
+using Subscription = std::shared_ptr<OperationManager::Subscription>;
+
+// Waits for an operation on behalf of one call. Shared by the call, the subscription and the timer;
+// whichever of end, deadline and drain comes first finishes the call, once. Looks on the pool of one
+// thread only, so that nothing in it needs a lock. It subscribes there too: before the operations have
+// begun, when a call may come already, there is nothing to subscribe to.
 class Waiter : public std::enable_shared_from_this<Waiter> {
  public:
-  Waiter(OperationManager& operations, std::string name, absl::Time deadline,
-         grpc::ServerUnaryReactor* reactor, Operation* response)
-      : operations_(operations), name_(std::move(name)), deadline_(deadline), reactor_(reactor),
-        response_(response) {}
+  Waiter(OperationManager& operations, Pool& pool, std::string name,
+         Pool::Clock::time_point deadline, grpc::ServerUnaryReactor* reactor, Operation* response)
+      : operations_(operations), pool_(pool), name_(std::move(name)), deadline_(deadline),
+        reactor_(reactor), response_(response) {}
 
-  void Begin(Pool& pool) {
-    subscription_ = operations_.Subscribe(
-        name_, [self = shared_from_this(), &pool] { pool.Run([self] { self->Look(); }); });
-    pool.Run([self = shared_from_this()] { self->Look(); });
+  void Begin() {
+    Post();
+    if (deadline_ == Pool::Clock::time_point::max()) return;
+    pool_.RunAt(deadline_, [self = weak_from_this()] {
+      if (const auto waiter = self.lock()) waiter->Look();
+    });
   }
 
  private:
+  void Post() {
+    pool_.Run([self = shared_from_this()] { self->Look(); });
+  }
   void Look() {
-    std::shared_ptr<OperationManager::Subscription> finished;  // released outside the lock
-    grpc::Status status;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (reactor_ == nullptr) return;
-      const auto operation = operations_.Get(name_);
-      const bool over = !operation.ok() || operation->done() || absl::Now() >= deadline_ ||
-                        operations_.draining();
-      if (!over) return;
-      if (operation.ok()) *response_ = *operation;
-      status = GrpcStatusFrom(operation.status());
-      finished = std::move(subscription_);
+    if (reactor_ == nullptr) return;
+    // Before the state is read: what changes in between posts another look.
+    if (subscription_ == nullptr) {
+      subscription_ = operations_.Subscribe(name_, [self = shared_from_this()] { self->Post(); });
     }
-    // Nobody else gets here: the pool for waiting has one thread.
-    grpc::ServerUnaryReactor* reactor = std::exchange(reactor_, nullptr);
-    reactor->Finish(status);
+    const auto operation = operations_.Get(name_);
+    const bool over = !operation.ok() || operation->done() || operations_.draining() ||
+                      Pool::Clock::now() >= deadline_;
+    if (!over) {
+      // Nobody tells of its changes: it is another process's now.
+      if (subscription_ == nullptr) {
+        pool_.RunAt(Pool::Clock::now() + kUntold, [self = shared_from_this()] { self->Look(); });
+      }
+      return;
+    }
+    if (operation.ok()) *response_ = *operation;
+    subscription_.reset();
+    std::exchange(reactor_, nullptr)->Finish(GrpcStatusFrom(operation.status()));
   }
 
   OperationManager& operations_;
+  Pool& pool_;
   const std::string name_;
-  const absl::Time deadline_;
-  std::mutex mutex_;
+  const Pool::Clock::time_point deadline_;
   grpc::ServerUnaryReactor* reactor_;
   Operation* response_;
-  std::shared_ptr<OperationManager::Subscription> subscription_;
+  Subscription subscription_;
 };
 
 class WatchReactor;
@@ -79,12 +92,12 @@ class WatchReactor;
 class WatchState : public std::enable_shared_from_this<WatchState> {
  public:
   WatchState(OperationManager& operations, Pool& pool, const v1::WatchOperationRequest& request,
-             absl::Duration heartbeat, WatchReactor* reactor)
+             Pool::Clock::duration heartbeat, WatchReactor* reactor)
       : operations_(operations), pool_(pool), name_(request.name()), sent_(request.after_sequence()),
         heartbeat_(heartbeat), reactor_(reactor) {}
 
   void Begin() {
-    subscription_ = operations_.Subscribe(name_, [self = shared_from_this()] { self->Post(); });
+    BeatLater();
     Post();
   }
   void Post() {
@@ -97,17 +110,19 @@ class WatchState : public std::enable_shared_from_this<WatchState> {
  private:
   enum class Step { kNothing, kWrite, kFinish };
   Step DecideLocked(grpc::Status* status);
+  void BeatLater();
+  void Beat();
 
   OperationManager& operations_;
   Pool& pool_;
   const std::string name_;
   int64_t sent_;
-  const absl::Duration heartbeat_;
+  const Pool::Clock::duration heartbeat_;
   std::mutex mutex_;
   WatchReactor* reactor_;  // null once finished
-  std::shared_ptr<OperationManager::Subscription> subscription_;
+  Subscription subscription_;
   v1::WatchOperationResponse message_;
-  absl::Time last_write_ = absl::Now();
+  Pool::Clock::time_point last_write_ = Pool::Clock::now();
   bool writing_ = false;
   bool hung_up_ = false;
   bool said_end_ = false;
@@ -116,7 +131,7 @@ class WatchState : public std::enable_shared_from_this<WatchState> {
 class WatchReactor final : public grpc::ServerWriteReactor<v1::WatchOperationResponse> {
  public:
   WatchReactor(OperationManager& operations, Pool& pool, const v1::WatchOperationRequest& request,
-               absl::Duration heartbeat)
+               Pool::Clock::duration heartbeat)
       : state_(std::make_shared<WatchState>(operations, pool, request, heartbeat, this)) {
     state_->Begin();
   }
@@ -152,6 +167,14 @@ WatchState::Step WatchState::DecideLocked(grpc::Status* status) {
     return Step::kFinish;
   }
   if (said_end_) return Step::kFinish;
+  // Here, since there is nothing to subscribe to before the operations have begun, when a call may
+  // come already; and before the state is read: what changes in between posts another look.
+  if (subscription_ == nullptr) {
+    subscription_ = operations_.Subscribe(name_, [self = shared_from_this()] { self->Post(); });
+  }
+  const bool beat = Pool::Clock::now() - last_write_ >= heartbeat_;
+  const bool idle = subscription_ != nullptr && !subscription_->HasNews(sent_);
+  if (idle && !beat && !operations_.draining()) return Step::kNothing;
   const auto operation = operations_.Get(name_);
   if (!operation.ok()) {
     *status = GrpcStatusFrom(operation.status());
@@ -163,14 +186,30 @@ WatchState::Step WatchState::DecideLocked(grpc::Status* status) {
     *status = GrpcStatusFrom(DrainingStatus());
     return Step::kFinish;
   }
-  if (!is_news && absl::Now() - last_write_ < heartbeat_) return Step::kNothing;
+  if (!is_news && !beat) return Step::kNothing;
   *message_.mutable_operation() = *operation;
   message_.set_sequence(sequence);
   sent_ = sequence;
   said_end_ = operation->done();
-  last_write_ = absl::Now();
+  last_write_ = Pool::Clock::now();
   writing_ = true;
   return Step::kWrite;
+}
+
+// One timer at a time for each stream, which ends with it.
+void WatchState::BeatLater() {
+  pool_.RunAt(last_write_ + heartbeat_, [self = weak_from_this()] {
+    if (const auto state = self.lock()) state->Beat();
+  });
+}
+
+void WatchState::Beat() {
+  Pump();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  // A write that takes longer than the heartbeat is followed by a look of its own.
+  if (reactor_ == nullptr) return;
+  if (writing_) last_write_ = Pool::Clock::now();
+  BeatLater();
 }
 
 void WatchState::Pump() {
@@ -231,14 +270,15 @@ grpc::ServerUnaryReactor* OperationsService::DeleteOperation(
 grpc::ServerUnaryReactor* OperationsService::WaitOperation(
     grpc::CallbackServerContext* context,
     const google::longrunning::WaitOperationRequest* request, Operation* response) {
-  absl::Time deadline = absl::FromChrono(context->deadline());
+  Pool::Clock::time_point deadline = SteadyDeadline(*context);
   if (request->has_timeout()) {
-    deadline = std::min(deadline, absl::Now() + absl::Seconds(request->timeout().seconds()) +
-                                      absl::Nanoseconds(request->timeout().nanos()));
+    const int64_t seconds = std::clamp<int64_t>(request->timeout().seconds(), 0, kLongestWaitSeconds);
+    deadline = std::min(deadline, Pool::Clock::now() + std::chrono::seconds(seconds) +
+                                      std::chrono::nanoseconds(request->timeout().nanos()));
   }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  std::make_shared<Waiter>(operations_, request->name(), deadline, reactor, response)
-      ->Begin(watch_pool_);
+  std::make_shared<Waiter>(operations_, watch_pool_, request->name(), deadline, reactor, response)
+      ->Begin();
   return reactor;
 }
 

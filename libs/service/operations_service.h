@@ -1,11 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
 
-#include "absl/time/time.h"
 #include "google/longrunning/operations.grpc.pb.h"
 #include "libs/service/operations.h"
 #include "libs/service/pool.h"
@@ -15,10 +15,11 @@
 namespace trainyard::service {
 
 /// How often a silent stream says that it lives.
-inline constexpr absl::Duration kWatchHeartbeat = absl::Seconds(20);
+inline constexpr std::chrono::steady_clock::duration kWatchHeartbeat = std::chrono::seconds(20);
 
-/// google.longrunning.Operations over an OperationManager; both outlive this. Waiting blocks no
-/// thread.
+/// google.longrunning.Operations over an OperationManager; all outlive this. `pool` is not the one of
+/// calls that start work, which may block. Waiting blocks no thread. `watch_pool` has one thread, is
+/// held until the operations have begun, and runs nothing that blocks.
 class OperationsService final : public google::longrunning::Operations::CallbackService {
  public:
   OperationsService(OperationManager& operations, Pool& pool, Pool& watch_pool)
@@ -49,11 +50,11 @@ class OperationsService final : public google::longrunning::Operations::Callback
   Pool& watch_pool_;
 };
 
-/// Streams the states of operations. `watch_pool` runs nothing that blocks.
+/// Streams the states of operations. `watch_pool` is as for OperationsService.
 class WatchService final : public v1::OperationWatchService::CallbackService {
  public:
   WatchService(OperationManager& operations, Pool& watch_pool,
-               absl::Duration heartbeat = kWatchHeartbeat)
+               std::chrono::steady_clock::duration heartbeat = kWatchHeartbeat)
       : operations_(operations), watch_pool_(watch_pool), heartbeat_(heartbeat) {}
 
   grpc::ServerWriteReactor<v1::WatchOperationResponse>* WatchOperation(
@@ -62,7 +63,7 @@ class WatchService final : public v1::OperationWatchService::CallbackService {
  private:
   OperationManager& operations_;
   Pool& watch_pool_;
-  absl::Duration heartbeat_;
+  std::chrono::steady_clock::duration heartbeat_;
 };
 
 /// Answers with what it was made with, and the devices that `worker` tells of ("" = none). The worker is

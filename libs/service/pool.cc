@@ -5,7 +5,8 @@
 
 namespace trainyard::service {
 
-Pool::Pool(int threads, bool held) : held_(held) {
+Pool::Pool(int threads, bool held, Clock::duration stuck_after)
+    : stuck_after_(stuck_after), held_(held), taken_(Clock::now()) {
   for (int i = 0; i < std::max(1, threads); ++i) threads_.emplace_back([this] { Work(); });
 }
 
@@ -26,6 +27,14 @@ void Pool::Run(std::function<void()> work) {
   changed_.notify_one();
 }
 
+void Pool::RunAt(Clock::time_point begin, std::function<void()> work) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    later_.emplace(begin, std::move(work));
+  }
+  changed_.notify_one();
+}
+
 void Pool::Release() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -34,20 +43,40 @@ void Pool::Release() {
   changed_.notify_all();
 }
 
-void Pool::AwaitIdle(std::chrono::nanoseconds timeout) {
+bool Pool::stuck() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return working_ == threads_.size() && Clock::now() - taken_ > stuck_after_;
+}
+
+bool Pool::AwaitIdle(std::chrono::nanoseconds timeout) {
   std::unique_lock<std::mutex> lock(mutex_);
-  idle_.wait_for(lock, timeout, [this] { return queue_.empty() && working_ == 0; });
+  return idle_.wait_for(lock, timeout, [this] { return queue_.empty() && working_ == 0; });
+}
+
+void Pool::TakeWhatIsDueLocked() {
+  while (!later_.empty() && later_.begin()->first <= Clock::now()) {
+    queue_.push_back(std::move(later_.extract(later_.begin()).mapped()));
+  }
 }
 
 void Pool::Work() {
   std::unique_lock<std::mutex> lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return ending_ || (!held_ && !queue_.empty()); });
-    if (queue_.empty()) return;
+    TakeWhatIsDueLocked();
+    if (!ReadyLocked()) {
+      if (ending_ && queue_.empty()) return;
+      if (later_.empty()) {
+        changed_.wait(lock);
+      } else {
+        changed_.wait_until(lock, later_.begin()->first);
+      }
+      continue;
+    }
     {
       const std::function<void()> work = std::move(queue_.front());
       queue_.pop_front();
       ++working_;
+      taken_ = Clock::now();
       lock.unlock();
       work();
     }

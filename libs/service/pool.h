@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -13,27 +14,41 @@ namespace trainyard::service {
 /// Threads for the bodies of calls: gRPC's own threads must never block. Thread-safe.
 class Pool {
  public:
+  using Clock = std::chrono::steady_clock;
+
   /// With `held`, nothing begins before Release.
-  explicit Pool(int threads, bool held = false);
-  /// Does what is queued, then ends.
+  explicit Pool(int threads, bool held = false,
+                Clock::duration stuck_after = std::chrono::seconds(10));
+  /// Does what is queued, but for what is to begin later, then ends.
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
   void Run(std::function<void()> work);
+  /// Not before `begin`.
+  void RunAt(Clock::time_point begin, std::function<void()> work);
   void Release();
-  /// Blocks until nothing works or waits, or the time is over.
-  void AwaitIdle(std::chrono::nanoseconds timeout);
+  /// Whether every thread has been at the same work for longer than `stuck_after`.
+  bool stuck() const;
+  /// Blocks until nothing works or waits for a thread: false when the time is over first.
+  bool AwaitIdle(std::chrono::nanoseconds timeout);
 
  private:
   void Work();
-  std::mutex mutex_;
+  void TakeWhatIsDueLocked();
+  bool ReadyLocked() const { return !held_ && !queue_.empty(); }
+
+  const Clock::duration stuck_after_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::condition_variable idle_;
   std::deque<std::function<void()>> queue_;
+  std::multimap<Clock::time_point, std::function<void()>> later_;
   bool held_;
   bool ending_ = false;
-  int working_ = 0;
+  size_t working_ = 0;
+  // When a thread last took up work.
+  Clock::time_point taken_;
   std::vector<std::thread> threads_;
 };
 

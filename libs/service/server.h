@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,7 @@ struct ServerOptions {
   std::string workspace;
   /// Where relative paths start; "" = the workspace.
   std::string workspace_base;
-  /// The service's own folder (decisions.md B15); made when missing. Made absolute by Start.
+  /// The service's own folder; made when missing. Made absolute by Start.
   std::string state_dir;
   std::string replica = "r1";
   /// Replica -> host:port, where it is not found in the workspace (`.trainyard/replicas/`).
@@ -38,10 +39,22 @@ struct ServerOptions {
   int max_queue = 64;
   /// 0 = ThreadBudget().
   int threads = 0;
-  /// Threads for the bodies of calls.
-  int call_threads = 4;
+  /// Ended operations are forgotten after this.
+  absl::Duration retention = absl::Hours(24 * 30);
+  /// Threads for the bodies of calls that start work. Questions, cancels and waits have others.
+  int call_threads = 16;
+  /// When all of these have been at the same calls for longer, the service's own name is NOT_SERVING, and
+  /// such calls are refused.
+  absl::Duration stuck_after = absl::Seconds(10);
+  /// Connections without a call are closed after this, and those that never say a word of HTTP/2 after
+  /// that.
+  absl::Duration idle_timeout = absl::Minutes(10);
+  absl::Duration handshake_timeout = absl::Seconds(10);
   /// How long the bodies of running calls get at a drain.
   absl::Duration drain_grace = absl::Seconds(5);
+  /// Called, from a thread of the server's, when it accepts no more connections and never will. May be
+  /// empty.
+  std::function<void()> listener_died;
   /// networks, stages, formats, unimplemented; the rest is filled in.
   v1::GetCapabilitiesResponse capabilities;
   /// The program that does the work, which knows the devices (libs/worker/devices.h); "" = none.
@@ -53,7 +66,10 @@ struct Chassis {
   const ServerOptions& options;
   const Workspace& workspace;
   OperationManager& operations;
+  /// For calls that start work, or may block for another reason.
   Pool& pool;
+  /// For questions and cancels: what it runs takes milliseconds.
+  Pool& control_pool;
 };
 
 /// Makes the service objects and adds their stages to `chassis.operations`.
@@ -80,12 +96,18 @@ class Server {
   OperationManager& operations();
 
   /// Health NOT_SERVING, nothing new begins, workers write their checkpoints, streams end with
-  /// UNAVAILABLE, calls get the grace, leases are kept for the next process. May be called again.
-  void Drain();
+  /// UNAVAILABLE, calls get the grace, leases are kept for the next process. False when calls or work
+  /// did not stop in time: then the destructor waits for them, for as long as that takes, and a process
+  /// does better to end by _exit. May be called again.
+  bool Drain();
 
  private:
   struct Parts;
   explicit Server(std::unique_ptr<Parts> parts);
+  static absl::Status MakeParts(Parts& parts, const ServiceFactory& factory);
+  static absl::Status Listen(Parts& parts);
+  absl::Status Begin();
+  static void KeepReadiness(Parts& parts, const std::stop_token& stop);
   std::unique_ptr<Parts> parts_;
   int port_ = 0;
   std::string address_;

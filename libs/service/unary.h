@@ -12,9 +12,14 @@
 
 namespace trainyard::service {
 
+/// A call's deadline by the clock that does not leap; its maximum when it has none. To be asked when the
+/// call comes.
+Pool::Clock::time_point SteadyDeadline(const grpc::CallbackServerContext& context);
+
 namespace internal {
 /// Runs `body` on the pool; maps its status, an exception, or a passed deadline; logs one line with
-/// method, code and latency; finishes the call.
+/// method, code and latency; finishes the call. While the pool is stuck, calls are refused at once:
+/// kUnavailable, reason CALLS_STUCK.
 grpc::ServerUnaryReactor* RunUnary(Pool& pool, grpc::CallbackServerContext* context,
                                    absl::string_view name, std::function<absl::Status()> body);
 }  // namespace internal

@@ -15,6 +15,7 @@
 #include "absl/strings/strip.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
+#include "libs/base/problems.h"
 #include "libs/base/status.h"
 
 namespace trainyard::service {
@@ -217,13 +218,23 @@ absl::StatusOr<v1::Artifact> Workspace::MakeArtifact(absl::string_view name, con
   return artifact;
 }
 
-absl::Status Workspace::CheckDigest(const v1::Artifact& artifact, const std::string& path) const {
-  if (artifact.sha256().empty()) return absl::OkStatus();
-  TY_ASSIGN_OR_RETURN(const std::string digest, PathDigest(path));
-  if (digest == artifact.sha256()) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat("input '", artifact.name(), "' at '", artifact.uri(),
-                                          "' has the digest ", digest, "; the request expects ",
-                                          artifact.sha256()));
+absl::Status Workspace::CheckDigests(const v1::StageInput& stage,
+                                     const std::stop_token& stop) const {
+  const PathMap map(stage.path_map().begin(), stage.path_map().end());
+  Problems problems;
+  for (const v1::Artifact& input : stage.inputs()) {
+    if (input.sha256().empty()) continue;
+    const std::string field = absl::StrCat("stage.inputs[", input.name(), "]");
+    const auto path = ResolveExisting(input.uri(), map);
+    if (!path.ok()) return Annotate(path.status(), field);
+    const auto digest = PathDigest(*path, stop);
+    if (absl::IsCancelled(digest.status())) return digest.status();
+    if (!digest.ok()) return Annotate(digest.status(), field);
+    if (*digest == input.sha256()) continue;
+    problems.Add(field, "at '%s' has the digest %s; the request expects %s", input.uri(), *digest,
+                 input.sha256());
+  }
+  return problems.ToStatus(absl::StatusCode::kDataLoss);
 }
 
 }  // namespace trainyard::service

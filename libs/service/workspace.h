@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <stop_token>
 #include <string>
 #include <utility>
 
@@ -8,10 +9,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "trainyard/v1/artifact.pb.h"
+#include "trainyard/v1/stage.pb.h"
 
 namespace trainyard::service {
 
-/// Prefix of a path as a client knows it -> prefix as this service knows it (decisions.md B16).
+/// Prefix of a path as a client knows it -> prefix as this service knows it.
 using PathMap = std::map<std::string, std::string>;
 
 /// The folder that services share; requests name what lies in it, and nothing else. Immutable, so
@@ -46,13 +48,14 @@ class Workspace {
   /// How answers name a path below the root: relative to it; absolute when the root is "/".
   std::string UriOf(absl::string_view path) const;
 
-  /// The artifact at `path` (absolute): digest and size are of what is there now (decisions.md B18).
+  /// The artifact at `path` (absolute): digest and size are of what is there now.
   /// Reads the whole file unless its digest is cached. kNotFound when nothing is there.
   absl::StatusOr<v1::Artifact> MakeArtifact(absl::string_view name, const std::string& path,
                                             absl::string_view kind) const;
-  /// Checks the sha256 that a request gives for an input at `path`; OK when it gives none.
-  /// kDataLoss says both digests.
-  absl::Status CheckDigest(const v1::Artifact& artifact, const std::string& path) const;
+  /// Checks each sha256 that a request gives for an input; reads those files whole, so no call should
+  /// wait for it. kDataLoss says both digests; kCancelled soon after `stop` is requested; what
+  /// ResolveExisting says of an input that is not there any more.
+  absl::Status CheckDigests(const v1::StageInput& stage, const std::stop_token& stop = {}) const;
 
  private:
   Workspace(std::string root, std::string base, std::string given_root)

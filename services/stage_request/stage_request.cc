@@ -121,7 +121,6 @@ std::string StageRequest::Input(absl::string_view name, Need need) {
     Add(field, path.status());
     return "";
   }
-  Add(field, workspace_.CheckDigest(*artifact, *path));
   TakePath(field, *path, kRead);
   return *path;
 }

@@ -38,7 +38,8 @@ class StageRequest {
   /// Checks that `network` is one we know.
   void KnownNetwork();
 
-  /// The absolute path of an input, which must exist and fit its digest; "" when it is not given.
+  /// The absolute path of an input, which must exist; "" when it is not given. Its digest is checked when
+  /// the operation works (service::Workspace::CheckDigests).
   std::string Input(absl::string_view name, Need need);
 
   // Outputs: absolute paths, "" when not given; their folders are made by the work. None may be an

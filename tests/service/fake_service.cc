@@ -1,5 +1,7 @@
 // A service program whose one stage, `train`, runs the worker named by --worker with the request's
-// spec text as its job.
+// spec text as its job. The check of the spec "hang in the check" never returns.
+#include <unistd.h>
+
 #include <memory>
 #include <string>
 
@@ -36,6 +38,7 @@ ServiceProgram FakeProgram(std::string* program) {
             chassis.operations.AddStage(StageOf<v1::TrainRequest>(
                 "train", [program, &workspace](const v1::TrainRequest& request)
                              -> absl::StatusOr<StageRun> {
+                  while (request.stage().spec_text() == "hang in the check") pause();
                   worker::v1::WorkerJob job;
                   job.set_spec(request.stage().spec_text());
                   job.mutable_train();

@@ -1,17 +1,26 @@
 // What clients see of a server: over a socket, with a fake stage behind it.
 #include "libs/service/server.h"
 
+#include <arpa/inet.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "google/longrunning/operations.grpc.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/service/client.h"
 #include "libs/service/health_probe.h"
+#include "libs/service/operations_service.h"
 #include "libs/service/unary.h"
 #include "tests/support/service_operations.h"
 #include "tests/support/status_matchers.h"
@@ -50,7 +59,7 @@ class ServerTest : public ::testing::Test {
  protected:
   absl::StatusOr<std::unique_ptr<Server>> StartServer(const std::string& replica = "r1",
                                                       const std::string& address = "127.0.0.1:0") {
-    ServerOptions options;
+    ServerOptions options = options_;
     options.service = "prune";
     options.address = address;
     options.replica = replica;
@@ -67,6 +76,7 @@ class ServerTest : public ::testing::Test {
               problems.Add(absl::StrCat("options.field", i), "is wrong; expected another value");
             }
             TY_RETURN_IF_ERROR(problems.ToStatus());
+            if (request.stage().spec_text() == "hang") check_gate_.Pass({}).IgnoreError();
             return run_;
           }));
       std::vector<std::unique_ptr<grpc::Service>> services;
@@ -96,7 +106,8 @@ class ServerTest : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
-  Gate gate_;
+  ServerOptions options_;
+  Gate gate_, check_gate_;
   StageRun run_ = [](OperationContext&) { return v1::StageResult(); };
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
@@ -168,6 +179,151 @@ TEST_F(ServerTest, AWatchOfNothingIsNotFound) {
   Operation unknown;
   unknown.set_name("operations/prune/r1/none");
   EXPECT_THAT(OperationClient(channel_).Wait(unknown), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(ServerTest, AWatchAndAWaitThatComeBeforeTheOperationsHaveBegunSeeAll) {
+  run_ = Waiting();
+  const auto started = Prune(channel_);
+  ASSERT_THAT(started, IsOk());
+  gate_.AwaitArrivals(1);
+  server_.reset();
+
+  // What Server does, with a stop between what it does.
+  auto operations = OperationManager::Create(
+      {.service = "prune", .state_dir = folder_ / "state-r1"});
+  ASSERT_THAT(operations, IsOk());
+  (*operations)->AddStage(StageOf<v1::PruneRequest>(
+      "prune",
+      [this](const v1::PruneRequest&) -> absl::StatusOr<StageRun> { return run_; }));
+  Pool control(1), wait_pool(1, /*held=*/true), watch_pool(1, /*held=*/true);
+  OperationsService operations_service(**operations, control, wait_pool);
+  WatchService watch_service(**operations, watch_pool, std::chrono::milliseconds(10));
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&operations_service).RegisterService(&watch_service);
+  const auto server = builder.BuildAndStart();
+  const auto channel = server->InProcessChannel(grpc::ChannelArguments());
+
+  grpc::ClientContext context;
+  v1::WatchOperationRequest request;
+  request.set_name(started->name());
+  const auto stub = v1::OperationWatchService::NewStub(channel);
+  const auto stream = stub->WatchOperation(&context, request);
+  absl::StatusOr<Operation> waited;
+  std::thread waiter([&] {
+    google::longrunning::WaitOperationRequest wait;
+    wait.set_name(started->name());
+    const auto wait_stub = google::longrunning::Operations::NewStub(channel);
+    waited = Call(*wait_stub, &google::longrunning::Operations::Stub::WaitOperation, wait);
+  });
+  // They have come when their first looks are queued.
+  for (Pool* pool : {&wait_pool, &watch_pool}) {
+    while (pool->AwaitIdle(std::chrono::nanoseconds(0))) std::this_thread::yield();
+  }
+  ASSERT_THAT((*operations)->Begin(""), IsOk());
+  wait_pool.Release();
+  watch_pool.Release();
+
+  // It beats, shows the change and the end.
+  v1::WatchOperationResponse state;
+  for (int beat = 0; beat < 3; ++beat) ASSERT_TRUE(stream->Read(&state));
+  EXPECT_FALSE(state.operation().done());
+  gate_.Open();
+  while (stream->Read(&state)) {
+  }
+  EXPECT_TRUE(state.operation().done());
+  EXPECT_TRUE(stream->Finish().ok());
+  waiter.join();
+  ASSERT_THAT(waited, IsOk());
+  EXPECT_TRUE(waited->done());
+  server->Shutdown();
+}
+
+TEST_F(ServerTest, CallsThatHangMakeItUnreadyAndNothingElse) {
+  server_.reset();
+  options_.call_threads = 2;
+  options_.stuck_after = absl::Milliseconds(50);
+  server_ = *StartServer();
+  channel_ = MakeChannel(server_->address());
+  run_ = Waiting();
+  const auto working = Prune(channel_);
+  ASSERT_THAT(working, IsOk());
+  gate_.AwaitArrivals(1);
+
+  grpc::ClientContext context;
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service("trainyard.v1.PruneService");
+  grpc::health::v1::HealthCheckResponse health;
+  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  const auto states = stub->Watch(&context, request);
+  ASSERT_TRUE(states->Read(&health));
+  EXPECT_EQ(health.status(), grpc::health::v1::HealthCheckResponse::SERVING);
+
+  v1::PruneRequest hanging;
+  hanging.mutable_stage()->set_spec_text("hang");
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 2; ++i) {
+    callers.emplace_back([&] { EXPECT_THAT(Prune(channel_, hanging), IsOk()); });
+  }
+  ASSERT_TRUE(states->Read(&health));
+  EXPECT_EQ(health.status(), grpc::health::v1::HealthCheckResponse::NOT_SERVING);
+  const std::string address = server_->address();
+  EXPECT_EQ(RunHealthProbe({"--addr", address}, ""), 0);
+  EXPECT_EQ(RunHealthProbe({"--addr", address, "--service", "trainyard.v1.PruneService"}, ""), 4);
+  const auto refused = Prune(channel_);
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(ReasonOf(refused.status()), "CALLS_STUCK");
+
+  OperationClient client(channel_);
+  EXPECT_THAT(client.Get(working->name()), IsOk());
+  const auto operations = google::longrunning::Operations::NewStub(channel_);
+  EXPECT_THAT(Call(*operations, &google::longrunning::Operations::Stub::ListOperations, {}), IsOk());
+  EXPECT_THAT(client.Cancel(working->name()), IsOk());
+  EXPECT_EQ(MetadataOf(*client.Wait(*working)).state(), Metadata::CANCELLED);
+
+  check_gate_.Open();
+  ASSERT_TRUE(states->Read(&health));
+  EXPECT_EQ(health.status(), grpc::health::v1::HealthCheckResponse::SERVING);
+  for (std::thread& caller : callers) caller.join();
+  context.TryCancel();
+}
+
+TEST_F(ServerTest, AWrongDigestFailsTheOperationAndNotTheCall) {
+  folder_.Write("work/model.tlt", "abc");
+  v1::PruneRequest request;
+  v1::Artifact* input = request.mutable_stage()->add_inputs();
+  input->set_name("model");
+  input->set_uri("model.tlt");
+  input->set_sha256("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  const auto right = Prune(channel_, request);
+  ASSERT_THAT(right, IsOk());
+  EXPECT_THAT(ResultOf(*OperationClient(channel_).Wait(*right)), IsOk());
+  input->set_sha256("00");
+  const auto wrong = Prune(channel_, request);
+  ASSERT_THAT(wrong, IsOk());
+  EXPECT_THAT(ResultOf(*OperationClient(channel_).Wait(*wrong)),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("stage.inputs[model]")));
+}
+
+TEST_F(ServerTest, ConnectionsWithoutAWordAndWithoutACallAreClosed) {
+  server_.reset();
+  options_.handshake_timeout = options_.idle_timeout = absl::Milliseconds(100);
+  server_ = *StartServer();
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(server_->port()));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  char byte;
+  while (recv(fd, &byte, 1, 0) > 0) {  // until the server ends it
+  }
+  close(fd);
+
+  const auto channel = MakeChannel(server_->address());
+  ASSERT_THAT(Prune(channel), IsOk());
+  EXPECT_TRUE(channel->WaitForStateChange(
+      GRPC_CHANNEL_READY, std::chrono::system_clock::now() + std::chrono::seconds(30)));
+  EXPECT_THAT(Prune(channel), IsOk());
 }
 
 TEST_F(ServerTest, WaitOperationReturnsAtItsTimeoutAndAtTheEnd) {

@@ -1,8 +1,14 @@
 // A service as a process: killed, told to stop, misconfigured.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -35,14 +41,19 @@ class ServiceProcessTest : public ::testing::Test {
   ServiceProcessTest() { folder_.Folder("work"); }
 
   // Starts it and waits until it serves.
+  // `limits` is said to a shell first.
   std::unique_ptr<ChildProcess> Serve(const std::vector<std::string>& more = {},
-                                      const std::vector<std::string>& environment = {}) {
+                                      const std::vector<std::string>& environment = {},
+                                      const std::string& limits = "") {
     std::filesystem::remove(folder_ / "port");
     std::vector<std::string> words = {TRAINYARD_FAKE_SERVICE, "--listen", "127.0.0.1:0",
                                       "--port-file", folder_ / "port", "--workspace",
                                       folder_ / "work", "--state-dir", folder_ / "state",
                                       "--worker", worker_, "--log-format", "json"};
     words.insert(words.end(), more.begin(), more.end());
+    if (!limits.empty()) {
+      words.insert(words.begin(), {"/bin/bash", "-c", limits + "exec \"$0\" \"$@\""});
+    }
     auto process = std::make_unique<ChildProcess>(words, folder_ / "log", environment);
     EXPECT_TRUE(AwaitFile(folder_ / "port")) << ContentOf(folder_ / "log");
     channel_ = MakeChannel(absl::StrCat("127.0.0.1:", std::stoi(ContentOf(folder_ / "port"))));
@@ -60,14 +71,16 @@ class ServiceProcessTest : public ::testing::Test {
     const auto stub = v1::TrainService::NewStub(channel_);
     return Call(*stub, &v1::TrainService::Stub::Train, request);
   }
-  // Follows an operation until it has come so far.
-  Metadata AwaitProgress(const Operation& operation, double done) {
+  // Follows an operation until it has come so far, in this attempt or a later one.
+  Metadata AwaitProgress(const Operation& operation, double done, int attempt = 1) {
     std::stop_source enough;
     Metadata reached;
     OperationClient(channel_)
         .Wait(operation, {.update =
                               [&](const Metadata& metadata) {
                                 if (metadata.progress().done() < done) return;
+                                if (metadata.attempt() < attempt) return;
+                                if (metadata.state() != Metadata::RUNNING) return;
                                 reached = metadata;
                                 enough.request_stop();
                               },
@@ -196,6 +209,109 @@ TEST_F(ServiceProcessTest, SettingsComeFromYamlEnvironmentAndFlags) {
                       absl::StrCat("127.0.0.1:", std::stoi(ContentOf(folder_ / "port"))), "--service",
                       "trainyard.v1.TrainService"}),
             0);
+}
+
+TEST_F(ServiceProcessTest, WhatTookTheServiceWithItThreeTimesIsNotBegunAgain) {
+  auto service = Serve();
+  const auto poison = Train("progress 1 4\nwait"), behind = Train("progress 1 1");
+  ASSERT_THAT(poison, IsOk());
+  ASSERT_THAT(behind, IsOk());
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    EXPECT_EQ(AwaitProgress(*poison, 1, attempt).attempt(), attempt);
+    service->Signal(SIGKILL);
+    service->Wait();
+    service = Serve();
+  }
+  const auto failed = OperationClient(channel_).Wait(*poison);
+  ASSERT_THAT(failed, IsOk());
+  EXPECT_EQ(ReasonOf(ResultOf(*failed).status()), "SERVICE_CRASHED");
+  const auto done = OperationClient(channel_).Wait(*behind);
+  ASSERT_THAT(done, IsOk());
+  EXPECT_THAT(ResultOf(*done), IsOk());
+}
+
+TEST_F(ServiceProcessTest, StartCallsThatHangHoldUpNeitherQuestionsNorTheEnd) {
+  auto service = Serve({"--call-threads", "2", "--drain-grace", "200ms"});
+  const auto working = Train("progress 1 4\nhang");
+  ASSERT_THAT(working, IsOk());
+  AwaitProgress(*working, 1);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 3; ++i) {
+    callers.emplace_back([this] { EXPECT_FALSE(Train("hang in the check").ok()); });
+  }
+  // A call that fails by its own deadline has had its turn in a queue of two threads.
+  v1::TrainRequest late;
+  late.mutable_stage()->set_spec_text("hang in the check");
+  const auto stub = v1::TrainService::NewStub(channel_);
+  EXPECT_THAT(Call(*stub, &v1::TrainService::Stub::Train, late, absl::Milliseconds(300)),
+              StatusIs(absl::StatusCode::kDeadlineExceeded));
+  OperationClient client(channel_);
+  EXPECT_THAT(client.Get(working->name()), IsOk());
+  EXPECT_THAT(client.Cancel(working->name()), IsOk());
+  EXPECT_EQ(MetadataOf(*client.Wait(*working)).state(), Metadata::CANCELLED);
+  const auto before = std::chrono::steady_clock::now();
+  service->Signal(SIGTERM);
+  EXPECT_EQ(service->Wait(), 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(10));
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_THAT(ContentOf(folder_ / "log"), HasSubstr("not all stopped in time"));
+}
+
+TEST_F(ServiceProcessTest, SilentConnectionsDoNotKillTheListener) {
+  auto service = Serve({}, {}, "ulimit -n 256; ");
+  const int port = std::stoi(ContentOf(folder_ / "port"));
+  std::vector<int> silent;
+  for (int i = 0; i < 300; ++i) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    silent.push_back(fd);
+  }
+  // The last ones are refused at once: the service has seen them all.
+  char byte;
+  while (recv(silent.back(), &byte, 1, 0) > 0) {
+  }
+  for (const int fd : silent) close(fd);
+  EXPECT_EQ(RunToEnd({"healthcheck", "--addr", absl::StrCat("127.0.0.1:", port),
+                      "--connect-timeout", "30s"}),
+            0);
+  EXPECT_THAT(ContentOf(folder_ / "log"), HasSubstr("connections are refused"));
+  const auto started = Train("progress 1 1");
+  ASSERT_THAT(started, IsOk());
+  EXPECT_THAT(OperationClient(channel_).Wait(*started), IsOk());
+}
+
+TEST_F(ServiceProcessTest, AFileThatMayNotGrowIsAnErrorAndNoDeath) {
+  // In units of 1 KiB, of which the log needs few.
+  auto service = Serve({"--max-queue", "1000"}, {}, "ulimit -f 300; ");
+  const std::string spec = "hang\n" + std::string(50000, '#');
+  absl::Status status;
+  for (int i = 0; i < 30 && status.ok(); ++i) status = Train(spec).status();
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()), HasSubstr("operations database"));
+  EXPECT_EQ(RunToEnd({"healthcheck", "--addr",
+                      absl::StrCat("127.0.0.1:", std::stoi(ContentOf(folder_ / "port")))}),
+            0);
+  service->Signal(SIGTERM);
+  EXPECT_EQ(service->Wait(), 0);
+}
+
+TEST_F(ServiceProcessTest, ItLeavesNoCoreAndTellsWhoMayReachIt) {
+  auto service = Serve({"--listen", "0.0.0.0:0"});
+  EXPECT_THAT(ContentOf(absl::StrCat("/proc/", service->pid(), "/limits")),
+              ::testing::ContainsRegex("Max core file size +0 +0"));
+  EXPECT_THAT(ContentOf(folder_ / "log"), HasSubstr("listens beyond this host"));
+}
+
+TEST_F(ServiceProcessTest, MissingFlagsAreNamedAndTheProbeExplainsItself) {
+  EXPECT_EQ(RunToEnd({"--listen", "127.0.0.1:0"}), 2);
+  EXPECT_THAT(ContentOf(folder_ / "log"),
+              AllOf(HasSubstr("--workspace is not given"), HasSubstr("--state-dir is not given")));
+  EXPECT_EQ(RunToEnd({"healthcheck", "--help"}), 0);
+  EXPECT_THAT(ContentOf(folder_ / "log"), HasSubstr("--rpc-timeout"));
 }
 
 TEST_F(ServiceProcessTest, WhatIsMistypedIsNamedWithTheNearestName) {

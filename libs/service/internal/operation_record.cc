@@ -1,9 +1,9 @@
 #include "libs/service/internal/operation_record.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "libs/base/log.h"
 #include "libs/worker/utf8_message.h"
 
@@ -12,8 +12,12 @@ namespace {
 
 using Metadata = v1::OperationMetadata;
 
-constexpr absl::Duration kNotifyInterval = absl::Milliseconds(100);
-constexpr absl::Duration kPersistInterval = absl::Seconds(2);
+using std::chrono::steady_clock;
+
+constexpr auto kNotifyInterval = std::chrono::milliseconds(100);
+constexpr auto kPersistInterval = std::chrono::seconds(2);
+constexpr auto kFirstBackoff = std::chrono::milliseconds(250);
+constexpr auto kLongestBackoff = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -56,18 +60,28 @@ void OperationRecord::SetWork(StageRun run, Key key) {
   key_ = std::move(key);
 }
 
+bool OperationRecord::HasNews(int64_t sequence) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return row_.metadata.sequence() > sequence || IsFinal(row_.metadata.state());
+}
+
 void OperationRecord::Touch(const std::function<void(Metadata&)>& change) {
   bool notify;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (IsFinal(row_.metadata.state())) return;
+    if (!TakesChangesLocked()) return;
+    const auto now = steady_clock::now();
     change(row_.metadata);
     row_.metadata.set_sequence(row_.metadata.sequence() + 1);
+    changed_ = true;
+    if (!dirty_) store_after_ = now + kPersistInterval;
     dirty_ = true;
-    if (row_.metadata.sequence() - persisted_sequence_ >= kSequenceReserve) {
-      PersistLocked().IgnoreError();  // logged there; the next change tries again
+    const bool reserve_used =
+        row_.metadata.sequence() - persisted_sequence_ >= kSequenceReserve;
+    if (reserve_used && (backoff_ == backoff_.zero() || now >= store_after_)) {
+      StoreLocked().IgnoreError();  // logged there, and tried again
     }
-    notify = absl::Now() - notified_ >= kNotifyInterval;
+    notify = now - notified_ >= kNotifyInterval;
   }
   if (notify) Notify();
 }
@@ -76,28 +90,68 @@ absl::Status OperationRecord::Write(const std::function<void(OperationRow&)>& ch
   absl::Status status;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (IsFinal(row_.metadata.state())) return absl::OkStatus();
+    if (!TakesChangesLocked()) return absl::OkStatus();
     change(row_);
     MakeUtf8(row_.metadata);
     if (row_.response.has_value()) MakeUtf8(*row_.response);
     row_.metadata.set_sequence(row_.metadata.sequence() + 1);
-    status = PersistLocked();
+    status = StoreLocked();
   }
   Notify();
   return status;
 }
 
+absl::Status OperationRecord::WriteAndAwait(const std::function<void(OperationRow&)>& change) {
+  const absl::Status status = Write(change);
+  if (status.ok() || absl::IsAborted(status)) return status;
+  std::unique_lock<std::mutex> lock(mutex_);
+  stored_.wait(lock, stop_.get_token(), [this] { return !dirty_ || lost_; });
+  if (lost_) return absl::AbortedError("another process has this operation now");
+  return dirty_ ? absl::CancelledError("stopped while its state could not be stored")
+                : absl::OkStatus();
+}
+
+absl::StatusOr<bool> OperationRecord::End(const std::function<void(OperationRow&)>& change) {
+  absl::Status status;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!TakesChangesLocked()) return false;
+    end_ = row_;
+    change(*end_);
+    end_->metadata.set_sequence(row_.metadata.sequence() + 1);
+    status = StoreEndLocked();
+  }
+  if (absl::IsAborted(status)) return status;
+  if (status.ok()) Notify();
+  return status.ok();
+}
+
+bool OperationRecord::StoreLate(bool at_once) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const bool due = at_once || steady_clock::now() >= store_after_;
+    if (!due || lost_ || (!dirty_ && !end_.has_value())) return false;
+    if (!end_.has_value()) {
+      StoreLocked().IgnoreError();  // logged there, and tried again
+      return false;
+    }
+    StoreEndLocked().IgnoreError();
+    if (end_.has_value() && !lost_) return false;
+  }
+  Notify();
+  return true;
+}
+
 void OperationRecord::Progress(double done, double total, absl::string_view unit,
                                absl::string_view message) {
-  const absl::Time now = absl::Now();
+  const auto now = steady_clock::now();
   Touch([&](Metadata& metadata) {
-    const bool first = counted_since_ == absl::InfinitePast();
-    if (first || counted_unit_ != unit || done < counted_from_) {
+    if (!counted_since_.has_value() || counted_unit_ != unit || done < counted_from_) {
       counted_unit_ = std::string(unit);
       counted_from_ = done;
       counted_since_ = now;
     }
-    const double seconds = absl::ToDoubleSeconds(now - counted_since_);
+    const double seconds = std::chrono::duration<double>(now - *counted_since_).count();
     const double rate = seconds > 0 ? (done - counted_from_) / seconds : 0;
     v1::Progress& progress = *metadata.mutable_progress();
     progress.set_done(done);
@@ -109,22 +163,39 @@ void OperationRecord::Progress(double done, double total, absl::string_view unit
   });
 }
 
-void OperationRecord::PersistIfStale() {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (dirty_ && absl::Now() - persisted_ >= kPersistInterval) PersistLocked().IgnoreError();
+absl::Status OperationRecord::StoreLocked() {
+  const absl::Status status = store_->Update(row_);
+  StoredLocked(status);
+  return status;
 }
 
-absl::Status OperationRecord::PersistLocked() {
-  const absl::Status status = store_->Update(row_);
-  if (!status.ok()) {
-    LogError(
-        "operation cannot be stored",
-        {{"job", name_}, {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
+// The row changes only when the store has it: an end that was seen must hold after a crash.
+absl::Status OperationRecord::StoreEndLocked() {
+  const absl::Status status = store_->Update(*end_);
+  if (status.ok()) {
+    row_ = *std::move(end_);
+    end_.reset();
+    changed_ = true;
   }
-  dirty_ = false;
-  persisted_ = absl::Now();
-  persisted_sequence_ = row_.metadata.sequence();
+  StoredLocked(status);
   return status;
+}
+
+void OperationRecord::StoredLocked(const absl::Status& status) {
+  lost_ = absl::IsAborted(status);
+  dirty_ = !status.ok();
+  if (status.ok()) {
+    backoff_ = backoff_.zero();
+    persisted_sequence_ = row_.metadata.sequence();
+  } else {
+    backoff_ = std::clamp<Clock::duration>(backoff_ * 2, kFirstBackoff, kLongestBackoff);
+    store_after_ = steady_clock::now() + backoff_;
+    LogError("operation cannot be stored",
+             {{"job", name_},
+              {"tried_again", !lost_},
+              {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
+  }
+  stored_.notify_all();
 }
 
 int OperationRecord::AddSubscriber(std::function<void()> call) {
@@ -142,10 +213,19 @@ void OperationRecord::Notify() {
   std::vector<std::function<void()>> calls;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    notified_ = absl::Now();
+    notified_ = steady_clock::now();
+    changed_ = false;
     for (const auto& [id, call] : subscribers_) calls.push_back(call);
   }
   for (const auto& call : calls) call();
+}
+
+void OperationRecord::NotifyIfChanged() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!changed_) return;
+  }
+  Notify();
 }
 
 }  // namespace trainyard::service

@@ -43,6 +43,13 @@ void ClearField(Message* message, const char* name) {
 
 }  // namespace
 
+const v1::StageInput* StageInputOf(const Message& request) {
+  const FieldDescriptor* stage = FieldOf(request, "stage");
+  if (stage == nullptr || stage->message_type() != v1::StageInput::descriptor()) return nullptr;
+  return google::protobuf::DynamicCastToGenerated<v1::StageInput>(
+      &request.GetReflection()->GetMessage(request, stage));
+}
+
 std::string KeyOf(const Message& request) {
   const FieldDescriptor* stage = FieldOf(request, "stage");
   if (stage == nullptr || !request.GetReflection()->HasField(request, stage)) return "";

@@ -5,6 +5,7 @@
 
 #include "google/protobuf/message.h"
 #include "libs/service/operation_store.h"
+#include "trainyard/v1/stage.pb.h"
 
 namespace trainyard::service {
 
@@ -24,6 +25,9 @@ struct TakenRequest {
 };
 
 TakenRequest TakeApart(const google::protobuf::Message& request);
+
+/// The field `stage` of a request; nullptr when it has none.
+const v1::StageInput* StageInputOf(const google::protobuf::Message& request);
 
 /// stage.key of a request; "" when it has none.
 std::string KeyOf(const google::protobuf::Message& request);

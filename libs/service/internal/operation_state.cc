@@ -4,6 +4,7 @@
 #include <exception>
 #include <new>
 #include <random>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,23 +25,22 @@ namespace {
 using google::protobuf::util::TimeUtil;
 using Metadata = v1::OperationMetadata;
 
-constexpr absl::Duration kTick = absl::Milliseconds(200);
-constexpr absl::Duration kLease = absl::Seconds(15);
-constexpr absl::Duration kRenewInterval = absl::Seconds(5);
-constexpr absl::Duration kPurgeInterval = absl::Hours(1);
-constexpr absl::Duration kQueueRetry = absl::Seconds(2);
+using std::chrono::steady_clock;
 
-google::protobuf::Timestamp TimestampNow() {
-  return TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(absl::Now()));
-}
+constexpr auto kTick = std::chrono::milliseconds(200);
+constexpr absl::Duration kLease = absl::Seconds(15);
+constexpr auto kRenewInterval = std::chrono::seconds(5);
+constexpr auto kHouseInterval = std::chrono::minutes(1);
+constexpr absl::Duration kQueueRetry = absl::Seconds(2);
 
 absl::Status Busy(absl::string_view what, absl::string_view reason) {
   return WithRetry(WithReason(absl::UnavailableError(what), reason), kQueueRetry);
 }
 
-absl::StatusOr<v1::StageResult> RunGuarded(const StageRun& run, OperationContext& context) {
+template <typename Work>
+auto Guarded(const Work& work) -> decltype(work()) {
   try {
-    return run(context);
+    return work();
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("out of memory");
   } catch (const std::exception& error) {
@@ -49,7 +49,9 @@ absl::StatusOr<v1::StageResult> RunGuarded(const StageRun& run, OperationContext
   }
 }
 
-void LogEnd(const OperationRow& row, const std::string& name, const absl::Status& status) {
+}  // namespace
+
+void LogEnd(const OperationRow& row, const std::string& name) {
   const int64_t elapsed_ms =
       TimeUtil::TimestampToMilliseconds(row.metadata.end_time()) - row.create_us / 1000;
   if (row.metadata.state() == Metadata::FAILED) {
@@ -57,7 +59,7 @@ void LogEnd(const OperationRow& row, const std::string& name, const absl::Status
                {{"job", name},
                 {"stage", row.stage},
                 {"elapsed_ms", elapsed_ms},
-                {"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
+                {"error", row.error.has_value() ? row.error->message() : ""}});
     return;
   }
   const bool succeeded = row.metadata.state() == Metadata::SUCCEEDED;
@@ -65,7 +67,11 @@ void LogEnd(const OperationRow& row, const std::string& name, const absl::Status
           {{"job", name}, {"stage", row.stage}, {"elapsed_ms", elapsed_ms}});
 }
 
-}  // namespace
+void LogIfFailed(const absl::Status& status) {
+  if (status.ok()) return;
+  LogError("housekeeping of operations failed",
+           {{"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
+}
 
 absl::Status DrainingError() { return Busy("the service drains; ask again", "DRAINING"); }
 
@@ -79,7 +85,17 @@ OperationManager::State::State(const Options& of_manager,
                                std::unique_ptr<OperationStore> of_replica)
     : options(of_manager),
       store(std::move(of_replica)),
-      owner(absl::StrCat(options.replica, "/", NewId())) {}
+      owner(absl::StrCat(options.replica, "/", NewId())),
+      retention_clock(store->Facts().value_or(std::map<std::string, int64_t>()),
+                      options.wall_clock(), steady_clock::now()) {}
+
+google::protobuf::Timestamp OperationManager::State::TimestampNow() const {
+  return TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(options.wall_clock()));
+}
+
+int64_t OperationManager::State::RetentionMicros() const {
+  return absl::ToUnixMicros(retention_clock.At(steady_clock::now()));
+}
 
 OperationManager::State::~State() {
   {
@@ -100,7 +116,7 @@ std::string OperationManager::State::ScratchDirOf(absl::string_view id) const {
 }
 
 int64_t OperationManager::State::LeaseEnd() const {
-  return absl::ToUnixMicros(absl::Now() + kLease);
+  return absl::ToUnixMicros(options.wall_clock() + kLease);
 }
 
 OperationManager::State::Record OperationManager::State::FindLive(const std::string& id) {
@@ -119,14 +135,13 @@ std::vector<OperationManager::State::Record> OperationManager::State::LiveLocked
 
 absl::Status OperationManager::State::CheckRoomLocked(const Lane& lane) const {
   if (draining) return DrainingError();
-  if (lane.running < options.max_running) return absl::OkStatus();
-  size_t waiting = 0;
-  int running = 0;
+  if (lane.Load() < options.max_running) return absl::OkStatus();
+  int waiting = 0, running = 0;
   for (const auto& [name, each] : lanes) {
-    waiting += each.waiting.size();
-    running += each.running;
+    waiting += std::max(0, each.Load() - options.max_running);
+    running += std::min(each.Load(), options.max_running);
   }
-  if (waiting < static_cast<size_t>(options.max_queue)) return absl::OkStatus();
+  if (waiting < options.max_queue) return absl::OkStatus();
   return Busy(absl::StrCat("the queue is full: ", running, " operations work and ", waiting,
                            " wait, as many as are allowed"),
               "QUEUE_FULL");
@@ -134,22 +149,28 @@ absl::Status OperationManager::State::CheckRoomLocked(const Lane& lane) const {
 
 absl::StatusOr<std::string> OperationManager::State::Enqueue(OperationRow row, const Stage& stage,
                                                              StageRun run, Key key) {
-  Record record;
-  {
-    const std::lock_guard<std::mutex> lock(mutex);
-    Lane& lane = lanes[stage.lane];
-    TY_RETURN_IF_ERROR(CheckRoomLocked(lane));
-    row.owner = owner;
-    row.lease_until_us = LeaseEnd();
-    row.metadata.set_owner_address(address);
-    TY_ASSIGN_OR_RETURN(const auto earlier, store->Insert(row));
-    if (earlier.has_value()) return earlier->id;
-    const std::string name = NameOf(row.id);
-    record = std::make_shared<OperationRecord>(store.get(), name, std::move(row), &stage);
-    record->SetWork(std::move(run), std::move(key));
-    live[record->id()] = record;
-    lane.waiting.push_back(record);
+  std::unique_lock<std::mutex> lock(mutex);
+  Lane& lane = lanes[stage.lane];
+  TY_RETURN_IF_ERROR(CheckRoomLocked(lane));
+  row.owner = owner;
+  row.metadata.set_owner_address(address);
+  const auto record =
+      std::make_shared<OperationRecord>(store.get(), NameOf(row.id), std::move(row), &stage);
+  record->SetWork(std::move(run), std::move(key));
+  // It has its place, but not the lock, while it goes to the disk.
+  live[record->id()] = record;
+  ++lane.entering;
+  lock.unlock();
+  const auto earlier = store->Insert(record->Row());
+  lock.lock();
+  --lane.entering;
+  if (!earlier.ok() || earlier->has_value()) {
+    live.erase(record->id());
+    TY_RETURN_IF_ERROR(earlier.status());
+    return (*earlier)->id;
   }
+  lane.waiting.push_back(record);
+  lock.unlock();
   LogInfo("operation stored", {{"job", record->name()}, {"stage", stage.name}});
   return record->id();
 }
@@ -167,7 +188,15 @@ void OperationManager::State::ClaimLocked() {
       lane.waiting.pop_front();
       ++lane.running;
       const auto self = working.emplace(working.end());
-      *self = std::thread([this, self, record] { Work(self, record); });
+      try {
+        *self = std::thread([this, self, record] { Work(self, record); });
+      } catch (const std::system_error& error) {
+        LogError("no thread for an operation; it waits on", {{"error", error.what()}});
+        working.erase(self);
+        --lane.running;
+        lane.waiting.push_front(record);
+        return;
+      }
     }
   }
 }
@@ -188,8 +217,7 @@ void OperationManager::State::Work(const std::list<std::thread>::iterator& self,
   const absl::StatusOr<v1::StageResult> result = Run(record);
   if (IsLeftForNextProcess(*record, result.status())) {
     LogInfo("operation is left for the next process", {{"job", record->name()}});
-    record->PersistIfStale();
-    record->Notify();
+    TakeBackDeath(*record);
   } else {
     Finish(record, result);
   }
@@ -200,20 +228,49 @@ void OperationManager::State::Work(const std::list<std::thread>::iterator& self,
   changed.notify_all();
 }
 
+void OperationManager::State::TakeBackDeath(OperationRecord& record) const {
+  record.Write([](OperationRow& row) {
+    if (row.metadata.state() != Metadata::PENDING) row.deaths = std::max(0, row.deaths - 1);
+  }).IgnoreError();  // logged there
+}
+
 absl::StatusOr<v1::StageResult> OperationManager::State::Run(const Record& record) {
-  TY_RETURN_IF_ERROR(record->Write([](OperationRow& row) {
+  // Counted, on the disk, before anything is done for it that could end the process.
+  TY_RETURN_IF_ERROR(record->WriteAndAwait([this](OperationRow& row) {
     // A cancel that came between the claim and now is seen by the stop token.
     if (!row.metadata.cancel_requested()) row.metadata.set_state(Metadata::RUNNING);
     *row.metadata.mutable_start_time() = TimestampNow();
+    ++row.deaths;
   }));
   LogInfo("operation begins", {{"job", record->name()},
                                {"stage", record->stage()->name},
                                {"attempt", record->Row().metadata.attempt()}});
-  const int budget = options.threads > 0 ? options.threads : ThreadBudget();
-  const int threads = std::max(1, budget / std::max(1, options.max_running));
-  OperationContext context(record, record->stop(), record->key(), threads,
-                           ScratchDirOf(record->id()));
-  return RunGuarded(record->run(), context);
+  return Guarded([&]() -> absl::StatusOr<v1::StageResult> {
+    const std::unique_ptr<google::protobuf::Message> request(record->stage()->prototype->New());
+    if (!request->ParseFromString(record->Row().request)) {
+      return absl::DataLossError("the stored request cannot be read");
+    }
+    if (!record->has_work()) {
+      TY_RETURN_IF_ERROR(Annotate(MakeWork(*record, *request), "cannot go on after a restart"));
+    }
+    if (options.check_inputs) {
+      TY_RETURN_IF_ERROR(options.check_inputs(*request, record->stop()));
+    }
+    const int budget = options.threads > 0 ? options.threads : ThreadBudget();
+    const int threads = std::max(1, budget / std::max(1, options.max_running));
+    OperationContext context(record, record->stop(), record->key(), threads,
+                             ScratchDirOf(record->id()));
+    return record->run()(context);
+  });
+}
+
+// Makes the work of a stored row anew.
+absl::Status OperationManager::State::MakeWork(OperationRecord& record,
+                                               const google::protobuf::Message& request) {
+  TY_ASSIGN_OR_RETURN(Key key, ResolveKey(KeyOf(request)));
+  TY_ASSIGN_OR_RETURN(StageRun run, record.stage()->prepare(request, Occasion::kTakenUp));
+  record.SetWork(std::move(run), std::move(key));
+  return absl::OkStatus();
 }
 
 // Whether the drain stopped the work, and nobody else: its row stays as it is.
@@ -226,137 +283,82 @@ bool OperationManager::State::IsLeftForNextProcess(OperationRecord& record,
 
 void OperationManager::State::Finish(const Record& record,
                                      const absl::StatusOr<v1::StageResult>& result) {
-  const absl::Status stored = record->Write([&](OperationRow& row) {
-    if (result.ok()) {
-      row.metadata.set_state(Metadata::SUCCEEDED);
-      row.response = *result;
-      for (const v1::Metric& metric : result->metrics()) MergeMetric(metric, &row.metadata);
-    } else {
-      const bool on_request = row.metadata.cancel_requested();
-      const bool cancelled = on_request && absl::IsCancelled(result.status());
-      row.metadata.set_state(cancelled ? Metadata::CANCELLED : Metadata::FAILED);
-      row.error = RpcStatusFrom(result.status());
-    }
-    *row.metadata.mutable_end_time() = TimestampNow();
-  });
-  LogEnd(record->Row(), record->name(), result.status());
-  // What could not be stored stays in memory, so that the caller at least sees it.
-  if (!stored.ok()) return;
+  const absl::StatusOr<bool> stored =
+      record->End([&](OperationRow& row) { SetEnd(row, result); });
+  if (stored.ok() && !*stored) return;  // the ticker goes on with it
+  Conclude(record);
+}
+
+void OperationManager::State::SetEnd(OperationRow& row,
+                                     const absl::StatusOr<v1::StageResult>& result) const {
+  if (result.ok()) {
+    row.metadata.set_state(Metadata::SUCCEEDED);
+    row.response = *result;
+    for (const v1::Metric& metric : result->metrics()) MergeMetric(metric, &row.metadata);
+  } else {
+    const bool on_request = row.metadata.cancel_requested();
+    const bool cancelled = on_request && absl::IsCancelled(result.status());
+    row.metadata.set_state(cancelled ? Metadata::CANCELLED : Metadata::FAILED);
+    row.error = RpcStatusFrom(result.status());
+  }
+  *row.metadata.mutable_end_time() = TimestampNow();
+  row.kept_from_us = RetentionMicros();
+}
+
+void OperationManager::State::Conclude(const Record& record) {
+  const OperationRow row = record->Row();
+  if (IsFinal(row.metadata.state())) LogEnd(row, record->name());
   const std::lock_guard<std::mutex> lock(mutex);
   live.erase(record->id());
 }
 
-// --- After a restart ---
-
-void OperationManager::State::TakeUp(OperationRow row) {
-  const std::string name = NameOf(row.id);
-  const absl::Status taken = store->TakeOver(row.id, owner, LeaseEnd());
-  if (!taken.ok()) {
-    LogError(
-        "operation cannot be taken over",
-        {{"job", name}, {"error", taken.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
-    return;
-  }
-  const bool was_running = row.metadata.state() != Metadata::PENDING;
-  row.owner = owner;
-  row.metadata.set_sequence(row.metadata.sequence() + kSequenceReserve);
-  const auto stage = stages.find(row.stage);
-  Record record;
-  {
-    const std::lock_guard<std::mutex> lock(mutex);
-    row.metadata.set_owner_address(address);
-    record = std::make_shared<OperationRecord>(store.get(), name, std::move(row),
-                                               stage == stages.end() ? nullptr : &stage->second);
-    live[record->id()] = record;
-  }
-  const absl::Status ready = PrepareAgain(*record, was_running);
-  if (!ready.ok()) return Finish(record, ready);
-  const absl::Status stored = record->Write([was_running](OperationRow& stale) {
-    stale.metadata.set_state(Metadata::PENDING);
-    stale.metadata.clear_worker();
-    if (was_running) stale.metadata.set_attempt(stale.metadata.attempt() + 1);
-  });
-  if (!stored.ok()) return;
-  LogInfo("operation is taken up again", {{"job", name}, {"was_running", was_running}});
-  const std::lock_guard<std::mutex> lock(mutex);
-  lanes[record->stage()->lane].waiting.push_back(record);
-  ClaimLocked();
-}
-
-// Why the operation ends here, when it cannot go on.
-absl::Status OperationManager::State::PrepareAgain(OperationRecord& record, bool was_running) {
-  if (record.Row().metadata.cancel_requested()) {
-    return absl::CancelledError("cancelled; the service was restarted meanwhile");
-  }
-  if (was_running && record.stage() != nullptr && !record.stage()->resumable) {
-    return WithReason(absl::AbortedError("the service was restarted in the middle of this "
-                                         "operation; start it again"),
-                      "OPERATION_INTERRUPTED");
-  }
-  return Annotate(MakeWork(record), "cannot go on after a restart");
-}
-
-// Makes the work of a stored row anew.
-absl::Status OperationManager::State::MakeWork(OperationRecord& record) {
-  const OperationRow row = record.Row();
-  if (record.stage() == nullptr) {
-    return absl::UnimplementedError(
-        absl::StrCat("this service does not offer the stage '", row.stage, "' any more"));
-  }
-  if (row.key_kind == KeyKind::kLiteral) {
-    return WithReason(
-        absl::FailedPreconditionError(
-            "the service was restarted, and the key, which was given itself, was kept in memory "
-            "only; start again, or name the key as env:NAME or file:PATH"),
-        "KEY_LOST");
-  }
-  const std::unique_ptr<google::protobuf::Message> request(record.stage()->prototype->New());
-  if (!request->ParseFromString(row.request)) {
-    return absl::DataLossError("the stored request cannot be read");
-  }
-  TY_ASSIGN_OR_RETURN(Key key, ResolveKey(KeyOf(*request)));
-  TY_ASSIGN_OR_RETURN(StageRun run, record.stage()->prepare(*request, Occasion::kTakenUp));
-  record.SetWork(std::move(run), std::move(key));
-  return absl::OkStatus();
-}
-
 // --- Keeping house ---
 
-absl::Status OperationManager::State::Purge(absl::Time before) {
-  TY_ASSIGN_OR_RETURN(const std::vector<std::string> ids,
-                      store->DeleteEndedBefore(absl::ToUnixMicros(before)));
-  for (const std::string& id : ids) TY_RETURN_IF_ERROR(RemoveTree(ScratchDirOf(id)));
-  return absl::OkStatus();
+void OperationManager::State::KeepHouse() {
+  const absl::Duration keep = options.retention;
+  LogIfFailed(store->SetFacts(
+      retention_clock.State(options.wall_clock(), steady_clock::now())));
+  const auto ids = store->DeleteEndedBefore(RetentionMicros() - absl::ToInt64Microseconds(keep));
+  LogIfFailed(ids.status());
+  if (!ids.ok()) return;
+  for (const std::string& id : *ids) LogIfFailed(RemoveTree(ScratchDirOf(id)));
 }
 
 void OperationManager::State::Tick() {
-  absl::Time renewed = absl::Now(), purged = absl::InfinitePast();
+  auto renewed = steady_clock::now(), kept_house = renewed;
   std::unique_lock<std::mutex> lock(mutex);
   while (!ended) {
-    changed.wait_for(lock, absl::ToChronoNanoseconds(kTick), [this] { return ended; });
+    changed.wait_for(lock, kTick, [this] { return ended; });
     const std::vector<Record> records = LiveLocked();
     std::list<std::thread> joinable = std::exchange(finished, {});
     lock.unlock();
     for (std::thread& thread : joinable) thread.join();
     for (const Record& record : records) {
-      record->PersistIfStale();
-      record->Notify();
+      if (record->StoreLate()) Conclude(record);
+      record->NotifyIfChanged();
     }
-    const absl::Time now = absl::Now();
-    absl::Status status;
+    const auto now = steady_clock::now();
     if (!records.empty() && now - renewed >= kRenewInterval) {
-      status.Update(store->Renew(owner, LeaseEnd()));
+      LogIfFailed(store->Renew(owner, LeaseEnd()));
       renewed = now;
     }
-    if (now - purged >= kPurgeInterval) {
-      status.Update(Purge(now - options.retention));
-      purged = now;
+    if (now - kept_house >= kHouseInterval) {
+      KeepHouse();
+      kept_house = now;
     }
-    if (!status.ok())
-      LogError("housekeeping of operations failed",
-               {{"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
     lock.lock();
+    ClaimLocked();  // what no thread could be made for
   }
+}
+
+bool OperationManager::State::AwaitIdle(absl::Duration timeout) {
+  std::unique_lock<std::mutex> lock(mutex);
+  const auto idle = [this] { return working.empty(); };
+  if (timeout == absl::InfiniteDuration()) {
+    changed.wait(lock, idle);
+    return true;
+  }
+  return changed.wait_for(lock, absl::ToChronoNanoseconds(timeout), idle);
 }
 
 }  // namespace trainyard::service

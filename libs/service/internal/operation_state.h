@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "libs/service/internal/operation_record.h"
+#include "libs/service/internal/retention_clock.h"
 #include "libs/service/key.h"
 #include "libs/service/operation_store.h"
 #include "libs/service/operations.h"
@@ -30,6 +31,9 @@ struct OperationManager::State {
   struct Lane {
     std::deque<Record> waiting;
     int running = 0;
+    /// Have a place, and are on their way to the disk.
+    int entering = 0;
+    int Load() const { return running + entering + static_cast<int>(waiting.size()); }
   };
 
   /// `of_manager` outlives this.
@@ -51,18 +55,26 @@ struct OperationManager::State {
   void Claim();
   /// Takes a record out of its queue; false when it does not wait.
   bool LeaveQueueLocked(const Record& record);
-  /// Makes the state final; the only place that does.
+  /// Makes the state final, now or, when it cannot be stored now, by the ticker.
   void Finish(const Record& record, const absl::StatusOr<v1::StageResult>& result);
-  /// Goes on with an operation of a process that is gone.
-  void TakeUp(OperationRow row);
-  /// The ticker's thread: renews leases, stores progress, wakes subscribers, joins threads, forgets
-  /// what is old.
+  /// The present try is not one that the service dies of.
+  void TakeBackDeath(OperationRecord& record) const;
+  /// Lets go of a record whose end is stored.
+  void Conclude(const Record& record);
+  /// Goes on with the operations of a process that is gone.
+  absl::Status TakeUp(const std::string& own_address);
+  /// Forgets what is old. The ticker does it now and then.
+  void KeepHouse();
+  /// The ticker's thread: renews the lease, stores what waits for it, wakes subscribers, joins threads.
   void Tick();
+  /// Blocks until no work runs: false after `timeout`.
+  bool AwaitIdle(absl::Duration timeout);
 
   const Options& options;
   const std::unique_ptr<OperationStore> store;
   /// The owner of this process's rows.
   const std::string owner;
+  const RetentionClock retention_clock;
   /// Before Begin; not changed then.
   std::map<std::string, Stage> stages;
 
@@ -86,9 +98,13 @@ struct OperationManager::State {
   void Work(const std::list<std::thread>::iterator& self, const Record& record);
   absl::StatusOr<v1::StageResult> Run(const Record& record);
   bool IsLeftForNextProcess(OperationRecord& record, const absl::Status& status) const;
-  absl::Status PrepareAgain(OperationRecord& record, bool was_running);
-  absl::Status MakeWork(OperationRecord& record);
-  absl::Status Purge(absl::Time before);
+  absl::Status MakeWork(OperationRecord& record, const google::protobuf::Message& request);
+  void SetEnd(OperationRow& row, const absl::StatusOr<v1::StageResult>& result) const;
+  void Adopt(OperationRow& row) const;
+  absl::Status WhyOver(const OperationRow& row, bool was_running) const;
+  void Quarantine(OperationRow row);
+  google::protobuf::Timestamp TimestampNow() const;
+  int64_t RetentionMicros() const;
   int64_t LeaseEnd() const;
 };
 
@@ -97,5 +113,10 @@ absl::Status DrainingError();
 
 /// Ordered by time, and not to be guessed.
 std::string NewId();
+
+/// The log line of an operation's end.
+void LogEnd(const OperationRow& row, const std::string& name);
+/// Of work that is done again later anyway.
+void LogIfFailed(const absl::Status& status);
 
 }  // namespace trainyard::service

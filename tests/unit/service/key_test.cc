@@ -1,5 +1,7 @@
 #include "libs/service/key.h"
 
+#include <sys/stat.h>
+
 #include <cstdlib>
 
 #include "gmock/gmock.h"
@@ -64,6 +66,18 @@ TEST(IsKeyReferenceTest, KnowsTheTwoForms) {
   EXPECT_TRUE(IsKeyReference("env:KEY"));
   EXPECT_TRUE(IsKeyReference("file:/run/secrets/key"));
   EXPECT_FALSE(IsKeyReference("nvidia_tlt"));
+}
+
+TEST(ResolveKeyTest, AFileThatWouldBeWaitedForIsNoKey) {
+  const TemporaryFolder folder;
+  const std::string fifo = folder / "fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  EXPECT_THAT(ResolveKey("file:" + fifo).status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                                HasSubstr("is a FIFO; expected a regular file")));
+  EXPECT_THAT(ResolveKey("file:/dev/zero").status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                                HasSubstr("is a device")));
 }
 
 }  // namespace

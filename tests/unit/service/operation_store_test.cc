@@ -1,5 +1,11 @@
 #include "libs/service/operation_store.h"
 
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <thread>
+
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -45,6 +51,13 @@ void End(OperationRow& row, int64_t seconds = 100) {
   row.response.emplace().add_notes("done");
 }
 
+void RunSql(const std::string& path, const char* sql) {
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+  sqlite3_close(db);
+}
+
 class OperationStoreTest : public ::testing::Test {
  protected:
   OperationStoreTest() : store_(*OperationStore::Open(folder_.path())) {}
@@ -86,6 +99,28 @@ TEST_F(OperationStoreTest, TheSameRequestIdFindsTheSameRow) {
   EXPECT_THAT(store_->Insert(Row("d")), IsOk());
 }
 
+TEST_F(OperationStoreTest, RowsThatComeTogetherAreStoredAsIfOneByOne) {
+  constexpr int kThreads = 8, kEach = 40;
+  std::vector<std::thread> threads;
+  std::atomic<int> stored = 0, same = 0, refused = 0;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kEach; ++i) {
+        // Of each id one is stored; a thread in four asks for something else with it.
+        OperationRow row = Row(absl::StrCat(t, "-", i), absl::StrCat("id-", i));
+        if (t % 4 == 3) row.request_digest = "another";
+        const auto result = store_->Insert(row);
+        ++(!result.ok() ? refused : result->has_value() ? same : stored);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(stored, kEach);
+  EXPECT_EQ(stored + same + refused, kThreads * kEach);
+  EXPECT_GE(refused, 2 * kEach);
+  EXPECT_THAT(*store_->List({.limit = 1000}), SizeIs(kEach));
+}
+
 TEST_F(OperationStoreTest, ARequestIdForAnotherRequestIsRefused) {
   ASSERT_THAT(store_->Insert(Row("a", "id-1")), IsOk());
   OperationRow other = Row("b", "id-1");
@@ -109,7 +144,9 @@ TEST_F(OperationStoreTest, AFinalStateIsNeverLeft) {
 TEST_F(OperationStoreTest, OnlyTheOwnerWrites) {
   OperationRow row = Row("a");
   ASSERT_THAT(store_->Insert(row), IsOk());
-  ASSERT_THAT(store_->TakeOver("a", "r1/b", 5), IsOk());
+  OperationRow taken = row;
+  taken.owner = "r1/b";
+  ASSERT_THAT(store_->TakeOver({taken}), IsOk());
   EXPECT_THAT(store_->Update(row), StatusIs(absl::StatusCode::kAborted, HasSubstr("another owner")));
   row.owner = "r1/b";
   EXPECT_THAT(store_->Update(row), IsOk());
@@ -140,6 +177,95 @@ TEST_F(OperationStoreTest, UnfinishedAndDeletion) {
   EXPECT_THAT(store_->DeleteEndedBefore(99'000'000), IsOkAndHolds(IsEmpty()));
   EXPECT_THAT(store_->DeleteEndedBefore(101'000'000), IsOkAndHolds(ElementsAre("ended")));
   EXPECT_THAT(store_->Delete("ended"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(OperationStoreTest, AllOfATakeOverOrNothing) {
+  OperationRow first = Row("a"), gone = Row("b");
+  ASSERT_THAT(store_->Insert(first), IsOk());
+  first.owner = gone.owner = "r1/b";
+  EXPECT_THAT(store_->TakeOver({first, gone}), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(store_->Get("a")->owner, "r1/a");
+}
+
+TEST_F(OperationStoreTest, ADamagedRowSpoilsNoOther) {
+  OperationRow ended = Row("ended", "id-1");
+  for (const OperationRow& row : {ended, Row("bytes"), Row("empty"), Row("well")}) {
+    ASSERT_THAT(store_->Insert(row), IsOk());
+  }
+  End(ended);
+  ASSERT_THAT(store_->Update(ended), IsOk());
+  RunSql(folder_ / "operations.db",
+         "UPDATE operations SET response = x'ff' WHERE id = 'ended';"
+         "UPDATE operations SET metadata = x'ff' WHERE id = 'bytes';"
+         "UPDATE operations SET metadata = x'' WHERE id = 'empty'");
+  const auto rows = store_->List({});
+  ASSERT_THAT(rows, IsOk());
+  EXPECT_THAT(*rows, SizeIs(4));
+  for (const OperationRow& row : *rows) {
+    EXPECT_EQ(row.damage.empty(), row.id == "well") << row.id;
+    if (row.damage.empty()) continue;
+    EXPECT_EQ(row.metadata.state(), Metadata::FAILED);
+    EXPECT_THAT(row.error->message(), HasSubstr(row.id));
+  }
+  EXPECT_THAT(store_->Get("ended"), IsOk());
+  EXPECT_THAT(store_->FindRequest("train", "id-1", "digest"), IsOk());
+
+  const auto unfinished = store_->Unfinished();
+  ASSERT_THAT(unfinished, IsOk());
+  for (OperationRow row : *unfinished) {
+    row.kept_from_us = 7;
+    if (row.damage.empty()) continue;
+    EXPECT_THAT(store_->Quarantine(row), IsOk());
+  }
+  EXPECT_THAT(IdsOf(*store_->Unfinished()), ElementsAre("well"));
+  EXPECT_THAT(store_->DeleteEndedBefore(8), IsOkAndHolds(ElementsAre("bytes", "empty")));
+}
+
+TEST_F(OperationStoreTest, OnlyTheOwnerOfTheFilesReadsThem) {
+  ASSERT_THAT(store_->Insert(Row("a")), IsOk());
+  for (const char* end : {"", "-wal", "-shm"}) {
+    struct stat info;
+    ASSERT_EQ(stat((folder_ / "operations.db" + end).c_str(), &info), 0) << end;
+    EXPECT_EQ(info.st_mode & 0777, 0600u) << end;
+  }
+}
+
+TEST_F(OperationStoreTest, KeepsNumbers) {
+  EXPECT_THAT(store_->SetFacts({{"a", 1}, {"b", 2}}), IsOk());
+  EXPECT_THAT(store_->SetFacts({{"a", 3}}), IsOk());
+  const auto facts = store_->Facts();
+  ASSERT_THAT(facts, IsOk());
+  EXPECT_EQ(*facts, (std::map<std::string, int64_t>{{"a", 3}, {"b", 2}}));
+}
+
+TEST(OperationStoreOpenTest, TakesADatabaseOfVersion1) {
+  const TemporaryFolder folder;
+  RunSql(folder / "operations.db", R"(
+    CREATE TABLE operations (
+      id TEXT PRIMARY KEY, stage TEXT NOT NULL, request BLOB NOT NULL, key_kind INTEGER NOT NULL,
+      request_id TEXT NOT NULL, request_digest TEXT NOT NULL, state INTEGER NOT NULL,
+      metadata BLOB NOT NULL, response BLOB, error BLOB, owner TEXT NOT NULL,
+      lease_until_us INTEGER NOT NULL, first_epoch INTEGER NOT NULL, epoch INTEGER NOT NULL,
+      attempt INTEGER NOT NULL, cancel_requested INTEGER NOT NULL, job_dir TEXT NOT NULL,
+      create_us INTEGER NOT NULL, end_us INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE UNIQUE INDEX operations_by_request
+      ON operations (stage, request_id) WHERE request_id <> '';
+    CREATE INDEX operations_by_time ON operations (create_us, id);
+    INSERT INTO operations VALUES ('a', 'train', x'00', 0, 'id-1', 'digest', 1, x'2001', NULL, NULL,
+                                   'r1/a', 5, 2, 3, 1, 0, '/results', 7, 0);
+    INSERT INTO operations VALUES ('b', 'train', x'00', 0, '', 'digest', 6, x'2006', NULL, NULL,
+                                   'r1/a', 5, 0, 0, 1, 0, '', 8, 9);
+    PRAGMA user_version = 1;)");
+  const auto store = OperationStore::Open(folder.path());
+  ASSERT_THAT(store, IsOk());
+  const auto row = (*store)->Get("a");
+  ASSERT_THAT(row, IsOk());
+  EXPECT_EQ(row->damage, "");
+  EXPECT_EQ(row->epoch, 3);
+  EXPECT_EQ(row->create_us, 7);
+  EXPECT_EQ(row->deaths, 0);
+  EXPECT_THAT((*store)->Insert(Row("c", "id-1")), IsOk());
+  EXPECT_THAT((*store)->DeleteEndedBefore(10), IsOkAndHolds(ElementsAre("b")));
 }
 
 TEST_F(OperationStoreTest, AFolderHasOneProcess) {

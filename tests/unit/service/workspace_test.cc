@@ -141,14 +141,27 @@ TEST_F(WorkspaceTest, ArtifactsHaveDigestSizeAndRelativeUri) {
   EXPECT_EQ(artifact->size_bytes(), 3);
   // SHA-256 of "abc", FIPS 180-2.
   EXPECT_EQ(artifact->sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_THAT(space_.CheckDigest(*artifact, root_ + "/data/a.txt"), IsOk());
   EXPECT_THAT(space_.MakeArtifact("model", root_ + "/nothing", "tlt"),
               StatusIs(absl::StatusCode::kNotFound));
+}
 
-  v1::Artifact other = *artifact;
-  other.set_sha256("00");
-  EXPECT_THAT(space_.CheckDigest(other, root_ + "/data/a.txt"),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("expects 00")));
+TEST_F(WorkspaceTest, DigestsOfInputsAreCheckedWhereTheyAreGiven) {
+  v1::StageInput stage;
+  v1::Artifact* input = stage.add_inputs();
+  *input = *space_.MakeArtifact("model", root_ + "/data/a.txt", "tlt");
+  EXPECT_THAT(space_.CheckDigests(stage), IsOk());
+  std::stop_source stop;
+  stop.request_stop();
+  input->set_uri("data");  // a folder, of which no digest is cached
+  EXPECT_THAT(space_.CheckDigests(stage, stop.get_token()),
+              StatusIs(absl::StatusCode::kCancelled));
+  input->set_uri("data/a.txt");
+  input->set_sha256("00");
+  EXPECT_THAT(space_.CheckDigests(stage),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       ::testing::AllOf(HasSubstr("stage.inputs[model]"), HasSubstr("expects 00"))));
+  input->clear_sha256();
+  EXPECT_THAT(space_.CheckDigests(stage), IsOk());
 }
 
 }  // namespace

@@ -1,0 +1,64 @@
+#include "libs/service/pool.h"
+
+#include <future>
+
+#include "gtest/gtest.h"
+
+namespace trainyard::service {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(PoolTest, IsStuckWhenAllThreadsHaveBeenBusyForLong) {
+  Pool pool(2, /*held=*/false, /*stuck_after=*/std::chrono::nanoseconds(0));
+  std::promise<void> first_began, second_began, first_end, second_end;
+  pool.Run([&] {
+    first_began.set_value();
+    first_end.get_future().wait();
+  });
+  first_began.get_future().wait();
+  EXPECT_FALSE(pool.stuck()) << "one thread is free";
+  pool.Run([&] {
+    second_began.set_value();
+    second_end.get_future().wait();
+  });
+  second_began.get_future().wait();
+  EXPECT_TRUE(pool.stuck());
+  EXPECT_FALSE(pool.AwaitIdle(milliseconds(1)));
+  first_end.set_value();
+  second_end.set_value();
+  EXPECT_TRUE(pool.AwaitIdle(seconds(30)));
+  EXPECT_FALSE(pool.stuck());
+}
+
+TEST(PoolTest, IsNotStuckBeforeItsTime) {
+  Pool pool(1, /*held=*/false, /*stuck_after=*/std::chrono::hours(1));
+  std::promise<void> began, end;
+  pool.Run([&] {
+    began.set_value();
+    end.get_future().wait();
+  });
+  began.get_future().wait();
+  EXPECT_FALSE(pool.stuck());
+  end.set_value();
+}
+
+TEST(PoolTest, BeginsNothingBeforeItsTime) {
+  Pool pool(1);
+  const auto asked = Pool::Clock::now();
+  std::promise<Pool::Clock::time_point> later, sooner;
+  pool.RunAt(asked + milliseconds(60), [&] { later.set_value(Pool::Clock::now()); });
+  pool.RunAt(asked + milliseconds(20), [&] { sooner.set_value(Pool::Clock::now()); });
+  EXPECT_GE(sooner.get_future().get(), asked + milliseconds(20));
+  EXPECT_GE(later.get_future().get(), asked + milliseconds(60));
+}
+
+TEST(PoolTest, DoesNotWaitForWhatIsToBeginLater) {
+  Pool pool(2);
+  pool.RunAt(Pool::Clock::now() + std::chrono::hours(1), [] { ADD_FAILURE(); });
+  EXPECT_TRUE(pool.AwaitIdle(seconds(30)));
+}
+
+}  // namespace
+}  // namespace trainyard::service
