@@ -115,14 +115,6 @@ TEST(WriteFileAtomicallyTest, WritesNamesAsLongAsTheSystemTakes) {
   EXPECT_THAT(ListFolder(folder.path()), IsOkAndHolds(ElementsAre("stra\xDF" "e", name)));
 }
 
-TEST(ReadFileTest, DoesNotWaitForAPipe) {
-  const TemporaryFolder folder;
-  ASSERT_EQ(mkfifo((folder / "pipe.jpg").c_str(), 0600), 0);
-  EXPECT_THAT(ReadFile(folder / "pipe.jpg"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no regular file")));
-  EXPECT_THAT(ReadFile("/dev/zero"), StatusIs(absl::StatusCode::kInvalidArgument));
-}
-
 TEST(FoldersTest, AreMadeListedAndRemoved) {
   const TemporaryFolder folder;
   EXPECT_THAT(MakeFolders(folder / "a/b/c"), IsOk());
