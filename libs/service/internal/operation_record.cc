@@ -93,7 +93,6 @@ absl::Status OperationRecord::Write(const std::function<void(OperationRow&)>& ch
     if (!TakesChangesLocked()) return absl::OkStatus();
     change(row_);
     MakeUtf8(row_.metadata);
-    if (row_.response.has_value()) MakeUtf8(*row_.response);
     row_.metadata.set_sequence(row_.metadata.sequence() + 1);
     status = StoreLocked();
   }
@@ -118,6 +117,8 @@ absl::StatusOr<bool> OperationRecord::End(const std::function<void(OperationRow&
     if (!TakesChangesLocked()) return false;
     end_ = row_;
     change(*end_);
+    MakeUtf8(end_->metadata);
+    if (end_->response.has_value()) MakeUtf8(*end_->response);
     end_->metadata.set_sequence(row_.metadata.sequence() + 1);
     status = StoreEndLocked();
   }
