@@ -163,14 +163,22 @@ void ProgressDisplay::ShowWarnings(const v1::OperationMetadata& metadata) {
   }
 }
 
-void ProgressDisplay::ShowMetrics(const v1::OperationMetadata& metadata) {
+std::string ChangedMetrics(const v1::OperationMetadata& metadata,
+                           std::map<std::string, double>& shown) {
   std::string text;
   for (const v1::Metric& metric : metadata.metrics()) {
+    const auto [place, is_new] = shown.emplace(NameOf(metric), metric.value());
+    if (!is_new && place->second == metric.value()) continue;
+    place->second = metric.value();
     absl::StrAppend(&text, text.empty() ? "" : "  ", NameOf(metric), " ",
                     absl::StrFormat("%.4g", metric.value()));
   }
-  if (text.empty() || text == metrics_shown_) return;
-  metrics_shown_ = text;
+  return text;
+}
+
+void ProgressDisplay::ShowMetrics(const v1::OperationMetadata& metadata) {
+  const std::string text = ChangedMetrics(metadata, metrics_shown_);
+  if (text.empty()) return;
   const std::string& epoch = metadata.progress().message();
   line_.Say(absl::StrCat(label_, ": ", epoch, epoch.empty() ? "" : ": ", text));
 }

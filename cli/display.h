@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdio>
+#include <map>
 #include <string>
 
 #include "absl/status/status.h"
@@ -58,7 +59,7 @@ class ProgressDisplay {
   std::string label_;
   LiveLine line_;
   int warnings_shown_ = 0;
-  std::string metrics_shown_;
+  std::map<std::string, double> metrics_shown_;
 };
 
 /// `message` as JSON on one line, with the fields' own names. An mAP of 0 is a value, too.
@@ -66,6 +67,11 @@ std::string JsonText(const google::protobuf::Message& message);
 
 /// "epoch 3 of 80 | 1200/9600 images | 38.2 images/s | ETA 3:40".
 std::string ProgressText(const v1::Progress& progress);
+/// The metrics whose values are not those of `shown`, which is brought up to date: an operation
+/// keeps the newest value of each, so that one that was not measured again would else be told
+/// again.
+std::string ChangedMetrics(const v1::OperationMetadata& metadata,
+                           std::map<std::string, double>& shown);
 /// "1:02:03" or "4:05".
 std::string DurationText(double seconds);
 

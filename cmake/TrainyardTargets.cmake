@@ -17,6 +17,7 @@ option(TRAINYARD_FUZZ "build the fuzz targets for libFuzzer (clang)" OFF)
 add_library(trainyard_flags INTERFACE)
 target_compile_options(trainyard_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers)
 target_include_directories(trainyard_flags INTERFACE ${CMAKE_SOURCE_DIR})
+# Behind CMake's own -O3, which measured no faster on the loops that matter and makes larger code.
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_options(trainyard_flags INTERFACE -O2)
 endif()

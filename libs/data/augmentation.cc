@@ -6,6 +6,8 @@
 #include <exception>
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
+#include <tuple>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -22,7 +24,8 @@ constexpr double kNearOne = 1e-5;
 constexpr double kKeepProbability = 0.857;
 constexpr int kCropTrials = 50;
 constexpr std::array<double, 6> kCropBounds = {0, 0.1, 0.3, 0.5, 0.7, 0.9};
-constexpr int64_t kMaxCanvasPixels = 16'000'000;
+// Larger pictures are coloured in memory that is given back.
+constexpr int64_t kMaxScratchPixels = 16'000'000;
 // ImageNet's mean as 8 bits.
 const cv::Scalar kCanvasColour(123, 116, 103);
 
@@ -83,15 +86,17 @@ void DrawCrop(const AugmentationOptions& options, absl::Span<const LabelledBox> 
               Philox& random, Plan& plan) {
   plan.patch = cv::Rect({0, 0}, plan.canvas);
   if (IsOne(options.crop_min_scale) && IsOne(options.crop_max_scale)) return;
-  // Without boxes no patch can be accepted, and the loop below ends with the whole canvas.
-  if (boxes.empty()) return;
+  // Without boxes to learn from no patch can be accepted, and the loop below ends with the whole
+  // canvas.
+  const auto counts = [](const LabelledBox& b) { return !b.neutral; };
+  if (std::none_of(boxes.begin(), boxes.end(), counts)) return;
   while (random.Chance(kKeepProbability)) {
     const double bound = kCropBounds[random.Below(kCropBounds.size())];
     for (int trial = 0; trial < kCropTrials; ++trial) {
       const cv::Rect patch = DrawPatch(options, plan.canvas, random);
       if (patch.empty()) continue;
       const bool accepted = std::any_of(boxes.begin(), boxes.end(), [&](const LabelledBox& b) {
-        return IoU(b.box, BoxOf(patch)) > bound;
+        return counts(b) && IoU(b.box, BoxOf(patch)) > bound;
       });
       if (accepted) {
         plan.patch = patch;
@@ -153,83 +158,93 @@ Plan DrawPlan(const AugmentationOptions& options, cv::Size picture, Philox& rand
   return plan;
 }
 
-void ResizeBoxes(cv::Size from, cv::Size to, std::vector<LabelledBox>& boxes) {
-  const double sx = static_cast<double>(to.width) / from.width;
-  const double sy = static_cast<double>(to.height) / from.height;
-  const auto scaled = [](float value, double scale) {
-    return static_cast<float>(std::nearbyint(value * scale));
+// What is seen of a picture, and where in the target it goes.
+struct Placing {
+  // In the picture; empty when the patch shows nothing but canvas.
+  cv::Rect seen;
+  // The same part in the patch (after the mirror), and in the target.
+  cv::Rect in_patch, in_target;
+};
+
+// [from, from + length) of a side of `whole` pixels, in whole pixels of a side of `target`.
+std::pair<int, int> ScaledSpan(int from, int length, int whole, int target) {
+  const double scale = static_cast<double>(target) / whole;
+  const int begin = std::clamp(static_cast<int>(std::nearbyint(from * scale)), 0, target - 1);
+  const int end = static_cast<int>(std::nearbyint((from + length) * scale));
+  return {begin, std::clamp(end, begin + 1, target) - begin};
+}
+
+Placing PlacingOf(const Plan& plan, cv::Size picture, cv::Size target) {
+  const cv::Rect seen = cv::Rect(plan.offset, picture) & plan.patch;
+  if (seen.empty()) return {};
+  Placing placing{.seen = seen - plan.offset, .in_patch = seen - plan.patch.tl()};
+  if (plan.flip) placing.in_patch.x = plan.patch.width - placing.in_patch.x - seen.width;
+  const cv::Rect& from = placing.in_patch;
+  cv::Rect& to = placing.in_target;
+  std::tie(to.x, to.width) = ScaledSpan(from.x, from.width, plan.patch.width, target.width);
+  std::tie(to.y, to.height) = ScaledSpan(from.y, from.height, plan.patch.height, target.height);
+  return placing;
+}
+
+// Boxes of the patch to boxes of the target, as the pixels that are seen go.
+void ResizeBoxes(const Placing& placing, cv::Size patch, cv::Size target,
+                 std::vector<LabelledBox>& boxes) {
+  const bool seen = !placing.seen.empty();
+  const cv::Rect from = seen ? placing.in_patch : cv::Rect({0, 0}, patch);
+  const cv::Rect to = seen ? placing.in_target : cv::Rect({0, 0}, target);
+  const auto x = [&](float value) {
+    return static_cast<float>(
+        std::nearbyint(to.x + (double{value} - from.x) * to.width / from.width));
+  };
+  const auto y = [&](float value) {
+    return static_cast<float>(
+        std::nearbyint(to.y + (double{value} - from.y) * to.height / from.height));
   };
   for (LabelledBox& labelled : boxes) {
     Box& box = labelled.box;
-    box = {scaled(box.x1, sx), scaled(box.y1, sy), scaled(box.x2, sx), scaled(box.y2, sy)};
+    box = {x(box.x1), y(box.y1), x(box.x2), y(box.y2)};
   }
-  ClipBoxes(boxes, to.width, to.height);
+  ClipBoxes(boxes, target.width, target.height);
 }
 
-// A picture over memory that a thread keeps, so that large ones do not cost page faults each time.
+// A picture over memory that a thread keeps, so that it does not cost page faults each time.
 cv::Mat Scratch(std::vector<uint8_t>& memory, cv::Size size) {
-  const size_t bytes = static_cast<size_t>(size.area()) * 3;
+  const int64_t pixels = int64_t{size.width} * size.height;
+  if (pixels > kMaxScratchPixels) return cv::Mat(size, CV_8UC3);
+  const auto bytes = static_cast<size_t>(pixels) * 3;
   if (memory.size() < bytes) memory.resize(bytes);
   return cv::Mat(size, CV_8UC3, memory.data());
 }
 
-// Paints what the plan shows of `picture` at the size of `target`.
-void Paint(const Plan& plan, const cv::Mat& picture, cv::Mat& target) {
-  thread_local std::vector<uint8_t> visible_memory, patch_memory;
-  const cv::Rect placed(plan.offset, picture.size());
-  const cv::Rect seen = placed & plan.patch;
-  cv::Mat visible = picture(seen - plan.offset);
-  if (plan.has_colours && !seen.empty()) {
-    cv::Mat coloured = Scratch(visible_memory, seen.size());
+// Paints what the plan shows of `picture`: the part that is seen goes straight into its place.
+void Paint(const Plan& plan, const Placing& placing, const cv::Mat& picture, cv::Mat& target) {
+  thread_local std::vector<uint8_t> memory;
+  if (placing.in_target.size() != target.size()) target.setTo(kCanvasColour);
+  if (placing.seen.empty()) return;
+  cv::Mat visible = picture(placing.seen);
+  if (plan.has_colours) {
+    cv::Mat coloured = Scratch(memory, visible.size());
     internal::ApplyPhotometric(plan.colours, visible, coloured);
     visible = coloured;
   }
-  cv::Mat patch;
-  if (seen == plan.patch && !plan.flip) {
-    patch = visible;
-  } else {
-    patch = Scratch(patch_memory, plan.patch.size());
-    if (seen != plan.patch) patch.setTo(kCanvasColour);
-    cv::Rect place = seen - plan.patch.tl();
-    if (plan.flip) place.x = plan.patch.width - place.x - place.width;
-    if (!seen.empty()) {
-      cv::Mat spot = patch(place);
-      plan.flip ? cv::flip(visible, spot, 1) : visible.copyTo(spot);
-    }
-  }
-  cv::resize(patch, target, target.size(), 0, 0, plan.interpolation);
-}
-
-// The whole factor by which a picture is shrunk so that its largest canvas stays within bounds.
-int ShrinkFactor(const AugmentationOptions& options, cv::Size picture) {
-  const double zoom = std::max(options.zoom_out_max_scale, 1.0);
-  const double pixels = zoom * zoom * picture.width * picture.height;
-  return std::max(1, static_cast<int>(std::ceil(std::sqrt(pixels / kMaxCanvasPixels))));
+  cv::Mat place = target(placing.in_target);
+  cv::resize(visible, place, place.size(), 0, 0, plan.interpolation);
+  if (plan.flip) cv::flip(place, place, 1);
 }
 
 absl::StatusOr<AugmentedImage> Augment(const Tensor& image, absl::Span<const LabelledBox> boxes,
                                        const AugmentationOptions& options, cv::Size size,
                                        Philox& random) {
-  cv::Mat picture(static_cast<int>(image.dim(0)), static_cast<int>(image.dim(1)), CV_8UC3,
-                  const_cast<uint8_t*>(image.data<uint8_t>().data()));
+  const cv::Mat picture(static_cast<int>(image.dim(0)), static_cast<int>(image.dim(1)), CV_8UC3,
+                        const_cast<uint8_t*>(image.data<uint8_t>().data()));
   AugmentedImage result;
   result.boxes.assign(boxes.begin(), boxes.end());
-  if (const int factor = ShrinkFactor(options, picture.size()); factor > 1) {
-    const cv::Size small(std::max(1, picture.cols / factor), std::max(1, picture.rows / factor));
-    const float sx = static_cast<float>(small.width) / static_cast<float>(picture.cols);
-    const float sy = static_cast<float>(small.height) / static_cast<float>(picture.rows);
-    for (LabelledBox& b : result.boxes) {
-      b.box = {b.box.x1 * sx, b.box.y1 * sy, b.box.x2 * sx, b.box.y2 * sy};
-    }
-    cv::Mat shrunk;
-    cv::resize(picture, shrunk, small, 0, 0, cv::INTER_AREA);
-    picture = shrunk;
-  }
   const Plan plan = DrawPlan(options, picture.size(), random, result.boxes);
-  ResizeBoxes(plan.patch.size(), size, result.boxes);
+  const Placing placing = PlacingOf(plan, picture.size(), size);
+  ResizeBoxes(placing, plan.patch.size(), size, result.boxes);
   TY_ASSIGN_OR_RETURN(result.image, Tensor::Create(DType::kUInt8, {size.height, size.width, 3}));
   cv::Mat target(size, CV_8UC3, result.image.data<uint8_t>().data());
-  Paint(plan, picture, target);
+  Paint(plan, placing, picture, target);
   return result;
 }
 
@@ -282,7 +297,7 @@ absl::StatusOr<AugmentedImage> AugmentImage(const Tensor& image,
     return absl::InvalidArgumentError(absl::StrFormat(
         "the network input is %d x %d; expected 1 to %d", width, height, kMaxImageSide));
   }
-  // Our threads are ours to count (decisions.md B27); OpenCV shall not start its own.
+  // Our threads are ours to count; OpenCV shall not start its own.
   static const bool one_thread = (cv::setNumThreads(1), true);
   (void)one_thread;
   try {

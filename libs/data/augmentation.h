@@ -11,7 +11,7 @@
 
 namespace trainyard {
 
-/// SSD's augmentation chain (TAO `augmentation_config`), defaults applied (decisions.md A1).
+/// SSD's augmentation chain (TAO `augmentation_config`) with its defaults.
 struct AugmentationOptions {
   /// Sides of the crop as parts of the picture, 0 < min <= max <= 1; both 1 switch it off.
   double crop_min_scale = 0.3, crop_max_scale = 1.0;
@@ -42,10 +42,12 @@ struct AugmentedImage {
 /// dropped.
 ///
 /// All numbers come from `random`, so the same stream gives the same picture. They are drawn before
-/// pixels are touched, and only pixels that can be seen in the result are worked on. Two liberties:
+/// pixels are touched. Only pixels that can be seen in the result are worked on: the visible part
+/// of the picture, at its own resolution, is resized straight into the rectangle that it has in the
+/// result (rounded to whole pixels, and its boxes with it); canvas is never resized. One liberty:
 /// colours that happen to change neither hue nor saturation skip the way through HSV and its
-/// rounding; a picture whose canvas would exceed 16 million pixels is first shrunk by a whole
-/// factor. Thread-safe; keeps scratch memory for each thread, 100 MiB at most.
+/// rounding. Neutral boxes move like the others but keep no crop. Thread-safe; keeps scratch memory
+/// for each thread, 48 MB at most.
 ///
 /// kInvalidArgument for another tensor, a size below 1, or options that CheckAugmentation refuses.
 ///

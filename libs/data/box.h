@@ -23,6 +23,8 @@ struct LabelledBox {
   int class_id = 0;
   /// KITTI occlusion != 0, COCO iscrowd: counted neither for nor against in evaluation.
   bool difficult = false;
+  /// Left out of a training: anchors on it are neither positive nor negative.
+  bool neutral = false;
 };
 
 /// What a network found. Scores in [0, 1]; `class_id` is 1-based.

@@ -24,6 +24,8 @@ constexpr int64_t kMaxEpoch = int64_t{1} << 24;  // Philox has 24 bits for it.
 // thread writes the elements of its own samples only.
 struct Work {
   Batch batch;
+  // Of each sample, the number of its random stream.
+  std::vector<uint64_t> streams;
   std::vector<std::vector<Tensor>> targets;
   std::vector<absl::Status> statuses;
   size_t handed_out = 0;
@@ -102,9 +104,12 @@ class BatchLoader::Impl {
   absl::StatusOr<Batch> Next() {
     std::unique_lock lock(mutex_);
     TY_RETURN_IF_ERROR(failure_);
+    wanted_ = true;
+    if (!options_.runs_ahead) work_changed_.notify_all();
     batch_ready_.wait(lock, [this] {
       return (!works_.empty() && works_.front()->remaining == 0) || (works_.empty() && AtEnd());
     });
+    wanted_ = false;
     if (works_.empty()) return absl::OutOfRangeError("no more batches");
     const std::shared_ptr<Work> work = std::move(works_.front());
     works_.pop_front();
@@ -123,8 +128,8 @@ class BatchLoader::Impl {
   void Run() {
     std::unique_lock lock(mutex_);
     for (;;) {
-      work_changed_.wait(
-          lock, [this] { return stopping_ || AtEnd() || works_.size() < queue_ || HasSamples(); });
+      work_changed_.wait(lock,
+                         [this] { return stopping_ || AtEnd() || MayOpen() || HasSamples(); });
       if (stopping_) return;
       if (!HasSamples()) {
         if (AtEnd()) {
@@ -132,7 +137,7 @@ class BatchLoader::Impl {
           batch_ready_.notify_all();
           return;
         }
-        AddWork();
+        if (MayOpen()) AddWork();
         continue;
       }
       const std::shared_ptr<Work> work = works_.back();
@@ -150,6 +155,11 @@ class BatchLoader::Impl {
     }
   }
 
+  // Whether another batch may be opened. Called with the mutex held.
+  bool MayOpen() const {
+    return options_.runs_ahead ? works_.size() < queue_ : wanted_ && works_.empty();
+  }
+
   // Batches are opened one after another, so only the newest has samples to hand out.
   bool HasSamples() const {
     return !works_.empty() && works_.back()->handed_out < works_.back()->batch.indices.size();
@@ -162,7 +172,7 @@ class BatchLoader::Impl {
     batch.epoch = epoch_;
     batch.step = step_;
     batch.last_of_epoch = step_ + 1 == steps_per_epoch();
-    batch.indices = IndicesOf(epoch_, step_);
+    FillIndices(*work);
     const size_t n = batch.indices.size();
     batch.ids.resize(n);
     batch.boxes.resize(n);
@@ -187,23 +197,22 @@ class BatchLoader::Impl {
     work_changed_.notify_all();
   }
 
-  std::vector<int64_t> IndicesOf(int64_t epoch, int64_t step) {
-    if (options_.shuffle && order_epoch_ != epoch) {
-      order_ = EpochOrder(options_.seed, epoch, samples_);
-      order_epoch_ = epoch;
+  // Which samples the batch of epoch_ and step_ has.
+  void FillIndices(Work& work) {
+    if (options_.shuffle && order_epoch_ != epoch_) {
+      order_ = EpochOrder(options_.seed, epoch_, samples_);
+      order_epoch_ = epoch_;
     }
     const int64_t world = options_.world_size;
-    const int64_t begin = step * options_.batch_size * world + options_.rank;
-    std::vector<int64_t> indices;
+    const int64_t begin = step_ * options_.batch_size * world + options_.rank;
     for (int i = 0; i < options_.batch_size; ++i) {
-      int64_t position = begin + i * world;
-      if (position >= samples_) {
-        if (!options_.wrap_tail) break;
-        position %= samples_;
-      }
-      indices.push_back(options_.shuffle ? order_[static_cast<size_t>(position)] : position);
+      const int64_t position = begin + i * world;
+      const int64_t round = position / samples_, place = position % samples_;
+      if (round > 0 && !options_.wrap_tail) break;
+      const int64_t index = options_.shuffle ? order_[static_cast<size_t>(place)] : place;
+      work.batch.indices.push_back(index);
+      work.streams.push_back(static_cast<uint64_t>(index + round * samples_));
     }
-    return indices;
   }
 
   // Makes sample `slot` of a batch. Touches nothing that another thread writes.
@@ -217,8 +226,8 @@ class BatchLoader::Impl {
           slot * static_cast<size_t>(plane), static_cast<size_t>(plane));
       std::vector<LabelledBox>& boxes = work.batch.boxes[slot];
       if (options_.augmentation) {
-        Philox random(options_.seed, static_cast<uint32_t>(work.batch.epoch),
-                      static_cast<uint64_t>(index), RandomPurpose::kAugmentation);
+        Philox random(options_.seed, static_cast<uint32_t>(work.batch.epoch), work.streams[slot],
+                      RandomPurpose::kAugmentation);
         TY_ASSIGN_OR_RETURN(AugmentedImage augmented,
                             AugmentImage(sample.image, sample.boxes, *options_.augmentation,
                                          input_[2], input_[1], random));
@@ -278,6 +287,7 @@ class BatchLoader::Impl {
   std::vector<int64_t> order_;
   int64_t order_epoch_ = -1;
   bool stopping_ = false;
+  bool wanted_ = false;  // Somebody waits in Next().
   absl::Status failure_;
 
   std::vector<std::jthread> threads_;

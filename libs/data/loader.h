@@ -32,9 +32,15 @@ struct LoaderOptions {
   /// The ranks share each permutation: of the positions of a global batch, this one takes every
   /// world_size-th, beginning with its own number.
   int rank = 0, world_size = 1;
-  /// Fills the last batch of an epoch up with samples from the start of its permutation; else it is
-  /// smaller, and empty for a rank for which nothing is left.
+  /// Fills the last batch of an epoch up with samples from the start of its permutation (over and
+  /// over when there are fewer than the batch has), so that all batches have one shape; else it is
+  /// smaller, and empty for a rank for which nothing is left. A sample that comes again within its
+  /// epoch is augmented anew.
   bool wrap_tail = false;
+  /// Whether the threads work while nobody waits in Next(). False: they prepare the next batch
+  /// alone, and only meanwhile, so that caller and loader share the same cores; queue_batches means
+  /// nothing then.
+  bool runs_ahead = true;
   /// Absent: images are only resized (validation), boxes as BoxesToInput says.
   std::optional<AugmentationOptions> augmentation;
   model::v1::Preprocess preprocess;
@@ -69,7 +75,8 @@ std::vector<int64_t> EpochOrder(uint64_t seed, int64_t epoch, int64_t n);
 ///
 /// What a batch holds is a function of (seed, epoch, step, rank, world size, batch size), whatever
 /// the number of threads: order from EpochOrder, augmentation from Philox(seed, epoch, index of the
-/// sample, kAugmentation) (decisions.md B28). A loader that starts at (epoch, step) goes on exactly
+/// sample, kAugmentation); for the k-th repetition of a sample in its epoch, index + k * samples. A
+/// loader that starts at (epoch, step) goes on exactly
 /// as one that came there. The memory of a batch is used again once its tensors are gone.
 ///
 /// Next() is for one thread at a time. Destruction stops the threads after the sample in hand.

@@ -104,7 +104,8 @@ class Opener {
     if (frames_.empty()) return absl::NotFoundError("the data sources hold no sample");
     opened_.unmapped_counts = census_.Unmapped(classes_);
     opened_.mapped = census_.Check(classes_);
-    for (std::string& note : census_.Describe(classes_)) opened_.notes.push_back(std::move(note));
+    opened_.class_warnings = census_.Describe(classes_);
+    for (const std::string& note : opened_.class_warnings) opened_.notes.push_back(note);
     opened_.source = std::make_unique<FrameSource>(std::move(frames_), std::move(shards_));
     return std::move(opened_);
   }
@@ -209,8 +210,14 @@ class Opener {
   }
 
   void AddBox(const Box& box, int class_id, bool difficult, Frame& frame) {
-    if (difficult && !options_.include_difficult) return;
-    frame.boxes.push_back({.box = box, .class_id = class_id, .difficult = difficult});
+    const bool neutral = difficult && !options_.include_difficult;
+    frame.boxes.push_back(
+        {.box = box, .class_id = class_id, .difficult = difficult, .neutral = neutral});
+    if (difficult) ++opened_.difficult;
+    if (neutral) {
+      ++opened_.neutral;
+      return;
+    }
     ++opened_.class_counts[classes_.classes()[static_cast<size_t>(class_id - 1)]];
   }
 

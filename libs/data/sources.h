@@ -26,7 +26,8 @@ struct DataSource {
 struct SourceOptions {
   /// Label class -> training class; empty = each class found to itself (decisions.md A3).
   std::vector<std::pair<std::string, std::string>> class_mapping;
-  /// False leaves out the boxes that KITTI calls occluded (decisions.md A8).
+  /// False makes the boxes that KITTI calls occluded neutral (libs/data/box.h): not learnt from,
+  /// and no background either.
   bool include_difficult = true;
   /// Any refused label or image is an error.
   bool strict = false;
@@ -44,8 +45,10 @@ struct OpenedSources {
   std::unique_ptr<SampleSource> source;
   /// The training classes: class_id - 1 is the index.
   std::vector<std::string> classes;
-  /// Boxes kept, by training class.
+  /// Boxes kept, by training class; neutral ones are not counted.
   std::map<std::string, int64_t> class_counts;
+  /// Boxes of mapped classes that are difficult; those of them that are neutral.
+  int64_t difficult = 0, neutral = 0;
   /// Boxes of label classes that are not mapped, which are left out, by label class.
   std::map<std::string, int64_t> unmapped_counts;
   Ledger ledger;
@@ -55,6 +58,8 @@ struct OpenedSources {
   /// For people: an identity mapping, a stale index, a fold that was chosen, classes that are left
   /// out or have no object.
   std::vector<std::string> notes;
+  /// Of those, what is said of classes.
+  std::vector<std::string> class_warnings;
 };
 
 /// Opens KITTI folders and TFRecord shards as one SampleSource.

@@ -1,8 +1,8 @@
 #include "libs/detection/evaluator.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -50,6 +50,11 @@ Detection InNetworkPixels(Detection one, const Preprocess& preprocess) {
   return one;
 }
 
+// The rule that is shown beside another: published numbers need both.
+Matching OtherThan(Matching matching) {
+  return matching == Matching::kTao ? Matching::kVoc : Matching::kTao;
+}
+
 // The state of one evaluation.
 class Evaluation {
  public:
@@ -60,7 +65,13 @@ class Evaluation {
         decoder_(decoder),
         plan_(plan),
         options_(options),
-        ap_({record.classes().begin(), record.classes().end()}, plan) {}
+        ap_({record.classes().begin(), record.classes().end()}, plan) {
+    if (plan.matching == Matching::kCoco) return;
+    EvaluationPlan other = plan;
+    other.matching = OtherThan(plan.matching);
+    beside_.emplace(std::vector<std::string>(record.classes().begin(), record.classes().end()),
+                    other);
+  }
 
   absl::Status Add(const InputBatch& batch) {
     for (const absl::Status& status : batch.skipped) {
@@ -85,15 +96,22 @@ class Evaluation {
     for (size_t i = 0; i < detections.size(); ++i) {
       TY_RETURN_IF_ERROR(Judge(batch, i, objects[i], detections[i]));
     }
+    rate_.Note(result_.images);
     return absl::OkStatus();
   }
 
-  EvaluationResult Finish(double elapsed_ms) {
+  absl::StatusOr<EvaluationResult> Finish() {
     result_.ap = ap_.Compute();
     result_.matching = plan_.matching;
     result_.ap_mode = plan_.ap_mode;
-    result_.network_ms_per_image = network_.MedianMsPerImage();
-    result_.total_ms_per_image = elapsed_ms / static_cast<double>(std::max<int64_t>(1, images()));
+    if (beside_) {
+      result_.beside = beside_->Compute();
+      result_.beside_matching = OtherThan(plan_.matching);
+    }
+    result_.total_ms_per_image = rate_.MsPerImage();
+    if (options_.measures_latency) {
+      TY_ASSIGN_OR_RETURN(result_.latency, network_.MeasureLatency());
+    }
     return std::move(result_);
   }
 
@@ -106,13 +124,18 @@ class Evaluation {
     ++result_.images;
     result_.objects += static_cast<int64_t>(sample.boxes.size());
     result_.detections += static_cast<int64_t>(detections.size());
-    if (plan_.matching == Matching::kTao) {
-      std::vector<Detection> rounded;
-      for (const Detection& one : detections) rounded.push_back(InNetworkPixels(one, preprocess_));
-      ap_.Add(objects, rounded);
-    }
+    std::vector<Detection> rounded;
+    for (const Detection& one : detections) rounded.push_back(InNetworkPixels(one, preprocess_));
     ScaleToImage(detections, batch.sizes[i]);
-    if (plan_.matching != Matching::kTao) ap_.Add(sample.boxes, detections);
+    const auto add = [&](Matching matching, AveragePrecision& ap) {
+      if (matching == Matching::kTao) {
+        ap.Add(objects, rounded);
+      } else {
+        ap.Add(sample.boxes, detections);
+      }
+    };
+    add(plan_.matching, ap_);
+    if (beside_) add(OtherThan(plan_.matching), *beside_);
     if (!options_.judged) return absl::OkStatus();
     return options_.judged({.index = batch.indices[i],
                             .id = sample.id,
@@ -127,14 +150,27 @@ class Evaluation {
   const EvaluationPlan& plan_;
   const EvaluationOptions& options_;
   AveragePrecision ap_;
+  std::optional<AveragePrecision> beside_;
+  SteadyRate rate_;
   EvaluationResult result_;
 };
 
 }  // namespace
 
-std::vector<v1::Metric> EvaluationResult::Metrics() const {
+std::vector<v1::Metric> EvaluationResult::AccuracyMetrics() const {
   std::vector<v1::Metric> metrics = ap.Metrics(matching);
-  AddSpeedMetrics(network_ms_per_image, total_ms_per_image, metrics);
+  if (!beside) return metrics;
+  for (v1::Metric& metric : beside->Metrics(beside_matching)) {
+    metric.set_name(absl::StrCat(metric.name(), "_", NameOf(beside_matching)));
+    metric.set_primary(false);
+    metrics.push_back(std::move(metric));
+  }
+  return metrics;
+}
+
+std::vector<v1::Metric> EvaluationResult::Metrics() const {
+  std::vector<v1::Metric> metrics = AccuracyMetrics();
+  AddSpeedMetrics(latency, total_ms_per_image, metrics);
   return metrics;
 }
 
@@ -143,15 +179,13 @@ absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner, const ModelRecord
                                           const EvaluationPlan& plan,
                                           const EvaluationOptions& options) {
   TY_RETURN_IF_ERROR(Check(record, plan, options));
-  TY_ASSIGN_OR_RETURN(NetworkCall network,
-                      NetworkCall::Create(runner, decoder,
-                                          (source.size() + plan.batch_size - 1) / plan.batch_size));
+  TY_ASSIGN_OR_RETURN(NetworkCall network, NetworkCall::Create(runner, decoder));
   Evaluation evaluation(std::move(network), record, decoder, plan, options);
-  const auto begin = std::chrono::steady_clock::now();
   BatchReader reader(source.size(),
                      {.batch_size = plan.batch_size,
                       .threads = options.loader_threads,
-                      .keep_images = options.judged != nullptr},
+                      .keep_images = options.judged != nullptr,
+                      .runs_ahead = options.runs_ahead},
                      record.preprocess(), [&](int64_t index) { return source.Get(index); });
   int64_t done = 0;
   while (true) {
@@ -166,8 +200,7 @@ absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner, const ModelRecord
     return absl::FailedPreconditionError(
         absl::StrCat("there is no image to evaluate on (", source.size(), " in the source)"));
   }
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-  return evaluation.Finish(took.count());
+  return evaluation.Finish();
 }
 
 }  // namespace trainyard

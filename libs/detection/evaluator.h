@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -47,8 +48,13 @@ struct JudgedImage {
 };
 
 struct EvaluationOptions {
-  /// Threads that decode and preprocess while the network works. >= 1.
+  /// Threads that decode and preprocess. >= 1.
   int loader_threads = 1;
+  /// Whether they work while the network does; false where both would share the same cores.
+  bool runs_ahead = true;
+  /// Measure the network's time when all images are judged: a batch is run again, warm, for up to a
+  /// second or two.
+  bool measures_latency = false;
   /// Looked at before every batch.
   std::stop_token stop;
   ProgressFunction progress;
@@ -61,19 +67,32 @@ struct EvaluationOptions {
   std::function<void(const absl::Status&)> skipped;
 };
 
+/// How long a network takes, warm: the median over runs of one batch, divided by its images.
+struct Latency {
+  double ms_per_image = 0;
+  int batch_size = 0;
+  int runs = 0;
+};
+
 struct EvaluationResult {
   ApResult ap;
   Matching matching = Matching::kTao;
   ApMode ap_mode = ApMode::kSample;
   /// Images judged and left out; objects (difficult ones too) and detections in them.
   int64_t images = 0, images_skipped = 0, objects = 0, detections = 0;
-  /// The network alone, warmed up: median over batches, the first left out (a single one is run
-  /// twice), of the time of a batch divided by its images.
-  double network_ms_per_image = 0;
-  /// All of it, decoding of images included: wall time over images.
+  /// By the other rule: kVoc beside kTao, kTao beside kVoc; nothing beside kCoco.
+  std::optional<ApResult> beside;
+  Matching beside_matching = Matching::kVoc;
+  /// The network alone, warm, when it was measured; else 0.
+  Latency latency;
+  /// All of it, decoding of images included: wall time over images, from the end of the first batch
+  /// on (of a single batch, all of it).
   double total_ms_per_image = 0;
 
-  /// ap.Metrics, then `ms_per_image` (the network) and `images_per_second` (all of it).
+  /// ap.Metrics, and those of the other rule as `mAP_voc` and `AP_voc` (or `_tao`).
+  std::vector<v1::Metric> AccuracyMetrics() const;
+  /// AccuracyMetrics, then `ms_per_image` (the network) with `latency_batch_size`, and
+  /// `images_per_second` (all of it).
   std::vector<v1::Metric> Metrics() const;
 };
 
@@ -98,7 +117,10 @@ struct InferenceOptions {
   /// Detections below this are left out. (0, 1).
   double threshold = 0.3;
   int batch_size = 1;
+  /// As in EvaluationOptions.
   int loader_threads = 1;
+  bool runs_ahead = true;
+  bool measures_latency = false;
   /// Folders for annotated images and label files, made when absent; "" = none.
   std::string annotated_dir, labels_dir;
   std::stop_token stop;
@@ -111,15 +133,17 @@ struct InferenceResult {
   int64_t images = 0, images_skipped = 0, detections = 0;
   /// What was noticed of the pictures: those that were turned upright.
   Findings findings;
-  double network_ms_per_image = 0, total_ms_per_image = 0;
+  /// As in EvaluationResult.
+  Latency latency;
+  double total_ms_per_image = 0;
   std::vector<v1::Metric> Metrics() const;
 };
 
 /// Finds objects in image files. For each it writes `<labels_dir>/<base>.txt` (one line a
 /// detection, LabelLine; empty when nothing was found) and `<annotated_dir>/<base><ext>` at the
 /// original size, in the original's format. Two images with one base name are kInvalidArgument, and
-/// so is an `annotated_dir` that holds one of the images (it would be replaced; links are resolved),
-/// before anything is written. Otherwise fails as Evaluate does.
+/// so is an `annotated_dir` that holds one of the images (it would be replaced; links are
+/// resolved), before anything is written. Otherwise fails as Evaluate does.
 absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const model::v1::ModelRecord& record,
                                       const Decoder& decoder,
                                       absl::Span<const std::string> image_paths,

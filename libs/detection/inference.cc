@@ -1,5 +1,4 @@
 #include <charconv>
-#include <chrono>
 #include <map>
 #include <mutex>
 #include <set>
@@ -172,7 +171,7 @@ absl::Status InferBatch(NetworkCall& network, const Decoder& decoder, InputBatch
 
 std::vector<v1::Metric> InferenceResult::Metrics() const {
   std::vector<v1::Metric> metrics;
-  AddSpeedMetrics(network_ms_per_image, total_ms_per_image, metrics);
+  AddSpeedMetrics(latency, total_ms_per_image, metrics);
   return metrics;
 }
 
@@ -182,34 +181,33 @@ absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const ModelRecord& re
                                       const InferenceOptions& options) {
   TY_RETURN_IF_ERROR(Check(record, image_paths, options));
   const auto total = static_cast<int64_t>(image_paths.size());
-  TY_ASSIGN_OR_RETURN(
-      NetworkCall network,
-      NetworkCall::Create(runner, decoder, (total + options.batch_size - 1) / options.batch_size));
+  TY_ASSIGN_OR_RETURN(NetworkCall network, NetworkCall::Create(runner, decoder));
   for (const std::string& folder : {options.labels_dir, options.annotated_dir}) {
     if (!folder.empty()) TY_RETURN_IF_ERROR(MakeFolders(folder));
   }
-  const auto begin = std::chrono::steady_clock::now();
+  SteadyRate rate;
   ImageReader images(image_paths);
   InferenceResult result;
   {
     BatchReader reader(total,
                        {.batch_size = options.batch_size,
                         .threads = options.loader_threads,
-                        .keep_images = !options.annotated_dir.empty()},
+                        .keep_images = !options.annotated_dir.empty(),
+                        .runs_ahead = options.runs_ahead},
                        record.preprocess(), [&](int64_t index) { return images.Read(index); });
     while (true) {
       if (options.stop.stop_requested()) return absl::CancelledError("the inference was cancelled");
       std::optional<InputBatch> batch = reader.Next();
       if (!batch.has_value()) break;
       TY_RETURN_IF_ERROR(InferBatch(network, decoder, *batch, record, options, result));
+      rate.Note(result.images);
       if (options.progress) options.progress(result.images + result.images_skipped, total);
     }
   }
   result.findings = images.TakeFindings();
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-  result.network_ms_per_image = network.MedianMsPerImage();
-  if (result.images > 0) {
-    result.total_ms_per_image = took.count() / static_cast<double>(result.images);
+  result.total_ms_per_image = rate.MsPerImage();
+  if (options.measures_latency) {
+    TY_ASSIGN_OR_RETURN(result.latency, network.MeasureLatency());
   }
   return result;
 }

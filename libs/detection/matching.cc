@@ -176,15 +176,26 @@ absl::StatusOr<SsdTargetEncoder> SsdTargetEncoder::Create(const model::v1::SsdHe
 
 absl::StatusOr<std::vector<Tensor>> SsdTargetEncoder::Encode(
     absl::Span<const LabelledBox> boxes) const {
-  std::vector<Box> normalised;
-  normalised.reserve(boxes.size());
+  std::vector<Box> normalised, neutral;
+  std::vector<int32_t> class_ids;
   for (size_t i = 0; i < boxes.size(); ++i) {
     TY_RETURN_IF_ERROR(CheckBox(boxes[i], i));
     const Box& box = boxes[i].box;
     const auto w = static_cast<float>(width_), h = static_cast<float>(height_);
-    normalised.push_back({box.x1 / w, box.y1 / h, box.x2 / w, box.y2 / h});
+    (boxes[i].neutral ? neutral : normalised)
+        .push_back({box.x1 / w, box.y1 / h, box.x2 / w, box.y2 / h});
+    if (!boxes[i].neutral) class_ids.push_back(boxes[i].class_id);
   }
-  const std::vector<int32_t> matches = MatchAnchors(anchors_, normalised, thresholds_);
+  std::vector<int32_t> matches = MatchAnchors(anchors_, normalised, thresholds_);
+  if (!neutral.empty()) {
+    // What a neutral box would have, had it been learnt from, is no background.
+    const std::vector<int32_t> theirs = MatchAnchors(anchors_, neutral, thresholds_);
+    for (size_t a = 0; a < matches.size(); ++a) {
+      if (matches[a] == kBackgroundAnchor && theirs[a] != kBackgroundAnchor) {
+        matches[a] = kNeutralAnchor;
+      }
+    }
+  }
   std::vector<Tensor> targets = {Tensor::Zeros(DType::kInt32, {anchors_.size()}),
                                  Tensor::Zeros(DType::kFloat32, {anchors_.size(), 4})};
   const absl::Span<int32_t> classes = targets[0].data<int32_t>();
@@ -192,7 +203,7 @@ absl::StatusOr<std::vector<Tensor>> SsdTargetEncoder::Encode(
   for (size_t a = 0; a < matches.size(); ++a) {
     if (matches[a] == kNeutralAnchor) classes[a] = -1;
     if (matches[a] < 0) continue;
-    classes[a] = boxes[matches[a]].class_id;
+    classes[a] = class_ids[matches[a]];
     const auto encoded = EncodeBox(normalised[matches[a]], anchors_.anchors[a], variances_);
     std::copy(encoded.begin(), encoded.end(), offsets.begin() + static_cast<ptrdiff_t>(4 * a));
   }

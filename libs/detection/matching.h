@@ -59,8 +59,10 @@ class SsdTargetEncoder {
                                                  int height, const MatchThresholds& thresholds);
 
   /// {i32 [A]: class of each anchor, 0 = background, -1 = neutral; f32 [A, 4]: offsets, 0 where the
-  /// class is not above 0}. `boxes` are in pixels of the network input. kInvalidArgument naming the
-  /// box when it is degenerate, not finite, or its class is below 1.
+  /// class is not above 0}. `boxes` are in pixels of the network input. Boxes that are `neutral`
+  /// are matched after the others and by themselves: the background anchors that they would take
+  /// become neutral. kInvalidArgument naming the box when it is degenerate, not finite, or its
+  /// class is below 1.
   absl::StatusOr<std::vector<Tensor>> Encode(absl::Span<const LabelledBox> boxes) const;
 
   const AnchorSet& anchors() const { return anchors_; }

@@ -90,7 +90,19 @@ std::string ResultsJson(const EvaluationResult& result) {
   members.emplace_back("images_skipped", absl::StrCat(result.images_skipped));
   members.emplace_back("objects", absl::StrCat(result.objects));
   members.emplace_back("detections", absl::StrCat(result.detections));
-  members.emplace_back("ms_per_image", JsonNumber(result.network_ms_per_image));
+  if (result.latency.runs > 0) {
+    members.emplace_back("ms_per_image", JsonNumber(result.latency.ms_per_image));
+    members.emplace_back("latency_batch_size", absl::StrCat(result.latency.batch_size));
+  }
+  if (result.beside) {
+    Members beside;
+    for (const ClassResult& one : result.beside->classes) {
+      beside.emplace_back("AP_" + one.name, JsonNumber(one.ap));
+    }
+    beside.emplace_back("mAP", JsonNumber(result.beside->mean_ap));
+    members.emplace_back(absl::StrCat("matching_", NameOf(result.beside_matching)),
+                         JsonObject(beside));
+  }
   members.emplace_back("classes", JsonObject(counts));
   members.emplace_back("pr_curves", JsonObject(curves));
   return JsonObject(members) + "\n";

@@ -19,8 +19,9 @@ std::string ResultsTable(const EvaluationResult& result, int decimals = 3);
 
 /// The text of results.json: `AP_<class>` per class and `mAP`, as TAO's readers expect, then what
 /// we add: `mAP50` and `AP50_<class>` for coco, `matching`, `average_precision_mode`, counts,
-/// `ms_per_image`, and `pr_curves` {class: {recall, precision, score}} thinned to at most 200
-/// points. NaN is written as null. Ends in a line break.
+/// `ms_per_image` with `latency_batch_size` when it was measured, the other rule's numbers in
+/// `matching_voc` or `matching_tao`, and `pr_curves` {class: {recall, precision, score}} thinned to
+/// at most 200 points. NaN is written as null. Ends in a line break.
 std::string ResultsJson(const EvaluationResult& result);
 
 /// One line of TAO's status.json.

@@ -15,6 +15,7 @@
 #include "libs/detection/evaluator.h"
 #include "libs/detection/results.h"
 #include "libs/models/datasets.h"
+#include "libs/models/spec_differences.h"
 #include "libs/worker/outcome.h"
 
 namespace trainyard::judging {
@@ -42,8 +43,23 @@ ProgressFunction ImagesDone(Context& context, const char* message) {
 
 int ThreadsOf(const Context& context) { return std::max(1, context.job.threads()); }
 
-// They decode the next images while the network works.
-int LoaderThreadsOf(const Context& context) { return std::max(1, ThreadsOf(context) / 2); }
+// Where loading and computing take turns, each has all threads; else one feeds the network.
+int LoaderThreadsOf(const Context& context, const Detector& detector) {
+  return std::max(1, ThreadsOf(context) - (detector.shares_cores ? 0 : 1));
+}
+
+// A model keeps its input and its anchors, whatever the spec says.
+void TellDifferences(Context& context, const Network& network, const ModelRecord& record,
+                     Finished& finished) {
+  const absl::StatusOr<ModelRecord> spec = network.Record();
+  if (!spec.ok()) return;
+  for (const std::string& field : OverriddenFields(*spec, record, /*trains=*/false)) {
+    const std::string text = absl::StrCat(
+        "the model is judged as it is, so that a field of the spec has no effect: ", field);
+    context.Warn(absl::FailedPreconditionError(text));
+    finished.add_notes(text);
+  }
+}
 
 absl::StatusOr<OpenedSources> OpenData(const Context& context, const Network& network,
                                        const ModelRecord& record) {
@@ -102,9 +118,15 @@ absl::Status Evaluate(Context& context, const Network& network, const Detector& 
   const auto& task = context.job.evaluate();
   TY_ASSIGN_OR_RETURN(const OpenedSources data, OpenData(context, network, detector.record));
   for (const std::string& note : DescribeSources("validation data", data)) finished.add_notes(note);
+  for (const std::string& warning : WarningsOf("validation data", data)) {
+    context.Warn(absl::FailedPreconditionError(warning));
+  }
+  TellDifferences(context, network, detector.record, finished);
   TY_ASSIGN_OR_RETURN(const EvaluationPlan plan,
                       PlanFor(context, network, detector.max_batch_size, finished));
-  EvaluationOptions options{.loader_threads = LoaderThreadsOf(context),
+  EvaluationOptions options{.loader_threads = LoaderThreadsOf(context, detector),
+                            .runs_ahead = !detector.shares_cores,
+                            .measures_latency = !detector.warm_ms_per_image,
                             .stop = context.stop,
                             .progress = ImagesDone(context, "evaluating")};
   if (!task.strict()) options.skipped = WarnOfSkipped(context);
@@ -116,7 +138,8 @@ absl::Status Evaluate(Context& context, const Network& network, const Detector& 
   if (detector.warm_ms_per_image) {
     context.Progress(0, 0, "", "measuring speed");
     context.Flush();
-    TY_ASSIGN_OR_RETURN(result.network_ms_per_image, detector.warm_ms_per_image());
+    result.latency = {.batch_size = 1, .runs = 1};
+    TY_ASSIGN_OR_RETURN(result.latency.ms_per_image, detector.warm_ms_per_image());
   }
   LogInfo("evaluation", {{"table", ResultsTable(result)}});
   for (v1::Metric& metric : result.Metrics()) *finished.add_metrics() = std::move(metric);
@@ -134,7 +157,9 @@ absl::Status Infer(Context& context, int batch_size, const Detector& detector, F
   std::vector<std::string> left_out;
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> images, ListImages(task.images(), &left_out));
   InferenceOptions options{.batch_size = std::clamp(batch_size, 1, detector.max_batch_size),
-                           .loader_threads = LoaderThreadsOf(context),
+                           .loader_threads = LoaderThreadsOf(context, detector),
+                           .runs_ahead = !detector.shares_cores,
+                           .measures_latency = true,
                            .annotated_dir = task.annotated_dir(),
                            .labels_dir = task.labels_dir(),
                            .stop = context.stop,

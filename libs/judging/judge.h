@@ -19,14 +19,18 @@ struct Detector {
   /// The largest batch that `runner` takes. >= 1.
   int max_batch_size;
   /// Measures the warm runtime on one image at a time, apart from reading images and from the
-  /// runtime's start; what an evaluation reports as ms_per_image. Null: the median over its
-  /// batches.
+  /// runtime's start; what an evaluation reports as ms_per_image. Null: the largest batch is run
+  /// again, warm.
   std::function<absl::StatusOr<double>()> warm_ms_per_image = nullptr;
+  /// Whether it computes on the cores that load the images: then both take turns.
+  bool shares_cores = true;
 };
 
 /// Does `context.job.evaluate`: measures `detector` on the validation data of `network`'s spec.
-/// Adds to `finished` the metrics mAP (primary), AP per class, ms_per_image, images_per_second, images
-/// and images_skipped (those that cannot be read), notes on the data, and, when the job names a results folder, the output `results` (results.json;
+/// Adds to `finished` the metrics mAP (primary), AP per class, mAP_voc and AP_voc (libs/detection),
+/// ms_per_image with latency_batch_size, images_per_second, images and images_skipped (those that
+/// cannot be read); warnings and notes on the data and on fields of the spec for which the model has
+/// values of its own; and, when the job names a results folder, the output `results` (results.json;
 /// beside it status.json and, when the spec asks, PR_curve.png).
 ///
 /// kInvalidArgument when the spec names no validation data, or its classes are not the detector's;
@@ -35,9 +39,9 @@ absl::Status Evaluate(worker::Context& context, const Network& network, const De
                       worker::Finished& finished);
 
 /// Does `context.job.infer`: finds objects in images, `batch_size` at a time. Adds the outputs
-/// `images` and `labels` (the folders that the job asks for), ms_per_image, images_per_second, images
-/// and images_skipped, and notes on pictures that were left out or turned upright.
-/// Fails as Infer (libs/detection); kCancelled on request.
+/// `images` and `labels` (the folders that the job asks for), ms_per_image with latency_batch_size,
+/// images_per_second, images and images_skipped, and notes on pictures that were left out or turned
+/// upright. Fails as Infer (libs/detection); kCancelled on request.
 absl::Status Infer(worker::Context& context, int batch_size, const Detector& detector,
                    worker::Finished& finished);
 

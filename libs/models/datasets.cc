@@ -1,16 +1,21 @@
 #include "libs/models/datasets.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "libs/base/paths.h"
 #include "libs/base/status.h"
+#include "libs/base/utf8.h"
 
 namespace trainyard {
 namespace {
 
 // Entries of the ledger that a note spells out; the file holds all.
 constexpr size_t kEntriesTold = 5;
+constexpr absl::string_view kTrainingData = "training data", kValidationData = "validation data";
 
 SourceOptions OptionsOf(const TrainingPlan& plan, bool strict, int threads) {
   return {.class_mapping = plan.class_mapping,
@@ -33,6 +38,45 @@ absl::StatusOr<OpenedSources> Open(absl::string_view what, absl::Span<const Data
   return opened;
 }
 
+// Names come from files, whose bytes may be anything; messages are UTF-8.
+std::string Readable(std::string text) {
+  return IsUtf8(text) ? std::move(text) : absl::CHexEscape(text);
+}
+
+int64_t Objects(const OpenedSources& sources) {
+  int64_t objects = 0;
+  for (const auto& [name, count] : sources.class_counts) objects += count;
+  return objects;
+}
+
+absl::Status CheckHasObjects(const OpenedSources& sources) {
+  if (Objects(sources) > 0) return absl::OkStatus();
+  std::string text = absl::StrCat("training data: its ", sources.source->size(),
+                                  " images hold no object to learn from");
+  if (sources.difficult > 0) {
+    absl::StrAppend(&text, ": all ", sources.difficult,
+                    " are occluded, and include_difficult_in_training is false");
+  }
+  return absl::InvalidArgumentError(text);
+}
+
+// Said of validation data that cannot be judged by; "" when it can.
+std::string AllDifficult(absl::string_view what, const OpenedSources& sources) {
+  if (what != kValidationData || sources.difficult == 0 || sources.difficult < Objects(sources)) {
+    return "";
+  }
+  return absl::StrCat(what, ": all ", sources.difficult,
+                      " objects are difficult (occluded), which count neither way; no average "
+                      "precision but 0 can come out");
+}
+
+bool IsSameSource(const DataSource& a, const DataSource& b, int validation_fold) {
+  if (!a.tfrecords.empty() || !b.tfrecords.empty()) {
+    return a.tfrecords == b.tfrecords && validation_fold < 0;
+  }
+  return IsSamePath(a.image_dir, b.image_dir);
+}
+
 }  // namespace
 
 absl::StatusOr<OpenedSources> OpenTrainingData(const TrainingPlan& plan,
@@ -41,8 +85,9 @@ absl::StatusOr<OpenedSources> OpenTrainingData(const TrainingPlan& plan,
   SourceOptions options = OptionsOf(plan, strict, threads);
   options.use = ShardUse::kTraining;
   TY_ASSIGN_OR_RETURN(OpenedSources opened,
-                      Open("training data", plan.data_sources, options, classes));
-  TY_RETURN_IF_ERROR(Annotate(opened.mapped, "training data"));
+                      Open(kTrainingData, plan.data_sources, options, classes));
+  TY_RETURN_IF_ERROR(Annotate(opened.mapped, kTrainingData));
+  TY_RETURN_IF_ERROR(CheckHasObjects(opened));
   return opened;
 }
 
@@ -58,19 +103,27 @@ absl::StatusOr<std::optional<OpenedSources>> OpenValidationData(
   SourceOptions options = OptionsOf(plan, strict, threads);
   options.use = ShardUse::kValidation;
   options.include_difficult = true;
-  return Open("validation data", sources, options, classes);
+  return Open(kValidationData, sources, options, classes);
 }
 
 std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSources& sources) {
   std::vector<std::string> notes;
-  int64_t objects = 0;
   std::vector<std::string> counts;
   for (const auto& [name, count] : sources.class_counts) {
-    objects += count;
     counts.push_back(absl::StrCat(name, " ", count));
   }
-  notes.push_back(absl::StrCat(what, ": ", objects, " objects in ", sources.source->size(),
+  notes.push_back(absl::StrCat(what, ": ", Objects(sources), " objects in ", sources.source->size(),
                                " images (", absl::StrJoin(counts, ", "), ")"));
+  if (sources.difficult > 0) {
+    const bool validates = what == kValidationData;
+    const bool neutral = sources.neutral > 0;
+    notes.push_back(absl::StrCat(what, ": ", sources.difficult, " objects ",
+                                 neutral ? "more " : "of these ", "are difficult (occluded): ",
+                                 validates ? "a detection of one counts neither for nor against"
+                                 : neutral ? "neither learnt from nor taken for background, since "
+                                             "include_difficult_in_training is false"
+                                           : "learnt from like the others"));
+  }
   const Ledger& ledger = sources.ledger;
   if (!ledger.entries.empty()) {
     notes.push_back(absl::StrCat(what, ": left out are ", ledger.RefusedImages(), " of ",
@@ -81,7 +134,43 @@ std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSou
     notes.push_back(absl::StrCat(what, ": ", line));
   }
   for (const std::string& note : sources.notes) notes.push_back(absl::StrCat(what, ": ", note));
+  if (std::string text = AllDifficult(what, sources); !text.empty()) notes.push_back(text);
+  for (std::string& note : notes) note = Readable(std::move(note));
   return notes;
+}
+
+std::vector<std::string> WarningsOf(absl::string_view what, const OpenedSources& sources) {
+  std::vector<std::string> warnings;
+  for (const std::string& text : sources.class_warnings) {
+    warnings.push_back(Readable(absl::StrCat(what, ": ", text)));
+  }
+  if (std::string text = AllDifficult(what, sources); !text.empty()) warnings.push_back(text);
+  return warnings;
+}
+
+std::vector<std::string> WarningsOf(const TrainingPlan& plan, int64_t images) {
+  std::vector<std::string> warnings;
+  if (plan.validation_sources.empty() && plan.validation_fold < 0) {
+    warnings.push_back(
+        "the spec names no validation data (validation_data_sources or validation_fold): no epoch "
+        "is "
+        "judged, there is no mAP, and 'best' is the last epoch");
+  }
+  for (const DataSource& validation : plan.validation_sources) {
+    for (const DataSource& training : plan.data_sources) {
+      if (!IsSameSource(training, validation, plan.validation_fold)) continue;
+      warnings.push_back(absl::StrCat(
+          "validation_data_sources names what is trained on too ('",
+          validation.tfrecords.empty() ? validation.image_dir : validation.tfrecords,
+          "'): the mAP says how well that was learnt, not how well other pictures are judged"));
+    }
+  }
+  if (images > 0 && plan.batch_size > images) {
+    warnings.push_back(absl::StrCat("batch_size_per_gpu is ", plan.batch_size,
+                                    ", the training data ", "has ", images,
+                                    " images: each batch holds some several times"));
+  }
+  return warnings;
 }
 
 }  // namespace trainyard

@@ -81,6 +81,8 @@ class Network {
   /// A fresh model for the spec, weights drawn from Philox(seed, kInitialization). kInvalidArgument
   /// for what the spec cannot mean, kUnimplemented (by name) for architectures that are not offered.
   virtual absl::StatusOr<Model> Build() const = 0;
+  /// The record of that model without its weights: cheap. What is frozen is not in it. Fails alike.
+  virtual absl::StatusOr<ModelRecord> Record() const = 0;
 
   virtual TrainingPlan training_plan() const = 0;
   virtual EvaluationPlan evaluation_plan() const = 0;

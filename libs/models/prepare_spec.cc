@@ -26,9 +26,25 @@ SsdTask SsdTaskOf(NetworkTask task) {
   return SsdTask::kTrain;
 }
 
-std::string InitialModelOf(const spec::common::v1::TrainingConfig& training) {
-  if (!training.pruned_model_path().empty()) return training.pruned_model_path();
-  return training.pretrain_model_path();
+// The spec's own model: one of a oneof.
+void SetModel(const spec::common::v1::TrainingConfig& training, PreparedSpec& prepared) {
+  using spec::common::v1::TrainingConfig;
+  switch (training.load_model_case()) {
+    case TrainingConfig::kResumeModelPath:
+      prepared.resume_model = training.resume_model_path();
+      prepared.model_field = "training_config.resume_model_path";
+      break;
+    case TrainingConfig::kPretrainModelPath:
+      prepared.initial_model = training.pretrain_model_path();
+      prepared.model_field = "training_config.pretrain_model_path";
+      break;
+    case TrainingConfig::kPrunedModelPath:
+      prepared.initial_model = training.pruned_model_path();
+      prepared.model_field = "training_config.pruned_model_path";
+      break;
+    default:
+      break;
+  }
 }
 
 void AddSource(const spec::common::v1::DataSource& source, const std::string& field, bool is_read,
@@ -77,7 +93,7 @@ absl::StatusOr<PreparedSpec> PrepareSpec(
       spec::ssd::v1::Experiment experiment,
       LoadExperiment(text, file_name, overrides, SsdTaskOf(task), &prepared.warnings));
   TY_RETURN_IF_ERROR(RewritePaths(&experiment, resolve));
-  prepared.initial_model = InitialModelOf(experiment.training_config());
+  SetModel(experiment.training_config(), prepared);
   prepared.data = DataOf(experiment.dataset_config(), task);
   prepared.freezes_blocks = experiment.ssd_config().freeze_blocks_size() > 0;
   prepared.canonical_text = PrintCanonical(experiment);

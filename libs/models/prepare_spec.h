@@ -29,10 +29,12 @@ struct PreparedSpec {
   std::string canonical_text;
   /// What the user should know: fields without effect, scalars given twice.
   std::vector<std::string> warnings;
-  /// The model that the spec itself starts from, resolved; "" = none. decisions.md A18.
-  std::string initial_model;
-  /// Where the spec's labelled images lie, whatever the task. Not looked for: a pipeline's stage may
-  /// make them later.
+  /// The model that the spec itself starts from (`pretrain_model_path` or `pruned_model_path`), and
+  /// the one whose training it goes on with (`resume_model_path`), resolved; "" = none. At most one
+  /// of them is set; `model_field` is that field's path.
+  std::string initial_model, resume_model, model_field;
+  /// Where the spec's labelled images lie, whatever the task. Not looked for: a pipeline's stage
+  /// may make them later.
   std::vector<SpecPath> data;
   /// Whether blocks are frozen: without a model to start from, random weights would be.
   bool freezes_blocks = false;

@@ -5,10 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/detection/anchors.h"
 #include "libs/graph/reach.h"
+#include "libs/models/spec_differences.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard {
@@ -57,13 +59,14 @@ absl::Status CheckGraphFits(const ModelRecord& from, const ModelRecord& to) {
     problems.Add("classes", "are %d in the spec and %d in the pruned model", to.classes_size(),
                  from.classes_size());
   }
-  const auto size = [](const model::v1::Preprocess& p) {
-    return absl::StrFormat("%dx%dx%d", p.width(), p.height(), p.mean_size());
-  };
-  if (size(from.preprocess()) != size(to.preprocess())) {
+  if (!from.arch().empty() && from.arch() != to.arch()) {
+    problems.Add("ssd_config.arch with nlayers", "is %s in the spec and %s in the pruned model",
+                 to.arch(), from.arch());
+  }
+  if (InputText(from.preprocess()) != InputText(to.preprocess())) {
     problems.Add("input",
                  "(width x height x channels) is %s in the spec and %s in the pruned model",
-                 size(to.preprocess()), size(from.preprocess()));
+                 InputText(to.preprocess()), InputText(from.preprocess()));
   }
   if (from.ssd().maps_size() != to.ssd().maps_size()) {
     problems.Add("prediction maps", "are %d in the spec and %d in the pruned model",
@@ -80,7 +83,21 @@ absl::Status CheckGraphFits(const ModelRecord& from, const ModelRecord& to) {
                   "a pruned model keeps its graph, so the spec must agree with it");
 }
 
+// Names of classes say nothing about weights: a head of the same width is taken, whatever they are.
+void NoteClasses(const ModelRecord& from, const ModelRecord& to, TransferReport& report) {
+  const std::vector<std::string> theirs(from.classes().begin(), from.classes().end());
+  const std::vector<std::string> ours(to.classes().begin(), to.classes().end());
+  if (theirs == ours || theirs.empty()) return;
+  report.warnings.push_back(absl::StrCat(
+      "its classes are ", absl::StrJoin(theirs, ", "), "; the spec's are ",
+      absl::StrJoin(ours, ", "), ": ",
+      theirs.size() == ours.size()
+          ? "what it learnt of the first class goes on as the spec's first class, and so on"
+          : "the class heads start with fresh weights"));
+}
+
 TransferReport TakeGraph(const Model& from, Model& to) {
+  const ModelRecord spec = to.record;
   const model::v1::SsdHead settings = to.record.ssd();
   to.graph = from.graph.Clone();
   *to.record.mutable_training() = from.record.training();
@@ -96,6 +113,13 @@ TransferReport TakeGraph(const Model& from, Model& to) {
   TransferReport report{.took_graph = true};
   for (const onnx::NodeProto* node : to.graph.nodes()) {
     if (HasWeights(to.graph, *node)) report.loaded.push_back(node->name());
+  }
+  NoteClasses(from.record, to.record, report);
+  for (const std::string& field : OverriddenFields(spec, to.record, /*trains=*/true)) {
+    report.warnings.push_back(
+        absl::StrCat("its own graph is used, so that a field of the spec has "
+                     "no effect: ",
+                     field));
   }
   return report;
 }
@@ -151,6 +175,7 @@ absl::StatusOr<TransferReport> TransferWeights(const Model& from, Model& to) {
   if (pruned) return TakeGraph(from, to);
 
   TransferReport report;
+  NoteClasses(from.record, to.record, report);
   for (const onnx::NodeProto* node : to.graph.nodes()) {
     if (!HasWeights(to.graph, *node)) continue;
     const onnx::NodeProto* theirs = from.graph.FindNode(node->name());

@@ -17,6 +17,9 @@ struct TransferReport {
   std::vector<std::string> mismatched;
   /// Not in the file.
   std::vector<std::string> missing;
+  /// What the user should know before the training begins: other names of classes; with a graph of
+  /// the file's own, the spec's fields that have no effect (OverriddenFields).
+  std::vector<std::string> warnings;
   /// Whether the file is a pruned model, so that its own graph replaced the fresh one.
   bool took_graph = false;
 
@@ -33,9 +36,10 @@ struct TransferReport {
 /// it has the same layers as `to` but a convolution with another one behind it has another number
 /// of filters (TAO looks at the backbone alone; here the expansion counts as well).
 ///
-/// kInvalidArgument, with both numbers, when a pruned `from` disagrees in the number of classes,
-/// the boxes of a cell or the size of the input, which its graph fixes; also when the networks
-/// differ. `to` is unchanged then. A model of which nothing fits is no error: see the report.
+/// kInvalidArgument, with both values, when a pruned `from` disagrees in the architecture, the
+/// number of classes, the boxes of a cell or the size of the input, which its graph fixes; also
+/// when the networks differ. `to` is unchanged then. A model of which nothing fits is no error: see
+/// the report.
 ///
 /// Source: TAO's loading of pretrained weights (reference ssd 4.6, 7.2).
 absl::StatusOr<TransferReport> TransferWeights(const Model& from, Model& to);

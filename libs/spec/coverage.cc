@@ -53,6 +53,8 @@ constexpr Rule kRules[] = {
      "ClearML is not offered, the training goes on without it"},
     {"common.v1.NMSConfig.force_on_cpu", FieldSupport::kNoEffect, Use::kWhenNotNeutral,
      kSsdIgnores},
+    {"common.v1.NMSConfig.infer_nms_score_bits", FieldSupport::kNoEffect, Use::kWhenNotNeutral,
+     "boxes are suppressed in full precision; the number goes into the model's record alone"},
     {"common.v1.DatasetConfig.type", FieldSupport::kNoEffect, Use::kWhenSet, kSsdIgnores},
     {"common.v1.DataSource.root_path", FieldSupport::kNoEffect, Use::kWhenSet, kSsdIgnores},
     {"common.v1.SoftStartCosineAnnealingScheduleConfig", FieldSupport::kUnimplemented,

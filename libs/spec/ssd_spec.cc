@@ -159,7 +159,7 @@ void ApplyDefaults(Experiment* experiment) {
     TY_DEFAULT(experiment->mutable_nms_config(), infer_nms_score_bits, 0);
   }
   if (experiment->has_dataset_config()) {
-    TY_DEFAULT(experiment->mutable_dataset_config(), include_difficult_in_training, false);
+    TY_DEFAULT(experiment->mutable_dataset_config(), include_difficult_in_training, true);
   }
 }
 

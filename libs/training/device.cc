@@ -103,6 +103,13 @@ std::string DescribeDevice(const at::Device& device, int threads) {
   return device.str();
 }
 
+Threads ShareThreads(int budget, int workers, bool on_cpu) {
+  const int most = std::max(1, on_cpu ? budget : budget - 1);
+  Threads threads{.loading = workers > 0 ? std::min(workers, most) : most, .loads_ahead = !on_cpu};
+  threads.computing = std::max(1, on_cpu ? budget : budget - threads.loading);
+  return threads;
+}
+
 void ConfigureLibTorch(int threads, bool deterministic) {
   at::set_num_threads(std::max(1, threads));
   // LibTorch takes this number once in a process.

@@ -24,6 +24,19 @@ std::vector<std::string> ListDevices();
 /// "cpu (2 threads)", "cuda:0": for events and logs.
 std::string DescribeDevice(const at::Device& device, int threads);
 
+/// How a budget of threads is spent.
+struct Threads {
+  int computing = 1, loading = 1;
+  /// Whether the loader works while the network does.
+  bool loads_ahead = false;
+};
+
+/// On a CPU computing and loading take turns, each with all of `budget`, for it is the same cores that
+/// do both; beside a GPU the loader works ahead, with all threads but the one that feeds the GPU. So
+/// never more than `budget` threads work at one time (two, with a budget of one beside a GPU).
+/// `workers` > 0 asks for fewer loading threads (TAO's n_workers), and is capped.
+Threads ShareThreads(int budget, int workers, bool on_cpu);
+
 /// Limits LibTorch to `threads` (one for inter-op work) for the whole process, and chooses
 /// reproducible kernels when `deterministic`. Call before work begins; again to change it.
 void ConfigureLibTorch(int threads, bool deterministic);

@@ -25,6 +25,8 @@ struct Executor::Program {
     std::string where;
     /// Slots that nobody reads after this node.
     std::vector<int> release;
+    /// The result of a convolution, before whose gradient a stop is looked for; else -1.
+    int watched = -1;
   };
   std::vector<Node> nodes;
   /// Initializers and constants; they fill the first slots of every frame.
@@ -60,6 +62,14 @@ std::vector<Shape> DeclaredShapes(const Graph& graph, const std::vector<std::str
     shapes.push_back(std::move(shape));
   }
   return shapes;
+}
+
+// Lets the gradient of `value` end when a stop is requested. Backward passes are one call otherwise.
+void WatchGradient(const at::Tensor& value, const std::stop_token& stop) {
+  if (!stop.stop_possible() || !value.requires_grad()) return;
+  value.register_hook([stop](const at::Tensor&) {
+    if (stop.stop_requested()) throw StopRequested();
+  });
 }
 
 // Turns autocast on for a scope and clears its cache of cast weights at the end.
@@ -271,6 +281,7 @@ absl::Status GraphCompiler::MapNode(const onnx::NodeProto& node) {
   }
   TY_RETURN_IF_ERROR(step);
   program_.nodes.push_back({.step = *std::move(step), .where = where});
+  if (node.op_type() == "Conv") program_.nodes.back().watched = SlotOf(node.output(0));
   return absl::OkStatus();
 }
 
@@ -383,7 +394,9 @@ absl::StatusOr<std::vector<at::Tensor>> Executor::Forward(absl::Span<const at::T
     }
     for (const Program::Node& node : program_->nodes) {
       where = node.where;
+      if (options_.stop.stop_requested()) throw StopRequested();
       node.step(frame);
+      if (node.watched >= 0) WatchGradient(frame.values[node.watched], options_.stop);
       for (const int slot : node.release) frame.values[slot].reset();
     }
     std::vector<at::Tensor> outputs;

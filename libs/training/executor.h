@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,10 +21,14 @@ struct ExecutorOptions {
   /// What training must leave alone, by names of initializers and nodes (decisions.md B20).
   model::v1::TrainingFlags flags;
   /// Activations and kernels of four dimensions lie channels-last in memory: what oneDNN and cuDNN
-  /// run fastest (docs/training.md has the measurement).
+  /// run fastest (docs/performance.md has a measurement).
   bool channels_last = true;
   /// Convolutions and matrix products in bf16 by LibTorch's autocast; parameters stay f32.
   bool autocast = false;
+  /// On request a Forward ends with kCancelled before its next node, and gradients of what it returned
+  /// end before their next convolution with an exception (libs/training/torch_status.h makes it
+  /// kCancelled): a step of seconds is given up within one layer.
+  std::stop_token stop;
 };
 
 /// How batch normalization and dropout behave. The graph is in inference form always (decisions.md

@@ -54,7 +54,8 @@ absl::StatusOr<Loaded> Load(Context& context, const std::string& path, const std
   loaded.network->ApplyInferenceSettings(loaded.model.record);
   TY_ASSIGN_OR_RETURN(loaded.decoder, CreateDecoder(loaded.model.record));
   TY_ASSIGN_OR_RETURN(const at::Device where, ResolveDevice(device, device_index));
-  TY_ASSIGN_OR_RETURN(loaded.executor, Executor::Create(loaded.model.graph, {.device = where}));
+  TY_ASSIGN_OR_RETURN(loaded.executor, Executor::Create(loaded.model.graph,
+                                                        {.device = where, .stop = context.stop}));
 
   worker::WorkerEvent event;
   event.mutable_started()->set_pid(getpid());
@@ -67,7 +68,8 @@ judging::Detector DetectorOf(const Loaded& loaded) {
   return {.runner = *loaded.executor,
           .record = loaded.model.record,
           .decoder = *loaded.decoder,
-          .max_batch_size = std::numeric_limits<int>::max()};
+          .max_batch_size = std::numeric_limits<int>::max(),
+          .shares_cores = loaded.executor->device().is_cpu()};
 }
 
 absl::StatusOr<Finished> EvaluateAll(Context& context) {

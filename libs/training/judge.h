@@ -8,8 +8,8 @@ namespace trainyard::training {
 /// Judges a `.tlt` or `.etlt` on the spec's validation data, as `context.job.evaluate` says.
 ///
 /// With a results folder: results.json, status.json and, when the spec asks, PR_curve.png. Outputs:
-/// `results` (results.json) when there is a folder. Metrics: mAP (primary), AP per class, ms_per_image,
-/// images_per_second, parameters, macs.
+/// `results` (results.json) when there is a folder. Metrics: what libs/judging adds,
+/// parameters, macs.
 ///
 /// Fails as LoadModel does; kInvalidArgument when the model is of another network or other classes than
 /// the spec, or the spec names no validation data; kCancelled on request.

@@ -32,28 +32,43 @@ struct Coefficients {
   float rate, momentum, l1, l2;
 };
 
-// One pass; returns the sum of |k| or k^2 before the step.
-double Update(const Piece& piece, const Coefficients& c) {
-  if (!piece.regularized || (c.l1 == 0 && c.l2 == 0)) {
-    for (int64_t i = 0; i < piece.size; ++i) {
-      piece.momentum[i] = c.momentum * piece.momentum[i] - c.rate * piece.gradient[i];
-      piece.weight[i] += piece.momentum[i];
-    }
-    return 0;
-  }
-  // Eight running sums, so that the loop vectorises and stays the same on every machine.
-  double sums[8] = {};
-  for (int64_t i = 0; i < piece.size; ++i) {
-    const float k = piece.weight[i];
+constexpr int64_t kLanes = 8;
+
+// Element i is added to sum i % 8: an order that no compiler changes, and that fills its vectors.
+template <bool kL1>
+double UpdateRegularized(const Piece& piece, const Coefficients& c) {
+  float* __restrict const weight = piece.weight;
+  const float* __restrict const gradient = piece.gradient;
+  float* __restrict const momentum = piece.momentum;
+  const float rate = c.rate, keep = c.momentum, l1 = c.l1, l2 = c.l2;
+  const auto update = [&](int64_t i) {
+    const float k = weight[i];
     const float sign = static_cast<float>((k > 0) - (k < 0));
-    sums[i & 7] += c.l1 != 0 ? std::abs(k) : k * k;
-    const float gradient = piece.gradient[i] + (c.l1 != 0 ? c.l1 * sign : 2 * c.l2 * k);
-    piece.momentum[i] = c.momentum * piece.momentum[i] - c.rate * gradient;
-    piece.weight[i] = k + piece.momentum[i];
+    const float slope = gradient[i] + (kL1 ? l1 * sign : 2 * l2 * k);
+    momentum[i] = keep * momentum[i] - rate * slope;
+    weight[i] = k + momentum[i];
+    return kL1 ? std::abs(k) : k * k;
+  };
+  double sums[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= piece.size; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += update(i + lane);
   }
+  for (; i < piece.size; ++i) sums[i % kLanes] += update(i);
   double sum = 0;
   for (const double part : sums) sum += part;
   return sum;
+}
+
+// One pass; returns the sum of |k| or k^2 before the step.
+double Update(const Piece& piece, const Coefficients& c) {
+  if (piece.regularized && c.l1 != 0) return UpdateRegularized<true>(piece, c);
+  if (piece.regularized && c.l2 != 0) return UpdateRegularized<false>(piece, c);
+  for (int64_t i = 0; i < piece.size; ++i) {
+    piece.momentum[i] = c.momentum * piece.momentum[i] - c.rate * piece.gradient[i];
+    piece.weight[i] += piece.momentum[i];
+  }
+  return 0;
 }
 
 // The gradient in the memory order of its parameter, so that one index serves both.

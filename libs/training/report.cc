@@ -117,6 +117,7 @@ absl::Status TrainingReport::FirstBatch(const Batch& batch,
     TY_ASSIGN_OR_RETURN(const Tensor row, one.Reshape({one.dim(1), one.dim(2), one.dim(3)}));
     Tensor picture = PictureOf(row, preprocess);
     for (const LabelledBox& box : batch.boxes[static_cast<size_t>(i)]) {
+      if (box.neutral) continue;
       TY_RETURN_IF_ERROR(DrawBox(picture, box.box, {255, 0, 0}, ""));
     }
     TY_ASSIGN_OR_RETURN(const std::string png, EncodePng(picture));

@@ -8,7 +8,9 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
+#include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/models/spec_differences.h"
 #include "libs/models/transfer.h"
 #include "libs/sealing/model_store.h"
 
@@ -24,18 +26,27 @@ std::vector<std::string> ClassesOf(const ModelRecord& record) {
   return {record.classes().begin(), record.classes().end()};
 }
 
-absl::Status CheckFits(const Network& network, const ModelRecord& record) {
+absl::Status CheckFits(const Network& network, const ModelRecord& spec, const ModelRecord& record) {
   if (record.network() != network.name()) {
     return absl::InvalidArgumentError(absl::StrCat("is a model of network '", record.network(),
                                                    "'; the spec is for '", network.name(), "'"));
   }
+  Problems problems;
   const std::vector<std::string> ours = network.classes(), theirs = ClassesOf(record);
   if (!ours.empty() && ours != theirs) {
-    return absl::InvalidArgumentError(absl::StrCat("its classes are ", absl::StrJoin(theirs, ", "),
-                                                   "; the spec maps to ",
-                                                   absl::StrJoin(ours, ", ")));
+    problems.Add("its classes", "are %s; the spec maps to %s", absl::StrJoin(theirs, ", "),
+                 absl::StrJoin(ours, ", "));
   }
-  return absl::OkStatus();
+  if (!record.arch().empty() && record.arch() != spec.arch()) {
+    problems.Add("ssd_config.arch with nlayers", "is %s in the spec; the checkpoint is a %s",
+                 spec.arch(), record.arch());
+  }
+  if (InputText(record.preprocess()) != InputText(spec.preprocess())) {
+    problems.Add("augmentation_config.output_width x output_height x output_channel",
+                 "is %s; the checkpoint takes %s", InputText(spec.preprocess()),
+                 InputText(record.preprocess()));
+  }
+  return problems.ToStatus();
 }
 
 absl::StatusOr<std::string> InitialDigest(const TrainTask& task) {
@@ -66,6 +77,13 @@ absl::StatusOr<Start> FromBeginning(const WorkerJob& job, const Network& network
     for (const std::string& layer : report->mismatched) {
       start.notes.push_back(absl::StrCat("keeps its fresh weights: ", layer));
     }
+    for (const std::string& warning : report->warnings) {
+      start.warnings.push_back(absl::StrCat(where, ": ", warning));
+    }
+    if (report->loaded.empty()) {
+      start.warnings.push_back(
+          absl::StrCat(where, ": no layer of it fits the spec; all weights are fresh"));
+    }
   }
   auto* step = start.model.record.add_lineage();
   step->set_stage("train");
@@ -76,27 +94,33 @@ absl::StatusOr<Start> FromBeginning(const WorkerJob& job, const Network& network
 }
 
 absl::StatusOr<Start> FromCheckpoint(const WorkerJob& job, const Network& network,
-                                     FoundCheckpoint found) {
+                                     const Model& fresh, FoundCheckpoint found) {
   const int initial_epoch = job.train().initial_epoch();
   const bool has_state = found.checkpoint.state.has_value();
   Start start{.model = std::move(found.checkpoint.model),
               .state = has_state ? *std::move(found.checkpoint.state) : StateBefore(initial_epoch),
               .resumed_from = found.path};
-  const absl::Status fits = CheckFits(network, start.model.record);
-  if (!fits.ok()) return Annotate(fits, absl::StrCat("checkpoint '", found.path, "'"));
+  const std::string where = absl::StrCat("checkpoint '", found.path, "'");
+  const absl::Status fits = CheckFits(network, fresh.record, start.model.record);
+  if (!fits.ok()) return Annotate(fits, where);
   network.ApplyInferenceSettings(start.model.record);
   for (const absl::Status& status : found.passed_over) {
-    start.notes.push_back(absl::StrCat("passed over: ", status.message()));
+    start.warnings.push_back(absl::StrCat("passed over: ", status.message()));
+  }
+  for (const std::string& field :
+       OverriddenFields(fresh.record, start.model.record, /*trains=*/true)) {
+    start.warnings.push_back(absl::StrCat(
+        where, " goes on as it is, so that a field of the spec has no effect: ", field));
   }
   if (!has_state) {
     start.state.set_mixed(true);
-    start.notes.push_back(
+    start.warnings.push_back(
         absl::StrCat("'", found.path, "' holds no training state; momentum starts at 0 with epoch ",
                      start.state.epoch() + 1));
   } else if (initial_epoch > 1 && initial_epoch != start.state.epoch() + 1) {
-    start.notes.push_back(absl::StrCat("'", found.path, "' ends with epoch ", start.state.epoch(),
-                                       "; training goes on from there, not with initial_epoch ",
-                                       initial_epoch));
+    start.warnings.push_back(
+        absl::StrCat("'", found.path, "' ends with epoch ", start.state.epoch(),
+                     "; training goes on from there, not with initial_epoch ", initial_epoch));
   }
   return start;
 }
@@ -107,11 +131,15 @@ absl::StatusOr<std::optional<FoundCheckpoint>> FindResume(const WorkerJob& job,
                                                           const std::string& key) {
   const std::string& path = job.train().resume_model();
   if (path.empty()) return std::nullopt;
-  if (!FolderExists(path)) {
-    TY_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(path, key));
-    return FoundCheckpoint{.path = path, .checkpoint = std::move(checkpoint)};
-  }
-  return CheckpointStore(path, record, key).FindNewest(training_id);
+  const auto load = [&key](const std::string& file) -> absl::StatusOr<FoundCheckpoint> {
+    TY_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(file, key));
+    return FoundCheckpoint{.path = file, .checkpoint = std::move(checkpoint)};
+  };
+  if (!FolderExists(path)) return load(path);
+  TY_ASSIGN_OR_RETURN(std::optional<FoundCheckpoint> newest,
+                      CheckpointStore(path, record, key).FindNewest(training_id));
+  if (newest || job.train().resume_fallback().empty()) return newest;
+  return load(job.train().resume_fallback());
 }
 
 // Makes the state one of this training, and tells what it was before.
@@ -119,28 +147,28 @@ void Adopt(Start& start, const std::string& training_id, int epochs) {
   TrainState& state = start.state;
   if (!state.training_id().empty() && state.training_id() != training_id) {
     state.set_mixed(true);
-    start.notes.push_back(
+    start.warnings.push_back(
         absl::StrCat("'", start.resumed_from,
                      "' was made with another spec or initial model; it goes on with this one"));
   } else if (!state.training_id().empty() && state.epochs() != epochs) {
     state.set_mixed(true);
-    start.notes.push_back(
+    start.warnings.push_back(
         absl::StrCat("'", start.resumed_from, "' was made with num_epochs ", state.epochs(),
                      "; from here on the learning rate is that of ", epochs, " epochs"));
   }
   state.set_training_id(training_id);
   state.set_epochs(epochs);
   if (state.mixed()) {
-    start.notes.push_back(
+    start.warnings.push_back(
         "not an exact resume: a part was trained with other settings, so the result is not bit for "
         "bit that of an undisturbed training");
   }
 }
 
 constexpr absl::string_view kNotOfTheWeights[] = {
-    "num_epochs",         "checkpoint_interval", "validation_period_during_training",
-    "visualizer",         "n_workers",           "max_queue_size",
-    "use_multiprocessing"};
+    "num_epochs",          "checkpoint_interval", "validation_period_during_training",
+    "visualizer",          "n_workers",           "max_queue_size",
+    "use_multiprocessing", "resume_model_path"};
 
 bool IsNameCharacter(char c) { return absl::ascii_isalnum(c) || c == '_'; }
 
@@ -151,9 +179,10 @@ size_t BehindQuoted(absl::string_view text, size_t at) {
   return std::min(at + 1, text.size());
 }
 
-// The place behind the value of a field whose name ends at `at`: `: 3`, or `{ ... }`.
+// The place behind the value of a field whose name ends at `at`: `: 3`, `: "text"`, or `{ ... }`.
 size_t BehindValue(absl::string_view text, size_t at) {
   while (at < text.size() && (absl::ascii_isspace(text[at]) || text[at] == ':')) ++at;
+  if (at < text.size() && (text[at] == '"' || text[at] == '\'')) return BehindQuoted(text, at);
   if (at >= text.size() || text[at] != '{') {
     while (at < text.size() && !absl::ascii_isspace(text[at]) && text[at] != '}') ++at;
     return at;
@@ -214,7 +243,12 @@ absl::StatusOr<Start> DecideStart(const WorkerJob& job, const Network& network,
   std::string goes_on_from;
   if (found) {
     if (found->checkpoint.state) goes_on_from = found->path;
-    TY_ASSIGN_OR_RETURN(start, FromCheckpoint(job, network, *std::move(found)));
+    TY_ASSIGN_OR_RETURN(start, FromCheckpoint(job, network, start.model, *std::move(found)));
+  } else if (!job.train().resume_model().empty()) {
+    start.warnings.push_back(
+        absl::StrCat("'", job.train().resume_model(),
+                     "/weights' holds no checkpoint of this training to resume; "
+                     "it starts from the beginning"));
   }
   Adopt(start, training_id, network.training_plan().epochs);
   const CheckpointStore store(job.train().results_dir(), start.model.record, key);

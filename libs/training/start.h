@@ -20,22 +20,28 @@ struct Start {
   TrainState state;
   /// The checkpoint; "" when it starts from the beginning.
   std::string resumed_from;
-  /// For the user: what was taken from where, what was passed over.
+  /// For the user: what was taken from where.
   std::vector<std::string> notes;
+  /// What is probably not meant: checkpoints that were passed over, fields of the spec that have no
+  /// effect, a resume that found nothing.
+  std::vector<std::string> warnings;
 };
 
-/// Decides between the ways to begin (decisions.md A18): a checkpoint to go on from, else the
-/// spec's model with the weights (or, pruned, the graph) of another, else fresh weights.
+/// Decides between the ways to begin: a checkpoint to go on from, else the spec's model with the
+/// weights (or, pruned, the graph) of another, else fresh weights.
 ///
 /// `resume_model` may name a results folder: then the newest checkpoint of this training (same
-/// TrainingDigest, same initial model; num_epochs may differ, and a note says what that means) is
-/// taken, and when there is none it starts from the beginning. A file without training state
-/// continues as its graph with `initial_epoch`. Writes nothing.
+/// TrainingDigest, same initial model; num_epochs may differ, and a warning says what that means)
+/// is taken, and when there is none `resume_fallback`, or it starts from the beginning, and says
+/// so. A file without training state continues as its graph with `initial_epoch`. Writes nothing.
+///
+/// A checkpoint keeps its graph, head and preprocessing; the spec's inference settings, data and
+/// schedule hold from then on, and a warning names every other field that has no effect.
 ///
 /// Fails as LoadModel, Network::Build and TransferWeights do, with the file in front;
-/// kInvalidArgument when a checkpoint is of another network or has other classes than the spec;
-/// kFailedPrecondition when the results folder holds what this training would destroy
-/// (CheckpointStore::CheckNothingIsLost).
+/// kInvalidArgument when a checkpoint has another network, architecture, input or other classes
+/// than the spec, with both; kFailedPrecondition when the results folder holds what this training
+/// would destroy (CheckpointStore::CheckNothingIsLost).
 absl::StatusOr<Start> DecideStart(const worker::v1::WorkerJob& job, const Network& network,
                                   const std::string& key);
 
@@ -45,8 +51,8 @@ std::string SpecDigest(absl::string_view spec);
 
 /// As SpecDigest, and also without the fields that do not change what a step computes: num_epochs
 /// (which changes the learning rate, and is compared by itself), checkpoint_interval,
-/// validation_period_during_training, visualizer, n_workers, max_queue_size and
-/// use_multiprocessing.
+/// validation_period_during_training, visualizer, n_workers, max_queue_size, use_multiprocessing
+/// and resume_model_path (a resumed training is the one that it goes on with).
 std::string TrainingDigest(absl::string_view spec);
 
 }  // namespace trainyard::training

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <string>
 
 #include "absl/status/status.h"
@@ -9,9 +10,18 @@
 
 namespace trainyard::training {
 
-/// LibTorch's exception as a Status: kResourceExhausted when memory ran out, else kInternal.
+/// Thrown through LibTorch where work is given up on request.
+struct StopRequested : std::exception {
+  const char* what() const noexcept override { return "given up on request"; }
+};
+
+/// LibTorch's exception as a Status: kResourceExhausted when memory ran out, kCancelled for
+/// StopRequested, else kInternal.
 /// `where` says what we did: "node 'conv1' (Conv)".
 inline absl::Status TorchStatus(absl::string_view where, const std::exception& error) {
+  if (dynamic_cast<const StopRequested*>(&error) != nullptr) {
+    return absl::CancelledError(absl::StrCat(where, ": ", error.what()));
+  }
   const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
   const std::string what =
       torch_error != nullptr ? torch_error->what_without_backtrace() : std::string(error.what());

@@ -27,11 +27,13 @@
 #include "libs/training/checkpoints.h"
 #include "libs/training/device.h"
 #include "libs/training/executor.h"
+#include "libs/training/judgement.h"
 #include "libs/training/losses/loss.h"
 #include "libs/training/optimizer.h"
 #include "libs/training/report.h"
 #include "libs/training/schedule.h"
 #include "libs/training/start.h"
+#include "libs/training/throughput.h"
 #include "libs/training/torch_status.h"
 #include "libs/training/torch_tensor.h"
 #include "libs/training/validation.h"
@@ -43,12 +45,6 @@ namespace {
 using worker::Context;
 using worker::Finished;
 using worker::WorkerEvent;
-
-// One of several threads that load data; the others compute.
-int LoaderThreads(const TrainingPlan& plan, int threads, bool on_cpu) {
-  if (plan.workers > 0) return std::min(plan.workers, std::max(1, threads));
-  return std::max(1, on_cpu ? threads / 2 : threads - 1);
-}
 
 absl::Status CheckPlan(const TrainingPlan& plan, bool validates) {
   TY_RETURN_IF_ERROR(Validate(plan.learning_rate));
@@ -64,7 +60,7 @@ absl::Status CheckPlan(const TrainingPlan& plan, bool validates) {
 /// One training, from start to end.
 class TrainingRun {
  public:
-  TrainingRun(Context& context, std::unique_ptr<Network> network, Start start)
+  TrainingRun(Context& context, std::unique_ptr<Network> network, Start start, absl::Time began)
       : context_(context),
         task_(context.job.train()),
         network_(std::move(network)),
@@ -72,7 +68,9 @@ class TrainingRun {
         model_(std::move(start.model)),
         resumed_from_(std::move(start.resumed_from)),
         notes_(std::move(start.notes)),
+        warnings_(std::move(start.warnings)),
         store_(task_.results_dir(), model_.record, context.key),
+        throughput_(began),
         state_(std::move(start.state)) {}
 
   absl::Status Prepare();
@@ -94,18 +92,15 @@ class TrainingRun {
   absl::StatusOr<double> ForwardBackward(const Batch& batch);
   absl::Status EndEpoch(absl::Time began);
   absl::Status JudgeEpoch(absl::Duration time);
-  bool NoteBest(const ValidationResult& result);
-  void NoteMonitored(double loss, const std::optional<ValidationResult>& validation);
-  bool StopsEarly() const;
   bool IsCheckpointDue() const {
     return state_.epoch() >= plan_.epochs ||
            state_.epoch() % std::max(1, plan_.checkpoint_interval) == 0;
   }
   bool IsValidationDue() const {
-    return validation_ && (state_.epoch() >= plan_.epochs ||
+    return validation_ && (state_.epoch() >= plan_.epochs || WillStopEarly(plan_, state_) ||
                            state_.epoch() % std::max(1, plan_.validation_period) == 0);
   }
-  bool IsLastEpoch() const { return state_.epoch() >= plan_.epochs || StopsEarly(); }
+  bool IsLastEpoch() const { return state_.epoch() >= plan_.epochs || StopsEarly(plan_, state_); }
 
   void KeepStateOnStop();
   absl::Status SaveInterrupted();
@@ -113,6 +108,7 @@ class TrainingRun {
   absl::Status SaveBest();
   absl::StatusOr<TrainState> Snapshot(absl::Span<const at::Tensor> statistics);
   absl::Status AppendCheckpoint(const std::string& path);
+  absl::Status StoppedStatus() const;
   void ReportProgress();
   double Rate() const;
   std::vector<std::string> Classes() const {
@@ -125,20 +121,21 @@ class TrainingRun {
   TrainingPlan plan_;
   Model model_;
   std::string resumed_from_;
-  std::vector<std::string> notes_;
+  /// `data_warnings_` are among the notes already.
+  std::vector<std::string> notes_, warnings_, data_warnings_;
   CheckpointStore store_;
 
   std::shared_ptr<const SampleSource> train_data_;
   std::optional<OpenedSources> validation_data_;
   at::Device device_ = at::kCPU;
+  Threads threads_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Loss> loss_;
   std::unique_ptr<Sgd> sgd_;
   std::optional<Validation> validation_;
   std::optional<TrainingReport> report_;
   int64_t steps_per_epoch_ = 0;
-  int64_t images_done_ = 0;
-  absl::Duration training_time_;
+  Throughput throughput_;
   double last_loss_ = 0;
 
   /// Guards what a checkpoint is made of: parameters, momentum, `state_` (its momentum is filled in
@@ -148,8 +145,9 @@ class TrainingRun {
   TrainState state_;
   /// The statistics at the last step's end: a step in hand has changed the executor's own.
   std::vector<at::Tensor> statistics_;
-  /// The step of the newest checkpoint; -1 = none.
+  /// The step of the newest checkpoint, -1 = none, and its file.
   int64_t saved_step_ = -1;
+  std::string saved_path_;
   bool saved_judged_ = false;
   bool ended_ = false;
   absl::Status kept_;
@@ -171,7 +169,16 @@ absl::Status TrainingRun::Prepare() {
     TY_RETURN_IF_ERROR(store_.KeepBest(state_.epoch()));
   }
   TY_RETURN_IF_ERROR(MakeReport());
-  return AnnounceStart();
+  TY_RETURN_IF_ERROR(AnnounceStart());
+  // Before the first step, for what is wrong now is wrong for hours; and again with the result.
+  for (const std::string& warning : data_warnings_) {
+    context_.Warn(absl::FailedPreconditionError(warning));
+  }
+  for (const std::string& warning : warnings_) {
+    context_.Warn(absl::FailedPreconditionError(warning));
+    notes_.push_back(warning);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status TrainingRun::OpenData() {
@@ -181,14 +188,17 @@ absl::Status TrainingRun::OpenData() {
   TY_ASSIGN_OR_RETURN(validation_data_,
                       OpenValidationData(plan_, Classes(), task_.strict(), threads));
   std::string ledger = train.ledger.ToJsonLines();
-  std::vector<std::string> told = DescribeSources("training data", train);
+  const auto tell = [](std::vector<std::string> texts, std::vector<std::string>& all) {
+    for (std::string& text : texts) all.push_back(std::move(text));
+  };
+  tell(DescribeSources("training data", train), notes_);
+  tell(WarningsOf("training data", train), data_warnings_);
   if (validation_data_) {
     absl::StrAppend(&ledger, validation_data_->ledger.ToJsonLines());
-    for (std::string& note : DescribeSources("validation data", *validation_data_)) {
-      told.push_back(std::move(note));
-    }
+    tell(DescribeSources("validation data", *validation_data_), notes_);
+    tell(WarningsOf("validation data", *validation_data_), data_warnings_);
   }
-  notes_.insert(notes_.end(), told.begin(), told.end());
+  tell(WarningsOf(plan_, train.source->size()), warnings_);
   train_data_ = std::move(train.source);
   const int64_t batch = plan_.batch_size;
   if (batch < 1) return absl::InvalidArgumentError("batch_size_per_gpu is 0; expected at least 1");
@@ -200,6 +210,8 @@ absl::Status TrainingRun::OpenData() {
 
 absl::Status TrainingRun::MakeNetwork() {
   TY_ASSIGN_OR_RETURN(device_, ResolveDevice(task_.device(), task_.device_index()));
+  threads_ = ShareThreads(std::max(1, context_.job.threads()), plan_.workers, device_.is_cpu());
+  ConfigureLibTorch(threads_.computing, task_.deterministic());
   bool autocast = task_.use_amp();
   if (autocast && device_.is_cpu() && !at::cpu::init_amx()) {
     autocast = false;
@@ -207,7 +219,8 @@ absl::Status TrainingRun::MakeNetwork() {
   }
   TY_ASSIGN_OR_RETURN(executor_, Executor::Create(model_.graph, {.device = device_,
                                                                  .flags = model_.record.training(),
-                                                                 .autocast = autocast}));
+                                                                 .autocast = autocast,
+                                                                 .stop = context_.stop}));
   TY_ASSIGN_OR_RETURN(loss_, CreateLoss(*network_, model_.record, executor_->output_names()));
   sgd_ = std::make_unique<Sgd>(executor_->parameters(),
                                SgdOptions{.momentum = plan_.momentum,
@@ -217,7 +230,7 @@ absl::Status TrainingRun::MakeNetwork() {
   if (!validation_data_) return absl::OkStatus();
   TY_ASSIGN_OR_RETURN(validation_,
                       Validation::Create(*network_, model_.record, *validation_data_->source,
-                                         std::max(1, context_.job.threads() / 2)));
+                                         threads_.loading, threads_.loads_ahead));
   return absl::OkStatus();
 }
 
@@ -272,17 +285,18 @@ absl::Status TrainingRun::AnnounceStart() {
 
 absl::StatusOr<std::unique_ptr<BatchLoader>> TrainingRun::MakeLoader() const {
   TY_ASSIGN_OR_RETURN(auto encode, network_->MakeTargetEncoder(model_.record));
-  return BatchLoader::Create(
-      train_data_, {.seed = plan_.seed,
-                    .batch_size = plan_.batch_size,
-                    .threads = LoaderThreads(plan_, context_.job.threads(), device_.is_cpu()),
-                    .queue_batches = plan_.max_queue_size,
-                    .augmentation = plan_.augmentation,
-                    .preprocess = model_.record.preprocess(),
-                    .encode_targets = std::move(encode),
-                    .first_epoch = state_.epoch(),
-                    .first_step = state_.step_in_epoch(),
-                    .end_epoch = plan_.epochs});
+  return BatchLoader::Create(train_data_, {.seed = plan_.seed,
+                                           .batch_size = plan_.batch_size,
+                                           .threads = threads_.loading,
+                                           .queue_batches = plan_.max_queue_size,
+                                           .wrap_tail = true,
+                                           .runs_ahead = threads_.loads_ahead,
+                                           .augmentation = plan_.augmentation,
+                                           .preprocess = model_.record.preprocess(),
+                                           .encode_targets = std::move(encode),
+                                           .first_epoch = state_.epoch(),
+                                           .first_step = state_.step_in_epoch(),
+                                           .end_epoch = plan_.epochs});
 }
 
 absl::Status TrainingRun::Run() {
@@ -295,8 +309,19 @@ absl::Status TrainingRun::Run() {
   }
   changed_.notify_all();
   keeper.join();
-  if (absl::IsCancelled(status) && !kept_.ok()) return kept_;
-  return status;
+  if (!absl::IsCancelled(status)) return status;
+  return kept_.ok() ? StoppedStatus() : kept_;
+}
+
+absl::Status TrainingRun::StoppedStatus() const {
+  const std::string place =
+      state_.step_in_epoch() > 0
+          ? absl::StrFormat("in epoch %d of %d, after step %d of %d", state_.epoch() + 1,
+                            plan_.epochs, state_.step_in_epoch(), steps_per_epoch_)
+          : absl::StrFormat("after epoch %d of %d", state_.epoch(), plan_.epochs);
+  return absl::CancelledError(absl::StrCat("the training was stopped on request ", place,
+                                           "; its state is in '", saved_path_,
+                                           "'; the same command with --resume goes on from there"));
 }
 
 absl::Status TrainingRun::RunEpochs() {
@@ -326,6 +351,7 @@ absl::Status TrainingRun::CompleteLastEpoch() {
 
 absl::Status TrainingRun::RunEpoch(BatchLoader& loader) {
   const absl::Time began = absl::Now();
+  throughput_.Resume(began);
   bool last = false;
   while (!last) {
     if (context_.stop.stop_requested()) {
@@ -336,6 +362,7 @@ absl::Status TrainingRun::RunEpoch(BatchLoader& loader) {
       TY_RETURN_IF_ERROR(report_->FirstBatch(batch, model_.record.preprocess()));
     }
     TY_RETURN_IF_ERROR(RunStep(batch));
+    throughput_.Step(batch.images.dim(0), absl::Now());
     last = batch.last_of_epoch;
     if (!last) ReportProgress();
   }
@@ -357,7 +384,6 @@ absl::StatusOr<double> TrainingRun::ForwardBackward(const Batch& batch) {
 }
 
 absl::Status TrainingRun::RunStep(const Batch& batch) {
-  const absl::Time began = absl::Now();
   const double rate = Rate();
   TY_ASSIGN_OR_RETURN(const double data_loss, ForwardBackward(batch));
   if (!std::isfinite(data_loss)) {
@@ -369,6 +395,8 @@ absl::Status TrainingRun::RunStep(const Batch& batch) {
   const int64_t images = batch.images.dim(0);
   {
     const std::lock_guard lock(mutex_);
+    // What was saved meanwhile is the state before this step.
+    if (context_.stop.stop_requested()) return absl::CancelledError("given up on request");
     if (state_.step_in_epoch() == 0) {
       state_.set_loss_sum(0);
       state_.set_loss_images(0);
@@ -381,8 +409,6 @@ absl::Status TrainingRun::RunStep(const Batch& batch) {
     state_.set_loss_sum(state_.loss_sum() + last_loss_ * static_cast<double>(images));
     state_.set_loss_images(state_.loss_images() + images);
   }
-  images_done_ += images;
-  training_time_ += absl::Now() - began;
   return report_->Step(last_loss_, rate);
 }
 
@@ -410,7 +436,7 @@ absl::Status TrainingRun::JudgeEpoch(absl::Duration time) {
   EpochSummary summary{.epoch = state_.epoch(),
                        .epochs = plan_.epochs,
                        .step = state_.step(),
-                       .loss = state_.loss_sum() / std::max<double>(1, state_.loss_images()),
+                       .loss = EpochLoss(state_),
                        .rate = Rate(),
                        .time = time};
   if (IsValidationDue()) {
@@ -419,53 +445,18 @@ absl::Status TrainingRun::JudgeEpoch(absl::Duration time) {
   TY_RETURN_IF_ERROR(report_->Epoch(summary));
   // A stop finds the state before all of this or after it.
   const std::lock_guard lock(mutex_);
-  const bool is_best = summary.validation && NoteBest(*summary.validation);
-  NoteMonitored(summary.loss, summary.validation);
-  if (summary.validation) state_.set_validation_loss(summary.validation->loss);
+  const bool is_best = summary.validation && NoteJudged(*summary.validation, state_);
+  NoteMonitored(plan_, summary.loss, summary.validation, state_);
   state_.set_judged(true);
   // Again, with what was measured: who goes on from it knows. One that stops early ends here too.
   if (IsCheckpointDue() || IsLastEpoch()) TY_RETURN_IF_ERROR(SaveEpoch());
   return is_best ? SaveBest() : absl::OkStatus();
 }
 
-bool TrainingRun::NoteBest(const ValidationResult& result) {
-  const ApResult& ap = result.evaluation.ap;
-  const bool better = state_.best_epoch() == 0 || ap.mean_ap > state_.best_metrics(0).value();
-  if (!better) return false;
-  state_.set_best_epoch(state_.epoch());
-  state_.clear_best_metrics();
-  // mAP first, by its contract.
-  for (const trainyard::v1::Metric& metric : ap.Metrics(result.evaluation.matching)) {
-    *state_.add_best_metrics() = metric;
-  }
-  return true;
-}
-
 // Needs `mutex_`.
 absl::Status TrainingRun::SaveBest() {
   TY_ASSIGN_OR_RETURN(const TrainState state, Snapshot(statistics_));
   return store_.SaveBest(model_, state);
-}
-
-void TrainingRun::NoteMonitored(double loss, const std::optional<ValidationResult>& validation) {
-  if (!plan_.early_stopping) return;
-  if (plan_.early_stopping->on_validation_loss) {
-    if (!validation) return;
-    loss = validation->loss;
-  }
-  if (!state_.has_best_monitored() ||
-      loss + plan_.early_stopping->min_delta < state_.best_monitored()) {
-    state_.set_has_best_monitored(true);
-    state_.set_best_monitored(loss);
-    state_.set_epochs_without_improvement(0);
-  } else {
-    state_.set_epochs_without_improvement(state_.epochs_without_improvement() + 1);
-  }
-}
-
-bool TrainingRun::StopsEarly() const {
-  return plan_.early_stopping &&
-         state_.epochs_without_improvement() >= std::max(1, plan_.early_stopping->patience);
 }
 
 // Runs in a thread of its own: saves the state as soon as a stop is requested, while the step in
@@ -513,6 +504,7 @@ absl::StatusOr<TrainState> TrainingRun::Snapshot(absl::Span<const at::Tensor> st
 
 absl::Status TrainingRun::AppendCheckpoint(const std::string& path) {
   saved_step_ = state_.step();
+  saved_path_ = path;
   saved_judged_ = state_.judged();
   WorkerEvent event;
   event.mutable_checkpoint()->set_path(path);
@@ -542,19 +534,19 @@ absl::StatusOr<Finished> TrainingRun::Finish() {
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
                       worker::DescribeArtifact("log", report_->log_path(), "log"));
 
-  *finished.mutable_metrics() = state_.best_metrics();
+  if (std::string note = AddJudgement(state_, finished); !note.empty()) {
+    notes_.push_back(std::move(note));
+  }
   const auto add = [&finished](const char* name, double value, const char* unit = "") {
     *finished.add_metrics() = worker::MakeMetric(name, value, unit);
   };
-  if (judged) add("best_epoch", state_.best_epoch(), "epochs");
   add("epochs", state_.epoch(), "epochs");
-  add("loss", state_.loss_sum() / std::max<double>(1, state_.loss_images()));
+  add("loss", EpochLoss(state_));
   if (state_.has_validation_loss()) add("validation_loss", state_.validation_loss());
-  if (images_done_ > 0) {
-    *finished.add_metrics() = worker::MakeMetric(
-        "images_per_second",
-        static_cast<double>(images_done_) / absl::ToDoubleSeconds(training_time_), "images/s",
-        /*higher_is_better=*/true);
+  if (throughput_.ImagesPerSecond() > 0) {
+    *finished.add_metrics() = worker::MakeMetric("images_per_second", throughput_.ImagesPerSecond(),
+                                                 "images/s", /*higher_is_better=*/true);
+    add("startup_seconds", absl::ToDoubleSeconds(throughput_.StartUp()), "s");
   }
   TY_RETURN_IF_ERROR(AddSizeMetrics(model_.graph, finished));
   for (const std::string& note : notes_) finished.add_notes(note);
@@ -563,6 +555,7 @@ absl::StatusOr<Finished> TrainingRun::Finish() {
 }
 
 absl::StatusOr<Finished> TrainAll(Context& context, bool& is_ours) {
+  const absl::Time began = absl::Now();
   const worker::v1::TrainTask& task = context.job.train();
   ConfigureLibTorch(context.job.threads(), task.deterministic());
   TY_ASSIGN_OR_RETURN(auto network,
@@ -570,7 +563,7 @@ absl::StatusOr<Finished> TrainAll(Context& context, bool& is_ours) {
   absl::StatusOr<Start> start = DecideStart(context.job, *network, context.key);
   is_ours = !absl::IsFailedPrecondition(start.status());
   TY_RETURN_IF_ERROR(start.status());
-  TrainingRun run(context, std::move(network), *std::move(start));
+  TrainingRun run(context, std::move(network), *std::move(start), began);
   TY_RETURN_IF_ERROR(run.Prepare());
   TY_RETURN_IF_ERROR(run.Run());
   return run.Finish();

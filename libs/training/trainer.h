@@ -15,12 +15,16 @@ namespace trainyard::training {
 /// validation data.
 ///
 /// Outputs: `best` (highest validation mAP; the last when there is no validation data), `last`, `log`,
-/// `results`. Metrics: mAP (primary) and AP per class of `best`, best_epoch, loss, validation_loss, epochs,
-/// images_per_second, parameters, macs.
+/// `results`. Metrics: mAP (primary), AP per class, mAP_voc and AP_voc of `best`, best_epoch, last_mAP and
+/// last_mAP_voc (of the last epoch that was judged), loss, validation_loss, epochs, images_per_second and
+/// startup_seconds (libs/training/throughput.h), parameters, macs.
+///
+/// What is probably not meant (WarningsOf, Start::warnings) is said before the first step, and is among the
+/// notes of the result.
 ///
 /// On a stop request the state between two steps is saved at once, by another thread, while the step in
-/// hand is given up; then kCancelled. Resumed from any checkpoint, a training on the CPU ends with the
-/// bytes of an undisturbed one, given the same threads (decisions.md B29).
+/// hand is given up at its next layer; then kCancelled, naming the file. Resumed from any checkpoint, a
+/// training on the CPU ends with the bytes of an undisturbed one, given the same threads.
 ///
 /// Fails with kFailedPrecondition when the results folder holds checkpoints that it would destroy
 /// (start.h; nothing is written), or when the loss is not finite, naming epoch, step and what to change

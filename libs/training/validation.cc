@@ -28,11 +28,12 @@ absl::StatusOr<std::vector<at::Tensor>> StackTargets(
 }  // namespace
 
 absl::StatusOr<Validation> Validation::Create(const Network& network, const ModelRecord& record,
-                                              const SampleSource& source, int loader_threads) {
+                                              const SampleSource& source, int loader_threads,
+                                              bool runs_ahead) {
   TY_ASSIGN_OR_RETURN(std::unique_ptr<Decoder> decoder, CreateDecoder(record));
   TY_ASSIGN_OR_RETURN(Network::TargetEncoder encode, network.MakeTargetEncoder(record));
   return Validation(record, source, network.evaluation_plan(), std::move(decoder),
-                    std::move(encode), loader_threads);
+                    std::move(encode), loader_threads, runs_ahead);
 }
 
 absl::StatusOr<double> Validation::BatchLoss(const RawBatch& batch, Loss& loss,
@@ -55,6 +56,7 @@ absl::StatusOr<ValidationResult> Validation::Run(Executor& executor, Loss& loss,
   double weighted = 0;
   EvaluationOptions options;
   options.loader_threads = loader_threads_;
+  options.runs_ahead = runs_ahead_;
   options.stop = std::move(stop);
   options.raw_outputs = [&](const RawBatch& batch) -> absl::Status {
     TY_ASSIGN_OR_RETURN(const double value, BatchLoss(batch, loss, executor.output_names()));

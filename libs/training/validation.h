@@ -25,8 +25,10 @@ struct ValidationResult {
 class Validation {
  public:
   /// All arguments outlive this. kInvalidArgument / kUnimplemented when the record has no decoder.
+  /// `runs_ahead` as in EvaluationOptions.
   static absl::StatusOr<Validation> Create(const Network& network, const ModelRecord& record,
-                                           const SampleSource& source, int loader_threads);
+                                           const SampleSource& source, int loader_threads,
+                                           bool runs_ahead);
 
   /// Runs `executor` in inference mode over the whole set; `loss` is the training's. kCancelled on
   /// request.
@@ -34,13 +36,15 @@ class Validation {
 
  private:
   Validation(const ModelRecord& record, const SampleSource& source, EvaluationPlan plan,
-             std::unique_ptr<Decoder> decoder, Network::TargetEncoder encode, int loader_threads)
+             std::unique_ptr<Decoder> decoder, Network::TargetEncoder encode, int loader_threads,
+             bool runs_ahead)
       : record_(&record),
         source_(&source),
         plan_(plan),
         decoder_(std::move(decoder)),
         encode_(std::move(encode)),
-        loader_threads_(loader_threads) {}
+        loader_threads_(loader_threads),
+        runs_ahead_(runs_ahead) {}
   absl::StatusOr<double> BatchLoss(const RawBatch& batch, Loss& loss,
                                    absl::Span<const std::string> graph_outputs) const;
 
@@ -50,6 +54,7 @@ class Validation {
   std::unique_ptr<Decoder> decoder_;
   Network::TargetEncoder encode_;
   int loader_threads_;
+  bool runs_ahead_;
 };
 
 }  // namespace trainyard::training

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/files.h"
+#include "libs/base/paths.h"
 #include "libs/base/status.h"
 #include "services/stage_request/judging.h"
 #include "services/stage_request/stage_request.h"
@@ -12,20 +13,45 @@
 namespace trainyard {
 namespace {
 
-// decisions.md A18: the request's model, then the spec's; two that differ are an error.
-std::string InitialModel(StageRequest& request, const std::string& given,
-                         const std::string& in_spec) {
-  if (given.empty() || in_spec.empty() || given == in_spec) return given.empty() ? in_spec : given;
+// What a training begins with: at most one is set, but a fallback beside a folder to resume.
+struct Beginning {
+  std::string initial, resume, resume_fallback;
+};
+
+// Two names for where to begin are an error unless they agree.
+void CheckAgrees(StageRequest& request, const std::string& given, const std::string& in_spec,
+                 absl::string_view what) {
+  if (given.empty() || in_spec.empty() || IsSamePath(given, in_spec)) return;
   request.Add("stage.inputs[model]",
-              absl::InvalidArgumentError(absl::StrCat(
-                  "is '", given, "', but the spec starts from '", in_spec, "'; name one of them")));
-  return given;
+              absl::InvalidArgumentError(absl::StrCat("is '", given, "', but the spec ", what, " '",
+                                                      in_spec, "'; name one of them")));
 }
 
-void CheckInitialModelExists(StageRequest& request, const std::string& path) {
+void CheckIsThere(StageRequest& request, absl::string_view field, const std::string& path) {
   if (path.empty() || FileExists(path)) return;
-  request.Add("training_config",
-              absl::NotFoundError(absl::StrCat("starts from '", path, "', which is not there")));
+  request.Add(field, absl::NotFoundError(absl::StrCat("is '", path, "', which is not there")));
+}
+
+// The request's model wins over the spec's, since two that differ are refused. It is resumed when
+// the spec names it as resume_model_path or the first epoch is not the first; else it is a start.
+Beginning DecideBeginning(StageRequest& request, const v1::TrainOptions& options,
+                          const std::string& given, const PreparedSpec& spec,
+                          const std::string& results) {
+  CheckAgrees(request, given, spec.initial_model, absl::StrCat("starts from ", spec.model_field));
+  CheckAgrees(request, given, spec.resume_model, absl::StrCat("resumes ", spec.model_field));
+  CheckIsThere(request, spec.model_field, spec.initial_model);
+  CheckIsThere(request, spec.model_field, spec.resume_model);
+  const std::string& model = given.empty() ? spec.initial_model : given;
+  const bool resumes =
+      !spec.resume_model.empty() || (options.has_initial_epoch() && options.initial_epoch() > 1);
+  const std::string& resume = spec.resume_model.empty() ? model : spec.resume_model;
+  if (options.resume()) {
+    // The worker takes the newest checkpoint of the folder; without one it begins as usual.
+    return {.initial = resumes ? "" : model,
+            .resume = results,
+            .resume_fallback = resumes ? resume : ""};
+  }
+  return resumes ? Beginning{.resume = resume} : Beginning{.initial = model};
 }
 
 void CheckModelKind(StageRequest& request, const std::string& path) {
@@ -42,12 +68,13 @@ void AskDevice(StageRequest& request, const Options& options, Task& task) {
 
 }  // namespace
 
-absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
-                                               const service::Workspace& workspace) {
+absl::StatusOr<worker::v1::WorkerJob> TrainJob(const v1::TrainRequest& proto,
+                                               const service::Workspace& workspace,
+                                               std::vector<std::string>& warnings) {
   const v1::TrainOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
   request.KnownNetwork();
-  PreparedSpec spec = request.Spec(NetworkTask::kTrain);
+  const PreparedSpec spec = request.Spec(NetworkTask::kTrain);
   const std::string given_model = request.Input("model", StageRequest::kOptional);
   const std::string results = request.OutputFolder("results", StageRequest::kRequired);
   request.NoOtherNames();
@@ -59,17 +86,17 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
   if (options.has_gpus() && options.gpus() != 1) {
     request.NotOffered("options.gpus", "is not 1; training on several GPUs is not offered yet");
   }
-  if (initial_epoch > 1 && given_model.empty() && !options.resume()) {
+  if (initial_epoch > 1 && given_model.empty() && spec.resume_model.empty() && !options.resume()) {
     request.Add("options.initial_epoch",
                 absl::InvalidArgumentError(absl::StrCat(
                     "is ", initial_epoch, " but no input 'model' is given to resume")));
   }
-  const std::string model = InitialModel(request, given_model, spec.initial_model);
-  CheckInitialModelExists(request, model);
+  const Beginning begins = DecideBeginning(request, options, given_model, spec, results);
   TY_RETURN_IF_ERROR(request.Status());
-  if (spec.freezes_blocks && model.empty() && !options.resume()) {
-    // decisions.md A24: done as asked, and said.
-    spec.warnings.push_back(
+  warnings.insert(warnings.end(), spec.warnings.begin(), spec.warnings.end());
+  if (spec.freezes_blocks && begins.initial.empty() && begins.resume.empty()) {
+    // Done as asked, and said.
+    warnings.push_back(
         "freeze_blocks is set and no model is given to start from: random weights are frozen");
   }
 
@@ -77,20 +104,21 @@ absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
   job.set_spec(spec.canonical_text);
   task.set_results_dir(results);
   task.set_initial_epoch(initial_epoch);
-  if (options.resume()) {
-    // The worker takes the newest checkpoint of the folder; without one it begins as usual.
-    task.set_resume_model(results);
-    task.set_initial_model(model);
-  } else if (initial_epoch > 1) {
-    task.set_resume_model(model);
-  } else {
-    task.set_initial_model(model);
-  }
+  task.set_initial_model(begins.initial);
+  task.set_resume_model(begins.resume);
+  task.set_resume_fallback(begins.resume_fallback);
   task.set_use_amp(options.use_amp());
   task.set_deterministic(options.deterministic());
   task.set_strict(options.strict());
-  return WorkerStage(kTrainWorker, std::move(job), JoinPath(results, ".trainyard"),
-                     spec.warnings, workspace);
+  return job;
+}
+
+absl::StatusOr<service::StageRun> PrepareTrain(const v1::TrainRequest& proto,
+                                               const service::Workspace& workspace) {
+  std::vector<std::string> warnings;
+  TY_ASSIGN_OR_RETURN(worker::v1::WorkerJob job, TrainJob(proto, workspace, warnings));
+  const std::string job_dir = JoinPath(job.train().results_dir(), ".trainyard");
+  return WorkerStage(kTrainWorker, std::move(job), job_dir, warnings, workspace);
 }
 
 absl::StatusOr<service::StageRun> PrepareEvaluate(const v1::EvaluateRequest& proto,

@@ -42,9 +42,7 @@ STUBS = {"convert": convert_pb2_grpc.ConvertServiceStub, "train": train_pb2_grpc
 
 
 def stage(spec="", key="", inputs=(), outputs=(), **more):
-    if spec:
-        more["spec_text"] = spec
-    return stage_pb2.StageInput(network="ssd", key=key,
+    return stage_pb2.StageInput(network="ssd", spec_text=spec, key=key,
                                 inputs=[specs.artifact(*pair) for pair in inputs],
                                 outputs=[specs.artifact(*pair) for pair in outputs], **more)
 

@@ -16,6 +16,7 @@ BatchReader::BatchReader(int64_t count, const Options& options, model::v1::Prepr
       preprocess_(std::move(preprocess)),
       read_(std::move(read)),
       window_(2 * int64_t{options.batch_size} + options.threads),
+      limit_(options.runs_ahead ? count : 0),
       slots_(window_) {
   for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { Work(); });
 }
@@ -33,7 +34,8 @@ void BatchReader::Work() {
   std::unique_lock lock(mutex_);
   while (true) {
     room_.wait(lock, [this] {
-      return stopping_ || next_to_read_ >= count_ || next_to_read_ < next_to_give_ + window_;
+      return stopping_ || next_to_read_ >= count_ ||
+             next_to_read_ < std::min(limit_, next_to_give_ + window_);
     });
     if (stopping_ || next_to_read_ >= count_) return;
     const int64_t index = next_to_read_++;
@@ -65,6 +67,11 @@ BatchReader::Image BatchReader::MakeImage(int64_t index) const {
 std::optional<InputBatch> BatchReader::Next() {
   if (next_to_give_ >= count_) return std::nullopt;
   const int64_t end = std::min(count_, next_to_give_ + options_.batch_size);
+  if (!options_.runs_ahead) {
+    const std::lock_guard lock(mutex_);
+    limit_ = end;
+  }
+  room_.notify_all();
   InputBatch batch;
   std::vector<Tensor> inputs;
   for (int64_t index = next_to_give_; index < end; ++index) {

@@ -45,6 +45,8 @@ class BatchReader {
     int threads = 1;
     /// Keep the decoded images, which may be many times larger than the inputs.
     bool keep_images = false;
+    /// Whether the threads work while nobody waits in Next(); else they read the next batch alone.
+    bool runs_ahead = true;
   };
 
   /// Images 0 .. count - 1; `preprocess` must be one that CheckPreprocess takes.
@@ -78,6 +80,8 @@ class BatchReader {
   bool stopping_ = false;
   int64_t next_to_read_ = 0;
   int64_t next_to_give_ = 0;
+  /// The image before which the threads stop.
+  int64_t limit_ = 0;
   /// Image i waits in slot i % window_.
   std::vector<std::optional<Image>> slots_;
   std::vector<std::thread> threads_;

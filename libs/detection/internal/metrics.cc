@@ -2,20 +2,21 @@
 
 namespace trainyard {
 
-void AddSpeedMetrics(double network_ms_per_image, double total_ms_per_image,
+void AddSpeedMetrics(const Latency& latency, double total_ms_per_image,
                      std::vector<v1::Metric>& metrics) {
-  v1::Metric latency;
-  latency.set_name("ms_per_image");
-  latency.set_value(network_ms_per_image);
-  latency.set_unit("ms");
-  metrics.push_back(latency);
+  const auto add = [&metrics](const char* name, double value, const char* unit) -> v1::Metric& {
+    v1::Metric& metric = metrics.emplace_back();
+    metric.set_name(name);
+    metric.set_value(value);
+    metric.set_unit(unit);
+    return metric;
+  };
+  if (latency.runs > 0) {
+    add("ms_per_image", latency.ms_per_image, "ms");
+    add("latency_batch_size", latency.batch_size, "images");
+  }
   if (total_ms_per_image <= 0) return;
-  v1::Metric rate;
-  rate.set_name("images_per_second");
-  rate.set_value(1000 / total_ms_per_image);
-  rate.set_unit("images/s");
-  rate.set_higher_is_better(true);
-  metrics.push_back(rate);
+  add("images_per_second", 1000 / total_ms_per_image, "images/s").set_higher_is_better(true);
 }
 
 void ScaleToImage(std::vector<Detection>& detections, ImageSize size) {

@@ -11,9 +11,16 @@
 #include "libs/base/status.h"
 
 namespace trainyard {
+namespace {
+
+constexpr int kWarmUps = 2;
+constexpr size_t kFewestRuns = 3, kMostRuns = 11;
+constexpr double kEnoughMs = 1000;
+
+}  // namespace
 
 absl::StatusOr<NetworkCall> NetworkCall::Create(GraphRunner& runner, const Decoder& decoder,
-                                                int64_t batches, Clock clock) {
+                                                Clock clock) {
   if (runner.input_names().size() != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("the network has ", runner.input_names().size(), " inputs (",
@@ -29,7 +36,7 @@ absl::StatusOr<NetworkCall> NetworkCall::Create(GraphRunner& runner, const Decod
     }
     outputs.push_back(found - names.begin());
   }
-  return NetworkCall(runner, std::move(outputs), batches, std::move(clock));
+  return NetworkCall(runner, std::move(outputs), std::move(clock));
 }
 
 double NetworkCall::SteadyMs() {
@@ -37,33 +44,38 @@ double NetworkCall::SteadyMs() {
   return std::chrono::duration<double, std::milli>(now).count();
 }
 
-absl::StatusOr<std::vector<Tensor>> NetworkCall::RunTimed(const Tensor& input) {
-  const double begin = clock_();
-  TY_ASSIGN_OR_RETURN(std::vector<Tensor> all, runner_->Run({&input, 1}));
-  ms_per_image_.push_back((clock_() - begin) / static_cast<double>(input.dim(0)));
-  return all;
-}
-
 absl::StatusOr<std::vector<Tensor>> NetworkCall::Run(const Tensor& input) {
-  if (repeats_ && ms_per_image_.empty()) TY_RETURN_IF_ERROR(RunTimed(input).status());
-  TY_ASSIGN_OR_RETURN(const std::vector<Tensor> all, RunTimed(input));
+  TY_ASSIGN_OR_RETURN(const std::vector<Tensor> all, runner_->Run({&input, 1}));
   if (all.size() != runner_->output_names().size()) {
     return absl::InternalError(absl::StrCat("the network returned ", all.size(),
                                             " outputs; it announced ",
                                             runner_->output_names().size()));
   }
+  if (!largest_ || input.dim(0) > largest_->dim(0)) largest_ = input;
   std::vector<Tensor> chosen;
   for (const size_t i : outputs_) chosen.push_back(all[i]);
   return chosen;
 }
 
-double NetworkCall::MedianMsPerImage() const {
-  if (ms_per_image_.empty()) return 0;
-  const ptrdiff_t first = ms_per_image_.size() > 1 ? 1 : 0;
-  std::vector<double> times(ms_per_image_.begin() + first, ms_per_image_.end());
+absl::StatusOr<Latency> NetworkCall::MeasureLatency() {
+  if (!largest_) return Latency{};
+  for (int i = 0; i < kWarmUps; ++i) {
+    TY_RETURN_IF_ERROR(runner_->Run({&*largest_, 1}).status());
+  }
+  std::vector<double> times;
+  const double began = clock_();
+  double before = began;
+  while (times.size() < kFewestRuns || (times.size() < kMostRuns && before - began < kEnoughMs)) {
+    TY_RETURN_IF_ERROR(runner_->Run({&*largest_, 1}).status());
+    const double now = clock_();
+    times.push_back(now - before);
+    before = now;
+  }
   const auto middle = times.begin() + static_cast<ptrdiff_t>(times.size() / 2);
   std::nth_element(times.begin(), middle, times.end());
-  return *middle;
+  return Latency{.ms_per_image = *middle / static_cast<double>(largest_->dim(0)),
+                 .batch_size = static_cast<int>(largest_->dim(0)),
+                 .runs = static_cast<int>(times.size())};
 }
 
 }  // namespace trainyard

@@ -218,9 +218,8 @@ model::v1::SsdHead SsdNetwork::Head() const {
   return head;
 }
 
-absl::StatusOr<Model> SsdNetwork::Build() const {
+absl::StatusOr<ModelRecord> SsdNetwork::Record() const {
   const auto& config = experiment_.ssd_config();
-  const auto& input = experiment_.augmentation_config();
   TY_RETURN_IF_ERROR(CheckOffered(config));
   ModelRecord record;
   record.set_network("ssd");
@@ -230,10 +229,17 @@ absl::StatusOr<Model> SsdNetwork::Build() const {
     return absl::InvalidArgumentError(
         "dataset_config.target_class_mapping is empty; a network needs at least one class");
   }
-  TY_ASSIGN_OR_RETURN(*record.mutable_preprocess(), PreprocessOf(input));
+  TY_ASSIGN_OR_RETURN(*record.mutable_preprocess(),
+                      PreprocessOf(experiment_.augmentation_config()));
   *record.mutable_ssd() = Head();
   ApplyInferenceSettings(record);
+  return record;
+}
 
+absl::StatusOr<Model> SsdNetwork::Build() const {
+  const auto& config = experiment_.ssd_config();
+  const auto& input = experiment_.augmentation_config();
+  TY_ASSIGN_OR_RETURN(ModelRecord record, Record());
   SsdArchitecture architecture{.depth = static_cast<int>(config.nlayers()),
                                .width = input.output_width(),
                                .height = input.output_height(),

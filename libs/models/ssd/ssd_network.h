@@ -31,6 +31,7 @@ class SsdNetwork : public Network {
   /// kInvalidArgument, all at once: no classes, an input or anchors that cannot be; kUnimplemented:
   /// an arch other than resnet 10 and 18, a prediction module.
   absl::StatusOr<Model> Build() const override;
+  absl::StatusOr<ModelRecord> Record() const override;
   TrainingPlan training_plan() const override;
   EvaluationPlan evaluation_plan() const override;
   std::vector<std::string> classes() const override;

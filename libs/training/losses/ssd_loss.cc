@@ -1,6 +1,11 @@
 #include "libs/training/losses/ssd_loss.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
+#include <functional>
+#include <vector>
 
 #include "ATen/TensorOperators.h"
 #include "ATen/core/grad_mode.h"
@@ -22,10 +27,37 @@ namespace {
 // ln(1e-15): Keras holds probabilities at 1e-15 before it takes the logarithm.
 const double kLogFloor = std::log(1e-15);
 
+// On the CPU: the same choice without a sort, by the value of the last one that is kept. Losses that
+// are 0, or no number, are never kept; the others are ordered by their bits.
+at::Tensor HardestOnCpu(const at::Tensor& flat, int64_t count) {
+  const int64_t size = flat.numel();
+  const float* loss = flat.const_data_ptr<float>();
+  std::vector<uint32_t> keys(static_cast<size_t>(size));
+  for (int64_t i = 0; i < size; ++i) keys[i] = loss[i] > 0 ? std::bit_cast<uint32_t>(loss[i]) : 0;
+  at::Tensor kept = at::zeros_like(flat);
+  float* mask = kept.mutable_data_ptr<float>();
+  count = std::min(count, size);
+  if (count <= 0) return kept;
+  std::vector<uint32_t> sorted = keys;
+  std::nth_element(sorted.begin(), sorted.begin() + (count - 1), sorted.end(), std::greater<>());
+  const uint32_t last = sorted[static_cast<size_t>(count - 1)];
+  // Of those that equal the last one, the first by place.
+  int64_t equal = count - std::count_if(keys.begin(), keys.end(),
+                                        [last](uint32_t key) { return key > last; });
+  for (int64_t i = 0; i < size; ++i) {
+    const bool is_kept = keys[i] > last || (keys[i] == last && equal-- > 0);
+    if (is_kept && keys[i] > 0) mask[i] = 1;
+  }
+  return kept;
+}
+
 // 1 where a background anchor is among the hardest `count` (a scalar tensor) of the flattened batch.
 at::Tensor HardestNegatives(const at::Tensor& negative_loss, const at::Tensor& count) {
   const at::NoGradGuard no_gradients;
   const at::Tensor flat = negative_loss.detach().flatten();
+  if (flat.is_cpu()) {
+    return HardestOnCpu(flat.contiguous(), count.item<int64_t>()).view(negative_loss.sizes());
+  }
   const at::Tensor order =
       std::get<1>(at::sort(flat, /*stable=*/true, /*dim=*/0, /*descending=*/true));
   const at::Tensor ranks = at::arange(flat.numel(), order.options());

@@ -7,6 +7,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/random.h"
+#include "libs/data/preprocess.h"
 #include "tests/support/data_pictures.h"
 #include "tests/support/status_matchers.h"
 
@@ -129,6 +131,84 @@ TEST(BatchLoaderTest, StacksTheTargets) {
   EXPECT_THAT(batches[0].targets[0].data<int32_t>(), ElementsAre(1, -1, 2, -2, 3, -3, 1, -1));
   EXPECT_EQ(batches[1].targets[1].shape(), (Shape{2, 1, 1}));
   EXPECT_THAT(batches[1].targets[1].data<float>(), ElementsAre(8, 8));
+}
+
+// Each sample, augmented by its own stream of random numbers: made here once more, one by one.
+void ExpectAugmentedByStream(const Batch& batch, const LoaderOptions& options,
+                             const std::vector<Sample>& samples,
+                             const std::vector<uint64_t>& streams) {
+  ASSERT_EQ(batch.indices.size(), streams.size());
+  const size_t plane = 3 * 12 * 16;
+  for (size_t i = 0; i < streams.size(); ++i) {
+    const Sample& sample = samples[static_cast<size_t>(batch.indices[i])];
+    Philox random(options.seed, static_cast<uint32_t>(batch.epoch), streams[i],
+                  RandomPurpose::kAugmentation);
+    const auto image =
+        AugmentImage(sample.image, sample.boxes, *options.augmentation, 16, 12, random);
+    ASSERT_TRUE(image.ok());
+    std::vector<float> input(plane);
+    ASSERT_TRUE(PreprocessImage(image->image, options.preprocess, absl::MakeSpan(input)).ok());
+    EXPECT_EQ(memcmp(&batch.images.data<float>()[i * plane], input.data(), plane * sizeof(float)),
+              0)
+        << "sample " << i << " of epoch " << batch.epoch;
+    EXPECT_EQ(batch.boxes[i].size(), image->boxes.size());
+  }
+}
+
+// Pictures that show what was done to them.
+std::vector<Sample> StripedSamples(int n) {
+  std::vector<Sample> samples = PlainSamples(n);
+  for (Sample& sample : samples) {
+    testing::PaintBox(sample.image, {0, 0, 20, 15}, {250, 10, 10});
+    testing::PaintBox(sample.image, {8, 9, 18, 28}, {10, 250, 10});
+  }
+  return samples;
+}
+
+TEST(BatchLoaderTest, AugmentsBySeedEpochAndSample) {
+  const std::vector<Sample> samples = StripedSamples(6);
+  LoaderOptions options = Options(3, 2);
+  options.augmentation = AugmentationOptions{};
+  options.end_epoch = 2;
+  for (const uint64_t seed : {42, 43}) {
+    options.seed = seed;
+    const std::vector<Batch> batches = All(std::make_shared<FakeSource>(samples), options);
+    ASSERT_THAT(batches, SizeIs(4));
+    for (const Batch& batch : batches) {
+      const std::vector<uint64_t> streams(batch.indices.begin(), batch.indices.end());
+      ExpectAugmentedByStream(batch, options, samples, streams);
+    }
+  }
+}
+
+TEST(BatchLoaderTest, AWrappedTailHasFullBatchesInTheSeededOrderAugmentedAnew) {
+  const std::vector<Sample> samples = StripedSamples(5);
+  LoaderOptions options = Options(3);
+  options.augmentation = AugmentationOptions{};
+  options.wrap_tail = true;
+  std::vector<Batch> batches = All(std::make_shared<FakeSource>(samples), options);
+  const std::vector<int64_t> order = EpochOrder(42, 0, 5);
+  ASSERT_THAT(batches, SizeIs(2));
+  EXPECT_THAT(batches[1].indices, ElementsAre(order[3], order[4], order[0]));
+  EXPECT_EQ(batches[1].images.shape(), (Shape{3, 3, 12, 16}));
+  EXPECT_TRUE(batches[1].last_of_epoch);
+  const auto stream = [](int64_t index, int64_t round) {
+    return static_cast<uint64_t>(index + round * 5);
+  };
+  ExpectAugmentedByStream(batches[1], options, samples,
+                          {stream(order[3], 0), stream(order[4], 0), stream(order[0], 1)});
+
+  // More than one round.
+  options.batch_size = 12;
+  batches = All(std::make_shared<FakeSource>(samples), options);
+  ASSERT_THAT(batches, SizeIs(1));
+  ASSERT_THAT(batches[0].indices, SizeIs(12));
+  std::vector<uint64_t> streams;
+  for (int64_t i = 0; i < 12; ++i) {
+    EXPECT_EQ(batches[0].indices[static_cast<size_t>(i)], order[static_cast<size_t>(i % 5)]);
+    streams.push_back(stream(order[static_cast<size_t>(i % 5)], i / 5));
+  }
+  ExpectAugmentedByStream(batches[0], options, samples, streams);
 }
 
 TEST(BatchLoaderTest, DoesNotDependOnTheNumberOfThreads) {
@@ -265,6 +345,20 @@ TEST(BatchLoaderTest, NeverRunsFurtherAheadThanItsQueue) {
     ASSERT_TRUE((*loader)->Next().ok());
     EXPECT_LE(source->asked, (taken + 3) * 2);
   }
+}
+
+TEST(BatchLoaderTest, ALoaderThatSharesItsCoresWorksOnlyWhileItIsWaitedFor) {
+  const auto source = std::make_shared<CountingSource>(PlainSamples(40));
+  LoaderOptions options = Options(2, 3);
+  options.runs_ahead = false;
+  options.end_epoch = 2;
+  const auto loader = BatchLoader::Create(source, options);
+  for (int taken = 1; taken <= 40; ++taken) {
+    EXPECT_EQ(source->asked, (taken - 1) * 2);
+    ASSERT_TRUE((*loader)->Next().ok());
+  }
+  EXPECT_EQ(source->asked, 80);
+  EXPECT_THAT((*loader)->Next(), StatusIs(absl::StatusCode::kOutOfRange));
 }
 
 TEST(BatchLoaderTest, NamesAllBadOptions) {

@@ -103,6 +103,10 @@ TEST(AugmentSampleTest, ShearsAboutTheCentreAndShifts) {
   config.mutable_spatial_config()->mutable_translation_config()->set_translate_x(10);
   config.mutable_spatial_config()->mutable_translation_config()->set_translate_y(-5);
   ExpectNear(Process(config, {30, 20, 60, 40}).objects.at(0).box, {35, 15, 75, 35}, 1e-3f);
+  // y' = y + (x - 50) / 10: the left edge x = 30 moves by -2, the right one x = 60 by +1.
+  config = Config();
+  config.mutable_spatial_config()->mutable_shear_config()->set_shear_ratio_y(0.1);
+  ExpectNear(Process(config, {30, 20, 60, 40}).objects.at(0).box, {30, 18, 60, 41}, 1e-3f);
 }
 
 TEST(AugmentSampleTest, TurnsBeforeItMirrors) {
@@ -232,6 +236,15 @@ TEST_F(AugmentKittiTest, WritesEveryImageWithItsLabels) {
             "Nut 0.50 1 0.25 0.00 5.00 16.00 15.00 1.00 2.00 3.00 4.00 5.00 6.00 7.00\n");
   EXPECT_TRUE(FileExists(folder_ / "out/set/images/x.jpg"));
   EXPECT_EQ(ContentOf(folder_ / "out/set/labels/x.txt"), "");
+}
+
+TEST_F(AugmentKittiTest, ReadsImagesOfTheExtensionThatIsAskedFor) {
+  folder_.Write("images/x.jpg", EncodeJpeg(PlainPicture(8, 8, {1, 2, 3})).value());
+  folder_.Write("labels/x.txt", "");
+  config_.set_image_extension(".jpg");
+  const auto report = AugmentKitti(config_, options_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->images, 1);
 }
 
 TEST_F(AugmentKittiTest, GivesTheSameOnSeveralThreadsAndAgain) {

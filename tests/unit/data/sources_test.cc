@@ -93,12 +93,25 @@ TEST_F(OpenSourcesTest, WithoutAMappingEachClassStaysAsItIs) {
   EXPECT_THAT(opened->notes, ElementsAre(HasSubstr("rbc, wbc")));
 }
 
-TEST_F(OpenSourcesTest, MayLeaveDifficultBoxesOut) {
+TEST_F(OpenSourcesTest, DifficultBoxesAreCountedAndMayBeNeutral) {
   Frame("a", KittiLine("x", {1, 2, 11, 12}, 1) + KittiLine("x", {0, 0, 3, 3}));
-  const auto opened = OpenSources({Folder()}, {.include_difficult = false});
+  auto opened = OpenSources({Folder()}, {.include_difficult = false});
   ASSERT_TRUE(opened.ok()) << opened.status();
-  EXPECT_THAT(*opened->source->Labels(0), SizeIs(1));
+  std::vector<LabelledBox> labels = *opened->source->Labels(0);
+  ASSERT_THAT(labels, SizeIs(2));
+  EXPECT_TRUE(labels[0].difficult && labels[0].neutral);
+  EXPECT_FALSE(labels[1].difficult || labels[1].neutral);
   EXPECT_EQ(opened->class_counts.at("x"), 1);
+  EXPECT_EQ(opened->difficult, 1);
+  EXPECT_EQ(opened->neutral, 1);
+
+  opened = OpenSources({Folder()}, {});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  labels = *opened->source->Labels(0);
+  EXPECT_TRUE(labels[0].difficult && !labels[0].neutral);
+  EXPECT_EQ(opened->class_counts.at("x"), 2);
+  EXPECT_EQ(opened->difficult, 1);
+  EXPECT_EQ(opened->neutral, 0);
 }
 
 TEST_F(OpenSourcesTest, LeavesBadLinesOutUnlessThereAreTooMany) {

@@ -1,5 +1,6 @@
 #include "libs/detection/evaluator.h"
 
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/data/image_io.h"
+#include "libs/detection/internal/metrics.h"
 #include "libs/detection/internal/network_call.h"
 #include "tests/support/sealing_folder.h"
 #include "tests/support/status_matchers.h"
@@ -220,11 +222,103 @@ TEST(EvaluateTest, NamesWhatIsWrongBeforeItBegins) {
 
 TEST(EvaluateTest, ReportsSpeedBesideAccuracy) {
   FakeRunner runner;
-  const auto result = Evaluate(runner, SmallRecord(), FakeDecoder(), FakeSource({50}), {}, {});
+  const auto result = Evaluate(runner, SmallRecord(), FakeDecoder(), FakeSource({50, 50, 50}),
+                               {.batch_size = 2}, {.measures_latency = true});
   ASSERT_THAT(result, IsOk());
   std::set<std::string> names;
   for (const auto& metric : result->Metrics()) names.insert(metric.name());
-  EXPECT_THAT(names, ElementsAre("AP", "images_per_second", "mAP", "ms_per_image"));
+  EXPECT_THAT(names, ElementsAre("AP", "AP_voc", "images_per_second", "latency_batch_size", "mAP",
+                                 "mAP_voc", "ms_per_image"));
+  EXPECT_EQ(result->latency.batch_size, 2);
+  EXPECT_GE(runner.batches().size(), 2u + 2 + 3);
+}
+
+TEST(EvaluateTest, WithoutBeingAskedItMeasuresNoLatency) {
+  FakeRunner runner;
+  const auto result = Evaluate(runner, SmallRecord(), FakeDecoder(), FakeSource({50}), {}, {});
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->latency.runs, 0);
+  EXPECT_THAT(runner.batches(), ElementsAre(1));
+}
+
+// Two boxes of one object: TAO's rule and VOC's agree that the second is wrong; of two overlapping
+// objects TAO gives the second box the second object, which VOC does not.
+class TwoObjects : public FakeSource {
+ public:
+  TwoObjects() : FakeSource({50}) {}
+  absl::StatusOr<Sample> Get(int64_t index) const override {
+    Sample sample = *FakeSource::Get(index);
+    sample.boxes = {{.box = {0, 0, 8, 6}, .class_id = 1}, {.box = {0, 0, 8, 5}, .class_id = 1}};
+    return sample;
+  }
+};
+
+class TwiceDecoder : public FakeDecoder {
+ public:
+  absl::StatusOr<std::vector<std::vector<Detection>>> Decode(
+      absl::Span<const Tensor> outputs) const override {
+    auto found = *FakeDecoder::Decode(outputs);
+    for (auto& image : found) image.push_back(image[0]);
+    return found;
+  }
+};
+
+TEST(EvaluateTest, TellsTheOtherRulesNumberBesideItsOwn) {
+  const auto by = [](Matching matching) {
+    FakeRunner runner;
+    std::map<std::string, double> values;
+    const auto result = Evaluate(runner, SmallRecord(), TwiceDecoder(), TwoObjects(),
+                                 {.ap_mode = ApMode::kIntegrate, .matching = matching}, {});
+    EXPECT_THAT(result, IsOk());
+    for (const auto& metric : result->Metrics()) {
+      values[absl::StrCat(metric.name(), metric.class_name())] = metric.value();
+      EXPECT_EQ(metric.primary(), metric.name() == "mAP");
+    }
+    return values;
+  };
+  const auto tao = by(Matching::kTao), voc = by(Matching::kVoc), coco = by(Matching::kCoco);
+  EXPECT_EQ(tao.at("mAP"), 1);
+  EXPECT_EQ(tao.at("mAP_voc"), 0.5);
+  EXPECT_EQ(tao.at("AP_vocnut"), 0.5);
+  EXPECT_EQ(voc.at("mAP"), 0.5);
+  EXPECT_EQ(voc.at("mAP_tao"), 1);
+  EXPECT_FALSE(coco.contains("mAP_voc") || coco.contains("mAP_tao"));
+}
+
+TEST(EvaluateTest, OnSharedCoresItReadsWhileNothingElseRuns) {
+  // Counts who reads while the network runs.
+  class Runner : public FakeRunner {
+   public:
+    absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const Tensor> inputs) override {
+      const int before = reads;
+      std::this_thread::yield();
+      read_meanwhile = read_meanwhile || reads != before;
+      wanted += static_cast<int>(inputs[0].dim(0));
+      ahead = ahead || reads > wanted;
+      return FakeRunner::Run(inputs);
+    }
+    std::atomic<int> reads = 0;
+    int wanted = 0;
+    bool read_meanwhile = false, ahead = false;
+  };
+  class Source : public FakeSource {
+   public:
+    explicit Source(Runner& runner) : FakeSource(std::vector<int>(40, 50)), runner_(runner) {}
+    absl::StatusOr<Sample> Get(int64_t index) const override {
+      ++runner_.reads;
+      return FakeSource::Get(index);
+    }
+
+   private:
+    Runner& runner_;
+  };
+  Runner runner;
+  const auto result = Evaluate(runner, SmallRecord(), FakeDecoder(), Source(runner),
+                               {.batch_size = 3}, {.loader_threads = 4, .runs_ahead = false});
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->images, 40);
+  EXPECT_FALSE(runner.read_meanwhile);
+  EXPECT_FALSE(runner.ahead);
 }
 
 std::string PutImage(const std::string& path, uint8_t red) {
@@ -315,11 +409,14 @@ TEST(InferTest, AnEmptyFileIsNamed) {
   EXPECT_EQ(skipped, 1);
 }
 
-// Takes 100 ms for its first batch and 6 for every other one, on a clock of its own.
+// A run takes, on a clock of its own, 100 ms when its batch has another size than the one before,
+// else `warm` of them in turn.
 class ColdRunner : public FakeRunner {
  public:
+  explicit ColdRunner(std::vector<double> warm) : warm_(std::move(warm)) {}
   absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const Tensor> inputs) override {
-    now_ms_ += batches().empty() ? 100 : 6;
+    const bool cold = batches().empty() || batches().back() != inputs[0].dim(0);
+    now_ms_ += cold ? 100 : warm_[runs_++ % warm_.size()];
     return FakeRunner::Run(inputs);
   }
   NetworkCall::Clock Clock() {
@@ -327,27 +424,49 @@ class ColdRunner : public FakeRunner {
   }
 
  private:
+  std::vector<double> warm_;
+  size_t runs_ = 0;
   double now_ms_ = 5;
 };
 
-TEST(NetworkCallTest, TheFirstBatchIsNotMeasured) {
-  ColdRunner runner;
-  auto network = NetworkCall::Create(runner, FakeDecoder(), 2, runner.Clock());
+TEST(NetworkCallTest, LatencyIsTheMedianOfWarmRunsOfTheLargestBatch) {
+  ColdRunner runner({6, 90, 6, 6, 6});
+  auto network = NetworkCall::Create(runner, FakeDecoder(), runner.Clock());
   ASSERT_THAT(network, IsOk());
-  const Tensor input = Tensor::Zeros(DType::kFloat32, {2, 3, kSide, kSide});
-  ASSERT_THAT(network->Run(input), IsOk());
-  ASSERT_THAT(network->Run(input), IsOk());
-  EXPECT_EQ(network->MedianMsPerImage(), 3);
-  EXPECT_THAT(runner.batches(), ElementsAre(2, 2));
+  EXPECT_EQ(network->MeasureLatency()->runs, 0);
+  for (const int64_t size : {2, 2, 1}) {
+    ASSERT_THAT(network->Run(Tensor::Zeros(DType::kFloat32, {size, 3, kSide, kSide})), IsOk());
+  }
+  const auto latency = network->MeasureLatency();
+  ASSERT_THAT(latency, IsOk());
+  EXPECT_EQ(latency->ms_per_image, 3);
+  EXPECT_EQ(latency->batch_size, 2);
+  EXPECT_EQ(latency->runs, 11);
 }
 
-TEST(NetworkCallTest, AnOnlyBatchIsRunAgainAndThatIsMeasured) {
-  ColdRunner runner;
-  auto network = NetworkCall::Create(runner, FakeDecoder(), 1, runner.Clock());
+TEST(NetworkCallTest, ASlowNetworkIsRunThreeTimes) {
+  ColdRunner runner({700});
+  auto network = NetworkCall::Create(runner, FakeDecoder(), runner.Clock());
   ASSERT_THAT(network, IsOk());
-  ASSERT_THAT(network->Run(Tensor::Zeros(DType::kFloat32, {2, 3, kSide, kSide})), IsOk());
-  EXPECT_EQ(network->MedianMsPerImage(), 3);
-  EXPECT_THAT(runner.batches(), ElementsAre(2, 2));
+  ASSERT_THAT(network->Run(Tensor::Zeros(DType::kFloat32, {1, 3, kSide, kSide})), IsOk());
+  const auto latency = network->MeasureLatency();
+  ASSERT_THAT(latency, IsOk());
+  EXPECT_EQ(latency->ms_per_image, 700);
+  EXPECT_EQ(latency->runs, 3);
+}
+
+TEST(SteadyRateTest, LeavesTheFirstBatchOutWhenThereAreMore) {
+  double now = 10;
+  SteadyRate rate([&now] { return now; });
+  EXPECT_EQ(rate.MsPerImage(), 0);
+  now = 1010;
+  rate.Note(4);
+  EXPECT_EQ(rate.MsPerImage(), 250);
+  now = 1016;
+  rate.Note(8);
+  now = 1018;
+  rate.Note(10);
+  EXPECT_EQ(rate.MsPerImage(), 8 / 6.0);
 }
 
 TEST(ListImagesTest, TakesAFolderOrOneImage) {

@@ -194,6 +194,33 @@ TEST(SsdTargetEncoderTest, MarksClassesOffsetsAndNeutralAnchors) {
   EXPECT_EQ(std::count(classes.begin(), classes.end(), 0), 64 - 4);
 }
 
+// An object that is left out takes no anchor from the others, and none of its own is background.
+TEST(SsdTargetEncoderTest, AnchorsOfNeutralBoxesAreNeitherPositiveNorNegative) {
+  const auto encoder = SsdTargetEncoder::Create(MakeHead300(), 300, 300, {});
+  ASSERT_THAT(encoder, IsOk());
+  const LabelledBox kept{.box = {40, 50, 160, 170}, .class_id = 2};
+  const LabelledBox left_out{.box = {50, 55, 170, 180}, .class_id = 1, .neutral = true};
+  LabelledBox learnt = left_out;
+  learnt.neutral = false;
+  const auto alone = encoder->Encode({kept}), other = encoder->Encode({learnt});
+  const auto both = encoder->Encode({left_out, kept});
+  ASSERT_THAT(both, IsOk());
+  int positive = 0, neutral = 0;
+  for (int64_t a = 0; a < encoder->anchors().size(); ++a) {
+    const int32_t of_kept = (*alone)[0].data<int32_t>()[a];
+    const int32_t of_left_out = (*other)[0].data<int32_t>()[a];
+    const int32_t expected = of_kept != 0 ? of_kept : of_left_out != 0 ? -1 : 0;
+    ASSERT_EQ((*both)[0].data<int32_t>()[a], expected) << "anchor " << a;
+    positive += expected == 2;
+    neutral += expected == -1;
+    for (int i = 0; i < 4; ++i) {
+      ASSERT_EQ((*both)[1].data<float>()[4 * a + i], (*alone)[1].data<float>()[4 * a + i]);
+    }
+  }
+  EXPECT_GT(positive, 3);
+  EXPECT_GT(neutral, 1);
+}
+
 TEST(SsdTargetEncoderTest, NamesABoxThatCannotBeEncoded) {
   const SsdTargetEncoder encoder = MakeEncoder({});
   const LabelledBox good{.box = {1, 2, 3, 4}, .class_id = 1};

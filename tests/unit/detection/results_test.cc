@@ -35,7 +35,9 @@ EvaluationResult SmallResult() {
   result.ap = {.classes = {nut, bolt}, .mean_ap = 0.8125, .mean_ap50 = 0.8125};
   result.matching = Matching::kVoc;
   result.images = 7;
-  result.network_ms_per_image = 1.5;
+  result.latency = {.ms_per_image = 1.5, .batch_size = 8, .runs = 3};
+  result.beside = ApResult{.classes = {nut}, .mean_ap = 0.875};
+  result.beside_matching = Matching::kTao;
   result.total_ms_per_image = 4;
   return result;
 }
@@ -60,6 +62,9 @@ TEST(ResultsJsonTest, IsJsonThatHoldsTheNumbers) {
   EXPECT_TRUE(fields.at("AP_bo\"lt").has_null_value());
   EXPECT_EQ(fields.at("matching").string_value(), "voc");
   EXPECT_EQ(fields.at("images").number_value(), 7);
+  EXPECT_EQ(fields.at("ms_per_image").number_value(), 1.5);
+  EXPECT_EQ(fields.at("latency_batch_size").number_value(), 8);
+  EXPECT_EQ(fields.at("matching_tao").struct_value().fields().at("mAP").number_value(), 0.875);
   const auto& curve = fields.at("pr_curves").struct_value().fields().at("nut").struct_value();
   EXPECT_EQ(curve.fields().at("recall").list_value().values(1).number_value(), 0.5);
 }

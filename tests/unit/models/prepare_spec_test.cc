@@ -55,6 +55,14 @@ TEST(PrepareSpecTest, SaysWhereTheTrainingStarts) {
   EXPECT_EQ(prepared->initial_model, "/workspace/models/a.tlt");
 }
 
+TEST(PrepareSpecTest, SaysWhichTrainingGoesOn) {
+  const auto prepared =
+      Prepare(SmallSsdSpec(), {"training_config.resume_model_path = \"/models/a.tlt\""});
+  ASSERT_THAT(prepared, IsOk());
+  EXPECT_EQ(prepared->resume_model, "/workspace/models/a.tlt");
+  EXPECT_EQ(prepared->initial_model, "");
+}
+
 TEST(PrepareSpecTest, RefusesWhatTheSpecCannotMean) {
   EXPECT_THAT(Prepare(SmallSsdSpec(), {"ssd_config.nlayers = 11"}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ssd_config.nlayers")));

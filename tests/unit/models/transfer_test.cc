@@ -15,6 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 using ::trainyard::testing::IsOk;
 using ::trainyard::testing::SmallSsd;
 using ::trainyard::testing::StatusIs;
@@ -85,6 +86,23 @@ TEST(TransferWeightsTest, APrunedModelBringsItsOwnGraphAndAnchors) {
   EXPECT_EQ(to.record.ssd().top_k(), 200) << "inference settings are the spec's";
   EXPECT_THAT(to.record.classes(), ElementsAre("lorry", "rider"));
   EXPECT_THAT(to.record.training().frozen(), ElementsAre("conv1/kernel"));
+  EXPECT_THAT(report->warnings,
+              UnorderedElementsAre(
+                  HasSubstr("its classes are car, person; the spec's are lorry, rider"),
+                  HasSubstr("ssd_config.scales is [0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1], the model "
+                            "has [0.07, "),
+                  HasSubstr("ssd_config.freeze_blocks")));
+}
+
+TEST(TransferWeightsTest, NamesOfClassesThatDifferAreTold) {
+  Model from = SmallSsd({"car", "person"}, 1), to = SmallSsd({"car", "person"}, 2);
+  EXPECT_THAT(TransferWeights(from, to)->warnings, IsEmpty());
+  to = SmallSsd({"car", "dog"}, 2);
+  EXPECT_THAT(TransferWeights(from, to)->warnings,
+              ElementsAre(AllOf(HasSubstr("car, person"), HasSubstr("car, dog"),
+                                HasSubstr("goes on as the spec's first class"))));
+  to = SmallSsd({"car"}, 2);
+  EXPECT_THAT(TransferWeights(from, to)->warnings, ElementsAre(HasSubstr("fresh weights")));
 }
 
 TEST(TransferWeightsTest, ANarrowerExpansionIsRecognisedAsPrunedToo) {
@@ -101,10 +119,13 @@ TEST(TransferWeightsTest, APrunedModelMustAgreeWithTheSpec) {
   from.record.mutable_training()->set_pruned(true);
   from.record.mutable_ssd()->mutable_maps(2)->add_aspect_ratios(3);
   Model to = SmallSsd({"car"}, 2);
+  to.record.set_arch("resnet18");
   const std::string before = to.graph.Serialize();
   EXPECT_THAT(TransferWeights(from, to),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("classes are 1 in the spec and 2 in the pruned model"),
+                             HasSubstr("ssd_config.arch with nlayers is resnet18 in the spec and "
+                                       "resnet10 in the pruned model"),
                              HasSubstr("is 128x128x3 in the spec and 160x160x3"),
                              HasSubstr("prediction map 2 are 2 in the spec and 3"))));
   EXPECT_EQ(to.graph.Serialize(), before);

@@ -2,10 +2,13 @@
 
 #include <cmath>
 #include <map>
+#include <stop_token>
 
 #include "ATen/TensorOperators.h"
+#include "ATen/autocast_mode.h"
 #include "ATen/ops/conv2d.h"
 #include "ATen/ops/relu.h"
+#include "libs/training/torch_status.h"
 #include "libs/training/torch_tensor.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/training_graphs.h"
@@ -167,6 +170,57 @@ TEST(ExecutorTest, TheMemoryLayoutDoesNotChangeResults) {
   ASSERT_THAT(first, IsOk());
   const auto a = (*last)[0].data<float>(), b = (*first)[0].data<float>();
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-5);
+}
+
+// bf16 has 8 bits of mantissa: near, but not the same; and the parameters and their gradients stay f32.
+TEST(ExecutorTest, AutocastComputesInBf16AndKeepsParametersInF32) {
+  const Graph graph = SmallGraph();
+  const auto exact = Make(graph), cast = Make(graph, {.autocast = true});
+  const auto expected = exact->Forward({Input(7)}, Mode::kTraining);
+  const auto rounded = cast->Forward({Input(7)}, Mode::kTraining);
+  ASSERT_THAT(expected, IsOk());
+  ASSERT_THAT(rounded, IsOk());
+  EXPECT_EQ((*rounded)[0].scalar_type(), at::kFloat);
+  const float difference = ((*expected)[0] - (*rounded)[0]).abs().max().item<float>();
+  EXPECT_GT(difference, 0);
+  EXPECT_LT(difference, 0.2);
+  (*expected)[0].sum().backward();
+  (*rounded)[0].sum().backward();
+  for (size_t i = 0; i < cast->parameters().size(); ++i) {
+    const at::Tensor& parameter = cast->parameters()[i].value;
+    EXPECT_EQ(parameter.scalar_type(), at::kFloat);
+    ASSERT_EQ(parameter.grad().scalar_type(), at::kFloat);
+    const at::Tensor right = exact->parameters()[i].value.grad();
+    const float error = (parameter.grad() - right).norm().item<float>();
+    EXPECT_LT(error, 0.1f * right.norm().item<float>() + 0.1f) << cast->parameters()[i].name;
+  }
+  EXPECT_FALSE(at::autocast::is_autocast_enabled(at::kCPU)) << "the scope ends with the call";
+}
+
+// A step may take seconds; a stop does not wait for its end.
+TEST(ExecutorTest, AStopEndsForwardAndBackwardBetweenTwoLayers) {
+  std::stop_source stop;
+  const auto executor = Make(SmallGraph(), {.stop = stop.get_token()});
+  const auto outputs = executor->Forward({Input(7)}, Mode::kTraining);
+  ASSERT_THAT(outputs, IsOk());
+  stop.request_stop();
+  EXPECT_THROW((*outputs)[0].sum().backward(), StopRequested);
+  EXPECT_THAT(executor->Forward({Input(7)}, Mode::kTraining),
+              StatusIs(absl::StatusCode::kCancelled, HasSubstr("given up")));
+}
+
+TEST(ExecutorTest, LookingForAStopChangesNoGradient) {
+  std::stop_source stop;
+  const auto watched = Make(SmallGraph(), {.stop = stop.get_token()}), plain = Make(SmallGraph());
+  for (Executor* executor : {watched.get(), plain.get()}) {
+    const auto outputs = executor->Forward({Input(7)}, Mode::kTraining);
+    ASSERT_THAT(outputs, IsOk());
+    (*outputs)[0].square().sum().backward();
+  }
+  for (size_t i = 0; i < plain->parameters().size(); ++i) {
+    EXPECT_TRUE(
+        watched->parameters()[i].value.grad().equal(plain->parameters()[i].value.grad()));
+  }
 }
 
 TEST(ExecutorTest, WriteBackAndReadFromAreOpposites) {

@@ -97,6 +97,10 @@ TEST(TrainingDigestTest, HowLongAndHowOftenItIsLookedAtDoesNotCount) {
   EXPECT_EQ(plain,
             TrainingDigest("a { arch: \"x\" checkpoint_interval: 5 visualizer { enabled: true "
                            "runtime_args { key: \"}\" } } } b: 1"));
+  // A training that is resumed is the one that it goes on with, wherever that lies.
+  EXPECT_EQ(plain,
+            TrainingDigest("a { arch: \"x\" resume_model_path: \"/my models/a.tlt\" } b: 1"));
+  EXPECT_NE(plain, TrainingDigest("a { arch: \"x\" pretrain_model_path: \"/a.tlt\" } b: 1"));
   EXPECT_NE(plain, TrainingDigest("a { num_epochs: 3 arch: \"x\" } b: 2"));
   EXPECT_NE(plain, TrainingDigest("a { num_epochs: 3 arch: \"x num_epochs: 3\" } b: 1"));
   EXPECT_NE(plain, TrainingDigest("a { num_epochs: 3 } b: 1"));
