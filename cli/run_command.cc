@@ -102,6 +102,16 @@ absl::StatusOr<v1::Run> ShowToTheEnd(Stub& stub, v1::Run run, const OutputOption
   return run;
 }
 
+// Which gates did not hold: a run that went on after one is green otherwise.
+void PrintBrokenGates(const v1::Run& run) {
+  for (const v1::Run::Stage& stage : run.stages()) {
+    for (const v1::Run::BrokenGate& gate : stage.broken_gates()) {
+      printf("gate of %s did not hold: %s (on_fail: %s)\n", stage.name().c_str(),
+             gate.text().c_str(), gate.on_fail().c_str());
+    }
+  }
+}
+
 // The ledger is there before the run's final state is seen. That of an orchestrator elsewhere lies
 // in its workspace, which may not be here: what the run itself tells stands in for it.
 void PrintLedger(const OutputOptions& output, const std::string& elsewhere, const v1::Run& run) {
@@ -109,6 +119,7 @@ void PrintLedger(const OutputOptions& output, const std::string& elsewhere, cons
   const auto stored = report::LoadLedger(JoinPath(run.results_uri(), "ledger.json"));
   const bool is_here = stored.ok() && stored->run == run.name();
   printf("%s", report::LedgerTable(is_here ? *stored : report::MakeLedger(run)).c_str());
+  PrintBrokenGates(run);
   printf("report: %s%s\n", JoinPath(run.results_uri(), "report.html").c_str(),
          elsewhere.empty() || is_here ? "" : ", in the workspace of the orchestrator");
 }
