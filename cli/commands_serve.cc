@@ -49,6 +49,7 @@ int Serve(const Flags& flags) {
     options.state_dir = JoinPath(flags.state_dir, name);
     options.capabilities = program->capabilities;
     options.worker = program->worker;
+    options.job_memory = program->job_memory;
     auto server = service::Server::Start(std::move(options), program->factory);
     if (!server.ok()) return PrintFailure({}, server.status(), FailedAt::kOperation);
     addresses[name] = {(*server)->address()};

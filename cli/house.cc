@@ -162,6 +162,7 @@ absl::StatusOr<service::Server*> House::Start(const std::string& service) {
   options.threads = options_.threads;
   options.capabilities = program.capabilities;
   options.worker = program.worker;
+  options.job_memory = program.job_memory;
   TY_ASSIGN_OR_RETURN(std::unique_ptr<service::Server> server,
                       service::Server::Start(std::move(options), program.factory));
   return servers_.emplace(service, std::move(server)).first->second.get();

@@ -19,6 +19,7 @@
 #include "libs/base/status.h"
 #include "libs/service/health_probe.h"
 #include "libs/service/internal/listener.h"
+#include "libs/worker/key_pipe.h"
 
 namespace trainyard::service {
 namespace {
@@ -52,6 +53,8 @@ void Bind(Settings& settings, ServerOptions& server, ProcessSettings& process) {
                 0, 1000000);
   settings.Bind("threads", &server.threads, "threads for all work; 0 is what the CPU quota allows",
                 0, 4096);
+  settings.Bind("job-memory", &server.job_memory,
+                "memory that one job's worker may have: off, auto (a share), or a size (8GiB)");
   settings.Bind("call-threads", &server.call_threads, "threads for calls that start work", 1, 256);
   settings.Bind("retention", &server.retention, "time after which ended operations are forgotten");
   settings.Bind("drain-grace", &server.drain_grace, "time that running calls get at the end");
@@ -127,6 +130,9 @@ sigset_t StopSignals() {
 // Serves until a signal; a second one ends the process at once.
 int ServeUntilSignal(ServerOptions options, const ServiceProgram& program,
                      const ProcessSettings& process) {
+  worker::ForbidDumps();
+  // A file that may not grow is an error to be told, as a full disk is.
+  signal(SIGXFSZ, SIG_IGN);
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before threads are made, which inherit it
   static std::atomic<bool> died = false;
@@ -168,6 +174,7 @@ int RunServiceMain(int argc, char** argv, const ServiceProgram& program) {
   options.address = absl::StrCat("127.0.0.1:", program.default_port);
   options.capabilities = program.capabilities;
   options.worker = program.worker;
+  options.job_memory = program.job_memory;
   ProcessSettings process;
   Settings settings;
   Bind(settings, options, process);

@@ -19,6 +19,8 @@ struct ServiceProgram {
   v1::GetCapabilitiesResponse capabilities;
   /// As ServerOptions::worker.
   std::string worker;
+  /// What ServerOptions::job_memory is when nothing is set.
+  std::string job_memory = "auto";
   /// Binds settings of its own; may be empty.
   std::function<void(Settings&)> bind;
   ServiceFactory factory;

@@ -18,13 +18,15 @@ constexpr int kMostWarnings = 50;
 }  // namespace
 
 OperationContext::OperationContext(std::shared_ptr<OperationRecord> record, std::stop_token stop,
-                                   std::string key, int threads, std::string scratch_dir)
+                                   std::string key, int threads, int64_t memory,
+                                   std::string scratch_dir)
     : record_(std::move(record)),
       name_(record_->name()),
       id_(record_->id()),
       stop_(std::move(stop)),
       key_(std::move(key)),
       threads_(threads),
+      memory_(memory),
       scratch_dir_(std::move(scratch_dir)) {}
 
 int OperationContext::attempt() const { return record_->Row().metadata.attempt(); }

@@ -46,6 +46,8 @@ class OperationContext {
   const std::string& key() const { return key_; }
   /// Threads that this operation may use in all. >= 1.
   int threads() const { return threads_; }
+  /// Bytes of memory that a worker of this operation may have; 0 = no bound.
+  int64_t memory() const { return memory_; }
   /// A folder of its own below the service's state folder; made on the first call.
   absl::StatusOr<std::string> ScratchDir();
 
@@ -78,12 +80,13 @@ class OperationContext {
  private:
   friend class OperationManager;
   OperationContext(std::shared_ptr<OperationRecord> record, std::stop_token stop, std::string key,
-                   int threads, std::string scratch_dir);
+                   int threads, int64_t memory, std::string scratch_dir);
   std::shared_ptr<OperationRecord> record_;
   std::string name_, id_;
   std::stop_token stop_;
   std::string key_;
   int threads_;
+  int64_t memory_;
   std::string scratch_dir_;
 };
 
@@ -148,6 +151,8 @@ class OperationManager {
     int max_queue = 64;
     /// Threads shared by the operations of a lane. 0 = ThreadBudget().
     int threads = 0;
+    /// What OperationContext::memory() says.
+    int64_t job_memory = 0;
     /// Ended operations are forgotten after this (internal/retention_clock.h: not because the wall clock
     /// leaps).
     absl::Duration retention = absl::Hours(24 * 30);

@@ -31,6 +31,7 @@
 #include "libs/base/writes.h"
 #include "libs/service/internal/listener.h"
 #include "libs/service/internal/operation_request.h"
+#include "libs/service/job_memory.h"
 #include "libs/service/operations_service.h"
 
 namespace trainyard::service {
@@ -200,6 +201,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
 absl::Status Server::MakeParts(Parts& parts, const ServiceFactory& factory) {
   const ServerOptions& set = parts.options;
   const Workspace& workspace = parts.workspace;
+  TY_ASSIGN_OR_RETURN(const int64_t job_memory,
+                      JobMemory(set.job_memory, set.max_running, MemoryBudget()));
   TY_ASSIGN_OR_RETURN(parts.operations,
                       OperationManager::Create({.service = set.service,
                                                 .replica = set.replica,
@@ -207,6 +210,7 @@ absl::Status Server::MakeParts(Parts& parts, const ServiceFactory& factory) {
                                                 .max_running = set.max_running,
                                                 .max_queue = set.max_queue,
                                                 .threads = set.threads,
+                                                .job_memory = job_memory,
                                                 .retention = set.retention,
                                                 .find_peer = PeerFinder(set, workspace),
                                                 .check_inputs = InputCheck(workspace)}));

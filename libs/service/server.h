@@ -39,6 +39,8 @@ struct ServerOptions {
   int max_queue = 64;
   /// 0 = ThreadBudget().
   int threads = 0;
+  /// What one job's worker may have of the memory: off, auto or a size (libs/service/job_memory.h).
+  std::string job_memory = "off";
   /// Ended operations are forgotten after this.
   absl::Duration retention = absl::Hours(24 * 30);
   /// Threads for the bodies of calls that start work. Questions, cancels and waits have others.

@@ -31,6 +31,7 @@ service::ServiceProgram StageProgram(StageTable table, HandlersFactory make_hand
           .default_port = table.default_port,
           .capabilities = CapabilitiesOf(table),
           .worker = table.worker,
+          .job_memory = table.job_memory,
           .factory = [stages = std::move(table.stages),
                       make_handlers = std::move(make_handlers)](service::Chassis& chassis)
               -> absl::StatusOr<std::vector<std::unique_ptr<grpc::Service>>> {

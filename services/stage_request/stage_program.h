@@ -62,6 +62,8 @@ struct StageTable {
   std::vector<StageRow> stages;
   /// As in service::ServerOptions: the program that does the work of stages that run networks.
   std::string worker;
+  /// As in ServiceProgram.
+  std::string job_memory = "auto";
   /// As in GetCapabilities: file formats read or written, and what is known and not offered.
   std::vector<std::string> formats;
   std::vector<std::string> unimplemented;

@@ -361,7 +361,9 @@ absl::StatusOr<v1::StageResult> RunWorker(service::OperationContext& context,
                                             {.program = program,
                                              .job_dir = job_dir,
                                              .is_disposable = !job.has_train(),
-                                             .workspace = &workspace});
+                                             .workspace = &workspace,
+                                             .memory_bytes = context.memory(),
+                                             .bounds_data = program != kTrainWorker});
   const std::string reason = ReasonOf(result.status());
   if (reason != "WORKER_CRASHED" && reason != "OUT_OF_MEMORY") return result;
   return Annotate(result.status(),

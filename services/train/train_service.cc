@@ -40,6 +40,8 @@ service::ServiceProgram TrainServiceProgram() {
       .stages = {RowOf("train", PrepareTrain), RowOf("evaluate", PrepareEvaluate, "evaluate"),
                  RowOf("infer", PrepareInfer, "evaluate")},
       .worker = "trainyard-train-worker",
+      // CUDA reserves more than it uses, so a training is bounded only when somebody says how.
+      .job_memory = "off",
       .formats = {"kitti", "tfrecords", "tlt", "etlt"},
       .unimplemented = {"training on several GPUs", "quantization-aware training (enable_qat)"},
   });

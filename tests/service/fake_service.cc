@@ -46,7 +46,8 @@ ServiceProgram FakeProgram(std::string* program) {
                     return RunWorkerJob(context, job,
                                         {.program = *program,
                                          .job_dir = workspace.root() + "/run/.trainyard",
-                                         .workspace = &workspace});
+                                         .workspace = &workspace,
+                                         .memory_bytes = context.memory()});
                   });
                 }));
             std::vector<std::unique_ptr<grpc::Service>> services;

@@ -141,6 +141,21 @@ TEST_F(ServiceProcessTest, AKillAtAnyMomentOfAWorkersStartFailsNothing) {
   }
 }
 
+TEST_F(ServiceProcessTest, AJobHasTheMemoryThatTheSettingSays) {
+  EXPECT_EQ(RunToEnd({"--listen", "127.0.0.1:0", "--workspace", folder_ / "work", "--state-dir",
+                      folder_ / "state", "--job-memory", "much"}),
+            1);
+  EXPECT_THAT(ContentOf(folder_ / "log"), HasSubstr("--job-memory is 'much'"));
+  auto service = Serve({"--job-memory", "512MiB"});
+  const auto started = Train("eat 2048");
+  ASSERT_THAT(started, IsOk());
+  const auto done = OperationClient(channel_).Wait(*started);
+  ASSERT_THAT(done, IsOk());
+  EXPECT_THAT(ResultOf(*done), StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("512 MiB")));
+  EXPECT_THAT(ContentOf(absl::StrCat("/proc/", service->pid(), "/limits")),
+              ::testing::ContainsRegex("Max core file size +0 +0"));
+}
+
 TEST_F(ServiceProcessTest, AStoppedWorkerOfAKilledServiceIsNotWaitedForForEver) {
   auto service = Serve();
   const auto started = Train("@1 progress 1 4\n@1 wait\nprogress 4 4");

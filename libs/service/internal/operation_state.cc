@@ -258,7 +258,7 @@ absl::StatusOr<v1::StageResult> OperationManager::State::Run(const Record& recor
     }
     const int budget = options.threads > 0 ? options.threads : ThreadBudget();
     const int threads = std::max(1, budget / std::max(1, options.max_running));
-    OperationContext context(record, record->stop(), record->key(), threads,
+    OperationContext context(record, record->stop(), record->key(), threads, options.job_memory,
                              ScratchDirOf(record->id()));
     return record->run()(context);
   });
