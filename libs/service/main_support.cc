@@ -1,8 +1,6 @@
 #include "libs/service/main_support.h"
 
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -101,10 +99,8 @@ int ShowHelp(const Settings& settings, const ServiceProgram& program) {
 void Harden() {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
-  const rlimit no_core{0, 0};
-  setrlimit(RLIMIT_CORE, &no_core);
 #if !defined(__SANITIZE_ADDRESS__)  // whose search for leaks is a debugger
-  prctl(PR_SET_DUMPABLE, 0);
+  worker::ForbidDumps();
 #endif
 }
 
@@ -130,9 +126,6 @@ sigset_t StopSignals() {
 // Serves until a signal; a second one ends the process at once.
 int ServeUntilSignal(ServerOptions options, const ServiceProgram& program,
                      const ProcessSettings& process) {
-  worker::ForbidDumps();
-  // A file that may not grow is an error to be told, as a full disk is.
-  signal(SIGXFSZ, SIG_IGN);
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before threads are made, which inherit it
   static std::atomic<bool> died = false;

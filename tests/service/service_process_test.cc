@@ -258,7 +258,7 @@ TEST_F(ServiceProcessTest, StartCallsThatHangHoldUpNeitherQuestionsNorTheEnd) {
   v1::TrainRequest late;
   late.mutable_stage()->set_spec_text("hang in the check");
   const auto stub = v1::TrainService::NewStub(channel_);
-  EXPECT_THAT(Call(*stub, &v1::TrainService::Stub::Train, late, absl::Milliseconds(300)),
+  EXPECT_THAT(Call(*stub, &v1::TrainService::Stub::Train, late, {.deadline = absl::Milliseconds(300)}),
               StatusIs(absl::StatusCode::kDeadlineExceeded));
   OperationClient client(channel_);
   EXPECT_THAT(client.Get(working->name()), IsOk());
