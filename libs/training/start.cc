@@ -135,9 +135,13 @@ absl::StatusOr<std::optional<FoundCheckpoint>> FindResume(const WorkerJob& job,
     TY_ASSIGN_OR_RETURN(Checkpoint checkpoint, LoadCheckpoint(file, key));
     return FoundCheckpoint{.path = file, .checkpoint = std::move(checkpoint)};
   };
-  if (!FolderExists(path)) return load(path);
-  TY_ASSIGN_OR_RETURN(std::optional<FoundCheckpoint> newest,
-                      CheckpointStore(path, record, key).FindNewest(training_id));
+  // The results folder need not be there yet; any other path was named for what it holds.
+  const bool is_results = path == job.train().results_dir();
+  if (!is_results && !FolderExists(path)) return load(path);
+  std::optional<FoundCheckpoint> newest;
+  if (FolderExists(path)) {
+    TY_ASSIGN_OR_RETURN(newest, CheckpointStore(path, record, key).FindNewest(training_id));
+  }
   if (newest || job.train().resume_fallback().empty()) return newest;
   return load(job.train().resume_fallback());
 }

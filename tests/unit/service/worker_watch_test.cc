@@ -77,7 +77,7 @@ TEST(WorkerWatchTest, AfterAStopLogLinesAreNoProgress) {
   int seconds = 0;
   Verdict verdict = Verdict::kFine;
   while (verdict == Verdict::kFine && seconds < 1000) {
-    const auto beat = Beat(bytes += 1000, true, true);
+    const auto beat = Beat(bytes += 500, true, true);
     verdict = watch.Look(1, &beat, true);
     ++seconds;
   }

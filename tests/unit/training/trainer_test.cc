@@ -104,12 +104,12 @@ std::string Unaugmented(const std::string& spec) {
 
 // What learns the five pictures by heart. Objects are found from an IoU of 0.2 on, by any score:
 // the statistics of batch normalization need hundreds of steps before more is right.
-constexpr int kEpochsThatLearn = 8;
+constexpr int kEpochsThatLearn = 40;
 std::string Learning(const std::string& spec) {
   std::string text =
       Replaced(Unaugmented(spec), "max_learning_rate: 1e-3", "max_learning_rate: 4e-3");
   text = Replaced(text, "validation_period_during_training: 1",
-                  "validation_period_during_training: 4");
+                  "validation_period_during_training: 20");
   text = Replaced(text, "matching_iou_threshold: 0.5", "matching_iou_threshold: 0.2");
   return Replaced(text, "confidence_threshold: 0.05", "confidence_threshold: 0.01");
 }
