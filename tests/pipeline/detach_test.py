@@ -4,6 +4,7 @@ stderr, never after a sleep.
 """
 
 import pathlib
+import re
 import shlex
 import signal
 import subprocess
@@ -20,6 +21,11 @@ import specs  # noqa: E402
 
 INTERRUPTED = 128 + signal.SIGINT
 CANCELLED = 3
+
+
+def bare(line):
+    """Without the time of day, and without the stage's number in a run."""
+    return re.sub(r"^\d\d:\d\d:\d\d (\[\d+ of \d+\] )?", "", line)
 
 
 class Command:
@@ -40,7 +46,7 @@ class Command:
         self.process.stderr.close()
 
     def await_line(self, start):
-        for line in self.process.stderr:
+        for line in map(bare, self.process.stderr):
             self.lines.append(line)
             if line.startswith(start):
                 return
@@ -51,7 +57,7 @@ class Command:
 
     def end(self):
         """The exit code; every line is in `lines` then."""
-        self.lines += self.process.stderr.readlines()
+        self.lines += map(bare, self.process.stderr.readlines())
         return self.process.wait()
 
     def printed_command(self, words):
