@@ -162,8 +162,9 @@ TEST_F(ServiceProcessTest, AStoppedWorkerOfAKilledServiceIsNotWaitedForForEver) 
   ASSERT_THAT(started, IsOk());
   const Metadata metadata = AwaitProgress(*started, 1);
   const std::string pid = metadata.worker().substr(metadata.worker().rfind(':') + 1);
-  service->Signal(SIGKILL);
+  // First, or it would end by itself when its service does.
   kill(std::stoi(pid), SIGSTOP);
+  service->Signal(SIGKILL);
   service->Wait();
   service = Serve();
   const auto done = OperationClient(channel_).Wait(*started);
