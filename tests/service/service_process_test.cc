@@ -158,14 +158,14 @@ TEST_F(ServiceProcessTest, AJobHasTheMemoryThatTheSettingSays) {
 
 TEST_F(ServiceProcessTest, AStoppedWorkerOfAKilledServiceIsNotWaitedForForEver) {
   auto service = Serve();
-  const auto started = Train("@1 progress 1 4\n@1 wait\nprogress 4 4");
+  const auto started = Train("@1 progress 1 4\n@1 hang\nprogress 4 4");
   ASSERT_THAT(started, IsOk());
   const Metadata metadata = AwaitProgress(*started, 1);
   const std::string pid = metadata.worker().substr(metadata.worker().rfind(':') + 1);
-  // First, or it would end by itself when its service does.
-  kill(std::stoi(pid), SIGSTOP);
   service->Signal(SIGKILL);
   service->Wait();
+  // Not before: the kernel wakes and hangs up what is stopped when its process group is orphaned.
+  kill(std::stoi(pid), SIGSTOP);
   service = Serve();
   const auto done = OperationClient(channel_).Wait(*started);
   ASSERT_THAT(done, IsOk());
