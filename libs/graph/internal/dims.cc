@@ -156,13 +156,19 @@ void HideUnknownOperators(onnx::GraphProto& graph) {
 
 using KernelShapes = std::map<std::string, Shape, std::less<>>;
 
+KernelShapes ShapesOf(const onnx::GraphProto& graph) {
+  KernelShapes shapes;
+  for (const onnx::TensorProto& tensor : graph.initializer()) {
+    shapes[tensor.name()] = Shape(tensor.dims().begin(), tensor.dims().end());
+  }
+  return shapes;
+}
+
 /// Gives each convolution its kernel_shape. The library trusts the rank of a kernel that stands in its
 /// place and reads beyond the input's dimensions when the two differ; an attribute it compares. A
 /// convolution whose kernel is worked out and that states no shape is hidden.
 void StateKernelShapes(onnx::GraphProto& graph, KernelShapes kernels) {
-  for (const onnx::TensorProto& tensor : graph.initializer()) {
-    kernels[tensor.name()] = Shape(tensor.dims().begin(), tensor.dims().end());
-  }
+  for (const auto& [name, shape] : ShapesOf(graph)) kernels[name] = shape;
   for (onnx::NodeProto& node : *graph.mutable_node()) {
     for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
       if (attribute.has_g()) StateKernelShapes(*attribute.mutable_g(), kernels);
@@ -215,11 +221,7 @@ onnx::ModelProto LeanModel(const onnx::ModelProto& model) {
     for (const int64_t dim : tensor.dims()) type->mutable_shape()->add_dim()->set_dim_value(dim);
   }
   HideUnknownOperators(copy);
-  KernelShapes kernels;
-  for (const onnx::TensorProto& tensor : graph.initializer()) {
-    kernels[tensor.name()] = Shape(tensor.dims().begin(), tensor.dims().end());
-  }
-  StateKernelShapes(copy, std::move(kernels));
+  StateKernelShapes(copy, ShapesOf(graph));
   return lean;
 }
 
