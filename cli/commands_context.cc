@@ -8,6 +8,7 @@
 #include "cli/display.h"
 #include "cli/endpoint.h"
 #include "cli/house.h"
+#include "google/protobuf/struct.pb.h"
 #include "libs/base/status.h"
 
 namespace trainyard::cli {
@@ -29,10 +30,27 @@ int Edit(const Flags& flags, const Change& change) {
   return status.ok() ? 0 : PrintFailure(flags.output, status, FailedAt::kUsage);
 }
 
+void PrintAsJson(const std::string& name, const ServiceContext& context, bool is_default) {
+  google::protobuf::Struct line;
+  auto& fields = *line.mutable_fields();
+  fields["name"].set_string_value(name);
+  fields["default"].set_bool_value(is_default);
+  fields["endpoint"].set_string_value(context.endpoint);
+  auto& services = *fields["services"].mutable_struct_value()->mutable_fields();
+  for (const auto& [service, address] : context.services) {
+    services[service].set_string_value(address);
+  }
+  printf("%s\n", JsonText(line).c_str());
+}
+
 int List(const Flags& flags) {
   const auto contexts = Contexts::Load();
   if (!contexts.ok()) return PrintFailure(flags.output, contexts.status(), FailedAt::kUsage);
   for (const auto& [name, context] : contexts->all()) {
+    if (flags.output.json) {
+      PrintAsJson(name, context, name == contexts->current());
+      continue;
+    }
     std::string where = context.endpoint;
     for (const auto& [service, address] : context.services) {
       absl::StrAppend(&where, where.empty() ? "" : " ", service, "=", address);
@@ -87,18 +105,23 @@ void AddContextCommands(CLI::App& app, Run& run) {
   CLI::App& context =
       *app.add_subcommand("context", "names for running services, for --context and as a default");
   context.require_subcommand(1);
-  WhenTyped(*context.add_subcommand("list", "list them; * is the default"), run, flags, List);
+  CLI::App& list = *context.add_subcommand("list", "list them; * is the default");
+  list.add_flag("--json", flags->output.json, "one JSON object a line; errors as JSON");
+  WhenTyped(list, run, flags, List);
   CLI::App& set = *context.add_subcommand("set", "make one, or replace it");
   set.add_option("name", flags->name, "its name")->required();
   set.add_option("--endpoint", flags->endpoint, "host:port of the service that commands need");
   set.add_option("--service", flags->services, "train=host:port (repeatable)");
+  set.add_flag("--json", flags->output.json, "errors as JSON");
   WhenTyped(set, run, flags, Set);
   CLI::App& use = *context.add_subcommand("use", "make one the default");
   use.add_option("name", flags->name, "its name; none: commands run their services themselves")
       ->required();
+  use.add_flag("--json", flags->output.json, "errors as JSON");
   WhenTyped(use, run, flags, Use);
   CLI::App& remove = *context.add_subcommand("remove", "forget one");
   remove.add_option("name", flags->name, "its name")->required();
+  remove.add_flag("--json", flags->output.json, "errors as JSON");
   WhenTyped(remove, run, flags, Remove);
 }
 

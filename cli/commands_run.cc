@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/run_command.h"
 #include "cli/session.h"
+#include "cli/stage_command.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/service/client.h"
@@ -31,6 +32,7 @@ absl::StatusOr<v1::StartRunRequest> RequestOf(const Flags& flags) {
   request.set_key(flags.key);
   request.set_force(flags.force);
   request.set_validate_only(flags.session.validate_only);
+  request.set_request_id(service::NewRequestId());
   for (const std::string& parameter : flags.parameters) {
     const std::vector<std::string> parts = absl::StrSplit(parameter, absl::MaxSplits('=', 1));
     if (parts.size() != 2 || parts[0].empty()) {
@@ -62,7 +64,8 @@ int RunPipeline(const Flags& flags) {
   const auto channel = house.Channel("orchestrator");
   if (!channel.ok()) return PrintFailure(output, channel.status(), FailedAt::kOperation);
   const auto stub = v1::OrchestratorService::NewStub(*channel);
-  const auto started = service::Call(*stub, &v1::OrchestratorService::Stub::StartRun, *request);
+  const auto started =
+      service::Call(*stub, &v1::OrchestratorService::Stub::StartRun, *request, kStart);
   if (!started.ok()) {
     return PrintFailure(output, Explained(started.status(), *channel, "orchestrator"),
                         FailedAt::kCall);

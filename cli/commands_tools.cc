@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/display.h"
+#include "google/protobuf/struct.pb.h"
 #include "libs/base/files.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
@@ -105,11 +106,13 @@ int RunSpecCheck(const SpecFlags& flags) {
 // --- inspect
 
 struct InspectFlags {
+  OutputOptions output;
   std::string path, key;
 };
 
 // A worker reads the file, so that one that ends the reader ends in a message.
-absl::Status Inspect(const std::string& path, const std::string& key_reference) {
+absl::StatusOr<worker::v1::Finished> Inspect(const std::string& path,
+                                             const std::string& key_reference) {
   TY_ASSIGN_OR_RETURN(const SealedKind kind, PeekSealed(path));
   service::Key key;
   if (kind != SealedKind::kEngine) {
@@ -118,22 +121,26 @@ absl::Status Inspect(const std::string& path, const std::string& key_reference) 
   worker::WorkerJob job;
   job.mutable_inspect()->set_model(std::filesystem::absolute(path).string());
   job.mutable_inspect()->set_shown(path);
-  const auto finished = worker::RunAlone("trainyard-stage-worker", std::move(job), key.text);
-  TY_RETURN_IF_ERROR(ReasonOf(finished.status()) == "WORKER_CRASHED"
-                         ? Annotate(finished.status(), absl::StrCat("while reading '", path, "'"))
-                         : finished.status());
-  for (const std::string& line : finished->notes()) printf("%s\n", line.c_str());
-  return absl::OkStatus();
+  auto finished = worker::RunAlone("trainyard-stage-worker", std::move(job), key.text);
+  if (ReasonOf(finished.status()) != "WORKER_CRASHED") return finished;
+  return Annotate(finished.status(), absl::StrCat("while reading '", path, "'"));
 }
 
 int RunInspect(const InspectFlags& flags) {
-  const auto status = Inspect(flags.path, flags.key);
-  return status.ok() ? 0 : PrintFailure({}, status, FailedAt::kOperation);
+  const auto finished = Inspect(flags.path, flags.key);
+  if (!finished.ok()) return PrintFailure(flags.output, finished.status(), FailedAt::kOperation);
+  if (flags.output.json) {
+    printf("%s\n", JsonText(finished->description()).c_str());
+  } else {
+    for (const std::string& line : finished->notes()) printf("%s\n", line.c_str());
+  }
+  return 0;
 }
 
 // --- sample-data
 
 struct SampleFlags {
+  OutputOptions output;
   std::string folder, size = "320x240";
   int train = 400, val = 100;
   uint64_t seed = 42;
@@ -145,13 +152,22 @@ int RunSampleData(const SampleFlags& flags) {
   options.n_val = flags.val;
   options.seed = flags.seed;
   if (sscanf(flags.size.c_str(), "%dx%d", &options.width, &options.height) != 2) {
-    return PrintFailure({},
+    return PrintFailure(flags.output,
                         absl::InvalidArgumentError(absl::StrCat(
                             "--size is '", flags.size, "'; expected WIDTHxHEIGHT such as 320x240")),
                         FailedAt::kUsage);
   }
   const auto status = GenerateSampleData(flags.folder, options);
-  return status.ok() ? 0 : PrintFailure({}, status, FailedAt::kOperation);
+  if (!status.ok()) return PrintFailure(flags.output, status, FailedAt::kOperation);
+  if (flags.output.json) {
+    google::protobuf::Struct made;
+    auto& fields = *made.mutable_fields();
+    fields["folder"].set_string_value(flags.folder);
+    fields["train"].set_number_value(options.n_train);
+    fields["val"].set_number_value(options.n_val);
+    printf("%s\n", JsonText(made).c_str());
+  }
+  return 0;
 }
 
 }  // namespace
@@ -175,6 +191,7 @@ void AddToolCommands(CLI::App& app, Run& run) {
   CLI::App& inspect = *app.add_subcommand("inspect", "say what a .tlt, .etlt or .engine holds");
   inspect.add_option("file", inspect_flags->path, "model file")->required();
   inspect.add_option("-k,--key", inspect_flags->key, "key: env:NAME, file:PATH or the key");
+  inspect.add_flag("--json", inspect_flags->output.json, "the description as JSON");
   WhenTyped(inspect, run, inspect_flags, RunInspect);
 
   auto sample_flags = std::make_shared<SampleFlags>();
@@ -185,6 +202,7 @@ void AddToolCommands(CLI::App& app, Run& run) {
   sample.add_option("--val", sample_flags->val, "validation images (100)");
   sample.add_option("--size", sample_flags->size, "WIDTHxHEIGHT (320x240)");
   sample.add_option("--seed", sample_flags->seed, "other numbers, other pictures (42)");
+  sample.add_flag("--json", sample_flags->output.json, "what was made as JSON");
   WhenTyped(sample, run, sample_flags, RunSampleData);
 }
 

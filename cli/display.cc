@@ -42,7 +42,7 @@ bool IsTerminal() {
   return isatty(STDERR_FILENO) && (term == nullptr || absl::string_view(term) != "dumb");
 }
 
-// TAO's console table of an evaluation (reference ssd 6.3).
+// TAO's console table of an evaluation.
 void PrintAccuracy(const v1::StageResult& result) {
   const std::string stars(31, '*');
   bool any = false;

@@ -91,9 +91,8 @@ void PrintWayBack(const std::string& noun, const std::string& name, const std::s
 
 /// What failed: the command as it was typed, a service's answer to a call, or the work.
 enum class FailedAt { kUsage, kCall, kOperation };
-/// Prints a failed status on stderr (as JSON on stdout with --json) and returns the exit code
-/// (conventions section 17): 2 for usage, 64 + code for a call, 3 for work that was cancelled, 1
-/// for work that failed.
+/// Prints a failed status on stderr (as JSON on stdout with --json) and returns the exit code: 2 for
+/// usage, 64 + code for a call, 3 for work that was cancelled, 1 for work that failed.
 int PrintFailure(const OutputOptions& options, const absl::Status& status, FailedAt where);
 
 }  // namespace trainyard::cli

@@ -20,7 +20,7 @@ class SignalWatch {
 };
 
 /// While it lives, the first signal calls `first`, on the watch's thread, and a second one ends the
-/// process at once (conventions section 17). One at a time; needs a SignalWatch.
+/// process at once. One at a time; needs a SignalWatch.
 class Interruptible {
  public:
   explicit Interruptible(std::function<void()> first);

@@ -29,6 +29,9 @@ int FollowOperation(const OutputOptions& output, const std::string& label,
                     const std::string& elsewhere, const std::shared_ptr<grpc::Channel>& channel,
                     const google::longrunning::Operation& operation);
 
+/// A start has a request_id, so one whose answer was lost is sent again.
+inline const service::CallOptions kStart = {.deadline = absl::Seconds(20), .retry = true};
+
 namespace internal {
 using Submit = std::function<absl::StatusOr<google::longrunning::Operation>(
     const std::shared_ptr<grpc::Channel>&)>;
@@ -44,10 +47,11 @@ int RunStage(const Session& session, const std::string& service, Request request
              grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&,
                                                    google::longrunning::Operation*)) {
   request.set_validate_only(session.validate_only);
+  request.set_request_id(service::NewRequestId());
   return internal::RunSubmitted(session, service,
                                 [&](const std::shared_ptr<grpc::Channel>& channel) {
                                   const auto stub = Service::NewStub(channel);
-                                  return service::Call(*stub, method, request);
+                                  return service::Call(*stub, method, request, kStart);
                                 });
 }
 

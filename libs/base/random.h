@@ -18,8 +18,8 @@ enum class RandomPurpose : uint32_t {
 };
 
 /// Philox-4x32-10 (Salmon et al., SC'11): a counter-based generator. The stream is a pure function of
-/// (seed, epoch, sample, purpose), so any thread or rank that asks gets the same numbers
-/// (decisions.md B28). Not thread-safe; make one per stream, it costs nothing.
+/// (seed, epoch, sample, purpose), so any thread or rank that asks gets the same numbers.
+/// Not thread-safe; make one per stream, it costs nothing.
 class Philox {
  public:
   using result_type = uint32_t;

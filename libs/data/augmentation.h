@@ -51,7 +51,7 @@ struct AugmentedImage {
 ///
 /// kInvalidArgument for another tensor, a size below 1, or options that CheckAugmentation refuses.
 ///
-/// Source: Liu et al., arXiv:1512.02325, sections 2.2 and 3.6; reference ssd 5.1, 5.2.
+/// Source: Liu et al., arXiv:1512.02325, sections 2.2 and 3.6.
 absl::StatusOr<AugmentedImage> AugmentImage(const Tensor& image,
                                             absl::Span<const LabelledBox> boxes,
                                             const AugmentationOptions& options, int64_t width,

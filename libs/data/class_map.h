@@ -26,7 +26,7 @@ class ClassMap {
   /// training classes.
   static absl::StatusOr<ClassMap> Create(
       absl::Span<const std::pair<std::string, std::string>> mapping);
-  /// Each class to itself (decisions.md A3). Empty names are left out.
+  /// Each class to itself. Empty names are left out.
   static ClassMap Identity(absl::Span<const std::string> classes);
 
   /// The number of a label class, or 0 when it is not mapped.

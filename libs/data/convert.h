@@ -55,8 +55,8 @@ struct ConvertReport {
 ///
 /// The images are put in a random order by Python's generator from the seed; the first
 /// floor(val_split / 100 * n) are fold 000, the validation data, the others fold 001; an empty fold
-/// has no files (decisions.md A2, A4). Equal inputs and options give equal bytes. Label lines and
-/// images that cannot be used are left out and listed (decisions.md A22).
+/// has no files. Equal inputs and options give equal bytes. Label lines and images that cannot be
+/// used are left out and listed.
 ///
 /// Memory does not grow with the number of images but for their names. All files are written to a
 /// hidden folder beside the target and renamed at the end, the manifest last; files of an earlier
@@ -68,7 +68,7 @@ struct ConvertReport {
 ///   kCancelled        `stop`, looked at for every image
 ///   kResourceExhausted, kInternal  the disk
 ///
-/// Source: reference ssd 2; decisions.md A2-A5, A22, B18.
+/// Source: TAO's `dataset_convert` for KITTI.
 absl::StatusOr<ConvertReport> ConvertKitti(
     const spec::dataset::v1::DatasetExportConfig& config, const ConvertOptions& options,
     const std::function<void(const ConvertProgress&)>& progress = nullptr,

@@ -25,7 +25,7 @@ enum class Refusal {
 /// "degenerate_box", "missing_label", ...
 absl::string_view NameOf(Refusal reason);
 
-/// One label line or one image that was left out, and why (decisions.md A22).
+/// One label line or one image that was left out, and why.
 struct LedgerEntry {
   /// `labels/000012.txt:3` for a line, the path of the image for an image.
   std::string place;
@@ -57,7 +57,7 @@ struct Ledger {
   int64_t RefusedLines() const;
 
   /// kInvalidArgument, listing the entries, when `strict` and there is one, or when more than 10 %
-  /// of the images or more than 10 % of the label lines are refused (decisions.md A22). The entries
+  /// of the images or more than 10 % of the label lines are refused. The entries
   /// ride along as problems (libs/base/problems.h), 200 at most.
   absl::Status Check(bool strict) const;
 

@@ -53,7 +53,7 @@ struct AugmentedSample {
 /// without width or height in whole pixels is dropped and counted. All other columns stay. Pure;
 /// any thread. kInvalidArgument for what libs/spec refuses and for another tensor.
 ///
-/// Source: reference networks 16.1, 16.2.
+/// Source: TAO's `augment`.
 absl::StatusOr<AugmentedSample> AugmentSample(const spec::augment::v1::AugmentConfig& config,
                                               const Tensor& image,
                                               const std::vector<KittiObject>& objects);

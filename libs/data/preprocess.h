@@ -17,7 +17,7 @@ int64_t ChannelsOf(const model::v1::Preprocess& preprocess);
 /// All that is wrong with a record's preprocessing: kInvalidArgument naming each field.
 absl::Status CheckPreprocess(const model::v1::Preprocess& preprocess);
 
-/// Turns an image into the network's input, the one way for all paths (decisions.md A21, B20):
+/// Turns an image into the network's input, the one way for all paths:
 /// bilinear resize in float to width x height without keeping the aspect ratio (OpenCV's
 /// INTER_LINEAR: centres of pixels are at halves, the border repeats), channel order,
 /// (x - mean) * scale, planar. GRAY is (0.1140 B + 0.5870 G + 0.2990 R - mean) * scale.
@@ -30,7 +30,7 @@ absl::Status PreprocessImage(const Tensor& image, const model::v1::Preprocess& p
 
 /// Labels of an image in pixels of the network input, as TAO's validation has them: scaled, rounded
 /// half to even, clipped to [0, W - 1] x [0, H - 1]; those not wider and higher than 1e-3 are
-/// dropped. `difficult` is kept. Source: reference ssd 5.4, 5.2.
+/// dropped. `difficult` is kept. Source: TAO's SSD loader.
 std::vector<LabelledBox> BoxesToInput(absl::Span<const LabelledBox> boxes, ImageSize image,
                                       const model::v1::Preprocess& preprocess);
 

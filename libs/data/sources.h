@@ -18,13 +18,13 @@ namespace trainyard {
 /// Where labelled images come from. Exactly one of the two forms is set.
 struct DataSource {
   std::string image_dir, label_dir;
-  /// Prefix, file, folder or glob of TFRecord shards (decisions.md A7).
+  /// Prefix, file, folder or glob of TFRecord shards.
   std::string tfrecords;
 };
 
 /// How sources are read.
 struct SourceOptions {
-  /// Label class -> training class; empty = each class found to itself (decisions.md A3).
+  /// Label class -> training class; empty = each class found to itself.
   std::vector<std::pair<std::string, std::string>> class_mapping;
   /// False makes the boxes that KITTI calls occluded neutral (libs/data/box.h): not learnt from,
   /// and no background either.

@@ -62,7 +62,7 @@ struct EvaluationOptions {
   std::function<absl::Status(const RawBatch&)> raw_outputs;
   /// Called for every image, in order.
   std::function<absl::Status(const JudgedImage&)> judged;
-  /// Called for an image that cannot be read. Set: the image is left out (decisions.md A22). Not
+  /// Called for an image that cannot be read. Set: the image is left out. Not
   /// set: the evaluation fails.
   std::function<void(const absl::Status&)> skipped;
 };

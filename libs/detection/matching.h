@@ -45,7 +45,7 @@ std::vector<int32_t> MatchAnchors(const AnchorSet& anchors, absl::Span<const Box
                                   const MatchThresholds& thresholds);
 
 /// Offsets of `box` (normalised corners) from `anchor`: (cx - ax) / (aw v0), (cy - ay) / (ah v1),
-/// ln(w / aw) / v2, ln(h / ah) / v3. Variances in the order cx, cy, w, h (decisions.md A14).
+/// ln(w / aw) / v2, ln(h / ah) / v3. Variances in the order cx, cy, w, h.
 std::array<double, 4> EncodeBox(const Box& box, const Anchor& anchor,
                                 absl::Span<const double> variances);
 

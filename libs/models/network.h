@@ -22,13 +22,13 @@ namespace trainyard {
 
 using model::v1::ModelRecord;
 
-/// A network: its graph with weights, and all that is said beside it (decisions.md B20-B22).
+/// A network: its graph with weights, and all that is said beside it.
 struct Model {
   Graph graph;
   ModelRecord record;
 };
 
-/// Soft-start annealing (TAO `soft_start_annealing_schedule`): exponential ramps, reference ssd 4.5.
+/// Soft-start annealing (TAO `soft_start_annealing_schedule`): exponential ramps.
 struct LearningRateSchedule {
   double min_rate = 0, max_rate = 0;
   /// Fractions of the training, 0 < soft_start < annealing < 1.
@@ -55,7 +55,7 @@ struct TrainingPlan {
   std::vector<std::pair<std::string, std::string>> class_mapping;
   std::vector<DataSource> data_sources;
   std::vector<DataSource> validation_sources;
-  /// The fold of a converted set that is validation data; -1 = none (decisions.md A6).
+  /// The fold of a converted set that is validation data; -1 = none.
   int validation_fold = -1;
   bool include_difficult = true;
   AugmentationOptions augmentation;
@@ -71,7 +71,7 @@ struct TrainingPlan {
 };
 
 /// One network family: what the stages need to know of it, behind one interface, so that adding one
-/// touches no service (decisions.md B7). Free of LibTorch; its loss is registered under the same
+/// touches no service. Free of LibTorch; its loss is registered under the same
 /// name in libs/training/losses (docs/decisions). Thread-safe after creation.
 class Network {
  public:

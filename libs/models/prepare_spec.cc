@@ -57,7 +57,7 @@ void AddSource(const spec::common::v1::DataSource& source, const std::string& fi
   add("tfrecords_path", source.tfrecords_path());
 }
 
-// An evaluation reads the validation data; without, a fold of the converted sets (decisions.md A6).
+// An evaluation reads the validation data; without, a fold of the converted sets.
 std::vector<SpecPath> DataOf(const spec::common::v1::DatasetConfig& dataset, NetworkTask task) {
   const bool trains = task == NetworkTask::kTrain, evaluates = task == NetworkTask::kEvaluate;
   const bool validates_on_fold = dataset.validation_data_sources().empty();

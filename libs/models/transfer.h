@@ -28,7 +28,7 @@ struct TransferReport {
   std::string Summary() const;
 };
 
-/// Starts `to`, a model fresh from its spec, with the weights of `from` (decisions.md A18): layer
+/// Starts `to`, a model fresh from its spec, with the weights of `from`: layer
 /// by layer, by name, where all shapes agree. Lineage comes along.
 ///
 /// A pruned `from` brings its own graph, anchors and training flags instead; classes, preprocessing
@@ -41,7 +41,7 @@ struct TransferReport {
 /// when the networks differ. `to` is unchanged then. A model of which nothing fits is no error: see
 /// the report.
 ///
-/// Source: TAO's loading of pretrained weights (reference ssd 4.6, 7.2).
+/// Source: TAO's loading of pretrained weights.
 absl::StatusOr<TransferReport> TransferWeights(const Model& from, Model& to);
 
 }  // namespace trainyard

@@ -4,13 +4,16 @@
 #include <grpcpp/security/credentials.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "google/longrunning/operations.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -118,6 +121,16 @@ absl::Status StreamSteps::Conclude(const grpc::Status& status) const {
 }
 
 }  // namespace internal
+
+std::string NewRequestId() {
+  std::random_device random;
+  std::array<uint32_t, 4> words;
+  for (uint32_t& word : words) word = random();
+  words[1] = (words[1] & 0xffff0fff) | 0x4000;      // version 4
+  words[2] = (words[2] & 0x3fffffff) | 0x80000000;  // the variant of RFC 9562
+  return absl::StrFormat("%08x-%04x-%04x-%04x-%04x%08x", words[0], words[1] >> 16,
+                         words[1] & 0xffff, words[2] >> 16, words[2] & 0xffff, words[3]);
+}
 
 bool IsSilence(const absl::Status& status) { return ReasonOf(status) == kSilence; }
 

@@ -47,6 +47,10 @@ absl::StatusOr<Response> Call(
     Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
     const Request& request, const CallOptions& options = {});
 
+/// A new request_id (a random UUID, RFC 9562 version 4): with it, a request that is sent again, since
+/// its answer was lost, starts nothing a second time.
+std::string NewRequestId();
+
 /// Whether somebody answers a health check, whatever the answer: kUnavailable or kDeadlineExceeded
 /// when nobody does.
 absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, absl::Duration deadline,
@@ -79,7 +83,7 @@ absl::StatusOr<v1::StageResult> ResultOf(const google::longrunning::Operation& o
 v1::OperationMetadata MetadataOf(const google::longrunning::Operation& operation);
 
 /// Follows operations of one service, wherever they are owned: a redirect to the replica that owns
-/// one (decisions.md B5) is followed, a broken stream is opened again. kUnavailable, with the
+/// one is followed, a broken stream is opened again. kUnavailable, with the
 /// owner's name and address, when that replica cannot be reached. Thread-safe.
 class OperationClient {
  public:

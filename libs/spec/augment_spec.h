@@ -19,7 +19,7 @@ absl::StatusOr<spec::augment::v1::AugmentConfig> ParseAugment(
 
 /// Checks it; as CheckExperiment. Folder names must be relative and must not contain "..".
 ///
-/// Source: reference networks 16.1.
+/// Source: TAO's `augment` spec.
 absl::Status CheckAugment(const spec::augment::v1::AugmentConfig& config,
                           const FieldPlaces* places = nullptr);
 

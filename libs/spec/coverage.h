@@ -14,9 +14,9 @@ namespace trainyard {
 enum class FieldSupport {
   /// Acted upon.
   kSupported,
-  /// Read and without effect, as in TAO; setting it gives a warning (decisions.md A23).
+  /// Read and without effect, as in TAO; setting it gives a warning.
   kNoEffect,
-  /// TAO acts on it and we do not yet: setting it is kUnimplemented (decisions.md B17).
+  /// TAO acts on it and we do not yet: setting it is kUnimplemented.
   kUnimplemented,
 };
 

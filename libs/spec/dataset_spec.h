@@ -21,12 +21,12 @@ absl::StatusOr<spec::dataset::v1::DatasetExportConfig> ParseDatasetExport(
 /// itself, so the spec need not. COCO and sequence mode are kUnimplemented. Folder names below the
 /// root must be relative and must not contain "..".
 ///
-/// Source: reference ssd 1.9, 8.2; decisions.md A2, A3, A5.
+/// Source: TAO's `dataset_export_spec`.
 absl::Status CheckDatasetExport(const spec::dataset::v1::DatasetExportConfig& config,
                                 bool root_given, const FieldPlaces* places = nullptr);
 
-/// Sets every absent scalar that has a default (decisions.md A2), and makes root_directory_path and
-/// image_directory_path the same when one is absent (A5). Idempotent.
+/// Sets every absent scalar that has a default, and makes root_directory_path and
+/// image_directory_path the same when one is absent. Idempotent.
 void ApplyDefaults(spec::dataset::v1::DatasetExportConfig* config);
 
 /// Parse, check, defaults; as LoadExperiment.

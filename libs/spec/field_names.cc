@@ -8,7 +8,7 @@
 namespace trainyard {
 namespace {
 
-// decisions.md A19, as far as it concerns spec files.
+// The guide's examples spell these fields in two ways.
 constexpr FieldAlias kAliases[] = {
     {"COCOConfig", "image_dir_names", "img_dir_names"},
     {"NMSConfig", "cluster_iou_threshold", "clustering_iou_threshold"},

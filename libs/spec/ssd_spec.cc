@@ -92,7 +92,7 @@ void EvaluationDefaults(EvalConfig* config) {
   TY_DEFAULT(config, visualize_pr_curve, false);
 }
 
-// The guide's values, not the code's (decisions.md A1).
+// The guide's values, not the code's.
 void AugmentationDefaults(AugmentationConfig* config) {
   TY_DEFAULT(config, random_crop_min_scale, 0.3f);
   TY_DEFAULT(config, random_crop_max_scale, 1.0f);

@@ -24,7 +24,7 @@ enum class SsdTask { kTrain, kEvaluate, kInference, kExport };
 /// values: CheckExperiment, then ApplyDefaults.
 ///
 /// `warnings` (may be null) receives a line for each scalar given twice and each field that has no
-/// effect (decisions.md A23), with its place. Fails as ParseTextFormat and ApplyOverrides do; the
+/// effect, with its place. Fails as ParseTextFormat and ApplyOverrides do; the
 /// problems of both come together.
 absl::StatusOr<spec::ssd::v1::Experiment> ParseExperiment(absl::string_view text,
                                                           absl::string_view file_name,
@@ -38,13 +38,13 @@ absl::StatusOr<spec::ssd::v1::Experiment> ParseExperiment(absl::string_view text
 /// Fails with all problems at once: kInvalidArgument, or kUnimplemented when nothing is wrong but
 /// something is not offered yet. `places` (may be null) gives problems their file and line.
 ///
-/// Source: TAO's validator (reference ssd 8.1); decisions.md A1, A6, A11, A12, A14, B17.
+/// Source: TAO's validator.
 absl::Status CheckExperiment(const spec::ssd::v1::Experiment& experiment, SsdTask task,
                              const FieldPlaces* places = nullptr);
 
 /// Sets every absent scalar that has a default, in messages that are there, and the image mean. 0
 /// counts as absent where TAO takes it so (alpha, neg_pos_ratio, the IoU thresholds of matching,
-/// checkpoint_interval, max_queue_size), never in augmentation_config (decisions.md A1).
+/// checkpoint_interval, max_queue_size), never in augmentation_config.
 /// Idempotent.
 void ApplyDefaults(spec::ssd::v1::Experiment* experiment);
 

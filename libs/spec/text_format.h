@@ -21,8 +21,8 @@ using FieldPlaces = std::map<std::string, std::string>;
 /// Accepts what TAO's specs use: an optional colon before a message, {} and <>, # comments, both
 /// quotes, adjacent literals, [a, b] for repeated fields, true/True/t/1 and false/False/f/0, enums
 /// by name or number, maps as repeated { key: value: } blocks (a key given again overwrites),
-/// separating commas and semicolons, and the other spellings of decisions.md A19 (Aliases()). A
-/// scalar given twice is taken from the last place, with a line in `warnings` (which may be null).
+/// separating commas and semicolons, and the other spellings of Aliases(). A scalar given twice is
+/// taken from the last place, with a line in `warnings` (which may be null).
 ///
 /// Does not stop at an error: fails with kInvalidArgument and all problems (ProblemsFrom), each
 /// with `file:line:column` (1-based; a tab ends at a multiple of 8), the field's path and, for an

@@ -18,7 +18,7 @@ namespace trainyard::training {
 
 struct ExecutorOptions {
   at::Device device = at::kCPU;
-  /// What training must leave alone, by names of initializers and nodes (decisions.md B20).
+  /// What training must leave alone, by names of initializers and nodes.
   model::v1::TrainingFlags flags;
   /// Activations and kernels of four dimensions lie channels-last in memory: what oneDNN and cuDNN
   /// run fastest (docs/performance.md has a measurement).
@@ -31,8 +31,8 @@ struct ExecutorOptions {
   std::stop_token stop;
 };
 
-/// How batch normalization and dropout behave. The graph is in inference form always (decisions.md
-/// B21): the mode is the executor's.
+/// How batch normalization and dropout behave. The graph is in inference form always: the mode is
+/// the executor's.
 enum class Mode { kInference, kTraining };
 
 /// A trainable initializer.
@@ -52,7 +52,7 @@ struct Parameter {
 /// BatchNormalization; other initializers are constants. Batch normalization in training mode uses
 /// the batch's mean and biased variance, and updates its statistics as
 /// running = m * running + (1 - m) * batch with ONNX's momentum m and the unbiased variance of the
-/// batch (TensorFlow's fused kernel does the same; reference ssd 3.1), 0 for a single value; nodes listed in
+/// batch (TensorFlow's fused kernel does the same), 0 for a single value; nodes listed in
 /// flags.frozen_batch_norm use the stored statistics, and keep them and their affine, in any mode.
 ///
 /// Not thread-safe: one caller at a time.

@@ -21,7 +21,7 @@ struct SgdOptions {
   bool multi_tensor = false;
 };
 
-/// Stochastic gradient descent with momentum, as Keras does it (reference ssd 4.5). The regularizer's
+/// Stochastic gradient descent with momentum, as Keras does it. The regularizer's
 /// gradient, weight * sign(k) or 2 * weight * k, is added inside the step, so it costs no pass of
 /// autograd. Frozen parameters are left alone. On the CPU one pass over memory does it all, in fixed
 /// pieces, so that results do not depend on the number of threads; on CUDA it is a few launches of

@@ -33,7 +33,7 @@ struct EpochSummary {
 };
 
 /// Where a training tells what it does: the csv log, status.json, TensorBoard's events, and the journal.
-/// Names and formats are TAO's (reference ssd 4.7, 4.8). Not thread-safe.
+/// Names and formats are TAO's. Not thread-safe.
 class TrainingReport {
  public:
   struct Options {

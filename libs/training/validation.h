@@ -17,7 +17,7 @@ namespace trainyard::training {
 struct ValidationResult {
   EvaluationResult evaluation;
   /// TAO's: per batch of B images with loss L the sum grows by B^2 * L; divided by the images. No
-  /// regularization; hard negatives are mined per batch (reference ssd 4.9).
+  /// regularization; hard negatives are mined per batch.
   double loss = 0;
 };
 

@@ -8,7 +8,7 @@
 
 namespace trainyard::worker {
 
-/// A file or folder that a task made: absolute path, kind, size and digest (decisions.md B18).
+/// A file or folder that a task made: absolute path, kind, size and digest.
 /// Reads all of it. kNotFound when it is not there.
 absl::StatusOr<trainyard::v1::Artifact> DescribeArtifact(absl::string_view name,
                                                          const std::string& path,

@@ -14,7 +14,7 @@ namespace trainyard {
 /// The `domain` of every ErrorInfo of ours.
 inline constexpr char kErrorDomain[] = "trainyard.dev";
 
-/// How much of an error may travel (decisions.md B26: gRPC trailers end at 8 KiB).
+/// How much of an error may travel (gRPC trailers end at 8 KiB).
 struct RpcStatusLimits {
   /// Serialized bytes of all details together.
   size_t detail_bytes = 4096;

@@ -9,7 +9,6 @@
 #include "libs/base/status.h"
 #include "libs/engine/limits.h"
 #include "libs/sealing/model_file.h"
-#include "libs/service/key.h"
 #include "services/stage_request/judging.h"
 #include "services/stage_request/stage_request.h"
 
@@ -30,19 +29,6 @@ void CheckInterface(StageRequest& request, const v1::BuildOptions& options) {
     request.Add("options.output_names", absl::InvalidArgumentError(absl::StrCat(
                                             "has '", name, "'; the detector's output is NMS")));
   }
-}
-
-// Opens the export for its table of ranges. Only its absence is told here: what else is wrong with
-// the file or the key is the work's to say.
-absl::Status CheckHasCalibration(const std::string& model, const std::string& key_reference) {
-  const absl::StatusOr<service::Key> key = service::ResolveKey(key_reference);
-  if (!key.ok()) return absl::OkStatus();
-  const absl::StatusOr<Sections> sections = LoadSealed(model, SealedKind::kExport, key->text);
-  if (!sections.ok() || sections->contains("calibration")) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("data_type (-t) is int8, and '", model,
-                   "' holds no calibration: give a calibration table (-c), give a folder of images "
-                   "(--cal_image_dir), or export with --data_type int8 and --cal_image_dir"));
 }
 
 // Pipelines give all their builds the same inputs, so these are no errors.
@@ -87,9 +73,6 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   request.InRange("options.max_batch_size", max_batch, 1, kMaxEngineBatch);
   CheckInterface(request, options);
   TY_RETURN_IF_ERROR(request.Status());
-  if (precision == "int8" && calibration.empty() && images.empty()) {
-    TY_RETURN_IF_ERROR(CheckHasCalibration(model, proto.stage().key()));
-  }
 
   worker::v1::WorkerJob job;
   job.set_network(proto.stage().network());

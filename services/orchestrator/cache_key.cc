@@ -58,19 +58,20 @@ std::string KeyMark(absl::string_view salt, absl::string_view key) {
 }
 
 absl::StatusOr<std::string> DigestOfPath(absl::string_view written, const std::string& path,
-                                         const std::string& results) {
+                                         const std::string& results,
+                                         const std::stop_token& stop) {
   const std::string folder = absl::EndsWith(path, "/") ? path : path + "/";
   if (absl::StartsWith(results + "/", folder)) {
     return absl::FailedPreconditionError(
         absl::StrCat("'", written, "' holds the results of runs, which change"));
   }
-  if (FileExists(path) || FolderExists(path)) return PathDigest(path);
+  if (FileExists(path) || FolderExists(path)) return PathDigest(path, stop);
   std::vector<std::string> files = Glob(path);
   if (files.empty()) files = Glob(path + "*");
   if (files.empty()) return absl::StrCat("missing:", written);
   Sha256 digest;
   for (const std::string& file : files) {
-    TY_ASSIGN_OR_RETURN(const std::string sha256, PathDigest(file));
+    TY_ASSIGN_OR_RETURN(const std::string sha256, PathDigest(file, stop));
     Add(BaseName(file), digest);
     Add(sha256, digest);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,7 +13,7 @@
 
 namespace trainyard::orchestrator {
 
-/// All that decides what a stage makes (decisions.md B25). The seed lies in the spec or the options.
+/// All that decides what a stage makes. The seed lies in the spec or the options.
 struct CacheIngredients {
   std::string kind;
   int implementation_version = 0;
@@ -44,8 +45,9 @@ std::string KeyMark(absl::string_view salt, absl::string_view key);
 /// The digest of what a path in a spec or a pipeline means: a file, a folder, a pattern, or the prefix
 /// of file names (as TFRecord shards have). Paths to which nothing belongs give "missing:<written>".
 /// kFailedPrecondition when `path` holds `results`: the folder changes while the run goes on, so that
-/// the stage cannot be looked up.
+/// the stage cannot be looked up. kCancelled after `stop`.
 absl::StatusOr<std::string> DigestOfPath(absl::string_view written, const std::string& path,
-                                         const std::string& results);
+                                         const std::string& results,
+                                         const std::stop_token& stop = {});
 
 }  // namespace trainyard::orchestrator

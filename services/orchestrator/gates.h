@@ -23,7 +23,7 @@ struct MetricName {
   bool operator==(const MetricName&) const = default;
 };
 
-/// What a stage's metrics must fulfil, and what happens when they do not (decisions.md B4).
+/// What a stage's metrics must fulfil, and what happens when they do not.
 struct Gates {
   enum class OnFail {
     /// The stage fails, and with it the run.

@@ -12,13 +12,14 @@
 
 namespace trainyard::orchestrator {
 
-absl::StatusOr<std::string> StageCache::KeyOf(const v1::StageInput& input) {
+absl::StatusOr<std::string> StageCache::KeyOf(const v1::StageInput& input,
+                                              const std::stop_token& stop) {
   TY_ASSIGN_OR_RETURN(const std::string results,
                       context_.Resolve(RunFolder(context_.pipeline, context_.run_id)));
   bool changing = false;
   const PathRule digest_of = [&](absl::string_view written) -> absl::StatusOr<std::string> {
     TY_ASSIGN_OR_RETURN(const std::string path, context_.Resolve(std::string(written)));
-    auto digest = DigestOfPath(written, path, results);
+    auto digest = DigestOfPath(written, path, results, stop);
     if (!absl::IsFailedPrecondition(digest.status())) return digest;
     changing = true;
     return std::string(written);
@@ -75,14 +76,16 @@ absl::StatusOr<std::string> StageCache::Hardware() {
   return status;
 }
 
-std::optional<CacheEntry> StageCache::Find(const std::string& cache_key) {
+absl::StatusOr<std::optional<CacheEntry>> StageCache::Find(const std::string& cache_key,
+                                                           const std::stop_token& stop) {
   if (cache_key.empty()) return std::nullopt;
   auto found = context_.environment.store->FindCached(cache_key);
   absl::Status status = found.status();
   if (found.ok()) {
     if (!found->has_value()) return std::nullopt;
-    status = context_.VerifyOutputs((*found)->result);
-    if (status.ok()) return *std::move(found);
+    status = context_.VerifyOutputs((*found)->result, stop);
+    if (status.ok()) return found;
+    if (absl::IsCancelled(status)) return status;
   }
   LogWarning("cached outputs are not usable; computing them again",
              {{"run", context_.run_id},

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -10,7 +11,7 @@
 
 namespace trainyard::orchestrator {
 
-/// What was computed before for the same ingredients as a stage's (decisions.md B25).
+/// What was computed before for the same ingredients as a stage's.
 class StageCache {
  public:
   /// `context` must outlive this object.
@@ -18,10 +19,12 @@ class StageCache {
 
   /// The key of the stage with this request, which holds no model key. "" when it is not to be
   /// looked up or stored: it reads a folder that the run itself changes, or the service that would
-  /// tell its hardware is away. Fails with what the spec or a path fails with.
-  absl::StatusOr<std::string> KeyOf(const v1::StageInput& input);
+  /// tell its hardware is away. Fails with what the spec or a path fails with; kCancelled after `stop`.
+  absl::StatusOr<std::string> KeyOf(const v1::StageInput& input, const std::stop_token& stop);
   /// The entry of a key, its outputs looked at; one whose outputs are gone or changed is forgotten.
-  std::optional<CacheEntry> Find(const std::string& cache_key);
+  /// kCancelled after `stop`, and nothing else.
+  absl::StatusOr<std::optional<CacheEntry>> Find(const std::string& cache_key,
+                                                 const std::stop_token& stop);
 
  private:
   absl::StatusOr<std::string> Hardware();

@@ -29,7 +29,8 @@ const std::string& StageContext::Key() const {
   return choices.key.empty() ? pipeline.key : choices.key;
 }
 
-absl::Status StageContext::VerifyOutputs(const v1::StageResult& result) const {
+absl::Status StageContext::VerifyOutputs(const v1::StageResult& result,
+                                          const std::stop_token& stop) const {
   for (const v1::Artifact& output : result.outputs()) {
     const std::string what = absl::StrCat("output '", output.name(), "' at '", output.uri(), "'");
     if (output.sha256().empty()) {
@@ -37,7 +38,8 @@ absl::Status StageContext::VerifyOutputs(const v1::StageResult& result) const {
     }
     // The service's own name for the path: the pipeline's path_map is not for it.
     TY_ASSIGN_OR_RETURN(const std::string path, environment.resolve(output.uri(), {}));
-    const auto digest = PathDigest(path);
+    const auto digest = PathDigest(path, stop);
+    if (absl::IsCancelled(digest.status())) return digest.status();
     if (!digest.ok())
       return absl::DataLossError(absl::StrCat(what, ": ", digest.status().message()));
     if (*digest != output.sha256()) {

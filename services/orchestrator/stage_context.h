@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,9 @@ struct StageContext {
   const std::vector<std::string>& Addresses() const;
   /// The reference of the model key; "" for kinds that do not use one.
   const std::string& Key() const;
-  /// kDataLoss unless each output is there and has the digest that was reported.
-  absl::Status VerifyOutputs(const v1::StageResult& result) const;
+  /// kDataLoss unless each output is there and has the digest that was reported; kCancelled after
+  /// `stop`.
+  absl::Status VerifyOutputs(const v1::StageResult& result, const std::stop_token& stop) const;
 };
 
 }  // namespace trainyard::orchestrator

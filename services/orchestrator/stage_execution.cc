@@ -81,7 +81,9 @@ absl::Status StageExecution::Work() {
     // A stage that a service has already is not taken from the cache: it would work on unwatched.
     const bool fresh = Now().state() == v1::Run::PENDING;
     std::optional<CacheEntry> cached;
-    if (fresh && !context_.choices.force) cached = cache_.Find(prepared.cache_key);
+    if (fresh && !context_.choices.force) {
+      TY_ASSIGN_OR_RETURN(cached, cache_.Find(prepared.cache_key, record_.halt()));
+    }
     v1::StageResult result;
     std::string reason;
     if (cached.has_value()) {
@@ -101,7 +103,7 @@ absl::StatusOr<StageExecution::Prepared> StageExecution::Prepare() {
   prepared.variant = record_.VariantOf(context_.stage.name);
   TY_ASSIGN_OR_RETURN(prepared.input, BuildStageInput(context_.pipeline, context_.stage,
                                                       prepared.variant, record_.Snapshot()));
-  TY_ASSIGN_OR_RETURN(prepared.cache_key, cache_.KeyOf(prepared.input));
+  TY_ASSIGN_OR_RETURN(prepared.cache_key, cache_.KeyOf(prepared.input, record_.halt()));
   prepared.input.set_key(context_.Key());
   return prepared;
 }
@@ -275,7 +277,8 @@ absl::StatusOr<v1::StageResult> StageExecution::Follow(const std::string& addres
   if (!ended.done() || !ended.response().UnpackTo(&result)) {
     return absl::InternalError(absl::StrCat("operation '", operation, "' ended without a result"));
   }
-  TY_RETURN_IF_ERROR(context_.VerifyOutputs(result));
+  // A cancel does not take back what was done.
+  TY_RETURN_IF_ERROR(context_.VerifyOutputs(result, record_.shutdown()));
   return result;
 }
 

@@ -25,7 +25,7 @@ struct StageKind {
   /// `train`, `convert-engine`: a key of the pipeline's `services`.
   std::string service;
   /// Raised by hand when a change of ours alters what the stage makes of the same inputs; part of the
-  /// cache key (decisions.md B25).
+  /// cache key.
   int implementation_version = 1;
   /// Whether the stage takes a spec, and needs one.
   bool takes_spec = false;

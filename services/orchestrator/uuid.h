@@ -11,7 +11,7 @@ namespace trainyard::orchestrator {
 std::string Uuid5(absl::string_view name_space, absl::string_view name);
 
 /// The request_id of one attempt of a stage: the same after a restart, so that a service that has the
-/// operation already answers with it (decisions.md B25).
+/// operation already answers with it.
 std::string StageRequestId(absl::string_view run, absl::string_view stage, int attempt);
 
 }  // namespace trainyard::orchestrator

@@ -36,7 +36,7 @@ service::ServiceProgram TrainServiceProgram() {
       .service = "train",
       .description = "Trains networks and judges checkpoints.",
       .default_port = 7002,
-      // Judging does not wait for a training to end (decisions.md B6).
+      // Judging does not wait for a training to end.
       .stages = {RowOf("train", PrepareTrain), RowOf("evaluate", PrepareEvaluate, "evaluate"),
                  RowOf("infer", PrepareInfer, "evaluate")},
       .worker = "trainyard-train-worker",

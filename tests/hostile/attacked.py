@@ -191,13 +191,13 @@ class Attacked(unittest.TestCase):
     def cancel(self, name, operation):
         self.ask(name, "CancelOperation", operations_pb2.CancelOperationRequest(name=operation.name))
 
-    def ask(self, name, method, request):
-        """A question about an operation; asked again while its service starts."""
+    def ask(self, name, method, request, kind="operations"):
+        """A question; asked again while its service starts."""
         deadline = time.monotonic() + ANSWER_S
         while True:
             with self.house.channel(name) as channel:
                 try:
-                    return getattr(STUBS["operations"](channel), method)(request, timeout=ANSWER_S)
+                    return getattr(STUBS[kind](channel), method)(request, timeout=ANSWER_S)
                 except grpc.RpcError as error:
                     if error.code() != StatusCode.UNAVAILABLE or time.monotonic() > deadline:
                         raise

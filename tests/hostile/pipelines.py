@@ -34,7 +34,7 @@ class Pipelines(attacked.Attacked):
             orchestrator_pb2.StartRunRequest(pipeline=pipeline, **more), timeout=3 * ANSWER_S).run
 
     def run_state(self, name):
-        return self.stub("orchestrator").GetRun(orchestrator_pb2.GetRunRequest(name=name), timeout=ANSWER_S).run
+        return self.ask("orchestrator", "GetRun", orchestrator_pb2.GetRunRequest(name=name), "orchestrator").run
 
     def finish(self, name):
         def ended():
@@ -145,8 +145,8 @@ class Pipelines(attacked.Attacked):
         database.close()
         self.assertEqual(path.stat().st_mode & 0o777, 0o600)
         orchestrator.start()
-        runs = {run.name: run for run in self.stub("orchestrator").ListRuns(
-            orchestrator_pb2.ListRunsRequest(page_size=1000), timeout=ANSWER_S).runs}
+        runs = {run.name: run for run in self.ask("orchestrator", "ListRuns", orchestrator_pb2.ListRunsRequest(
+            page_size=1000), "orchestrator").runs}
         self.assertEqual(runs[good].state, Run.SUCCEEDED)
         self.assertIn("cannot be read", runs[bad].error.message)
 

@@ -465,6 +465,15 @@ class ChainTest(unittest.TestCase):
         done = self.run_cli(*arguments, check=False)
         return done.returncode, done.stderr
 
+    def test_inspect_tells_machines_what_it_tells_people(self):
+        lines = self.run_cli("inspect", self.best, *K).stdout
+        told = json.loads(self.run_cli("inspect", self.best, *K, "--json").stdout)
+        self.assertEqual((told["file"], told["kind"]), (str(self.best), "checkpoint"))
+        self.assertIn(f"{told['record']['network']} {told['record']['arch']}, "
+                      f"{len(told['record']['classes'])} classes", lines)
+        self.assertIn(f"{told['parameters']} parameters", lines)
+        self.assertIn(f"{int(told['macs']) / 1e9:.3f} GMAC", lines)
+
     def test_exit_codes(self):
         with self.subTest("0: success"):
             self.assertEqual(self.code("inspect", self.best, *K)[0], 0)

@@ -1,4 +1,4 @@
-"""Two train replicas behind one address: whichever a client reaches, its operation is found (decisions.md B5)."""
+"""Two train replicas behind one address: whichever a client reaches, its operation is found."""
 
 import contextlib
 import json

@@ -28,6 +28,7 @@ using google::longrunning::Operation;
 using google::longrunning::Operations;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using ::trainyard::testing::IsOk;
 using ::trainyard::testing::StatusIs;
 
@@ -200,9 +201,9 @@ TEST_F(ClientTest, ACallThatTimesOutIsSafeToRepeatWhenItsCallerSaysSo) {
 
 TEST_F(ClientTest, AStopEndsACall) {
   std::promise<void> asked, answer;
-  operations_.get = [&](Operation*) {
+  operations_.get = [&asked, answered = answer.get_future().share()](Operation*) {
     asked.set_value();
-    answer.get_future().wait();
+    answered.wait();
     return grpc::Status::OK;
   };
   std::stop_source stop;
@@ -215,6 +216,14 @@ TEST_F(ClientTest, AStopEndsACall) {
                    google::longrunning::GetOperationRequest(), {.stop = stop.get_token()}),
               StatusIs(absl::StatusCode::kCancelled, HasSubstr("")));
   answer.set_value();
+  // The handler may still be on its way to the promises, whose end is the end of this test.
+  server_->Shutdown();
+}
+
+TEST(NewRequestIdTest, IsARandomUuid) {
+  const std::string id = NewRequestId();
+  EXPECT_THAT(id, MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
+  EXPECT_NE(id, NewRequestId());
 }
 
 TEST(CheckHealthTest, ToldApartFromAnAddressThatOnlyTakesConnections) {

@@ -14,6 +14,7 @@ namespace {
 using worker::Context;
 using worker::Finished;
 using worker::v1::InspectTask;
+using worker::v1::ModelDescription;
 
 std::string ClassesOf(const ModelRecord& record) {
   return absl::StrCat(record.classes_size(), " classes (", absl::StrJoin(record.classes(), ", "), ")");
@@ -41,6 +42,13 @@ absl::StatusOr<Finished> DescribeEngine(const InspectTask& task) {
   ModelRecord record;
   TY_RETURN_IF_ERROR(ParseSection(sections, task.model(), "record", record));
   Finished finished;
+  ModelDescription& description = *finished.mutable_description();
+  description.set_file(task.shown());
+  description.set_kind("engine");
+  *description.mutable_record() = record;
+  *description.mutable_engine() = header;
+  description.set_parameters(header.parameters());
+  description.set_macs(header.macs());
   finished.add_notes(absl::StrCat(task.shown(), ": engine of ", record.network(), " ",
                                   record.arch(), ", ", ClassesOf(record)));
   finished.add_notes(absl::StrCat("runtime ", header.backend(), " ", header.backend_version()));
@@ -60,6 +68,24 @@ absl::StatusOr<Finished> DescribeEngine(const InspectTask& task) {
   return finished;
 }
 
+ModelDescription Describe(const InspectTask& task, SealedKind kind, const SealedModel& sealed,
+                          const absl::StatusOr<int64_t>& macs) {
+  ModelDescription description;
+  description.set_file(task.shown());
+  description.set_kind(kind == SealedKind::kExport ? "export" : "checkpoint");
+  *description.mutable_record() = sealed.model.record;
+  const Graph& graph = sealed.model.graph;
+  description.set_parameters(graph.ParameterCount());
+  if (macs.ok()) description.set_macs(*macs);
+  description.set_nodes(static_cast<int64_t>(graph.nodes().size()));
+  for (const auto& [name, bytes] : sealed.extra) {
+    auto& section = *description.add_sections();
+    section.set_name(name);
+    section.set_bytes(static_cast<int64_t>(bytes.size()));
+  }
+  return description;
+}
+
 }  // namespace
 
 absl::StatusOr<Finished> InspectModel(Context& context) {
@@ -71,6 +97,7 @@ absl::StatusOr<Finished> InspectModel(Context& context) {
   const absl::StatusOr<int64_t> macs = graph.MacCount();
   const ModelRecord& record = sealed.model.record;
   Finished finished;
+  *finished.mutable_description() = Describe(task, kind, sealed, macs);
   finished.add_notes(absl::StrCat(task.shown(), ": ", record.network(), " ", record.arch(), ", ",
                                   ClassesOf(record)));
   const std::string cost = macs.ok()

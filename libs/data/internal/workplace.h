@@ -7,7 +7,7 @@
 namespace trainyard::internal {
 
 /// A hidden folder in which the files of an output come into being, to be renamed when all are
-/// there (decisions.md B18). Locked, so that two works for one target do not mix, and removed at
+/// there. Locked, so that two works for one target do not mix, and removed at
 /// the end with all that is still in it; what a killed process left is cleared by the next. Not
 /// thread-safe.
 class Workplace {

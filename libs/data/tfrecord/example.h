@@ -30,7 +30,7 @@ struct DetectionExample {
 };
 
 /// The serialized tf.train.Example: the features of TAO by name, sorted, numeric lists packed.
-/// Deterministic. Source: tensorflow/core/example/{example,feature}.proto; reference ssd 2.8.
+/// Deterministic. Source: tensorflow/core/example/{example,feature}.proto.
 std::string EncodeExample(const DetectionExample& example);
 
 /// Reads what EncodeExample and TAO's own converter write; features by other names are ignored.

@@ -31,7 +31,7 @@ bool IsShardCompanion(absl::string_view path);
 /// What the shards are wanted for.
 enum class ShardUse { kTraining, kValidation };
 
-/// The shards that a `tfrecords_path` means (decisions.md A7): a file; all files of a folder; a
+/// The shards that a `tfrecords_path` means: a file; all files of a folder; a
 /// glob; else all files that begin so. Sorted, companions left out.
 ///
 /// `validation_fold` >= 0: training gets the other folds, validation that fold. -1: training fails

@@ -16,8 +16,7 @@ enum class KernelInit {
 };
 
 /// A kernel of shape [out, in, kh, kw] for the initializer `name`. The stream is
-/// Philox(seed, epoch 0, sample CRC-32C(name), kInitialization): a pure function (decisions.md
-/// B28).
+/// Philox(seed, epoch 0, sample CRC-32C(name), kInitialization): a pure function.
 Tensor InitialKernel(KernelInit init, const Shape& shape, uint64_t seed, const std::string& name);
 
 }  // namespace trainyard

@@ -14,7 +14,7 @@ namespace trainyard {
 struct SsdArchitecture {
   /// ResNet's depth: 10 or 18. TAO's other depths and backbones are not offered yet.
   int depth = 10;
-  /// The network's input: pixels, at least 128 (decisions.md A11), and channels, 1 or 3.
+  /// The network's input: pixels, at least 128, and channels, 1 or 3.
   int64_t width = 300, height = 300, channels = 3;
   /// Classes without background, >= 1.
   int64_t classes = 1;
@@ -49,7 +49,7 @@ std::array<MapSize, 6> SsdMapSizes(int64_t height, int64_t width);
 /// 0.3 s.
 ///
 /// kUnimplemented for another depth; kInvalidArgument, all problems at once, for the ranges above.
-/// Source: TAO's SSD (reference ssd 3.1-3.4).
+/// Source: TAO's SSD.
 absl::StatusOr<Graph> BuildSsdGraph(const SsdArchitecture& architecture, uint64_t seed);
 
 /// The names of the Conv nodes of backbone block `block` (0: the stem, 1-4); empty for an unknown

@@ -12,7 +12,7 @@
 
 namespace trainyard {
 
-/// The numbers of SSD's loss (reference ssd 4.4).
+/// The numbers of SSD's loss.
 struct SsdLossOptions {
   /// Weight of the location loss. > 0.
   double alpha = 1;

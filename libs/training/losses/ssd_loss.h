@@ -11,7 +11,7 @@ struct SsdLossWeights {
   double neg_pos_ratio = 3.0;
 };
 
-/// SSD's loss (reference ssd 4.4): with p = softmax(conf), P = matched anchors of the whole batch,
+/// SSD's loss: with p = softmax(conf), P = matched anchors of the whole batch,
 ///
 ///     (sum_pos -ln p_class + sum_hardest_neg -ln p_0 + alpha * sum_pos smoothL1(loc)) / max(1, P)
 ///

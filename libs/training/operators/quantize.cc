@@ -1,4 +1,4 @@
-// Q/DQ graphs, for reading: the arithmetic of INT8 in float (decisions.md B24).
+// Q/DQ graphs, for reading: the arithmetic of INT8 in float.
 
 #include "ATen/TensorOperators.h"
 #include "ATen/ops/clamp.h"

@@ -1,5 +1,5 @@
 // The commands that the public user guides show, as facts: every flag and every spelling must be
-// understood (decisions.md A19, A28). Nothing is run here: files that the guides name do not exist.
+// understood. Nothing is run here: files that the guides name do not exist.
 
 #include <string>
 #include <vector>

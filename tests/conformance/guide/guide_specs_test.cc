@@ -1,6 +1,6 @@
 // The spec files that the public user guide of TAO's SSD shows, as facts: the same fields and
 // values, some of them on one line as the guide prints them. They must read, check and mean what
-// the guide says (decisions.md A28).
+// the guide says.
 
 #include <string>
 #include <vector>

@@ -107,8 +107,8 @@ TEST_F(RunsTest, ACancelIsSentAgainUntilItIsHeard) {
 
 TEST_F(RunsTest, ACancelDoesNotWaitForTheService) {
   std::promise<void> answer;
-  client_.hear_cancel = [&](const std::string&) {
-    answer.get_future().wait();
+  client_.hear_cancel = [answered = answer.get_future().share()](const std::string&) {
+    answered.wait();
     return absl::OkStatus();
   };
   client_.Hold();

@@ -25,7 +25,7 @@ using testing::IsOkAndHolds;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 
-// Two records that TensorBoard's own writer makes (reference conventions 9): the file version at
+// Two records that TensorBoard's own writer makes: the file version at
 // wall time 1.0, and the scalar loss = 0.5 of step 1.
 constexpr char kVersion[] =
     "1800000000000000a37f4b2209000000000000f03f1a0d627261696e2e4576656e743a3286bf577a";

@@ -1,13 +1,17 @@
-// The exit codes of conventions section 17, from commands that talk to services in this process
+// The exit codes of docs/cli.md, from commands that talk to services in this process
 // over their addresses: 0 done, 1 failed, 2 usage, 3 cancelled, 64 + c a call that ended with code
 // c.
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_split.h"
 #include "cli/command_line.h"
 #include "cli/signal_watch.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 #include "libs/base/status.h"
@@ -42,8 +46,19 @@ class PruneService final : public StageHandlers<v1::PruneService> {
   }
 };
 
-// Runs that ended, by their names.
+// Runs that ended, by their names. The answer to the first start is lost.
 class EndedRuns final : public v1::OrchestratorService::Service {
+ public:
+  std::vector<std::string> request_ids;
+
+ private:
+  grpc::Status StartRun(grpc::ServerContext*, const v1::StartRunRequest* request,
+                        v1::StartRunResponse* response) override {
+    request_ids.push_back(request->request_id());
+    if (request_ids.size() == 1) return {grpc::StatusCode::UNAVAILABLE, "connection reset"};
+    response->mutable_run()->set_name("runs/good");
+    return grpc::Status::OK;
+  }
   grpc::Status GetRun(grpc::ServerContext*, const v1::GetRunRequest* request,
                       v1::GetRunResponse* response) override {
     v1::Run& run = *response->mutable_run();
@@ -181,6 +196,45 @@ TEST_F(ExitCodesTest, AListIsAnObjectALineAsJson) {
   EXPECT_THAT(::testing::internal::GetCapturedStdout(), StartsWith("{\"name\":\"" + name));
 }
 
+// The fields of a JSON object, which have no order.
+google::protobuf::Map<std::string, google::protobuf::Value> FieldsOf(const std::string& json) {
+  google::protobuf::Struct object;
+  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &object).ok()) << json;
+  return object.fields();
+}
+
+TEST_F(ExitCodesTest, ToolsAnswerInJsonToo) {
+  const std::string parts = folder_ / "parts";
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(RunCommandLine({"sample-data", parts, "--train", "2", "--val", "1", "--json"}), 0);
+  auto made = FieldsOf(::testing::internal::GetCapturedStdout());
+  EXPECT_EQ(made["folder"].string_value(), parts);
+  EXPECT_EQ(made["train"].number_value(), 2);
+  EXPECT_EQ(made["val"].number_value(), 1);
+  const std::string missing = folder_ / "missing.tlt";
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(RunCommandLine({"inspect", missing, "--json"}), 1);
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(),
+              AllOf(StartsWith("{\"code\":5"), HasSubstr("missing.tlt")));
+  setenv("TRAINYARD_CONTEXTS", (folder_ / "contexts.yaml").c_str(), 1);
+  EXPECT_EQ(RunCommandLine({"context", "set", "lab", "--endpoint", "lab:7000"}), 0);
+  EXPECT_EQ(RunCommandLine({"context", "set", "yard", "--service", "train=yard:7"}), 0);
+  EXPECT_EQ(RunCommandLine({"context", "use", "yard"}), 0);
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(RunCommandLine({"context", "list", "--json"}), 0);
+  const std::vector<std::string> lines =
+      absl::StrSplit(::testing::internal::GetCapturedStdout(), '\n', absl::SkipEmpty());
+  ASSERT_EQ(lines.size(), 2);
+  auto lab = FieldsOf(lines[0]), yard = FieldsOf(lines[1]);
+  EXPECT_EQ(lab["name"].string_value(), "lab");
+  EXPECT_EQ(lab["endpoint"].string_value(), "lab:7000");
+  EXPECT_FALSE(lab["default"].bool_value());
+  EXPECT_EQ(yard["name"].string_value(), "yard");
+  EXPECT_EQ(yard["services"].struct_value().fields().at("train").string_value(), "yard:7");
+  EXPECT_TRUE(yard["default"].bool_value());
+  unsetenv("TRAINYARD_CONTEXTS");
+}
+
 TEST_F(ExitCodesTest, FlagsThatWouldBeIgnoredAreErrors) {
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(RunCommandLine({"ssd", "prune", "-m", "a.tlt", "-o", "b.tlt", "--set", "a=1"}), 2);
@@ -222,15 +276,30 @@ TEST_F(ExitCodesTest, ASpecThatIsWrongEndsWith1AndAWrongFlagWith2) {
   EXPECT_EQ(RunCommandLine({"inspect", good}), 1);
 }
 
-TEST_F(ExitCodesTest, ARunEndsAsItsState) {
-  EndedRuns runs;
+// A server of `runs` and its address.
+std::pair<std::unique_ptr<grpc::Server>, std::string> Serve(EndedRuns& runs) {
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&runs);
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  const std::string address = "127.0.0.1:" + std::to_string(port);
-  const auto watch = [&](const std::string& name) {
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  return {std::move(server), "127.0.0.1:" + std::to_string(port)};
+}
+
+TEST_F(ExitCodesTest, AStartWhoseAnswerIsLostIsSentAgainAsTheSameOne) {
+  EndedRuns runs;
+  const auto [server, address] = Serve(runs);
+  const std::string pipeline = folder_.Write("p.yaml", "version: 1\n");
+  EXPECT_EQ(RunCommandLine({"run", pipeline, "--no-wait", "--endpoint", address}), 0);
+  ASSERT_EQ(runs.request_ids.size(), 2);
+  EXPECT_EQ(runs.request_ids[0].size(), 36);
+  EXPECT_EQ(runs.request_ids[0], runs.request_ids[1]);
+}
+
+TEST_F(ExitCodesTest, ARunEndsAsItsState) {
+  EndedRuns runs;
+  const auto [server, address] = Serve(runs);
+  const auto watch = [&, &address = address](const std::string& name) {
     return RunCommandLine({"runs", "watch", name, "-q", "--endpoint", address});
   };
   EXPECT_EQ(watch("runs/good"), 0);

@@ -37,9 +37,9 @@ int Connect(int port) {
 }
 
 TEST(ListenerTest, GivesConnectionsAway) {
+  std::promise<int> taken;  // outlives the listener's thread
   const auto listener = Listener::Open("127.0.0.1:0");
   ASSERT_THAT(listener, IsOk());
-  std::promise<int> taken;
   (*listener)->Begin([&](int fd) { taken.set_value(fd); }, nullptr);
   const int client = Connect((*listener)->port());
   ASSERT_GE(client, 0);
@@ -66,9 +66,9 @@ TEST(ListenerTest, SaysWhyItCannotListen) {
 }
 
 TEST(ListenerTest, TellsWhenItDies) {
+  std::promise<absl::Status> died;
   const auto listener = Listener::Open("127.0.0.1:0");
   ASSERT_THAT(listener, IsOk());
-  std::promise<absl::Status> died;
   (*listener)->Begin([](int fd) { close(fd); },
                      [&](absl::Status status) { died.set_value(std::move(status)); });
   shutdown((*listener)->sockets()[0], SHUT_RDWR);
@@ -80,9 +80,9 @@ TEST(ListenerTest, KeepsFilesFreeAndListensOn) {
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit low{256, before.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  std::atomic<int> highest = 0;
   const auto listener = Listener::Open("127.0.0.1:0");
   ASSERT_THAT(listener, IsOk());
-  std::atomic<int> highest = 0;
   (*listener)->Begin([&](int fd) { highest = fd; }, nullptr);  // kept open
   std::vector<int> clients;
   // Both ends are this process's; the refused end is closed, which the client reads.

@@ -11,8 +11,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 TEST(PoolTest, IsStuckWhenAllThreadsHaveBeenBusyForLong) {
-  Pool pool(2, /*held=*/false, /*stuck_after=*/std::chrono::nanoseconds(0));
+  // The pool waits for its threads, so it goes before what they use.
   std::promise<void> first_began, second_began, first_end, second_end;
+  Pool pool(2, /*held=*/false, /*stuck_after=*/std::chrono::nanoseconds(0));
   pool.Run([&] {
     first_began.set_value();
     first_end.get_future().wait();
@@ -33,8 +34,8 @@ TEST(PoolTest, IsStuckWhenAllThreadsHaveBeenBusyForLong) {
 }
 
 TEST(PoolTest, IsNotStuckBeforeItsTime) {
-  Pool pool(1, /*held=*/false, /*stuck_after=*/std::chrono::hours(1));
   std::promise<void> began, end;
+  Pool pool(1, /*held=*/false, /*stuck_after=*/std::chrono::hours(1));
   pool.Run([&] {
     began.set_value();
     end.get_future().wait();
@@ -45,9 +46,9 @@ TEST(PoolTest, IsNotStuckBeforeItsTime) {
 }
 
 TEST(PoolTest, BeginsNothingBeforeItsTime) {
+  std::promise<Pool::Clock::time_point> later, sooner;
   Pool pool(1);
   const auto asked = Pool::Clock::now();
-  std::promise<Pool::Clock::time_point> later, sooner;
   pool.RunAt(asked + milliseconds(60), [&] { later.set_value(Pool::Clock::now()); });
   pool.RunAt(asked + milliseconds(20), [&] { sooner.set_value(Pool::Clock::now()); });
   EXPECT_GE(sooner.get_future().get(), asked + milliseconds(20));

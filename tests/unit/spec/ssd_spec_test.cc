@@ -181,7 +181,7 @@ struct BadValue {
   const char* problem;
 };
 
-// One row a rule of reference ssd 8.1, 8.2 and 1.7.
+// One row a rule.
 TEST(LoadExperimentTest, NamesValuesOutOfRange) {
   const std::string schedule = "training_config.learning_rate.soft_start_annealing_schedule.";
   const BadValue rows[] = {
