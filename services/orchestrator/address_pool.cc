@@ -6,6 +6,13 @@
 
 namespace trainyard::orchestrator {
 
+namespace {
+
+// Addresses without operations that are remembered.
+constexpr size_t kMostIdle = 1000;
+
+}  // namespace
+
 AddressPool::Lease::~Lease() {
   if (pool_ != nullptr) pool_->Give(address_);
 }
@@ -69,6 +76,10 @@ void AddressPool::LearnCapacity(const std::string& address) {
   }
   const int capacity = capacity_of_(address);
   const std::lock_guard lock(mutex_);
+  if (loads_.size() > kMostIdle) {
+    // Pipelines name any address. Nobody waits for one that has nothing to do.
+    std::erase_if(loads_, [](const auto& load) { return load.second.operations == 0; });
+  }
   loads_[address].capacity = capacity;
 }
 

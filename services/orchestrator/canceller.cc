@@ -19,10 +19,22 @@ bool MayHearLater(const absl::Status& status) {
          absl::IsCancelled(status) || absl::IsUnknown(status) || absl::IsInternal(status);
 }
 
+void LogIfFailed(const absl::Status& status) {
+  if (status.ok()) return;
+  LogWarning("cancels cannot be kept for the next process",
+             {{"error", std::string(status.message())}});
+}
+
 }  // namespace
 
-Canceller::Canceller(StageClient& client, absl::Duration first_pause)
-    : client_(client), first_pause_(first_pause) {
+Canceller::Canceller(StageClient& client, RunStore& store, absl::Duration first_pause)
+    : client_(client), store_(store), first_pause_(first_pause) {
+  const absl::Duration now = SteadyNow();
+  const auto left = store_.Cancels();
+  LogIfFailed(left.status());
+  for (const Target& target : left.value_or(std::vector<Target>())) {
+    waiting_.emplace(target, Attempt{now, now, first_pause_});
+  }
   for (int i = 0; i < kThreads; ++i) threads_.emplace_back([this] { Work(); });
 }
 
@@ -37,9 +49,11 @@ Canceller::~Canceller() {
 void Canceller::Cancel(const std::string& address, const std::string& operation) {
   {
     const std::lock_guard lock(mutex_);
-    const absl::Duration now = SteadyNow();
     const Target target(address, operation);
-    if (!sending_.contains(target)) waiting_.try_emplace(target, Attempt{now, now, first_pause_});
+    if (sending_.contains(target) || waiting_.contains(target)) return;
+    LogIfFailed(store_.AddCancel(address, operation));
+    const absl::Duration now = SteadyNow();
+    waiting_.emplace(target, Attempt{now, now, first_pause_});
   }
   changed_.notify_one();
 }
@@ -75,6 +89,8 @@ void Canceller::Send(const Target& target, Attempt attempt, std::unique_lock<std
     attempt.due = SteadyNow() + attempt.pause;
     attempt.pause = std::min(2 * attempt.pause, kLongestPause);
     waiting_.emplace(target, attempt);
+  } else {
+    LogIfFailed(store_.RemoveCancel(target.first, target.second));
   }
   // An operation that is gone needs no cancel.
   if (status.ok() || absl::IsNotFound(status)) return;

@@ -10,17 +10,19 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "services/orchestrator/run_store.h"
 #include "services/orchestrator/stage_client.h"
 
 namespace trainyard::orchestrator {
 
 /// Asks operations to stop, on threads of its own, so that nobody waits for a service that does not
-/// answer; asks again, with growing pauses, until the service has answered. What is not sent when the
-/// process ends is forgotten: the next process asks again for what its runs still follow. Thread-safe.
+/// answer; asks again, with growing pauses, until the service has answered. What is not sent yet is in
+/// the store, so that the next process goes on with it. Thread-safe.
 class Canceller {
  public:
-  /// `client` outlives this object. Throws std::system_error when no thread can be made.
-  explicit Canceller(StageClient& client, absl::Duration first_pause = absl::Seconds(1));
+  /// Begins with what the store has. `client` and `store` outlive this object. Throws
+  /// std::system_error when no thread can be made.
+  Canceller(StageClient& client, RunStore& store, absl::Duration first_pause = absl::Seconds(1));
   ~Canceller();
 
   /// Returns at once. The same again, while it is not sent yet, is one.
@@ -36,6 +38,7 @@ class Canceller {
   void Send(const Target& target, Attempt attempt, std::unique_lock<std::mutex>& lock);
 
   StageClient& client_;
+  RunStore& store_;
   const absl::Duration first_pause_;
   std::mutex mutex_;
   std::condition_variable changed_;

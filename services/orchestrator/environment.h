@@ -62,6 +62,9 @@ struct RunChoices {
   std::string key;
   /// Keeps a key itself out of messages while the run works (libs/base/log.h).
   std::shared_ptr<const void> secret;
+  /// The key was given itself and is gone since a restart: what a service works on is followed to its
+  /// end, and nothing that needs the key is begun.
+  bool key_lost = false;
   /// The cache is not asked (but still written).
   bool force = false;
 };

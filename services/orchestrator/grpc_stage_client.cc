@@ -1,5 +1,6 @@
 #include "services/orchestrator/grpc_stage_client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,8 @@ namespace {
 
 // How long an operation's service may be away before its stage looks elsewhere.
 constexpr absl::Duration kPatience = absl::Minutes(2);
+// That are kept for the next call.
+constexpr size_t kMostChannels = 128;
 // For the answer of a health check, which waits for nothing.
 constexpr absl::Duration kReachDeadline = absl::Seconds(5);
 // The first one starts a worker, which tells its devices.
@@ -72,8 +75,16 @@ GrpcStageClient::GrpcStageClient() : GrpcStageClient(service::MakeChannel) {}
 
 std::shared_ptr<grpc::Channel> GrpcStageClient::ChannelTo(const std::string& address) {
   const std::lock_guard lock(mutex_);
-  std::shared_ptr<grpc::Channel>& channel = channels_[address];
-  if (channel == nullptr) channel = make_channel_(address);
+  Kept& kept = channels_[address];
+  if (kept.channel == nullptr) kept.channel = make_channel_(address);
+  kept.last_ask = ++asks_;
+  std::shared_ptr<grpc::Channel> channel = kept.channel;
+  if (channels_.size() > kMostChannels) {
+    // Pipelines name any address. One that is in use lives on with its user.
+    channels_.erase(std::min_element(
+        channels_.begin(), channels_.end(),
+        [](const auto& a, const auto& b) { return a.second.last_ask < b.second.last_ask; }));
+  }
   return channel;
 }
 

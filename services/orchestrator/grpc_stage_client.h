@@ -38,7 +38,13 @@ class GrpcStageClient : public StageClient {
   const ChannelMaker make_channel_;
   std::stop_source shutdown_;
   std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
+  struct Kept {
+    std::shared_ptr<grpc::Channel> channel;
+    // When it was asked for last, in asks.
+    int64_t last_ask = 0;
+  };
+  std::map<std::string, Kept> channels_;
+  int64_t asks_ = 0;
 };
 
 }  // namespace trainyard::orchestrator

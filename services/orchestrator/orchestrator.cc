@@ -73,7 +73,7 @@ absl::StatusOr<std::unique_ptr<Orchestrator>> Orchestrator::Create(OrchestratorO
     return capacity > 0 ? capacity : -1;
   });
   try {
-    made.canceller_ = std::make_unique<Canceller>(*client);
+    made.canceller_ = std::make_unique<Canceller>(*client, *made.store_);
     made.environment_ = made.MakeEnvironment();
     made.runs_ = std::make_unique<Runs>(made.environment_);
     if (made.options_.keep_runs != absl::InfiniteDuration()) {

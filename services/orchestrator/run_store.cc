@@ -39,6 +39,10 @@ constexpr char kSchema[] = R"(
     run TEXT NOT NULL,
     stage TEXT NOT NULL,
     result BLOB NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS cancels (
+    address TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    PRIMARY KEY (address, operation)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
   INSERT OR IGNORE INTO facts VALUES ('salt', randomblob(16));
 )";
@@ -352,6 +356,29 @@ absl::Status RunStore::ForgetCached(const std::string& cache_key) {
   const std::lock_guard lock(mutex_);
   Statement forget(db_, "DELETE FROM cache WHERE key = ?");
   return forget.Text(cache_key).Step().status();
+}
+
+absl::Status RunStore::AddCancel(const std::string& address, const std::string& operation) {
+  const std::lock_guard lock(mutex_);
+  Statement add(db_, "INSERT OR IGNORE INTO cancels VALUES (?, ?)");
+  return add.Text(address).Text(operation).Step().status();
+}
+
+absl::Status RunStore::RemoveCancel(const std::string& address, const std::string& operation) {
+  const std::lock_guard lock(mutex_);
+  Statement remove(db_, "DELETE FROM cancels WHERE address = ? AND operation = ?");
+  return remove.Text(address).Text(operation).Step().status();
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, std::string>>> RunStore::Cancels() {
+  const std::lock_guard lock(mutex_);
+  Statement read(db_, "SELECT address, operation FROM cancels");
+  std::vector<std::pair<std::string, std::string>> cancels;
+  for (;;) {
+    TY_ASSIGN_OR_RETURN(const bool more, read.Step());
+    if (!more) return cancels;
+    cancels.emplace_back(read.Bytes(0), read.Bytes(1));
+  }
 }
 
 absl::StatusOr<int> RunStore::ForgetEndedBefore(absl::Time before) {

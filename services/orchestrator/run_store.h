@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -75,6 +76,12 @@ class RunStore {
   /// Removes runs that ended before `before`, with their events and the cache entries that are from
   /// them; files of the workspace stay. Returns how many.
   absl::StatusOr<int> ForgetEndedBefore(absl::Time before);
+
+  /// Operations that are to be cancelled and whose service has not heard it yet, (address, operation).
+  /// Adding one that is there and removing one that is not are OK.
+  absl::Status AddCancel(const std::string& address, const std::string& operation);
+  absl::Status RemoveCancel(const std::string& address, const std::string& operation);
+  absl::StatusOr<std::vector<std::pair<std::string, std::string>>> Cancels();
 
   /// Random bytes of this store, made once: the salt of marks of keys.
   const std::string& salt() const { return salt_; }

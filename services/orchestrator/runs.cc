@@ -205,30 +205,41 @@ absl::Status Runs::TakeUpOne(const std::string& id) {
   TY_ASSIGN_OR_RETURN(const StoredRun stored, environment_.store->Get(id));
   TY_ASSIGN_OR_RETURN(std::shared_ptr<RunRecord> record, Load(id));
   v1::StartRunRequest request;
-  if (!request.ParseFromString(stored.request)) {
-    return absl::DataLossError("the stored request does not parse");
-  }
-  absl::Status obstacle;
-  if (stored.had_literal_key) {
-    obstacle = absl::FailedPreconditionError(
-        "the orchestrator was started again and does not keep keys that are given themselves; start "
-        "the run again with its key (what is done comes from the cache), or give env:NAME or "
-        "file:PATH");
-  }
-  auto pipeline = Parse(request);
-  if (obstacle.ok()) obstacle = pipeline.status();
-  if (!obstacle.ok()) {
-    const google::rpc::Status error = RpcStatusFrom(obstacle);
-    LogWarning("run ends, since it cannot go on", {{"run", id}, {"error", error.message()}});
-    Work(record, [record, error] {
-      record->End(v1::Run::FAILED, &error).IgnoreError();
+  auto pipeline = request.ParseFromString(stored.request)
+                      ? Parse(request)
+                      : absl::DataLossError("the stored request does not parse");
+  if (!pipeline.ok()) {
+    LogWarning("run ends, since it cannot go on",
+               {{"run", id}, {"error", std::string(pipeline.status().message())}});
+    Work(record, [this, record, error = RpcStatusFrom(pipeline.status())] {
+      EndUnfollowed(*record, error);
     });
     return absl::OkStatus();
   }
   LogInfo("run goes on after a restart", {{"run", id}, {"pipeline", pipeline->name}});
-  Launch(*std::move(pipeline), {.key = request.key(), .secret = nullptr, .force = request.force()},
+  Launch(*std::move(pipeline),
+         {.key = request.key(), .key_lost = stored.had_literal_key, .force = request.force()},
          std::move(record));
   return absl::OkStatus();
+}
+
+// Ends a run whose stages are not known any more, and what works for it.
+void Runs::EndUnfollowed(RunRecord& record, const google::rpc::Status& error) {
+  const v1::Run run = record.Snapshot();
+  absl::Status stored;
+  for (const v1::Run::Stage& stage : run.stages()) {
+    if (IsFinal(stage.state())) continue;
+    if (!stage.operation().empty()) {
+      environment_.canceller->Cancel(stage.address(), stage.operation());
+    }
+    v1::Run::Stage change;
+    change.set_name(stage.name());
+    *change.mutable_error() = error;
+    stored.Update(record.Append(EventType::kStageFailed, change));
+  }
+  stored.Update(record.End(v1::Run::FAILED, &error));
+  if (stored.ok()) return;
+  LogError("run cannot be ended", {{"run", record.id()}, {"error", std::string(stored.message())}});
 }
 
 void Runs::Launch(Pipeline pipeline, RunChoices choices, std::shared_ptr<RunRecord> record) {

@@ -58,6 +58,7 @@ class Runs {
   absl::StatusOr<std::pair<std::string, RunEvent>> Store(const v1::StartRunRequest& request,
                                                          const Pipeline& pipeline,
                                                          const std::string& digest) const;
+  void EndUnfollowed(RunRecord& record, const google::rpc::Status& error);
   void CancelWaiting(const std::shared_ptr<RunRecord>& record, std::function<void()> work);
   std::string NewId() const;
 

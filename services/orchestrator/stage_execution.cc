@@ -23,6 +23,8 @@ constexpr absl::Duration kLargestBackoff = absl::Seconds(100);
 constexpr int kMostNotes = 200;
 // The service does not know an operation that it had taken: its store was lost, or it forgot.
 constexpr absl::string_view kGone = "OPERATION_GONE";
+// A process was started again and does not keep keys that are given themselves (libs/service, too).
+constexpr absl::string_view kKeyLost = "KEY_LOST";
 // The service of an operation that works did not answer for long.
 constexpr absl::string_view kAway = "SERVICE_AWAY";
 
@@ -58,10 +60,18 @@ StageExecution::StageExecution(const Environment& environment, const Pipeline& p
       record_(record) {}
 
 absl::Status StageExecution::Run() {
+  working_ = Now().operation();
   const absl::Status outcome = Work();
   if (IsFinal(Now().state())) return absl::OkStatus();
   if (record_.shutdown().stop_requested()) return absl::OkStatus();
+  // Nobody follows it any more.
+  CancelWorking();
   return End(outcome);
+}
+
+void StageExecution::CancelWorking() {
+  if (working_.empty()) return;
+  context_.environment.canceller->Cancel(Now().address(), working_);
 }
 
 absl::Status StageExecution::End(const absl::Status& outcome) {
@@ -98,12 +108,33 @@ absl::Status StageExecution::Work() {
   }
 }
 
+absl::Status StageExecution::CheckHasKey() const {
+  if (!context_.choices.key_lost || !context_.stage.kind->uses_key) return absl::OkStatus();
+  return WithReason(
+      absl::FailedPreconditionError(
+          "the orchestrator was started again and does not keep keys that are given themselves; "
+          "start the run again with its key (what is done comes from the cache), or give env:NAME "
+          "or file:PATH"),
+      kKeyLost);
+}
+
 absl::StatusOr<StageExecution::Prepared> StageExecution::Prepare() {
   Prepared prepared;
   prepared.variant = record_.VariantOf(context_.stage.name);
   TY_ASSIGN_OR_RETURN(prepared.input, BuildStageInput(context_.pipeline, context_.stage,
                                                       prepared.variant, record_.Snapshot()));
-  TY_ASSIGN_OR_RETURN(prepared.cache_key, cache_.KeyOf(prepared.input, record_.halt()));
+  const v1::Run::Stage now = Now();
+  if (!now.operation().empty()) {
+    // As it was begun; its inputs may have changed since.
+    prepared.cache_key = now.cache_key();
+  } else {
+    TY_RETURN_IF_ERROR(CheckHasKey());
+    // A request that may have been sent is followed also when the run is to stop.
+    const bool begun = now.state() != v1::Run::PENDING;
+    TY_ASSIGN_OR_RETURN(
+        prepared.cache_key,
+        cache_.KeyOf(prepared.input, begun ? record_.shutdown() : record_.halt()));
+  }
   prepared.input.set_key(context_.Key());
   return prepared;
 }
@@ -124,9 +155,10 @@ absl::StatusOr<v1::StageResult> StageExecution::Compute(const Prepared& prepared
       continue;
     }
     const int failures = Now().attempt() - prepared.variant;
-    if (!MayPass(result.status()) || failures > context_.stage.retries || Now().attempt() == 0) {
-      return result;
-    }
+    // A service that lost the key at a restart gets it again from us.
+    const bool may_pass = MayPass(result.status()) || ReasonOf(result.status()) == kKeyLost;
+    if (!may_pass || failures > context_.stage.retries || Now().attempt() == 0) return result;
+    if (const absl::Status key = CheckHasKey(); !key.ok()) return key;
     TY_RETURN_IF_ERROR(GiveUpTry(result.status()));
     waited = absl::ZeroDuration();
     if (!context_.environment.wait(Backoff(failures - 1), record_.halt())) return result;
@@ -143,7 +175,8 @@ absl::Status StageExecution::GiveUpTry(const absl::Status& status) {
   const v1::Run::Stage now = Now();
   lost_address_ = ReasonOf(status) == kAway ? now.address() : "";
   // It may work on, in the folder that the next try will use.
-  if (!lost_address_.empty()) context_.environment.canceller->Cancel(now.address(), now.operation());
+  CancelWorking();
+  working_.clear();
   v1::Run::Stage change = Change();
   change.set_reason(absl::StrCat("attempt ", now.attempt(), " failed: ", status.message()));
   return record_.Append(EventType::kStageRetried, change);
@@ -181,11 +214,15 @@ absl::StatusOr<AddressPool::Lease> StageExecution::Submit(const Prepared& prepar
         absl::StrCat("no address is known of service '", context_.stage.kind->service,
                      "'; name one under `services` of the pipeline"));
   }
+  TY_RETURN_IF_ERROR(CheckHasKey());
   absl::Duration spent;
   std::set<std::string> refused;
   if (context_.Addresses().size() > 1 && !lost_address_.empty()) refused.insert(lost_address_);
   // The one that may have the request already is asked first.
   std::string first = Now().address();
+  // A request that may have been taken is asked after until it is answered, also when the run is to
+  // stop: only then its operation can be told.
+  bool may_be_taken = !first.empty();
   for (int rounds = 0;;) {
     const absl::Duration begun = SteadyNow();
     auto lease = first.empty() ? context_.environment.pool->Acquire(context_.Addresses(), refused,
@@ -198,7 +235,10 @@ absl::StatusOr<AddressPool::Lease> StageExecution::Submit(const Prepared& prepar
     // asked again, and nobody else.
     const bool unanswered = absl::IsDeadlineExceeded(operation.status());
     if (!unanswered && !absl::IsUnavailable(operation.status())) return operation.status();
-    if (unanswered) first = lease->address();
+    if (unanswered) {
+      first = lease->address();
+      may_be_taken = true;
+    }
     refused.insert(lease->address());
     const auto left = [&](const std::string& address) { return !refused.contains(address); };
     if (!unanswered &&
@@ -212,7 +252,7 @@ absl::StatusOr<AddressPool::Lease> StageExecution::Submit(const Prepared& prepar
     const absl::Duration pause = asked > absl::ZeroDuration() ? asked : Backoff(rounds++);
     spent += SteadyNow() - begun + pause;
     if (spent > context_.environment.patience) return operation.status();
-    if (!context_.environment.wait(pause, record_.halt())) {
+    if (!context_.environment.wait(pause, may_be_taken ? record_.shutdown() : record_.halt())) {
       return absl::CancelledError("stopped while the service was away");
     }
   }
@@ -234,6 +274,7 @@ absl::StatusOr<std::string> StageExecution::StartAt(const Prepared& prepared, co
                               {"stage", context_.stage.name},
                               {"operation", operation.name()},
                               {"address", address}});
+  working_ = operation.name();
   change = Change();
   change.set_operation(operation.name());
   TY_RETURN_IF_ERROR(record_.Append(EventType::kStageSubmitted, change));
@@ -264,6 +305,7 @@ absl::StatusOr<v1::StageResult> StageExecution::Follow(const std::string& addres
   const auto followed =
       context_.environment.client->Follow(address, operation, listener, record_.shutdown());
   if (absl::IsNotFound(followed.status())) {
+    working_.clear();
     return WithReason(
         absl::AbortedError(absl::StrCat(context_.stage.kind->service, " at '", address,
                                         "' does not know '", operation, "' any more")),
@@ -272,6 +314,7 @@ absl::StatusOr<v1::StageResult> StageExecution::Follow(const std::string& addres
   if (absl::IsUnavailable(followed.status())) return WithReason(followed.status(), kAway);
   if (!followed.ok()) return followed.status();
   const Operation& ended = *followed;
+  working_.clear();
   if (ended.has_error()) return StatusFromRpc(ended.error());
   v1::StageResult result;
   if (!ended.done() || !ended.response().UnpackTo(&result)) {

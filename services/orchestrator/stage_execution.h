@@ -34,6 +34,10 @@ class StageExecution {
   absl::Status Work();
   absl::Status End(const absl::Status& outcome);
   absl::StatusOr<Prepared> Prepare();
+  // OK, or why nothing that needs the key can be begun.
+  absl::Status CheckHasKey() const;
+  // Asks the operation to stop whose end was not seen, if there is one.
+  void CancelWorking();
 
   absl::StatusOr<v1::StageResult> Compute(const Prepared& prepared);
   absl::StatusOr<v1::StageResult> Try(const Prepared& prepared);
@@ -56,6 +60,8 @@ class StageExecution {
   const StageContext context_;
   StageCache cache_;
   RunRecord& record_;
+  // The operation of this stage whose end was not seen; "" = there is none.
+  std::string working_;
   // The address whose service went away with an operation of this stage; "" = none did.
   std::string lost_address_;
   // When the service of the operation said something last.

@@ -162,6 +162,21 @@ TEST_F(RunsTest, SecretsOfServicesErrorsStayOutOfTheStore) {
   EXPECT_THAT(run.DebugString(), AllOf(HasSubstr("[redacted]"), Not(HasSubstr("topsecretkey"))));
 }
 
+TEST_F(RunsTest, SecretsInWhyAnAttemptFailedStayOutOfTheStore) {
+  std::atomic<int> losses = 0;
+  client_.lose = [&](const std::string&) {
+    return ++losses == 1 ? absl::InternalError("no way to topsecretkey") : absl::OkStatus();
+  };
+  v1::StartRunRequest request = Request(kChain);
+  request.set_key("topsecretkey");
+  const v1::Run run = Finish(request);
+  EXPECT_EQ(run.state(), v1::Run::SUCCEEDED);
+  const std::vector<RunEvent> events = *house_->store().Events(run.name().substr(5));
+  for (const RunEvent& event : events) {
+    EXPECT_THAT(event.payload, Not(HasSubstr("topsecretkey")));
+  }
+}
+
 TEST_F(RunsTest, OneRunThatCannotBeReadDoesNotHideTheOthers) {
   const std::string good = Finish(kChain).name(), bad = Finish(kChain).name();
   const std::string id = bad.substr(5);

@@ -39,14 +39,15 @@ class House {
  public:
   using Change = std::function<void(Environment&)>;
   House(const std::string& folder, FakeStageClient& client, const Change& change = nullptr)
-      : pool_([](auto&) { return -1; }), canceller_(client, absl::Milliseconds(1)) {
+      : pool_([](auto&) { return -1; }) {
     auto store = RunStore::Open(folder + "/state");
     EXPECT_THAT(store, testing::IsOk());
     store_ = *std::move(store);
+    canceller_ = std::make_unique<Canceller>(client, *store_, absl::Milliseconds(1));
     environment_.client = &client;
     environment_.store = store_.get();
     environment_.pool = &pool_;
-    environment_.canceller = &canceller_;
+    environment_.canceller = canceller_.get();
     environment_.read_spec = [](const SpecQuestion& question,
                                 const PathRule&) -> absl::StatusOr<std::string> {
       if (absl::StrContains(question.text, "wrong")) {
@@ -93,8 +94,8 @@ class House {
 
  private:
   AddressPool pool_;
-  Canceller canceller_;
   std::unique_ptr<RunStore> store_;
+  std::unique_ptr<Canceller> canceller_;
   Environment environment_;
   std::atomic<int64_t> waited_ = 0;
   std::atomic<int> reports_ = 0;
