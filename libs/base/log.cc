@@ -23,7 +23,8 @@ namespace trainyard {
 namespace {
 
 constexpr size_t kShortestSecret = 3;
-// A shorter secret may be a common word ("model"), so it is one only where it stands alone.
+// A shorter secret may be a common word ("model"), so it is one only where it stands alone, and one
+// of letters and digits ("tlt") only where a key stands: sentences and paths stay readable.
 constexpr size_t kShortestEverywhere = 8;
 constexpr char kRedacted[] = "[redacted]";
 
@@ -85,12 +86,30 @@ bool IsInsideWord(absl::string_view text, size_t at) {
   return at > 0 && at < text.size() && is_alnum(text[at - 1]) && is_alnum(text[at]);
 }
 
+bool IsWord(absl::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return absl::ascii_isalnum(c); });
+}
+
+// Whether a key would stand behind `before`: it ends as -k, --key, "key": or X= do.
+bool IsBeforeKey(absl::string_view before) {
+  const absl::string_view name = before.substr(0, before.find_last_not_of(" \t:=_'\"") + 1);
+  const absl::string_view mark = before.substr(name.size());
+  if (absl::StrContains(mark, '=')) return true;
+  if (mark.empty()) return false;
+  const bool is_flag = name == "-k" || absl::EndsWith(name, " -k") || absl::EndsWith(name, "--key");
+  const bool is_field = absl::EndsWithIgnoreCase(name, "key");
+  return is_flag || (is_field && mark.find_first_not_of(" \t") != absl::string_view::npos);
+}
+
 // The length of the secret that `text` has at `at`; 0 when there is none.
 size_t SecretAt(absl::string_view text, size_t at, const Secrets& secrets) {
   for (const auto& [secret, holders] : secrets) {
     if (!absl::StartsWith(text.substr(at), secret)) continue;
-    const bool alone = !IsInsideWord(text, at) && !IsInsideWord(text, at + secret.size());
-    if (alone || secret.size() >= kShortestEverywhere) return secret.size();
+    if (secret.size() >= kShortestEverywhere) return secret.size();
+    if (IsInsideWord(text, at) || IsInsideWord(text, at + secret.size())) continue;
+    const bool is_all = secret.size() == text.size();
+    if (is_all || !IsWord(secret) || IsBeforeKey(text.substr(0, at))) return secret.size();
   }
   return 0;
 }

@@ -70,10 +70,10 @@ inline void LogError(absl::string_view message, std::initializer_list<LogField> 
   Log(LogLevel::kError, message, fields);
 }
 
-/// While any copy of what it returns lives, `secret` becomes "[redacted]" in every line, and in what Redact is given: one of 8 bytes
-/// or more wherever it occurs, a shorter one where it stands alone, since it may be part of ordinary
-/// words ("demo" goes from `-k demo` and `key_demo`, not from `demonstration`). Secrets of fewer than 3
-/// bytes are not searched for; whoever holds one must not log it. Thread-safe.
+/// While any copy of what it returns lives, `secret` becomes "[redacted]" in every line, and in what
+/// Redact is given: one of 8 bytes or more wherever it occurs; a shorter one, which may be an ordinary
+/// word ("wrong", "tlt"), behind `-k`, `--key`, `key:` and `=`, and where it is the whole text. Secrets of
+/// fewer than 3 bytes are not searched for; whoever holds one must not log it. Thread-safe.
 [[nodiscard]] std::shared_ptr<const void> HoldSecret(absl::string_view secret);
 /// HoldSecret until the process ends: for a process that serves one holder of a secret only.
 void RegisterSecret(absl::string_view secret);

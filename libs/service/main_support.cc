@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <iostream>
+#include <semaphore>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -123,11 +125,30 @@ sigset_t StopSignals() {
   return signals;
 }
 
+// Ends the process at the first signal after `drains`. Called before serving begins: when the drain
+// does, the process may have no thread to spare.
+absl::Status EndAtSecondSignal(const sigset_t& signals, std::binary_semaphore& drains) {
+  try {
+    std::thread([signals, &drains] {
+      drains.acquire();
+      int second = 0;
+      sigwait(&signals, &second);
+      _exit(128 + second);
+    }).detach();
+  } catch (const std::system_error& error) {
+    return absl::ResourceExhaustedError(absl::StrCat("no thread can be made: ", error.what()));
+  }
+  return absl::OkStatus();
+}
+
 // Serves until a signal; a second one ends the process at once.
 int ServeUntilSignal(ServerOptions options, const ServiceProgram& program,
                      const ProcessSettings& process) {
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before threads are made, which inherit it
+  static std::binary_semaphore drains(0);  // the thread that waits for it ends with the process
+  const absl::Status watched = EndAtSecondSignal(signals, drains);
+  if (!watched.ok()) return Complain(watched, program, kExitFailed);
   static std::atomic<bool> died = false;
   options.listener_died = [] {
     died = true;
@@ -143,11 +164,7 @@ int ServeUntilSignal(ServerOptions options, const ServiceProgram& program,
   int signal = 0;
   sigwait(&signals, &signal);
   LogInfo("signal received", {{"signal", signal}});
-  std::thread([signals] {
-    int second = 0;
-    sigwait(&signals, &second);
-    _exit(128 + second);
-  }).detach();
+  drains.release();
   if ((*server)->Drain()) return died ? kExitFailed : 0;
   // Threads that hang would hold up every other way of ending.
   _exit(kExitFailed);

@@ -45,10 +45,15 @@ constexpr char kFromVersion1[] = R"(
   UPDATE operations SET kept_from_us = end_us;
   ALTER TABLE operations DROP COLUMN lease_until_us;
 )";
-constexpr char kSelect[] =
-    "SELECT id, stage, request, key_kind, request_id, request_digest, metadata, response, error, "
-    "operations.owner, COALESCE(lease_until_us, 0), first_epoch, epoch, job_dir, create_us, deaths, "
-    "kept_from_us, state FROM operations LEFT JOIN owners ON owners.owner = operations.owner ";
+// Rows that fit `condition`. The request, which may be large, is read only where it is asked for.
+std::string SelectRows(absl::string_view condition, absl::string_view request = "NULL") {
+  return absl::StrCat(
+      "SELECT id, stage, ", request, ", key_kind, request_id, request_digest, metadata, response, "
+      "error, operations.owner, COALESCE(lease_until_us, 0), first_epoch, epoch, job_dir, "
+      "create_us, deaths, kept_from_us, state "
+      "FROM operations LEFT JOIN owners ON owners.owner = operations.owner ",
+      condition);
+}
 // What a row's owner may change, and the end of every statement that changes it.
 constexpr char kUpdate[] =
     "UPDATE operations SET state = ?, metadata = ?, response = ?, error = ?, first_epoch = ?, "
@@ -78,7 +83,9 @@ OperationRow RowOf(const Statement& statement) {
   OperationRow row;
   row.id = statement.Bytes(0);
   row.stage = statement.Bytes(1);
-  row.request = statement.Bytes(2);
+  if (!statement.IsNull(2)) {
+    row.request = std::make_shared<const std::string>(statement.Bytes(2));
+  }
   row.key_kind = static_cast<KeyKind>(statement.Integer(3));
   row.request_id = statement.Bytes(4);
   row.request_digest = statement.Bytes(5);
@@ -119,8 +126,7 @@ absl::StatusOr<std::optional<OperationRow>> FindSameRequest(sqlite3* db, const s
                                                             const std::string& request_digest) {
   if (request_id.empty()) return std::nullopt;
   // Without its last term the index, which leaves out empty ids, cannot be used.
-  Statement find(db, absl::StrCat(kSelect,
-                                  "WHERE stage = ? AND request_id = ? AND request_id <> ''"));
+  Statement find(db, SelectRows("WHERE stage = ? AND request_id = ? AND request_id <> ''"));
   find.Text(stage).Text(request_id);
   TY_ASSIGN_OR_RETURN(const std::vector<OperationRow> rows, RowsOf(find));
   if (rows.empty()) return std::nullopt;
@@ -259,7 +265,7 @@ absl::Status OperationStore::InsertBatch(absl::Span<Insertion* const> batch) {
         FindSameRequest(write_db_, row.stage, row.request_id, row.request_digest);
     if (!insertion->result.ok() || insertion->result->has_value()) continue;
     insert.Reset();
-    insert.Text(row.id).Text(row.stage).Blob(row.request);
+    insert.Text(row.id).Text(row.stage).Blob(row.request == nullptr ? "" : *row.request);
     insert.Number(static_cast<int64_t>(row.key_kind)).Text(row.request_id);
     insert.Text(row.request_digest).Number(row.metadata.state());
     insert.Blob(row.metadata.SerializeAsString()).Text(row.owner);
@@ -278,7 +284,7 @@ absl::StatusOr<std::optional<OperationRow>> OperationStore::FindRequest(
 
 absl::StatusOr<OperationRow> OperationStore::Get(const std::string& id) {
   const std::lock_guard<std::mutex> lock(read_mutex_);
-  Statement get(read_db_, absl::StrCat(kSelect, "WHERE id = ?"));
+  Statement get(read_db_, SelectRows("WHERE id = ?"));
   get.Text(id);
   TY_ASSIGN_OR_RETURN(std::vector<OperationRow> rows, RowsOf(get));
   if (rows.empty()) return NoSuchOperation(id);
@@ -287,10 +293,9 @@ absl::StatusOr<OperationRow> OperationStore::Get(const std::string& id) {
 
 absl::StatusOr<std::vector<OperationRow>> OperationStore::List(const Query& query) {
   const std::lock_guard<std::mutex> lock(read_mutex_);
-  Statement list(read_db_, absl::StrCat(kSelect,
-                                        "WHERE (?1 = '' OR stage = ?1) AND (?2 = 0 OR state = ?2) "
-                                        "AND (create_us < ?3 OR (create_us = ?3 AND id < ?4)) "
-                                        "ORDER BY create_us DESC, id DESC LIMIT ?5"));
+  Statement list(read_db_, SelectRows("WHERE (?1 = '' OR stage = ?1) AND (?2 = 0 OR state = ?2) "
+                                      "AND (create_us < ?3 OR (create_us = ?3 AND id < ?4)) "
+                                      "ORDER BY create_us DESC, id DESC LIMIT ?5"));
   list.Text(query.stage).Number(query.state).Number(query.before_create_us).Text(query.before_id);
   list.Number(query.limit);
   return RowsOf(list);
@@ -298,7 +303,7 @@ absl::StatusOr<std::vector<OperationRow>> OperationStore::List(const Query& quer
 
 absl::StatusOr<std::vector<OperationRow>> OperationStore::Unfinished() {
   const std::lock_guard<std::mutex> lock(read_mutex_);
-  Statement list(read_db_, absl::StrCat(kSelect, "WHERE end_us = 0 ORDER BY create_us, id"));
+  Statement list(read_db_, SelectRows("WHERE end_us = 0 ORDER BY create_us, id", "request"));
   return RowsOf(list);
 }
 

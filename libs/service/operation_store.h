@@ -26,8 +26,9 @@ struct OperationRow {
   /// The last part of the name.
   std::string id;
   std::string stage;
-  /// The request message, serialized, without a literal key.
-  std::string request;
+  /// The request message, serialized, without a literal key. It may be large: copies of the row
+  /// share it, and only Unfinished reads it; null in all other rows that the store gives.
+  std::shared_ptr<const std::string> request;
   KeyKind key_kind = KeyKind::kNone;
   /// "" = the caller gave none.
   std::string request_id;

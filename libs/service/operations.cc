@@ -56,7 +56,7 @@ OperationRow NewRow(const Stage& stage, const TakenRequest& request, absl::Time 
   OperationRow row;
   row.id = NewId();
   row.stage = stage.name;
-  row.request = DeterministicBytes(*request.stored);
+  row.request = std::make_shared<const std::string>(DeterministicBytes(*request.stored));
   row.key_kind = request.key_kind;
   row.request_id = request.request_id;
   row.request_digest = request.digest;
@@ -164,6 +164,7 @@ absl::StatusOr<Operation> OperationManager::Start(const std::string& stage_name,
                                                  "' does not offer the stage '", stage_name, "'"));
   }
   const Stage& stage = found->second;
+  TY_RETURN_IF_ERROR(CheckSize(request));
   const TakenRequest taken = TakeApart(request);
   // What a check says may hold the key. The caller gets, and logs, the status after this returns.
   const Key literal{.secret = IsKeyReference(taken.key) ? nullptr : HoldSecret(taken.key)};

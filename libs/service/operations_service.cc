@@ -1,7 +1,10 @@
 #include "libs/service/operations_service.h"
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -33,9 +36,9 @@ absl::Status DrainingStatus() {
 using Subscription = std::shared_ptr<OperationManager::Subscription>;
 
 // Waits for an operation on behalf of one call. Shared by the call, the subscription and the timer;
-// whichever of end, deadline and drain comes first finishes the call, once. Looks on the pool of one
-// thread only, so that nothing in it needs a lock. It subscribes there too: before the operations have
-// begun, when a call may come already, there is nothing to subscribe to.
+// whichever of end, deadline, drain and hanging up comes first finishes the call, once. Looks on a
+// pool of one thread only, so that nothing in it needs a lock. It subscribes there too: before the
+// operations have begun, when a call may come already, there is nothing to subscribe to.
 class Waiter : public std::enable_shared_from_this<Waiter> {
  public:
   Waiter(OperationManager& operations, Pool& pool, std::string name,
@@ -43,20 +46,18 @@ class Waiter : public std::enable_shared_from_this<Waiter> {
       : operations_(operations), pool_(pool), name_(std::move(name)), deadline_(deadline),
         reactor_(reactor), response_(response) {}
 
-  void Begin() {
-    Post();
-    if (deadline_ == Pool::Clock::time_point::max()) return;
-    pool_.RunAt(deadline_, [self = weak_from_this()] {
-      if (const auto waiter = self.lock()) waiter->Look();
-    });
-  }
-
- private:
   void Post() {
     pool_.Run([self = shared_from_this()] { self->Look(); });
   }
+  void HungUp() {
+    hung_up_ = true;
+    Post();
+  }
+
+ private:
   void Look() {
     if (reactor_ == nullptr) return;
+    if (hung_up_) return End(grpc::Status(grpc::StatusCode::CANCELLED, "the caller hung up"));
     // Before the state is read: what changes in between posts another look.
     if (subscription_ == nullptr) {
       subscription_ = operations_.Subscribe(name_, [self = shared_from_this()] { self->Post(); });
@@ -64,16 +65,23 @@ class Waiter : public std::enable_shared_from_this<Waiter> {
     const auto operation = operations_.Get(name_);
     const bool over = !operation.ok() || operation->done() || operations_.draining() ||
                       Pool::Clock::now() >= deadline_;
-    if (!over) {
-      // Nobody tells of its changes: it is another process's now.
-      if (subscription_ == nullptr) {
-        pool_.RunAt(Pool::Clock::now() + kUntold, [self = shared_from_this()] { self->Look(); });
-      }
-      return;
-    }
+    if (!over) return LookLater();
     if (operation.ok()) *response_ = *operation;
+    End(GrpcStatusFrom(operation.status()));
+  }
+  void LookLater() {
+    // Nobody tells of its changes: it is another process's now.
+    if (subscription_ == nullptr) {
+      pool_.RunAt(Pool::Clock::now() + kUntold, [self = shared_from_this()] { self->Look(); });
+    }
+    if (at_deadline_.has_value() || deadline_ == Pool::Clock::time_point::max()) return;
+    at_deadline_ = pool_.RunAt(deadline_, [self = shared_from_this()] { self->Look(); });
+  }
+  // Leaves nothing behind: the operation and the deadline may be days away.
+  void End(const grpc::Status& status) {
     subscription_.reset();
-    std::exchange(reactor_, nullptr)->Finish(GrpcStatusFrom(operation.status()));
+    if (at_deadline_.has_value()) pool_.Forget(*at_deadline_);
+    std::exchange(reactor_, nullptr)->Finish(status);
   }
 
   OperationManager& operations_;
@@ -83,6 +91,24 @@ class Waiter : public std::enable_shared_from_this<Waiter> {
   grpc::ServerUnaryReactor* reactor_;
   Operation* response_;
   Subscription subscription_;
+  std::optional<Pool::Appointment> at_deadline_;
+  std::atomic<bool> hung_up_ = false;
+};
+
+// The default reactor would not hear that the caller hangs up.
+class WaitReactor final : public grpc::ServerUnaryReactor {
+ public:
+  WaitReactor(OperationManager& operations, Pool& pool, std::string name,
+              Pool::Clock::time_point deadline, Operation* response)
+      : waiter_(std::make_shared<Waiter>(operations, pool, std::move(name), deadline, this,
+                                         response)) {
+    waiter_->Post();
+  }
+  void OnCancel() override { waiter_->HungUp(); }
+  void OnDone() override { delete this; }
+
+ private:
+  const std::shared_ptr<Waiter> waiter_;
 };
 
 class WatchReactor;
@@ -276,10 +302,7 @@ grpc::ServerUnaryReactor* OperationsService::WaitOperation(
     deadline = std::min(deadline, Pool::Clock::now() + std::chrono::seconds(seconds) +
                                       std::chrono::nanoseconds(request->timeout().nanos()));
   }
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  std::make_shared<Waiter>(operations_, watch_pool_, request->name(), deadline, reactor, response)
-      ->Begin();
-  return reactor;
+  return new WaitReactor(operations_, watch_pool_, request->name(), deadline, response);
 }
 
 grpc::ServerWriteReactor<v1::WatchOperationResponse>* WatchService::WatchOperation(

@@ -27,12 +27,22 @@ void Pool::Run(std::function<void()> work) {
   changed_.notify_one();
 }
 
-void Pool::RunAt(Clock::time_point begin, std::function<void()> work) {
+Pool::Appointment Pool::RunAt(Clock::time_point begin, std::function<void()> work) {
+  Appointment appointment;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    later_.emplace(begin, std::move(work));
+    appointment = {begin, ++appointments_};
+    later_.emplace(appointment, std::move(work));
   }
   changed_.notify_one();
+  return appointment;
+}
+
+void Pool::Forget(const Appointment& appointment) {
+  // Destroyed without the lock: what the work holds may call the pool.
+  decltype(later_)::node_type forgotten;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  forgotten = later_.extract(appointment);
 }
 
 void Pool::Release() {
@@ -54,7 +64,7 @@ bool Pool::AwaitIdle(std::chrono::nanoseconds timeout) {
 }
 
 void Pool::TakeWhatIsDueLocked() {
-  while (!later_.empty() && later_.begin()->first <= Clock::now()) {
+  while (!later_.empty() && later_.begin()->first.first <= Clock::now()) {
     queue_.push_back(std::move(later_.extract(later_.begin()).mapped()));
   }
 }
@@ -68,7 +78,7 @@ void Pool::Work() {
       if (later_.empty()) {
         changed_.wait(lock);
       } else {
-        changed_.wait_until(lock, later_.begin()->first);
+        changed_.wait_until(lock, later_.begin()->first.first);
       }
       continue;
     }

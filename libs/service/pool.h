@@ -2,11 +2,13 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace trainyard::service {
@@ -25,8 +27,12 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   void Run(std::function<void()> work);
+  /// Names what is to begin later.
+  using Appointment = std::pair<Clock::time_point, int64_t>;
   /// Not before `begin`.
-  void RunAt(Clock::time_point begin, std::function<void()> work);
+  Appointment RunAt(Clock::time_point begin, std::function<void()> work);
+  /// Lets go of work that nobody needs any more; without effect once its time has come.
+  void Forget(const Appointment& appointment);
   void Release();
   /// Whether every thread has been at the same work for longer than `stuck_after`.
   bool stuck() const;
@@ -43,7 +49,8 @@ class Pool {
   std::condition_variable changed_;
   std::condition_variable idle_;
   std::deque<std::function<void()>> queue_;
-  std::multimap<Clock::time_point, std::function<void()>> later_;
+  std::map<Appointment, std::function<void()>> later_;
+  int64_t appointments_ = 0;
   bool held_;
   bool ending_ = false;
   size_t working_ = 0;

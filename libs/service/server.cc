@@ -46,6 +46,8 @@ constexpr int kPingTimeoutMs = 20000;
 // Of one connection: some more than the watches of a busy orchestrator.
 constexpr int kMostStreams = 4096;
 constexpr size_t kMostCallBytes = size_t{512} << 20;
+// For what gRPC answers with a thread a call, its reflection above all: one call more is refused.
+constexpr int kMostSyncThreads = 64;
 constexpr int kControlThreads = 2;
 // A worker ends within seconds unless it writes its checkpoint to a slow disk; what takes longer hangs.
 constexpr absl::Duration kWorkGrace = absl::Seconds(60);
@@ -259,6 +261,7 @@ absl::Status Server::Listen(Parts& parts) {
   builder.SetMaxReceiveMessageSize(kMostMessageBytes);
   grpc::ResourceQuota quota;
   quota.Resize(kMostCallBytes);
+  quota.SetMaxThreads(kMostSyncThreads);
   builder.SetResourceQuota(quota);
   for (const auto& service : parts.services) builder.RegisterService(service.get());
   parts.server = builder.BuildAndStart();

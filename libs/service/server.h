@@ -49,8 +49,9 @@ struct ServerOptions {
   /// such calls are refused.
   absl::Duration stuck_after = absl::Seconds(10);
   /// Connections without a call are closed after this, and those that never say a word of HTTP/2 after
-  /// that.
-  absl::Duration idle_timeout = absl::Minutes(10);
+  /// that. A client connects again with its next call, which takes it a moment; a stranger that
+  /// holds connections must connect again as well.
+  absl::Duration idle_timeout = absl::Seconds(30);
   absl::Duration handshake_timeout = absl::Seconds(10);
   /// How long the bodies of running calls get at a drain.
   absl::Duration drain_grace = absl::Seconds(5);

@@ -16,6 +16,8 @@ namespace trainyard::service::internal {
 namespace {
 
 constexpr absl::Duration kStuckRetry = absl::Seconds(5);
+// A caller may make an error as long as its request.
+constexpr size_t kMostLoggedBytes = 4096;
 
 absl::Status RunGuarded(const std::function<absl::Status()>& body) {
   try {
@@ -34,7 +36,7 @@ LogLevel LevelOf(absl::string_view name, const absl::Status& status) {
 
 absl::Status StuckError() {
   return WithRetry(
-      WithReason(absl::UnavailableError("all threads for calls that start work have been busy for "
+      WithReason(absl::UnavailableError("all threads for calls of this kind have been busy for "
                                         "long; the service's log says with which"),
                  "CALLS_STUCK"),
       kStuckRetry);
@@ -50,7 +52,8 @@ void LogCall(absl::string_view name, const std::string& peer, const absl::Status
   } else {
     Log(LevelOf(name, status), "call refused",
         {{"method", name}, {"peer", peer}, {"code", code}, {"elapsed_ms", elapsed_ms},
-         {"error", std::string(status.message())}});
+         // Without secrets before the cut, which might leave a part of one.
+         {"error", Redact(status.message()).substr(0, kMostLoggedBytes)}});
   }
 }
 

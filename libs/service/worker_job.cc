@@ -2,11 +2,13 @@
 
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <utility>
 #include <vector>
 
@@ -36,18 +38,20 @@ using worker::v1::WorkerJob;
 constexpr absl::Duration kTailInterval = absl::Milliseconds(50);
 constexpr double kDisposableSeconds = 1.5;
 constexpr size_t kLogTailBytes = 1024;
-constexpr int64_t kMostLogBytes = int64_t{1} << 30;
 constexpr int kExitRetry = 75;
 
+// The last whole lines of a log, which may be larger than the memory.
 std::string LogTail(const std::string& path) {
-  const auto text = ReadFile(path, kMostLogBytes);
-  if (!text.ok()) return "";
-  absl::string_view tail = *text;
-  if (tail.size() > kLogTailBytes) {
-    tail.remove_prefix(tail.size() - kLogTailBytes);
-    const size_t line = tail.find('\n');
-    if (line != absl::string_view::npos) tail.remove_prefix(line + 1);
-  }
+  const auto fd = OpenRegularFile(path);
+  if (!fd.ok()) return "";
+  char bytes[kLogTailBytes];
+  const off_t size = lseek(*fd, 0, SEEK_END);
+  const off_t begin = std::max<off_t>(0, size - static_cast<off_t>(kLogTailBytes));
+  const ssize_t count = pread(*fd, bytes, sizeof(bytes), begin);
+  close(*fd);
+  absl::string_view tail(bytes, static_cast<size_t>(std::max<ssize_t>(0, count)));
+  const size_t line = tail.find('\n');
+  if (begin > 0 && line != absl::string_view::npos) tail.remove_prefix(line + 1);
   return Redact(absl::StripAsciiWhitespace(tail));
 }
 
@@ -255,16 +259,21 @@ void Complete(WorkerJob& job, const OperationContext& context, const WorkerRun& 
 
 // What a worker that has ended, stopped or not, means for the operation.
 absl::StatusOr<v1::StageResult> Conclude(WorkerFollower& follower, const WorkerRun& run,
-                                         const WorkerJob& job, bool stop_requested, bool* retry) {
+                                         const WorkerJob& job, const std::stop_token& stop,
+                                         bool* retry) {
   const std::optional<Finished>& finished = follower.finished();
   const bool cancelled =
       !finished.has_value() || absl::IsCancelled(StatusFromRpc(finished->status()));
-  if (stop_requested && cancelled) return follower.StoppedStatus(job);
+  if (stop.stop_requested() && cancelled) return follower.StoppedStatus(job);
   if (!finished.has_value()) {
     *retry = follower.MayRetry();
     return follower.CrashStatus();
   }
-  if (!cancelled) return VerifiedResult(*finished, run.workspace, job.job_dir());
+  if (!cancelled) {
+    const auto result = VerifiedResult(*finished, run.workspace, job.job_dir(), stop);
+    if (absl::IsCancelled(result.status())) return follower.StoppedStatus(job);
+    return result;
+  }
   *retry = true;
   return WithReason(
       absl::AbortedError(absl::StrCat(BaseName(run.program),
@@ -282,7 +291,7 @@ absl::StatusOr<v1::StageResult> RunOnce(OperationContext& context, WorkerJob job
   TY_ASSIGN_OR_RETURN(const WorkerPast past, ReadWorkerPast(reader, job, context, job_dir));
   if (past.finished.has_value() && past.finished->status().code() == 0) {
     LogInfo("worker had finished before the service was restarted", {{"job", context.name()}});
-    return VerifiedResult(*past.finished, run.workspace, job_dir);
+    return VerifiedResult(*past.finished, run.workspace, job_dir, context.stop());
   }
   // On the disk before there is a worker: whatever is killed when, no worker has an epoch that is not.
   const int64_t epoch = std::max(past.newest_epoch, context.epoch()) + 1;
@@ -292,7 +301,7 @@ absl::StatusOr<v1::StageResult> RunOnce(OperationContext& context, WorkerJob job
   WorkerFollower follower(context, run, job_dir, reader, epoch, past);
   TY_RETURN_IF_ERROR(follower.Start(job, lock));
   TY_RETURN_IF_ERROR(follower.Follow());
-  return Conclude(follower, run, job, context.stop().stop_requested(), retry);
+  return Conclude(follower, run, job, context.stop(), retry);
 }
 
 }  // namespace

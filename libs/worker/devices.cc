@@ -7,13 +7,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "libs/base/status.h"
 #include "libs/worker/internal/spawn.h"
 #include "libs/worker/process.h"
@@ -21,16 +22,18 @@
 namespace trainyard::worker {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr size_t kMostBytes = 64 << 10;
 
 // All that comes through `fd` until its other end closes.
-absl::StatusOr<std::string> ReadToEnd(int fd, absl::Time deadline) {
+absl::StatusOr<std::string> ReadToEnd(int fd, Clock::time_point deadline) {
   std::string text;
   for (;;) {
-    const absl::Duration left = deadline - absl::Now();
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     pollfd watched{fd, POLLIN, 0};
-    if (left <= absl::ZeroDuration() ||
-        poll(&watched, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1) == 0) {
+    if (left < 0 || poll(&watched, 1, static_cast<int>(left) + 1) == 0) {
       return absl::DeadlineExceededError("it said nothing in time");
     }
     char part[4096];
@@ -64,7 +67,8 @@ absl::StatusOr<std::string> Ask(const std::string& program, absl::Duration timeo
                                     .inherited = {{ends[1], 1}}});
   close(ends[1]);
   TY_RETURN_IF_ERROR(pid.status());
-  absl::StatusOr<std::string> text = ReadToEnd(ends[0], absl::Now() + timeout);
+  absl::StatusOr<std::string> text = ReadToEnd(
+      ends[0], Clock::now() + absl::ToChronoMilliseconds(timeout));
   if (!text.ok()) kill(*pid, SIGKILL);
   const int ended = Reap(*pid);
   if (text.ok() && ended != 0) return absl::InternalError(DescribeExit(ended));

@@ -109,15 +109,23 @@ JournalReader::JournalReader(std::string job_dir) : path_(JournalPath(job_dir)) 
 
 absl::StatusOr<std::vector<WorkerEvent>> JournalReader::Poll() {
   std::vector<WorkerEvent> events;
-  if (!FileExists(path_)) return events;
+  TY_RETURN_IF_ERROR(ForEach([&events](WorkerEvent event) {
+    events.push_back(std::move(event));
+    return absl::OkStatus();
+  }));
+  return events;
+}
+
+absl::Status JournalReader::ForEach(const std::function<absl::Status(WorkerEvent event)>& take) {
+  if (!FileExists(path_)) return absl::OkStatus();
   TY_ASSIGN_OR_RETURN(RecordReader reader, RecordReader::Open(path_, offset_));
   while (true) {
     const auto payload = reader.Next();
-    if (absl::IsOutOfRange(payload.status())) return events;
+    if (absl::IsOutOfRange(payload.status())) return absl::OkStatus();
     TY_RETURN_IF_ERROR(payload);
     TY_ASSIGN_OR_RETURN(WorkerEvent event, ParseEvent(*payload, path_, reader.offset()));
     offset_ = reader.offset();
-    events.push_back(std::move(event));
+    TY_RETURN_IF_ERROR(take(std::move(event)));
   }
 }
 

@@ -51,6 +51,9 @@ class JournalReader {
   explicit JournalReader(std::string job_dir);
   /// Events since the last call; empty when there are none (or no journal yet). kDataLoss for damage.
   absl::StatusOr<std::vector<WorkerEvent>> Poll();
+  /// The same, one by one: for what may be larger than the memory. The first status of `take` that
+  /// is not OK ends it.
+  absl::Status ForEach(const std::function<absl::Status(WorkerEvent event)>& take);
 
  private:
   std::string path_;

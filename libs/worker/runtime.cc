@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -17,7 +18,6 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "libs/base/files.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
@@ -29,7 +29,7 @@
 namespace trainyard::worker {
 namespace {
 
-constexpr absl::Duration kProgressInterval = absl::Milliseconds(250);
+constexpr auto kProgressInterval = std::chrono::milliseconds(250);
 
 constexpr int kExitDone = 0;
 constexpr int kExitFailed = 1;
@@ -199,8 +199,8 @@ int PrintDevices(const Program& program) {
 
 void Context::Progress(double done, double total, absl::string_view unit,
                        absl::string_view message) {
-  const absl::Time now = absl::Now();
-  if (begin_ == absl::InfinitePast() || pending_.unit() != unit || done < first_done_) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!begin_.has_value() || pending_.unit() != unit || done < first_done_) {
     begin_ = now;
     first_done_ = done;
   }
@@ -208,12 +208,13 @@ void Context::Progress(double done, double total, absl::string_view unit,
   pending_.set_total(total);
   pending_.set_unit(std::string(unit));
   pending_.set_message(Redact(message));
-  const double seconds = absl::ToDoubleSeconds(now - begin_);
+  const double seconds = std::chrono::duration<double>(now - *begin_).count();
   const double rate = seconds > 0 ? (done - first_done_) / seconds : 0;
   pending_.set_rate(rate);
   pending_.set_eta_seconds(rate > 0 && total >= done ? (total - done) / rate : -1);
   is_pending_ = true;
-  if (now - written_ >= kProgressInterval || (total > 0 && done >= total)) {
+  const bool is_due = !written_.has_value() || now - *written_ >= kProgressInterval;
+  if (is_due || (total > 0 && done >= total)) {
     written_ = now;
     Flush();
   }
@@ -243,6 +244,8 @@ void Context::Warn(const absl::Status& status) {
 
 int RunWorker(int argc, char** argv, const Program& program) {
   if (argc == 2 && absl::string_view(argv[1]) == "--devices") return PrintDevices(program);
+  // Before anything else: the key may lie in a pipe or in the environment already.
+  ForbidDumps();
   const auto arguments = ParseArguments(argc, argv);
   if (!arguments.has_value()) {
     std::cerr << "usage: " << argv[0] << " --job JOB_DIR [--key-fd N] | --devices\n"
@@ -252,7 +255,6 @@ int RunWorker(int argc, char** argv, const Program& program) {
     return kExitBadSpec;
   }
   internal::Watcher watcher(arguments->control_fd);
-  ForbidDumps();
   // A file that may not grow is an error to be told, as a full disk is.
   signal(SIGXFSZ, SIG_IGN);
   BoundMemory(arguments->memory_bytes);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -8,7 +10,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "libs/worker/journal.h"
 
 namespace trainyard::worker {
@@ -42,7 +43,7 @@ struct Context {
   /// The runtime's; null where a test is the runtime.
   internal::Watcher* watcher_ = nullptr;
   /// Of Progress; leave them alone. A Context is used by one thread.
-  absl::Time begin_ = absl::InfinitePast(), written_ = absl::InfinitePast();
+  std::optional<std::chrono::steady_clock::time_point> begin_, written_;
   double first_done_ = 0;
   bool is_pending_ = false;
   trainyard::v1::Progress pending_ = {};
@@ -77,7 +78,8 @@ struct Program {
 /// `--key-fd 9 9< <(printf %s "$KEY")`. Without it, the key is in the variable that the job names.
 /// --memory: bound of the process's data (RLIMIT_DATA).
 ///
-/// The process leaves no core dump, and no other process of its user may look into its memory.
+/// From here on the process leaves no core dump, and no other process of its user may look into it:
+/// call this before any other work. While the program is being loaded, one may.
 int RunWorker(int argc, char** argv, const Program& program);
 
 }  // namespace trainyard::worker

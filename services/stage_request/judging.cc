@@ -17,11 +17,14 @@ Judging JudgingOn(const StageRequest& request, const PreparedSpec& spec) {
 
 Judging AskEvaluation(StageRequest& request, const std::string& matching, bool strict) {
   request.KnownNetwork();
-  Judging judging = JudgingOn(request, request.Spec(NetworkTask::kEvaluate));
+  const PreparedSpec spec = request.Spec(NetworkTask::kEvaluate);
+  Judging judging = JudgingOn(request, spec);
   worker::v1::EvaluateTask& task = *judging.job.mutable_evaluate();
   task.set_model(request.Input("model", StageRequest::kRequired));
   task.set_results_dir(request.OutputFolder("results", StageRequest::kOptional));
   request.NoOtherNames();
+  // What a folder of results holds would be read as images and labels the next time.
+  request.KeepApart(spec.data);
   task.set_matching(request.OneOf("options.matching", matching, {"tao", "voc", "coco"}));
   task.set_strict(strict);
   return judging;

@@ -1,6 +1,7 @@
 #include "services/stage_request/stage_request.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,8 @@ namespace {
 
 // A spec is a page of text; more is a mistaken file.
 constexpr int64_t kMaxSpecBytes = 4 << 20;
+// Nobody reads more; the rest is counted.
+constexpr size_t kMaxProblems = 1000;
 
 std::vector<std::string> ListOf(const std::set<std::string>& names) {
   return {names.begin(), names.end()};
@@ -205,6 +208,20 @@ std::string StageRequest::SealedFile(absl::string_view name, Need need, SealedKi
   return path;
 }
 
+void StageRequest::ModelFile(absl::string_view field, const std::string& path,
+                             const std::vector<SealedKind>& kinds) {
+  if (path.empty()) return;
+  const auto found = PeekSealed(path);
+  if (!found.ok()) return Add(field, found.status());
+  if (std::find(kinds.begin(), kinds.end(), *found) != kinds.end()) return;
+  const auto add_name = [](std::string* text, SealedKind kind) {
+    absl::StrAppend(text, NameOf(kind));
+  };
+  Add(field, absl::InvalidArgumentError(
+                 absl::StrCat("is '", path, "', of kind ", NameOf(*found), "; expected ",
+                              absl::StrJoin(kinds, " or ", add_name))));
+}
+
 void StageRequest::NoOtherNames() {
   const auto check = [this](const auto& list, absl::string_view which,
                             const std::set<std::string>& known) {
@@ -333,16 +350,26 @@ void StageRequest::Add(absl::string_view field, const absl::Status& status) {
   if (status.ok()) return;
   codes_.insert(status.code());
   const std::vector<Problem> inner = ProblemsFrom(status);
-  for (const Problem& problem : inner) problems_.AddProblem(problem);
+  for (const Problem& problem : inner) Note(problem);
   if (inner.empty()) {
-    problems_.AddProblem(
-        {.field = std::string(field), .description = std::string(status.message())});
+    Note({.field = std::string(field), .description = std::string(status.message())});
+  }
+}
+
+void StageRequest::Note(Problem problem) {
+  if (problems_.size() < kMaxProblems) {
+    problems_.AddProblem(std::move(problem));
+  } else {
+    ++left_out_;
   }
 }
 
 absl::Status StageRequest::Status() const {
   const auto code = codes_.size() == 1 ? *codes_.begin() : absl::StatusCode::kInvalidArgument;
-  return problems_.ToStatus(code);
+  if (left_out_ == 0) return problems_.ToStatus(code);
+  Problems all = problems_;
+  all.AddProblem({.description = absl::StrCat("and ", left_out_, " more problems")});
+  return all.ToStatus(code);
 }
 
 void WarnAll(service::OperationContext& context, absl::Span<const std::string> warnings) {

@@ -54,6 +54,10 @@ class StageRequest {
   /// A file that is replaced when it is a sealed one of `kind`, so that a stage may be repeated;
   /// any other that is there is a problem.
   std::string SealedFile(absl::string_view name, Need need, SealedKind kind);
+  /// A problem of `field` unless `path` is "" or a sealed file of one of `kinds`, by its header.
+  /// For requests that are only checked: the work reads a model whole, and says more of it.
+  void ModelFile(absl::string_view field, const std::string& path,
+                 const std::vector<SealedKind>& kinds);
   /// Keeps outputs away from what the spec reads too. After the outputs were asked for.
   void KeepApart(const std::vector<SpecPath>& read);
 
@@ -112,6 +116,8 @@ class StageRequest {
   // Takes a path that the request names; a problem when it is one of another that excludes it.
   enum Role { kRead, kWritten };
   void TakePath(std::string field, std::string path, Role role);
+  // Keeps a problem; of many only their number.
+  void Note(Problem problem);
 
   struct NamedPath {
     std::string field, path;
@@ -122,6 +128,7 @@ class StageRequest {
   const service::Workspace& workspace_;
   service::PathMap path_map_;
   Problems problems_;
+  size_t left_out_ = 0;
   std::set<absl::StatusCode> codes_;
   std::set<std::string> input_names_, output_names_;
   std::vector<NamedPath> paths_;

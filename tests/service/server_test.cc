@@ -2,12 +2,15 @@
 #include "libs/service/server.h"
 
 #include <arpa/inet.h>
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <future>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +19,7 @@
 #include "google/longrunning/operations.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "libs/base/log.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/service/client.h"
@@ -35,6 +39,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
+using ::trainyard::testing::ContentOf;
 using ::trainyard::testing::Gate;
 using ::trainyard::testing::IsOk;
 using ::trainyard::testing::StatusIs;
@@ -238,6 +243,58 @@ TEST_F(ServerTest, AWatchAndAWaitThatComeBeforeTheOperationsHaveBegunSeeAll) {
   server->Shutdown();
 }
 
+// A stream of gRPC's reflection, which has a thread of the server as long as it is open.
+class ReflectionStream {
+ public:
+  explicit ReflectionStream(const std::shared_ptr<grpc::Channel>& channel)
+      : stream_(grpc::GenericStub(channel).PrepareCall(
+            &context_, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue_)) {
+    stream_->StartCall(nullptr);
+    Next();
+  }
+  ~ReflectionStream() {
+    context_.TryCancel();
+    grpc::Status status;
+    stream_->Finish(&status, nullptr);
+    Next();
+    queue_.Shutdown();
+    while (Next()) {
+    }
+  }
+  // Whether the question for all services is answered.
+  bool Answers() {
+    const grpc::Slice question("\x3a\x01*");  // list_services: "*"
+    stream_->Write(grpc::ByteBuffer(&question, 1), nullptr);
+    Next();
+    grpc::ByteBuffer answer;
+    stream_->Read(&answer, nullptr);
+    return Next();
+  }
+
+ private:
+  bool Next() {
+    void* tag;
+    bool ok = false;
+    return queue_.Next(&tag, &ok) && ok;
+  }
+  grpc::ClientContext context_;
+  grpc::CompletionQueue queue_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
+};
+
+TEST_F(ServerTest, IdleStreamsOfReflectionHaveABoundAndHoldUpNothingElse) {
+  std::vector<std::unique_ptr<ReflectionStream>> streams;
+  int answered = 0;
+  for (int i = 0; i < 70; ++i) {
+    streams.push_back(std::make_unique<ReflectionStream>(channel_));
+    answered += streams.back()->Answers() ? 1 : 0;
+  }
+  EXPECT_GT(answered, 0);
+  EXPECT_LE(answered, 64);
+  EXPECT_THAT(Prune(channel_), IsOk());
+  EXPECT_EQ(RunHealthProbe({"--addr", server_->address()}, ""), 0);
+}
+
 TEST_F(ServerTest, CallsThatHangMakeItUnreadyAndNothingElse) {
   server_.reset();
   options_.call_threads = 2;
@@ -305,19 +362,25 @@ TEST_F(ServerTest, AWrongDigestFailsTheOperationAndNotTheCall) {
 }
 
 TEST_F(ServerTest, ConnectionsWithoutAWordAndWithoutACallAreClosed) {
+  EXPECT_LE(ServerOptions().idle_timeout, absl::Seconds(30));
   server_.reset();
   options_.handshake_timeout = options_.idle_timeout = absl::Milliseconds(100);
   server_ = *StartServer();
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(server_->port()));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-  char byte;
-  while (recv(fd, &byte, 1, 0) > 0) {  // until the server ends it
+  // HTTP/2's first words: the preface and an empty SETTINGS frame.
+  const std::string words("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
+  for (const std::string& said : {std::string(), words}) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    ASSERT_EQ(send(fd, said.data(), said.size(), 0), static_cast<ssize_t>(said.size()));
+    char byte;
+    while (recv(fd, &byte, 1, 0) > 0) {  // until the server ends it
+    }
+    close(fd);
   }
-  close(fd);
 
   const auto channel = MakeChannel(server_->address());
   ASSERT_THAT(Prune(channel), IsOk());
@@ -345,6 +408,37 @@ TEST_F(ServerTest, WaitOperationReturnsAtItsTimeoutAndAtTheEnd) {
   EXPECT_TRUE(done->done());
 }
 
+TEST_F(ServerTest, AWaitEndsWhenItsCallerHangsUp) {
+  run_ = Waiting();
+  const auto started = Prune(channel_);
+  ASSERT_THAT(started, IsOk());
+  gate_.AwaitArrivals(1);
+  Pool control(1), waits(1, /*held=*/true);
+  OperationsService service(server_->operations(), control, waits);
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&service);
+  const auto server = builder.BuildAndStart();
+  const auto stub = google::longrunning::Operations::NewStub(
+      server->InProcessChannel(grpc::ChannelArguments()));
+  grpc::ClientContext context;
+  std::thread caller([&] {
+    google::longrunning::WaitOperationRequest request;
+    request.set_name(started->name());
+    Operation never;
+    EXPECT_EQ(stub->WaitOperation(&context, request, &never).error_code(),
+              grpc::StatusCode::CANCELLED);
+  });
+  // It has come when its first look is queued.
+  while (waits.AwaitIdle(std::chrono::nanoseconds(0))) std::this_thread::yield();
+  context.TryCancel();
+  caller.join();
+  waits.Release();
+  // A shutdown without a deadline waits for all calls.
+  const auto ended = std::async(std::launch::async, [&server] { server->Shutdown(); });
+  EXPECT_EQ(ended.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  gate_.Open();
+}
+
 TEST_F(ServerTest, CancelReachesTheWork) {
   run_ = Waiting();
   const auto started = Prune(channel_);
@@ -359,7 +453,12 @@ TEST_F(ServerTest, CancelReachesTheWork) {
 TEST_F(ServerTest, LongErrorsArriveCutAndInFullWhenAskedFor) {
   v1::PruneRequest request;
   request.mutable_options()->set_granularity(500);
+  ASSERT_THAT(StartLogging({.file = folder_ / "log"}), IsOk());
   const auto refused = Prune(channel_, request);
+  ASSERT_THAT(StartLogging({}), IsOk());
+  const std::string log = ContentOf(folder_ / "log");
+  EXPECT_THAT(log, HasSubstr("options.field0 is wrong"));
+  EXPECT_LT(log.size(), 5000u);
   EXPECT_THAT(refused, StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_EQ(ReasonValueOf(refused.status(), "problemCount"), "500");
   EXPECT_GT(ProblemsFrom(refused.status()).size(), 20u);

@@ -1,5 +1,6 @@
 #include "libs/service/internal/operation_request.h"
 
+#include "absl/strings/str_cat.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
@@ -13,6 +14,8 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 constexpr char kRedactedKey[] = "[redacted]";
+constexpr size_t kMostRequestBytes = size_t{4} << 20;
+constexpr int kMostPathMapEntries = 1000;
 
 const FieldDescriptor* FieldOf(const Message& message, const char* name) {
   return message.GetDescriptor()->FindFieldByName(name);
@@ -66,6 +69,19 @@ std::string DeterministicBytes(const Message& message) {
   message.SerializeToCodedStream(&coded);
   coded.Trim();
   return bytes;
+}
+
+absl::Status CheckSize(const Message& request) {
+  if (const size_t bytes = request.ByteSizeLong(); bytes > kMostRequestBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("the request has ", bytes,
+                                                   " bytes; expected at most ", kMostRequestBytes));
+  }
+  const v1::StageInput* stage = StageInputOf(request);
+  const int entries = stage == nullptr ? 0 : static_cast<int>(stage->path_map().size());
+  if (entries <= kMostPathMapEntries) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("stage.path_map has ", entries,
+                                                 " entries; expected at most ",
+                                                 kMostPathMapEntries));
 }
 
 TakenRequest TakeApart(const Message& request) {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "google/protobuf/message.h"
 #include "libs/service/operation_store.h"
 #include "trainyard/v1/stage.pb.h"
@@ -23,6 +24,10 @@ struct TakenRequest {
   /// SHA-256 of the request's canonical form, without request_id, validate_only and key.
   std::string digest;
 };
+
+/// kInvalidArgument, with what was seen and what is possible, for a request that is larger than any
+/// needs to be: requests that wait are kept in memory.
+absl::Status CheckSize(const google::protobuf::Message& request);
 
 TakenRequest TakeApart(const google::protobuf::Message& request);
 

@@ -190,8 +190,11 @@ void OperationManager::State::ClaimLocked() {
       const auto self = working.emplace(working.end());
       try {
         *self = std::thread([this, self, record] { Work(self, record); });
+        lacks_thread = false;
       } catch (const std::system_error& error) {
-        LogError("no thread for an operation; it waits on", {{"error", error.what()}});
+        if (!std::exchange(lacks_thread, true)) {
+          LogError("no thread for an operation; it waits on", {{"error", error.what()}});
+        }
         working.erase(self);
         --lane.running;
         lane.waiting.push_front(record);
@@ -247,7 +250,8 @@ absl::StatusOr<v1::StageResult> OperationManager::State::Run(const Record& recor
                                {"attempt", record->Row().metadata.attempt()}});
   return Guarded([&]() -> absl::StatusOr<v1::StageResult> {
     const std::unique_ptr<google::protobuf::Message> request(record->stage()->prototype->New());
-    if (!request->ParseFromString(record->Row().request)) {
+    const auto stored = record->Row().request;
+    if (stored == nullptr || !request->ParseFromString(*stored)) {
       return absl::DataLossError("the stored request cannot be read");
     }
     if (!record->has_work()) {

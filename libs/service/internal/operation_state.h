@@ -91,6 +91,8 @@ struct OperationManager::State {
   /// At their end; to be joined.
   std::list<std::thread> finished;
   std::thread ticker;
+  /// No thread could be made when one was last asked for; so that the log says it once.
+  bool lacks_thread = false;
 
  private:
   absl::Status CheckRoomLocked(const Lane& lane) const;

@@ -22,7 +22,8 @@ bool IsBelow(const std::string& path, const std::string& folder) {
 }
 
 // Fills in what the artifact does not say; kDataLoss when it says what is not so.
-absl::Status Verify(const Workspace* workspace, const std::string& job_dir, v1::Artifact& artifact) {
+absl::Status Verify(const Workspace* workspace, const std::string& job_dir,
+                    const std::stop_token& stop, v1::Artifact& artifact) {
   std::string path = artifact.uri();
   const auto differs = [&artifact](absl::string_view what) {
     return absl::DataLossError(absl::StrCat("'", artifact.name(), "' at '", artifact.uri(), "' ", what));
@@ -37,7 +38,7 @@ absl::Status Verify(const Workspace* workspace, const std::string& job_dir, v1::
   if (!artifact.sha256().empty() && artifact.size_bytes() != *size) {
     return differs(absl::StrCat("has ", *size, " bytes; the worker reported ", artifact.size_bytes()));
   }
-  TY_ASSIGN_OR_RETURN(const std::string digest, PathDigest(path));
+  TY_ASSIGN_OR_RETURN(const std::string digest, PathDigest(path, stop));
   if (!artifact.sha256().empty() && artifact.sha256() != digest) {
     return differs(absl::StrCat("has the digest ", digest, "; the worker reported ", artifact.sha256()));
   }
@@ -51,13 +52,15 @@ absl::Status Verify(const Workspace* workspace, const std::string& job_dir, v1::
 
 absl::StatusOr<v1::StageResult> VerifiedResult(const worker::v1::Finished& finished,
                                                const Workspace* workspace,
-                                               const std::string& job_dir) {
+                                               const std::string& job_dir,
+                                               const std::stop_token& stop) {
   TY_RETURN_IF_ERROR(StatusFromRpc(finished.status()));
   v1::StageResult result;
   std::vector<std::string> wrong;
   for (const v1::Artifact& output : finished.outputs()) {
     v1::Artifact artifact = output;
-    const absl::Status status = Verify(workspace, job_dir, artifact);
+    const absl::Status status = Verify(workspace, job_dir, stop, artifact);
+    if (absl::IsCancelled(status)) return status;
     if (!status.ok()) wrong.emplace_back(status.message());
     *result.add_outputs() = std::move(artifact);
   }

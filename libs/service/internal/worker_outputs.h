@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stop_token>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -14,9 +15,10 @@ namespace trainyard::service {
 /// digest. What it gives no digest for gets the one of what is there.
 /// kDataLoss, reason OUTPUT_NOT_AS_REPORTED, names all that differ: something else wrote there, or wrote
 /// the journal. `workspace` may be null: then any path will do. Reads every output that this process has
-/// not read since it was written.
+/// not read since it was written; kCancelled soon after `stop` is requested.
 absl::StatusOr<v1::StageResult> VerifiedResult(const worker::v1::Finished& finished,
                                                const Workspace* workspace,
-                                               const std::string& job_dir);
+                                               const std::string& job_dir,
+                                               const std::stop_token& stop);
 
 }  // namespace trainyard::service

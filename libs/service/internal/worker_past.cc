@@ -127,24 +127,25 @@ absl::StatusOr<WorkerPast> ReadWorkerPast(worker::JournalReader& reader, const W
   WorkerPast past;
   const bool seen_before = context.epoch() > 0 && context.job_dir() == job_dir;
   const bool same_job = seen_before && IsSameJob(job, context, job_dir);
-  TY_ASSIGN_OR_RETURN(const std::vector<WorkerEvent> events, reader.Poll());
-  for (const WorkerEvent& event : events) {
+  // Once: a journal may have millions of events.
+  const int64_t first_epoch = context.first_epoch(), last_epoch = context.epoch();
+  TY_RETURN_IF_ERROR(reader.ForEach([&](const WorkerEvent& event) {
     const int64_t epoch = event.fencing_epoch();
     past.newest_epoch = std::max(past.newest_epoch, epoch);
     past.last_sequence = event.sequence();
-    const bool ours = seen_before && epoch >= context.first_epoch() && epoch <= context.epoch();
-    if (!ours) continue;
-    if (event.has_checkpoint() && FileExists(event.checkpoint().path())) {
+    const bool ours = seen_before && epoch >= first_epoch && epoch <= last_epoch;
+    if (ours && event.has_checkpoint() && FileExists(event.checkpoint().path())) {
       past.checkpoint = event.checkpoint().path();
     }
-    if (event.has_finished() && epoch == context.epoch() && same_job) {
+    if (ours && event.has_finished() && epoch == last_epoch && same_job) {
       past.finished = event.finished();
     }
-  }
-  if (seen_before && past.newest_epoch > context.epoch()) {
+    return context.CheckStop();
+  }));
+  if (seen_before && past.newest_epoch > last_epoch) {
     return absl::FailedPreconditionError(absl::StrCat(
         "'", job_dir, "' was used by another operation since this one's last worker (epoch ",
-        past.newest_epoch, " after ", context.epoch(), "); start again, or choose another folder"));
+        past.newest_epoch, " after ", last_epoch, "); start again, or choose another folder"));
   }
   return past;
 }

@@ -28,8 +28,8 @@ struct WorkerPast {
 absl::StatusOr<worker::FolderLock> TakeJobFolder(const OperationContext& context,
                                                  const std::string& job_dir, double patience);
 
-/// Reads `reader` to its end. kFailedPrecondition when another operation used the folder since this one's
-/// last worker. Call it with the folder's lock held.
+/// Reads `reader` to its end; kCancelled on a stop request. kFailedPrecondition when another operation
+/// used the folder since this one's last worker. Call it with the folder's lock held.
 absl::StatusOr<WorkerPast> ReadWorkerPast(worker::JournalReader& reader,
                                           const worker::WorkerJob& job,
                                           const OperationContext& context,

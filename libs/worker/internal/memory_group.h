@@ -15,6 +15,7 @@ class MemoryGroup {
   /// Below the group of this process; null where it may not make one, as in most containers: version 1
   /// needs the right to write there, version 2 a group that gives the memory controller to its children
   /// (systemd: Delegate=memory, and the service in a subgroup).
+  /// Removes what killed processes left there.
   static std::unique_ptr<MemoryGroup> Make(int64_t bytes);
   /// Removes the group; its processes must have ended.
   ~MemoryGroup();
@@ -31,5 +32,9 @@ class MemoryGroup {
   const std::string folder_;
   const bool v2_;
 };
+
+/// Removes the groups in `folder` that are named as Make names them, whose maker is dead, and that
+/// have no process any more.
+void RemoveLeftGroups(const std::string& folder);
 
 }  // namespace trainyard::worker::internal

@@ -30,7 +30,7 @@ OperationRow Row(const std::string& id, const std::string& request_id = "", int6
   OperationRow row;
   row.id = id;
   row.stage = "train";
-  row.request = std::string("bytes\0with nul", 14);
+  row.request = std::make_shared<const std::string>("bytes\0with nul", 14);
   row.request_id = request_id;
   row.request_digest = "digest";
   row.metadata.set_state(Metadata::PENDING);
@@ -78,13 +78,24 @@ TEST_F(OperationStoreTest, KeepsARowOverARestart) {
   store_ = *OperationStore::Open(folder_.path());
   const auto back = store_->Get("a");
   ASSERT_THAT(back, IsOk());
-  EXPECT_EQ(back->request, row.request);
   EXPECT_EQ(back->key_kind, KeyKind::kReference);
   EXPECT_EQ(back->epoch, 3);
   EXPECT_EQ(back->first_epoch, 2);
   EXPECT_EQ(back->job_dir, "/results");
   EXPECT_EQ(back->metadata.progress().done(), 5);
   EXPECT_FALSE(back->response.has_value());
+}
+
+TEST_F(OperationStoreTest, ARequestIsReadOnlyForWhatIsTakenUpAgain) {
+  const OperationRow row = Row("a", "id-1");
+  ASSERT_THAT(store_->Insert(row), IsOk());
+  const auto unfinished = store_->Unfinished();
+  ASSERT_THAT(unfinished, IsOkAndHolds(SizeIs(1)));
+  ASSERT_NE((*unfinished)[0].request, nullptr);
+  EXPECT_EQ(*(*unfinished)[0].request, *row.request);
+  EXPECT_EQ(store_->Get("a")->request, nullptr);
+  EXPECT_EQ((*store_->List({}))[0].request, nullptr);
+  EXPECT_EQ((*store_->FindRequest("train", "id-1", "digest"))->request, nullptr);
 }
 
 TEST_F(OperationStoreTest, TheSameRequestIdFindsTheSameRow) {

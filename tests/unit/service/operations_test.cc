@@ -170,6 +170,23 @@ TEST_F(OperationManagerTest, WhatIsWrongWithTheRequestIsTheCallsStatus) {
   EXPECT_THAT(manager_->List({})->operations(), IsEmpty());
 }
 
+TEST_F(OperationManagerTest, ARequestThatIsTooLargeIsRefusedBeforeItIsLookedAt) {
+  v1::PruneRequest request = Request();
+  request.mutable_stage()->set_spec_text(std::string(size_t{4} << 20, ' '));
+  EXPECT_THAT(manager_->Start("prune", request),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at most 4194304")));
+  request = Request();
+  for (int i = 0; i <= 1000; ++i) {
+    (*request.mutable_stage()->mutable_path_map())[absl::StrCat("/", i)] = "data";
+  }
+  EXPECT_THAT(manager_->Start("prune", request),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("stage.path_map has 1001 entries; expected at most 1000")));
+  EXPECT_EQ(prepared_, 0);
+  request.mutable_stage()->mutable_path_map()->erase("/0");
+  EXPECT_THAT(manager_->Start("prune", request), IsOk());
+}
+
 TEST_F(OperationManagerTest, ValidateOnlyStoresNothing) {
   v1::PruneRequest request = Request();
   request.set_validate_only(true);

@@ -55,6 +55,19 @@ TEST(PoolTest, BeginsNothingBeforeItsTime) {
   EXPECT_GE(later.get_future().get(), asked + milliseconds(60));
 }
 
+TEST(PoolTest, LetsGoOfWhatIsForgotten) {
+  Pool pool(1);
+  const auto held = std::make_shared<int>();
+  const auto in_a_year = Pool::Clock::now() + std::chrono::hours(24 * 365);
+  const Pool::Appointment first = pool.RunAt(in_a_year, [held] {});
+  pool.RunAt(in_a_year, [held] {});
+  EXPECT_EQ(held.use_count(), 3);
+  pool.Forget(first);
+  EXPECT_EQ(held.use_count(), 2);
+  pool.Forget(first);
+  EXPECT_EQ(held.use_count(), 2);
+}
+
 TEST(PoolTest, DoesNotWaitForWhatIsToBeginLater) {
   Pool pool(2);
   pool.RunAt(Pool::Clock::now() + std::chrono::hours(1), [] { ADD_FAILURE(); });

@@ -17,6 +17,7 @@
 #include "libs/base/status.h"
 #include "libs/base/writes.h"
 #include "libs/service/client.h"
+#include "libs/service/internal/worker_outputs.h"
 #include "libs/worker/folder_lock.h"
 #include "libs/worker/journal.h"
 #include "libs/worker/rpc_status.h"
@@ -290,6 +291,20 @@ TEST_F(WorkerJobTest, AnOutputIsWhatTheWorkerReported) {
   }
   EXPECT_THAT(ResultOf(AwaitDone(*manager_, StartOne(absl::StrCat("output last ", model, "x tlt")))),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is not there")));
+}
+
+// Reading them takes minutes when they are large.
+TEST_F(WorkerJobTest, TheCheckOfOutputsHearsAStop) {
+  worker::v1::Finished finished;
+  finished.mutable_status();
+  v1::Artifact* output = finished.add_outputs();
+  output->set_name("model");
+  output->set_uri(folder_.Write("work/model", "abc"));
+  std::stop_source stop;
+  EXPECT_THAT(VerifiedResult(finished, &workspace_, job_dir_, stop.get_token()), IsOk());
+  stop.request_stop();
+  EXPECT_THAT(VerifiedResult(finished, &workspace_, job_dir_, stop.get_token()),
+              StatusIs(absl::StatusCode::kCancelled));
 }
 
 TEST_F(WorkerJobTest, AnEventThatTheWorkerDidNotWriteIsNoticed) {

@@ -15,6 +15,7 @@
 namespace trainyard::worker {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -44,6 +45,23 @@ TEST(JournalTest, ReaderSeesEventsInOrderWithoutGaps) {
   EXPECT_EQ((*events)[1].progress().done(), 2);
   EXPECT_GT((*events)[1].time().seconds(), 0);
   EXPECT_THAT(reader.Poll(), IsOkAndHolds(IsEmpty()));
+}
+
+TEST(JournalTest, EventsComeOneByOneUntilTheirTakerHasEnough) {
+  const TemporaryFolder folder;
+  const auto journal = Journal::Open(folder.path(), 1);
+  for (int i = 1; i <= 3; ++i) ASSERT_THAT((*journal)->Append(ProgressEvent(i)), IsOk());
+  JournalReader reader(folder.path());
+  std::vector<int64_t> seen;
+  const auto until = [&seen](int64_t last) {
+    return [&seen, last](const WorkerEvent& event) {
+      seen.push_back(event.sequence());
+      return event.sequence() == last ? absl::CancelledError("enough") : absl::OkStatus();
+    };
+  };
+  EXPECT_THAT(reader.ForEach(until(2)), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(reader.ForEach(until(4)), IsOk());
+  EXPECT_THAT(seen, ElementsAre(1, 2, 3));
 }
 
 TEST(JournalTest, OneFolderHasOneWriter) {

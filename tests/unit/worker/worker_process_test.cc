@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/files.h"
 #include "libs/worker/folder_lock.h"
 #include "libs/worker/internal/memory_group.h"
 #include "libs/worker/journal.h"
@@ -296,6 +297,19 @@ TEST_F(WorkerProcessTest, MemoryIsBoundedByACgroupWhereOneMayBeMade) {
   ASSERT_THAT(process, IsOk());
   EXPECT_EQ(DescribeExit((*process)->Wait(absl::Seconds(60)).value_or(0)), "killed by signal 9");
   EXPECT_TRUE((*process)->RanOutOfMemory());
+}
+
+TEST(MemoryGroupTest, WhatKilledProcessesLeftIsRemovedWhenItIsEmpty) {
+  const TemporaryFolder folder;
+  constexpr int kNobody = 1999999999;  // above every process number
+  const std::string left = folder.Folder(absl::StrCat("trainyard-", kNobody, "-0"));
+  const std::string in_use = folder.Folder(absl::StrCat("trainyard-", kNobody, "-1"));
+  std::filesystem::create_directory(in_use + "/member");
+  const std::string ours = folder.Folder(absl::StrCat("trainyard-", getpid(), "-0"));
+  const std::string other = folder.Folder("trainyard-engine");
+  internal::RemoveLeftGroups(folder.path());
+  EXPECT_FALSE(FolderExists(left));
+  for (const std::string& kept : {in_use, ours, other}) EXPECT_TRUE(FolderExists(kept)) << kept;
 }
 
 TEST_F(WorkerProcessTest, ASecondWorkerInTheFolderIsRefused) {
