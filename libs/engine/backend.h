@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "libs/engine/precision.h"
@@ -32,12 +33,17 @@ struct RuntimeLayer {
 class EngineRunner : public GraphRunner {
  public:
   virtual int max_batch_size() const = 0;
-  /// Shapes of inputs and outputs in the order of their names; -1 is the batch.
+  /// Shapes of inputs and outputs in the order of their names; -1 is the batch. An output whose
+  /// first dimension is another number has no batch (CheckBatchIsOpen).
   virtual const std::vector<Shape>& input_shapes() const = 0;
   virtual const std::vector<Shape>& output_shapes() const = 0;
   /// What really runs.
   virtual absl::StatusOr<std::vector<RuntimeLayer>> RuntimeLayers() const = 0;
 };
+
+/// kInvalidArgument, naming all outputs whose first dimension does not follow the batch though the
+/// runner takes more than one image: they would answer for other images than they are taken for.
+absl::Status CheckBatchIsOpen(const EngineRunner& runner);
 
 /// What a backend can do on this machine.
 struct BackendCapabilities {

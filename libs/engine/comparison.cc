@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "libs/base/random.h"
 #include "libs/base/status.h"
 
@@ -61,6 +62,25 @@ absl::StatusOr<std::vector<std::vector<Tensor>>> MakeUpInputs(const EngineRunner
     inputs.push_back(std::move(input));
   }
   return std::vector<std::vector<Tensor>>{std::move(inputs)};
+}
+
+bool IsFinite(const Tensor& tensor) {
+  if (tensor.dtype() != DType::kFloat32) return true;
+  const absl::Span<const float> values = tensor.data<float>();
+  return std::all_of(values.begin(), values.end(),
+                     [](float value) { return std::isfinite(value); });
+}
+
+std::string OutputsNotFinite(const std::vector<std::string>& names,
+                             absl::Span<const std::vector<Tensor>> answers) {
+  std::vector<std::string> found;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const bool finite = std::all_of(answers.begin(), answers.end(), [i](const auto& outputs) {
+      return IsFinite(outputs[i]);
+    });
+    if (!finite) found.push_back(absl::StrCat("'", names[i], "'"));
+  }
+  return absl::StrJoin(found, ", ");
 }
 
 absl::StatusOr<std::vector<SignalToNoise>> Compare(GraphRunner& runner, const Witness& witness) {

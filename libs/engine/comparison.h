@@ -48,6 +48,14 @@ absl::StatusOr<std::vector<std::vector<Tensor>>> TakeImages(const BatchSource& n
 absl::StatusOr<std::vector<std::vector<Tensor>>> MakeUpInputs(const EngineRunner& runner,
                                                               const CalibrationTable& table);
 
+/// Whether all values of an f32 tensor are numbers; others are.
+bool IsFinite(const Tensor& tensor);
+
+/// The outputs that hold values that are not finite for some batch: "'y', 'z'", "" when there are
+/// none. `answers` are the outputs for each batch, in the order of `names`.
+std::string OutputsNotFinite(const std::vector<std::string>& names,
+                             absl::Span<const std::vector<Tensor>> answers);
+
 /// Runs `runner` on the witness's batches: signal and noise of each of its outputs against FP32.
 absl::StatusOr<std::vector<SignalToNoise>> Compare(GraphRunner& runner, const Witness& witness);
 

@@ -1,12 +1,11 @@
 #include "libs/engine/engine.h"
 
-#include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/engine/comparison.h"
 #include "libs/engine/fingerprint.h"
 #include "libs/engine/int8_build.h"
 #include "libs/engine/precision.h"
@@ -65,13 +64,6 @@ absl::StatusOr<QuantizationOptions> QuantizationFor(const Graph& folded,
   return quantization;
 }
 
-bool IsFinite(const Tensor& tensor) {
-  if (tensor.dtype() != DType::kFloat32) return true;
-  const absl::Span<const float> values = tensor.data<float>();
-  return std::all_of(values.begin(), values.end(),
-                     [](float value) { return std::isfinite(value); });
-}
-
 /// Layers that no runtime computes anything sensible from.
 absl::Status CheckWeights(const Graph& folded) {
   Problems problems;
@@ -97,6 +89,24 @@ absl::Status CheckWeights(const Graph& folded) {
     }
   }
   return problems.ToStatus();
+}
+
+/// Runs an engine in floats on the images, where there are some, and warns of answers that are no
+/// numbers.
+absl::Status TryOnImages(const EngineOptions& options, BuiltEngine& built) {
+  if (!options.images) return absl::OkStatus();
+  TY_ASSIGN_OR_RETURN(const auto batches, TakeImages(options.images()));
+  std::vector<std::vector<Tensor>> answers;
+  for (const std::vector<Tensor>& batch : batches) {
+    TY_ASSIGN_OR_RETURN(std::vector<Tensor> outputs, built.runner->Run(batch));
+    answers.push_back(std::move(outputs));
+  }
+  const std::string broken = OutputsNotFinite(built.runner->output_names(), answers);
+  if (broken.empty()) return absl::OkStatus();
+  built.warnings.push_back(
+      absl::StrCat("the network answers with values that are not finite on the images: ", broken,
+                   "; see what divides by 0 or takes its logarithm"));
+  return absl::OkStatus();
 }
 
 /// What the header says of the network itself.
@@ -162,6 +172,8 @@ absl::StatusOr<BuiltEngine> BuildEngine(const Model& model, const EngineOptions&
   TY_ASSIGN_OR_RETURN(CompiledNetwork network,
                       CompileAs(precision.used, folded, *backend, options, built));
   built.runner = std::move(network.runner);
+  TY_RETURN_IF_ERROR(CheckBatchIsOpen(*built.runner));
+  if (precision.used != Precision::kInt8) TY_RETURN_IF_ERROR(TryOnImages(options, built));
   built.file.blob = std::move(network.blob);
   built.file.record = model.record;
   TY_ASSIGN_OR_RETURN(built.coverage, MeasureInt8Coverage(*built.runner, folded));

@@ -29,7 +29,8 @@ struct EngineOptions {
   /// What INT8 needs; see CalibrateGraph.
   std::optional<CalibrationTable> calibration;
   /// Makes a source of images that an INT8 engine is held against FP32 on, in batches of at most
-  /// max_batch_size (BuildInt8). Null when there are none: the accuracy is then not known.
+  /// max_batch_size (BuildInt8), and one in floats is tried on. Null when there are none: the
+  /// accuracy is then not known.
   std::function<BatchSource()> images;
   /// Its kernel_steps is chosen for this processor (LargestKernelStep) unless `kernel_steps` is
   /// set.
@@ -58,8 +59,8 @@ struct BuiltEngine {
 ///
 /// Fails as ChoosePrecision, FindBackend, FoldBatchNorm, BuildInt8 and Backend::Compile do;
 /// kInvalidArgument for a batch out of range, and for layers without filters or with weights that
-/// are not finite (all of them); kFailedPrecondition for INT8 without a table, with the three ways
-/// to one.
+/// are not finite (all of them), and as CheckBatchIsOpen does; kFailedPrecondition for INT8 without
+/// a table, with the three ways to one.
 absl::StatusOr<BuiltEngine> BuildEngine(const Model& model, const EngineOptions& options);
 
 /// Loads an engine that was built on such a machine. Fails as LoadEngineFile, CheckRunsHere,

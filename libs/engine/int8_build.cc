@@ -69,6 +69,7 @@ class Int8Builder {
 
   absl::Status MakeWitness() {
     TY_ASSIGN_OR_RETURN(const auto exact, InFloats(request_.folded));
+    TY_RETURN_IF_ERROR(CheckBatchIsOpen(*exact));
     if (request_.images) {
       TY_ASSIGN_OR_RETURN(witness_.batches, TakeImages(request_.images()));
       for (const std::vector<Tensor>& batch : witness_.batches) {
@@ -81,7 +82,14 @@ class Int8Builder {
       TY_ASSIGN_OR_RETURN(std::vector<Tensor> outputs, exact->Run(batch));
       witness_.exact.push_back(std::move(outputs));
     }
-    return absl::OkStatus();
+    const std::string broken = OutputsNotFinite(exact->output_names(), witness_.exact);
+    if (broken.empty()) return absl::OkStatus();
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the network itself, in FP32, answers with values that are not finite on ",
+        witness_.images > 0 ? "the calibration images" : "made-up inputs", ": ", broken,
+        ". INT8 cannot be held against it",
+        witness_.images > 0 ? "" : " without images (--cal_image_dir)",
+        "; see what divides by 0 or takes its logarithm, or build it with -t fp32"));
   }
 
   absl::StatusOr<std::vector<SignalToNoise>> AsWritten(const Graph& quantized) {

@@ -40,8 +40,10 @@ struct Int8Network {
 /// warnings and in the report. With images, an output below kWarnBelowDecibels is a warning.
 ///
 /// kFailedPrecondition for an output below kRefuseBelowDecibels, with the outputs, the worst layers
-/// and the ways out; kInternal when the runtime disagrees even in FP32; kCancelled once a stop is
-/// asked for; else fails as InsertQdq, Backend::Compile and the images do.
+/// and the ways out, and for a network that answers in FP32 with values that are not finite;
+/// kInvalidArgument for one whose batch is not open (CheckBatchIsOpen); kInternal when the runtime
+/// disagrees even in FP32; kCancelled once a stop is asked for; else fails as InsertQdq,
+/// Backend::Compile and the images do.
 absl::StatusOr<Int8Network> BuildInt8(const Backend& backend, const Int8Request& request);
 
 }  // namespace trainyard

@@ -13,12 +13,13 @@ void Declare(onnx::ValueInfoProto* value, const std::string& name, const Shape& 
   value->set_name(name);
   auto* type = value->mutable_type()->mutable_tensor_type();
   type->set_elem_type(onnx::TensorProto::FLOAT);
-  for (const int64_t size : shape) {
+  for (size_t i = 0; i < shape.size(); ++i) {
     auto* dim = type->mutable_shape()->add_dim();
-    if (size < 0) {
-      dim->set_dim_param("N");
+    if (shape[i] >= 0) {
+      dim->set_dim_value(shape[i]);
     } else {
-      dim->set_dim_value(size);
+      // Dimensions of one name are of one size.
+      dim->set_dim_param(i == 0 ? "N" : absl::StrCat(name, "_", i));
     }
   }
 }

@@ -49,7 +49,8 @@ class GraphBuilder {
  public:
   explicit GraphBuilder(absl::string_view name) : graph_(name) {}
 
-  /// Declares an f32 graph input; -1 is the symbolic batch dimension "N".
+  /// Declares an f32 graph input; -1 is an open dimension: the first is the batch "N", any other
+  /// has a name of its own.
   std::string Input(const std::string& name, const Shape& shape);
   /// Declares that the value is an f32 output of the graph, of this shape.
   void Output(const std::string& value, const Shape& shape);

@@ -42,25 +42,35 @@ onnx::checker::CheckerContext ContextOf(const onnx::ModelProto& model) {
   return context;
 }
 
+/// What the graph takes and makes.
+void CheckValues(const onnx::GraphProto& graph, const onnx::checker::CheckerContext& context,
+                 Problems& problems) {
+  for (const auto* values : {&graph.input(), &graph.output()}) {
+    for (const auto& value : *values) {
+      // ONNX asks for a shape of any rank; what has none is inferred, or not known.
+      const auto& type = value.type().tensor_type();
+      if (type.elem_type() != onnx::TensorProto::UNDEFINED && !type.has_shape()) continue;
+      Collect(absl::StrCat("value '", value.name(), "'"), problems,
+              [&] { onnx::checker::check_value_info(value, context); });
+    }
+  }
+}
+
 /// What onnx::checker::check_graph does, node by node, so that one bad node does not hide the next.
 void CheckWithOnnx(const onnx::ModelProto& model, const Graph& indexed, Problems& problems) {
   const onnx::checker::CheckerContext context = ContextOf(model);
   onnx::checker::LexicalScopeContext scope;
   const onnx::GraphProto& graph = model.graph();
   if (graph.name().empty()) problems.Add("graph", "has no name");
+  CheckValues(graph, context, problems);
   for (const auto* values : {&graph.input(), &graph.output()}) {
-    for (const auto& value : *values) {
-      Collect(absl::StrCat("value '", value.name(), "'"), problems,
-              [&] { onnx::checker::check_value_info(value, context); });
-      scope.add(value.name());
-    }
+    for (const auto& value : *values) scope.add(value.name());
   }
   for (const auto& tensor : graph.initializer()) {
     Collect(absl::StrCat("initializer '", tensor.name(), "'"), problems,
             [&] { onnx::checker::check_tensor(tensor, context); });
     scope.add(tensor.name());
   }
-  for (const auto& sparse : graph.sparse_initializer()) scope.add(sparse.values().name());
   for (const onnx::NodeProto* node : indexed.nodes()) {
     Collect(absl::StrCat("node '", node->name(), "' (", node->op_type(), ")"), problems,
             [&] { onnx::checker::check_node(*node, context, scope); });
@@ -68,19 +78,43 @@ void CheckWithOnnx(const onnx::ModelProto& model, const Graph& indexed, Problems
   }
 }
 
+/// "it came with opset 16: export the model with that opset", or what else helps against an
+/// operator that the model's opset does not have.
+std::string WhereToFind(const std::string& op) {
+  const onnx::OpSchema* newest = onnx::OpSchemaRegistry::Schema(op);
+  if (newest != nullptr) {
+    return absl::StrCat("it came with opset ", newest->since_version(),
+                        ": export the model with that opset");
+  }
+  return "nor of any other up to 17: export the model with opset 17, which writes newer "
+         "operators out, or give the operator the domain of whoever defined it";
+}
+
+void VerifyNode(const onnx::NodeProto& node, const std::unordered_map<std::string, int>& opsets,
+                Problems& problems) {
+  const std::string where = absl::StrCat("node '", node.name(), "' (", node.op_type(), ")");
+  const auto version = opsets.find(node.domain());
+  if (version == opsets.end()) {
+    problems.Add(where,
+                 "is of the domain '%s', which the model does not import; add it to opset_import",
+                 node.domain());
+    return;
+  }
+  const onnx::OpSchema* schema =
+      onnx::OpSchemaRegistry::Schema(node.op_type(), version->second, node.domain());
+  if (schema != nullptr) {
+    Collect(where, problems, [&] { schema->Verify(node); });
+  } else if (IsStandard(node)) {
+    problems.Add(where, "is no operator of opset %d; %s", version->second,
+                 WhereToFind(node.op_type()));
+  }
+}
+
 /// Holds every node against the schema of its operator, in bodies too.
 void VerifyNodes(const onnx::GraphProto& graph, const std::unordered_map<std::string, int>& opsets,
                  Problems& problems) {
   for (const onnx::NodeProto& node : graph.node()) {
-    const auto version = opsets.find(node.domain());
-    const onnx::OpSchema* schema =
-        version == opsets.end()
-            ? nullptr
-            : onnx::OpSchemaRegistry::Schema(node.op_type(), version->second, node.domain());
-    if (schema != nullptr) {
-      Collect(absl::StrCat("node '", node.name(), "' (", node.op_type(), ")"), problems,
-              [&] { schema->Verify(node); });
-    }
+    VerifyNode(node, opsets, problems);
     for (const onnx::AttributeProto& attribute : node.attribute()) {
       if (attribute.has_g()) VerifyNodes(attribute.g(), opsets, problems);
       for (const onnx::GraphProto& body : attribute.graphs()) VerifyNodes(body, opsets, problems);
@@ -91,7 +125,9 @@ void VerifyNodes(const onnx::GraphProto& graph, const std::unordered_map<std::st
 }  // namespace
 
 void internal::CheckSignatures(const onnx::ModelProto& model, Problems& problems) {
-  VerifyNodes(model.graph(), ContextOf(model).get_opset_imports(), problems);
+  const onnx::checker::CheckerContext context = ContextOf(model);
+  CheckValues(model.graph(), context, problems);
+  VerifyNodes(model.graph(), context.get_opset_imports(), problems);
 }
 
 absl::Status Graph::Check() const {

@@ -87,7 +87,8 @@ absl::Status ScaleConv(Graph& graph, const std::string& conv_name, const onnx::N
   }
   const auto own_name = [&](int input, const std::string& stem) {
     const bool has = input < conv.input_size() && !conv.input(input).empty();
-    const bool shared = has && graph.Consumers(conv.input(input)).size() > 1;
+    const bool shared = has && (graph.Consumers(conv.input(input)).size() > 1 ||
+                                graph.IsOutput(conv.input(input)));
     return has && !shared ? conv.input(input) : UnusedName(graph, absl::StrCat(conv_name, stem));
   };
   const std::string kernel_name = own_name(1, "/kernel"), bias_name = own_name(2, "/bias");

@@ -16,11 +16,12 @@ namespace trainyard {
 /// then in an unspecified but valid state.
 absl::Status FoldBatchNorm(Graph& graph);
 
-/// Turns what depends on no value of the input into initializers: Constant nodes, and arithmetic on
-/// shapes (Shape, Gather, Slice, Squeeze, Unsqueeze, Concat, Add, Sub, Mul, Div) as far as the
-/// shapes are fixed. A Reshape whose target names the open batch ([batch, -1], as PyTorch writes
-/// `view` and `flatten`) reads [0, -1] instead, which says the same; a Resize to sizes
-/// reads scales, where these lead to the same. What it cannot follow, it leaves. Graph::Parse has done this to every graph that was loaded.
+/// Turns what depends on no value of the input into initializers: Constant nodes, Identity nodes of
+/// initializers (their readers read these), and arithmetic on shapes (Shape, Gather, Slice,
+/// Squeeze, Unsqueeze, Concat, Add, Sub, Mul, Div) as far as the shapes are fixed. A Reshape whose
+/// target names the open batch ([batch, -1], as PyTorch writes `view` and `flatten`) reads [0, -1]
+/// instead, which says the same; a Resize to sizes reads scales, where these lead to the same. What
+/// it cannot follow, it leaves. Graph::Parse has done this to every graph that was loaded.
 void FoldConstants(Graph& graph);
 
 }  // namespace trainyard

@@ -89,11 +89,45 @@ void FoldConstantNodes(Graph& graph) {
   RemoveNodes(graph, folded);
 }
 
+/// Whether a node with bodies reads `value`: these name it themselves, and are not rewritten.
+bool IsReadWithBodies(const Graph& graph, const std::string& value) {
+  const auto& readers = graph.Consumers(value);
+  return std::any_of(readers.begin(), readers.end(), [](const onnx::NodeProto* reader) {
+    return std::any_of(reader->attribute().begin(), reader->attribute().end(),
+                       [](const auto& a) { return a.has_g() || a.graphs_size() > 0; });
+  });
+}
+
+/// Exporters keep weights that are equal once and write Identity nodes of them; who reads such a
+/// node reads the weights.
+void FoldIdentities(Graph& graph) {
+  std::map<std::string, std::string> weights_of;
+  std::set<std::string> folded;
+  for (const onnx::NodeProto* node : graph.nodes()) {
+    if (!IsOp(*node, "Identity")) continue;
+    const auto before = weights_of.find(node->input(0));
+    const std::string weights = before == weights_of.end() ? node->input(0) : before->second;
+    const std::string& value = node->output(0);
+    if (!graph.HasInitializer(weights) || graph.IsOutput(value)) continue;
+    if (IsReadWithBodies(graph, value)) continue;
+    weights_of[value] = weights;
+    folded.insert(node->name());
+  }
+  if (folded.empty()) return;
+  for (onnx::NodeProto& node : *graph.mutable_proto().mutable_graph()->mutable_node()) {
+    for (std::string& input : *node.mutable_input()) {
+      const auto weights = weights_of.find(input);
+      if (weights != weights_of.end()) input = weights->second;
+    }
+  }
+  RemoveNodes(graph, folded);
+}
+
 /// Follows the numbers that Shape brings into a graph, in topological order.
 class ShapeArithmetic {
  public:
   ShapeArithmetic(const Graph& graph, const internal::DimsByValue& dims)
-      : graph_(graph), dims_(dims) {
+      : dims_(dims) {
     for (const auto& tensor : graph.proto().graph().initializer()) {
       if (auto numbers = NumbersOf(tensor)) values_[tensor.name()] = *std::move(numbers);
     }
@@ -130,9 +164,9 @@ class ShapeArithmetic {
       return *inputs[0];
     }
     if (op == "Gather") return Gather(node, inputs);
-    if (op == "Unsqueeze") return Reshaped(*inputs[0], /*scalar=*/false);
-    if (op == "Squeeze") return Reshaped(*inputs[0], /*scalar=*/true);
-    if (op == "Concat") return Concat(inputs);
+    if (op == "Unsqueeze") return Reshaped(node, inputs, /*scalar=*/false);
+    if (op == "Squeeze") return Reshaped(node, inputs, /*scalar=*/true);
+    if (op == "Concat") return Concat(node, inputs);
     if (op == "Slice") return Slice(inputs);
     if (op == "Add" || op == "Sub" || op == "Mul" || op == "Div") return Calculate(op, inputs);
     return std::nullopt;
@@ -167,12 +201,27 @@ class ShapeArithmetic {
   }
 
   /// Scalar to row of one and back; other ranks are no numbers of ours.
-  static std::optional<Numbers> Reshaped(const Numbers& numbers, bool scalar) {
+  static std::optional<Numbers> Reshaped(const onnx::NodeProto& node,
+                                         const std::vector<const Numbers*>& inputs, bool scalar) {
+    const Numbers& numbers = *inputs[0];
     if (numbers.scalar == scalar || numbers.elements.size() != 1) return std::nullopt;
+    std::vector<int64_t> axes = IntsAttribute(node, "axes", {});
+    if (inputs.size() > 1) {
+      if (inputs[1] == nullptr || !inputs[1]->known()) return std::nullopt;
+      for (const Element& axis : inputs[1]->elements) axes.push_back(axis.number);
+    }
+    const bool first = axes.size() == 1 && IsFirst(axes[0]);
+    // A Squeeze without axes takes every dimension of one.
+    if (!first && !(scalar && axes.empty())) return std::nullopt;
     return Numbers{scalar, numbers.elements};
   }
 
-  static std::optional<Numbers> Concat(const std::vector<const Numbers*>& inputs) {
+  /// Of a row.
+  static bool IsFirst(int64_t axis) { return axis == 0 || axis == -1; }
+
+  static std::optional<Numbers> Concat(const onnx::NodeProto& node,
+                                       const std::vector<const Numbers*>& inputs) {
+    if (!IsFirst(IntAttribute(node, "axis", 0))) return std::nullopt;
     Numbers result;
     for (const Numbers* part : inputs) {
       if (part == nullptr || part->scalar) return std::nullopt;
@@ -227,7 +276,6 @@ class ShapeArithmetic {
     return result;
   }
 
-  const Graph& graph_;
   const internal::DimsByValue& dims_;
   std::map<std::string, Numbers> values_;
   std::set<std::string> computed_;
@@ -389,6 +437,7 @@ bool FoldShapeArithmetic(Graph& graph) {
 
 void FoldConstants(Graph& graph) {
   FoldConstantNodes(graph);
+  FoldIdentities(graph);
   const auto has_shape = [&graph] {
     return std::any_of(graph.nodes().begin(), graph.nodes().end(), [](const onnx::NodeProto* node) {
       return IsOp(*node, "Shape") || ReadsSizes(*node);

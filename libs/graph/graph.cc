@@ -1,5 +1,6 @@
 #include "libs/graph/graph.h"
 
+#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -27,12 +28,20 @@ constexpr int64_t kMaxOpset = 17;
 /// protobuf's own limit for one message.
 constexpr int64_t kMaxBytes = (int64_t{1} << 31) - 1;
 
-/// The version of the standard operators; 0 when the model imports none.
-int64_t StandardOpset(const onnx::ModelProto& model) {
+/// The version of each domain, the standard one under "". A second import of one is a problem:
+/// readers of the model would take different ones.
+std::map<std::string, int64_t> Imports(const onnx::ModelProto& model, Problems& problems) {
+  std::map<std::string, int64_t> imports;
   for (const auto& opset : model.opset_import()) {
-    if (opset.domain().empty() || opset.domain() == "ai.onnx") return opset.version();
+    const std::string domain = opset.domain() == "ai.onnx" ? "" : opset.domain();
+    const auto [first, added] = imports.emplace(domain, opset.version());
+    if (added) continue;
+    problems.Add("opset_import",
+                 "has the domain '%s' twice, with the versions %d and %d; expected one version. "
+                 "Export the model again, or remove the entry that is wrong",
+                 domain.empty() ? "ai.onnx" : domain, first->second, opset.version());
   }
-  return 0;
+  return imports;
 }
 
 absl::Status CheckVersions(const onnx::ModelProto& model) {
@@ -43,7 +52,7 @@ absl::Status CheckVersions(const onnx::ModelProto& model) {
                  "onnx.version_converter.convert_version(model, %d), then set ir_version to %d",
                  model.ir_version(), kIrVersion, kMaxOpset, kIrVersion);
   }
-  const int64_t opset = StandardOpset(model);
+  const int64_t opset = Imports(model, problems)[""];  // 0 when the model imports none
   if (opset < kMinOpset || opset > kMaxOpset) {
     problems.Add("opset",
                  "is %d; expected %d to %d. Export again with opset %d, or use "
@@ -53,12 +62,19 @@ absl::Status CheckVersions(const onnx::ModelProto& model) {
   return problems.ToStatus();
 }
 
-/// Puts the nodes in topological order, in place. Swaps pointers, copies nothing.
+/// Puts the nodes in topological order, in place, and those of bodies too. Swaps pointers, copies
+/// nothing.
 void SortNodes(onnx::GraphProto& graph) {
   const std::vector<int> order = internal::TopologicalOrder(graph);
   std::vector<onnx::NodeProto*> nodes(graph.node_size());
   graph.mutable_node()->ExtractSubrange(0, graph.node_size(), nodes.data());
   for (const int i : order) graph.mutable_node()->AddAllocated(nodes[i]);
+  for (onnx::NodeProto* node : nodes) {
+    for (onnx::AttributeProto& attribute : *node->mutable_attribute()) {
+      if (attribute.has_g()) SortNodes(*attribute.mutable_g());
+      for (onnx::GraphProto& body : *attribute.mutable_graphs()) SortNodes(body);
+    }
+  }
 }
 
 /// What readers of the graph rely on; everything of one kind that is wrong.
@@ -70,6 +86,12 @@ absl::Status CheckContent(const onnx::ModelProto& model) {
   internal::CheckStructure(model.graph(), problems);
   internal::CheckSignatures(model, problems);
   internal::CheckAttributes(model.graph(), problems);
+  return problems.ToStatus();
+}
+
+/// Asked once constants are initializers: exporters write flags as nodes.
+absl::Status CheckMode(const onnx::ModelProto& model) {
+  Problems problems;
   internal::CheckInferenceForm(model.graph(), problems);
   return problems.ToStatus();
 }
@@ -118,6 +140,7 @@ absl::StatusOr<Graph> Graph::Parse(absl::string_view bytes, const std::string& f
   SortNodes(*model.mutable_graph());
   graph.Reindex();
   FoldConstants(graph);
+  TY_RETURN_IF_ERROR(CheckMode(model));
   return graph;
 }
 
@@ -154,6 +177,7 @@ void Graph::Reindex() {
   producer_.clear();
   consumers_.clear();
   initializer_index_.clear();
+  outputs_.clear();
   const onnx::GraphProto& graph = model_->graph();
   std::vector<int> order = internal::TopologicalOrder(graph);
   if (static_cast<int>(order.size()) < graph.node_size()) {
@@ -175,6 +199,7 @@ void Graph::Reindex() {
   for (int i = 0; i < graph.initializer_size(); ++i) {
     initializer_index_.emplace(graph.initializer(i).name(), i);
   }
+  for (const auto& output : graph.output()) outputs_.insert(output.name());
 }
 
 const onnx::NodeProto* Graph::FindNode(absl::string_view name) const {
@@ -194,10 +219,7 @@ const std::vector<const onnx::NodeProto*>& Graph::Consumers(absl::string_view va
 }
 
 bool Graph::IsOutput(absl::string_view value) const {
-  for (const auto& output : model_->graph().output()) {
-    if (output.name() == value) return true;
-  }
-  return false;
+  return outputs_.find(value) != outputs_.end();
 }
 
 std::vector<std::string> Graph::InputNames() const {

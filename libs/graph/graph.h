@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,13 +44,16 @@ class Graph {
 
   /// Parses a serialized ModelProto. `folder` is where external data lies ("" = none is allowed; a
   /// location that leaves the folder is refused). Bytes from anywhere: whatever they say, this
-  /// answers, and allocates no more than a small multiple of them.
+  /// answers. The memory it takes grows with their number, but the parser alone may take a hundred
+  /// bytes for two of them: who is afraid of that bounds the file or the process.
   ///
   /// Fails with kInvalidArgument naming what is wrong: not ONNX, IR above 8, opset outside 11-17
-  /// (with the way to convert), doubled or dangling names of values, cycles, standard operators
-  /// with a wrong number of inputs or wrong attributes, nodes in training form, functions, sizes
-  /// beyond reason; kDataLoss for tensors whose content does not fit their shape. Nodes that are
-  /// out of order are put in order; nodes without a name get "<op>_<index>".
+  /// (with the way to convert), a domain that is imported twice or not at all, doubled or dangling
+  /// names of values, cycles, standard operators that the opset does not have, with a wrong number
+  /// of inputs or wrong attributes, nodes in training form, sparse tensors, functions, sizes beyond
+  /// reason; kDataLoss for tensors whose content does not fit their shape. All of it in bodies of
+  /// nodes too. Nodes that are out of order are put in order; nodes without a name get
+  /// "<op>_<index>".
   static absl::StatusOr<Graph> Parse(absl::string_view bytes, const std::string& folder = "");
   static absl::StatusOr<Graph> Load(const std::string& path);
   /// Deterministic bytes.
@@ -63,7 +67,7 @@ class Graph {
   const std::vector<std::string>& notes() const { return notes_; }
 
   const onnx::ModelProto& proto() const { return *model_; }
-  /// For edits; call Reindex() after adding, removing or renaming nodes or initializers.
+  /// For edits; call Reindex() after adding, removing or renaming nodes, initializers or outputs.
   onnx::ModelProto& mutable_proto() { return *model_; }
   void Reindex();
 
@@ -108,6 +112,7 @@ class Graph {
   std::map<std::string, const onnx::NodeProto*, std::less<>> producer_;
   std::map<std::string, std::vector<const onnx::NodeProto*>, std::less<>> consumers_;
   std::map<std::string, int, std::less<>> initializer_index_;
+  std::set<std::string, std::less<>> outputs_;
 };
 
 /// Whether `node` is an operator of ONNX itself, not one of another domain with the same name.

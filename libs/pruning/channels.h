@@ -65,11 +65,12 @@ struct KeptLayers {
 /// Rules: Conv, Gemm and MatMul begin new channels; a depthwise Conv, BatchNormalization,
 /// activations, pooling, Pad, Resize, Dropout, Identity, Cast and reductions of height and width
 /// pass theirs on; Add, Sub, Mul, Div, Max, Min, Mean, Sum, Pow and PRelu make those of their
-/// operands agree; Concat on axis 1 puts them side by side; Flatten on axis 1, and a Reshape that
-/// does the same, makes runs of them, and a Reshape that leaves axis 1 alone passes them on;
-/// ConvTranspose with one group takes fewer and makes all of its own. What shares a weight agrees
-/// along each axis of it: layers that share a kernel keep the same filters, and producers that
-/// feed one kernel the same channels. Every other node is a barrier.
+/// operands agree (a constant that makes several channels of one stays whole); Concat on axis 1
+/// puts them side by side; Flatten on axis 1, and a Reshape that does the same, makes runs of them,
+/// and a Reshape that leaves axis 1 alone passes them on; ConvTranspose with one group takes fewer
+/// and makes all of its own. What shares a weight agrees along each axis of it: layers that share a
+/// kernel keep the same filters, and producers that feed one kernel the same channels. Every other
+/// node is a barrier.
 ///
 /// Fixed, with all layers that must agree with them: layers in `excluded`, layers with no Conv,
 /// ConvTranspose, Gemm or MatMul behind them (heads), channels of graph inputs and outputs, and

@@ -111,6 +111,9 @@ class TableReader {
         !absl::SimpleAtof(TakeWord(line), &range.max) || line.empty()) {
       return absl::StrCat("is ", Shown(whole), "; expected 'range MIN MAX TENSOR'");
     }
+    if (absl::StrContains(line, '\r')) {
+      return absl::StrCat("names the tensor ", Shown(line), ", which holds a carriage return");
+    }
     const std::string problem = RangeProblem(range);
     if (!problem.empty()) return absl::StrCat("range of ", Shown(line), " ", problem);
     if (!table_.ranges.emplace(std::string(line), range).second) {

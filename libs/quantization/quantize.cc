@@ -23,6 +23,8 @@ struct QuantizedKernel {
   Tensor values;
   Tensor scales;
   SignalToNoise error;
+  /// The value that convolutions read, once the kernel is in the graph.
+  std::string dequantized;
 };
 
 /// The step of values with that range, so that the greatest becomes `steps`.
@@ -36,8 +38,10 @@ float ScaleFor(const Range& range, int steps) {
 absl::StatusOr<QuantizedKernel> QuantizeKernel(const Tensor& kernel, int most_steps) {
   const int64_t channels = kernel.dim(0);
   const int64_t size = channels == 0 ? 0 : kernel.size() / channels;
-  QuantizedKernel result{
-      Tensor::Zeros(DType::kInt8, kernel.shape()), Tensor::Zeros(DType::kFloat32, {channels}), {}};
+  QuantizedKernel result{.values = Tensor::Zeros(DType::kInt8, kernel.shape()),
+                         .scales = Tensor::Zeros(DType::kFloat32, {channels}),
+                         .error = {},
+                         .dequantized = ""};
   for (int64_t c = 0; c < channels; ++c) {
     const absl::Span<const float> from = kernel.data<float>().subspan(c * size, size);
     const absl::Span<int8_t> to = result.values.data<int8_t>().subspan(c * size, size);
@@ -146,6 +150,7 @@ class QdqWriter {
     for (const std::string& name : source_.OutputNames()) report_.outputs.push_back({name, {}, {}});
     // The float form of a kernel goes, unless somebody else reads it.
     RemoveUnusedInitializers(result_);
+    TY_RETURN_IF_ERROR(Annotate(result_.Check(), "the quantized graph is wrong"));
     return QuantizedModel{std::move(result_), std::move(report_)};
   }
 
@@ -179,10 +184,10 @@ class QdqWriter {
       }
       auto quantized = QuantizeKernel(values, options_.kernel_steps);
       TY_RETURN_IF_ERROR(Annotate(quantized.status(), absl::StrCat("kernel '", kernel_name, "'")));
-      AddKernel(kernel_name, *quantized);
+      quantized->dequantized = AddKernel(kernel_name, *quantized);
       kernel = kernels_.emplace(kernel_name, *std::move(quantized)).first;
     }
-    copy.set_input(1, absl::StrCat(kernel_name, "/dequantized"));
+    copy.set_input(1, kernel->second.dequantized);
     Report(node, kernel->second);
     return absl::OkStatus();
   }
@@ -192,44 +197,62 @@ class QdqWriter {
     return never_negative_.contains(tensor) && table_.ranges.at(tensor).min >= 0;
   }
 
-  /// Adds the pair for `tensor` once; returns the name of what the pair makes.
-  std::string QuantizeActivation(const std::string& tensor) {
-    const std::string dequantized = absl::StrCat(tensor, "/dequantized");
-    if (!pairs_.insert(tensor).second) return dequantized;
-    const float scale = ActivationScale(table_.ranges.at(tensor), IsUnsigned(tensor));
-    const std::string scale_name = absl::StrCat(tensor, "/scale");
-    const std::string zero_name = absl::StrCat(tensor, "/zero_point");
-    *graph().add_initializer() = TensorToProto(scale_name, Tensor::Of<float>({}, {scale}));
-    *graph().add_initializer() = TensorToProto(
-        zero_name, Tensor::Zeros(IsUnsigned(tensor) ? DType::kUInt8 : DType::kInt8, {}));
-    AddNode("QuantizeLinear", absl::StrCat(tensor, "/quantize"), {tensor, scale_name, zero_name},
-            absl::StrCat(tensor, "/quantized"));
-    AddNode("DequantizeLinear", absl::StrCat(tensor, "/dequantize"),
-            {absl::StrCat(tensor, "/quantized"), scale_name, zero_name}, dequantized);
-    return dequantized;
+  /// `stem`, or the first like it that neither the graph nor this writer has for something else.
+  std::string Unused(const std::string& stem) {
+    std::string name = UnusedName(source_, stem);
+    for (int n = 1; !given_.insert(name).second; ++n) {
+      name = UnusedName(source_, absl::StrCat(stem, "_", n));
+    }
+    return name;
   }
 
-  void AddKernel(const std::string& name, const QuantizedKernel& kernel) {
-    const std::string values = absl::StrCat(name, "/int8");
-    const std::string scales = absl::StrCat(name, "/scale");
-    const std::string zeros = absl::StrCat(name, "/zero_point");
-    *graph().add_initializer() = TensorToProto(values, kernel.values);
-    *graph().add_initializer() = TensorToProto(scales, kernel.scales);
-    *graph().add_initializer() =
-        TensorToProto(zeros, Tensor::Zeros(DType::kInt8, kernel.scales.shape()));
+  std::string AddConstant(const std::string& stem, const Tensor& tensor) {
+    const std::string name = Unused(stem);
+    *graph().add_initializer() = TensorToProto(name, tensor);
+    return name;
+  }
+
+  /// Adds the pair for `tensor` once; returns the name of what the pair makes.
+  std::string QuantizeActivation(const std::string& tensor) {
+    const auto [pair, added] = pairs_.emplace(tensor, "");
+    if (!added) return pair->second;
+    const float scale = ActivationScale(table_.ranges.at(tensor), IsUnsigned(tensor));
+    const DType type = IsUnsigned(tensor) ? DType::kUInt8 : DType::kInt8;
+    const std::string scale_name =
+        AddConstant(absl::StrCat(tensor, "/scale"), Tensor::Of<float>({}, {scale}));
+    const std::string zero_name =
+        AddConstant(absl::StrCat(tensor, "/zero_point"), Tensor::Zeros(type, {}));
+    const std::string quantized = Unused(absl::StrCat(tensor, "/quantized"));
+    pair->second = Unused(absl::StrCat(tensor, "/dequantized"));
+    AddNode("QuantizeLinear", absl::StrCat(tensor, "/quantize"), {tensor, scale_name, zero_name},
+            quantized);
+    AddNode("DequantizeLinear", absl::StrCat(tensor, "/dequantize"),
+            {quantized, scale_name, zero_name}, pair->second);
+    return pair->second;
+  }
+
+  /// Returns the name of the kernel's values in f32.
+  std::string AddKernel(const std::string& name, const QuantizedKernel& kernel) {
+    const std::string values = AddConstant(absl::StrCat(name, "/int8"), kernel.values);
+    const std::string scales = AddConstant(absl::StrCat(name, "/scale"), kernel.scales);
+    const std::string zeros = AddConstant(absl::StrCat(name, "/zero_point"),
+                                          Tensor::Zeros(DType::kInt8, kernel.scales.shape()));
+    std::string dequantized = Unused(absl::StrCat(name, "/dequantized"));
     onnx::NodeProto& node = AddNode("DequantizeLinear", absl::StrCat(name, "/dequantize"),
-                                    {values, scales, zeros}, absl::StrCat(name, "/dequantized"));
+                                    {values, scales, zeros}, dequantized);
     onnx::AttributeProto* axis = node.add_attribute();
     axis->set_name("axis");
     axis->set_type(onnx::AttributeProto::INT);
     axis->set_i(0);
+    return dequantized;
   }
 
-  onnx::NodeProto& AddNode(const std::string& type, const std::string& name,
+  /// Adds a node called `stem`, or like it.
+  onnx::NodeProto& AddNode(const std::string& type, const std::string& stem,
                            const std::vector<std::string>& inputs, const std::string& output) {
     onnx::NodeProto& node = *graph().add_node();
     node.set_op_type(type);
-    node.set_name(name);
+    node.set_name(Unused(stem));
     for (const std::string& input : inputs) node.add_input(input);
     node.add_output(output);
     return node;
@@ -256,7 +279,9 @@ class QdqWriter {
   const QuantizationOptions& options_;
   Graph result_;
   QuantizationReport report_;
-  std::set<std::string> never_negative_, pairs_;
+  std::set<std::string> never_negative_, given_;
+  /// What was quantized, and the value that its readers take.
+  std::map<std::string, std::string> pairs_;
   std::map<std::string, QuantizedKernel> kernels_;
 };
 

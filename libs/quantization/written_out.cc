@@ -12,7 +12,7 @@
 namespace trainyard {
 namespace {
 
-/// Values of a constant of u8, s8 or f32.
+/// Values of a constant of u8, s8, s32 (biases) or f32.
 absl::StatusOr<std::vector<float>> ConstantValues(const Graph& graph, const onnx::NodeProto& node,
                                                   int input) {
   const std::string name = node.input_size() > input ? node.input(input) : "";
@@ -29,11 +29,24 @@ absl::StatusOr<std::vector<float>> ConstantValues(const Graph& graph, const onnx
     values.assign(constant.data<int8_t>().begin(), constant.data<int8_t>().end());
   } else if (constant.dtype() == DType::kUInt8) {
     values.assign(constant.data<uint8_t>().begin(), constant.data<uint8_t>().end());
+  } else if (constant.dtype() == DType::kInt32) {
+    values.assign(constant.data<int32_t>().begin(), constant.data<int32_t>().end());
   } else {
     return absl::UnimplementedError(
         absl::StrCat("node '", node.name(), "': '", name, "' is ", NameOf(constant.dtype())));
   }
   return values;
+}
+
+/// An absent zero point is 0, and that of a QuantizeLinear is u8.
+bool HasZeroPoint(const onnx::NodeProto& node) {
+  return node.input_size() > 2 && !node.input(2).empty();
+}
+
+absl::StatusOr<std::vector<float>> ZeroPoints(const Graph& graph, const onnx::NodeProto& node,
+                                              size_t count) {
+  if (!HasZeroPoint(node)) return std::vector<float>(count, 0);
+  return ConstantValues(graph, node, 2);
 }
 
 /// Step and zero point of a pair at an activation.
@@ -45,11 +58,12 @@ struct Pair {
 
 absl::StatusOr<Pair> PairOf(const Graph& graph, const onnx::NodeProto& node) {
   TY_ASSIGN_OR_RETURN(const std::vector<float> scale, ConstantValues(graph, node, 1));
-  TY_ASSIGN_OR_RETURN(const std::vector<float> zero, ConstantValues(graph, node, 2));
+  TY_ASSIGN_OR_RETURN(const std::vector<float> zero, ZeroPoints(graph, node, scale.size()));
   if (scale.size() != 1 || zero.size() != 1) {
     return absl::UnimplementedError(absl::StrCat("node '", node.name(), "' (", node.op_type(),
                                                  ") has ", scale.size(), " steps; expected one"));
   }
+  if (!HasZeroPoint(node)) return Pair{scale[0], 0, false};
   TY_ASSIGN_OR_RETURN(const Tensor type, graph.Initializer(node.input(2)));
   return Pair{scale[0], zero[0], type.dtype() == DType::kInt8};
 }
@@ -87,7 +101,8 @@ class Writer {
     const float low = (pair.is_signed ? -128.0f : 0.0f) - pair.zero;
     const float high = (pair.is_signed ? 127.0f : 255.0f) - pair.zero;
     const std::string& name = node.name();
-    const std::string steps = absl::StrCat(name, "/steps"), whole = absl::StrCat(name, "/whole");
+    const std::string steps = UnusedName(source_, absl::StrCat(name, "/steps"));
+    const std::string whole = UnusedName(source_, absl::StrCat(name, "/whole"));
     AddNode("Div", steps, {node.input(0), Scalar(name, "step", pair.scale)}, steps);
     AddNode("Round", whole, {steps}, whole);
     AddNode("Clip", name, {whole, Scalar(name, "low", low), Scalar(name, "high", high)},
@@ -98,7 +113,8 @@ class Writer {
   absl::Status WriteKernel(const onnx::NodeProto& node) {
     TY_ASSIGN_OR_RETURN(const std::vector<float> steps, ConstantValues(source_, node, 0));
     TY_ASSIGN_OR_RETURN(const std::vector<float> scales, ConstantValues(source_, node, 1));
-    TY_ASSIGN_OR_RETURN(const std::vector<float> zeros, ConstantValues(source_, node, 2));
+    TY_ASSIGN_OR_RETURN(const std::vector<float> zeros,
+                        ZeroPoints(source_, node, scales.size()));
     TY_ASSIGN_OR_RETURN(const Tensor stored, source_.Initializer(node.input(0)));
     if (scales.empty() || steps.size() % scales.size() != 0 || zeros.size() != scales.size() ||
         (scales.size() > 1 && IntAttribute(node, "axis", 1) != 0)) {
@@ -116,7 +132,7 @@ class Writer {
   }
 
   std::string Scalar(const std::string& node, const char* what, float value) {
-    const std::string name = absl::StrCat(node, "/", what, "/value");
+    const std::string name = UnusedName(source_, absl::StrCat(node, "/", what, "/value"));
     *graph().add_initializer() = TensorToProto(name, Tensor::Of<float>({}, {value}));
     return name;
   }

@@ -1,4 +1,5 @@
-// JPEG and PNG: the size, the check and the decoded picture agree with each other.
+// JPEG and PNG: the size, the check, the decoded picture and what is made of it agree with each
+// other.
 
 #include "libs/data/image_io.h"
 #include "tests/fuzz/fuzz_input.h"
@@ -10,8 +11,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view bytes = fuzz::AsText(data, size);
   const auto stated = ReadImageSize(bytes, "picture");
   if (!stated.ok() || int64_t{stated->width} * stated->height > kMostPixels) return 0;
-  (void)VerifyImage(bytes, "picture");
+  const auto verified = VerifyImage(bytes, "picture");
   const auto image = DecodeImage(bytes, "picture");
-  if (image.ok()) fuzz::Require(EncodePng(*image).ok());
+  if (verified.ok()) {
+    fuzz::Require(verified->width == stated->width && verified->height == stated->height);
+  }
+  if (!image.ok()) return 0;
+  fuzz::Require(verified.ok());
+  fuzz::Require(image->dim(0) == stated->height && image->dim(1) == stated->width);
+  const auto png = EncodePng(*image);
+  fuzz::Require(png.ok());
+  const auto again = ReadImageSize(*png, "picture");
+  fuzz::Require(again.ok() && again->width == stated->width && again->height == stated->height);
   return 0;
 }

@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace trainyard;
   auto graph = Graph::Parse(fuzz::AsText(data, size));
   if (!graph.ok()) return 0;
-  (void)graph->Check();
+  fuzz::Require(graph->Check().ok());
   (void)graph->InferShapes();
   (void)graph->MacCount();
   (void)graph->ParameterCount();
@@ -31,6 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CalibrationTable table;
   for (const std::string& name : TensorsToCalibrate(*graph, quantize)) table.ranges[name] = {-1, 2};
   const auto quantized = InsertQdq(*graph, table, quantize);
-  if (quantized.ok()) (void)quantized->graph.InferShapes();
+  if (!quantized.ok()) return 0;
+  fuzz::Require(quantized->graph.Check().ok());
+  (void)quantized->graph.InferShapes();
   return 0;
 }

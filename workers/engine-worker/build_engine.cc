@@ -36,7 +36,11 @@ constexpr size_t kWorstLayers = 3;
 
 int ThreadsOf(const Context& context) { return std::max(1, context.job.threads()); }
 
-int BatchOf(const BuildEngineTask& task) { return std::clamp(task.batch_size(), 1, kLargestBatch); }
+/// How many images are run at once; never more than the engine takes, whose batch may be fixed.
+/// Ranges do not depend on it.
+int BatchOf(const BuildEngineTask& task) {
+  return std::clamp(std::min(task.batch_size(), task.max_batch_size()), 1, kLargestBatch);
+}
 
 absl::Status CheckDims(const BuildEngineTask& task, const model::v1::Preprocess& preprocess) {
   const std::vector<int64_t> wanted(task.dims().begin(), task.dims().end());
@@ -128,22 +132,33 @@ void NoteAccuracy(const QuantizationReport& report, Finished& finished) {
                                   " images, signal over noise: ", absl::StrJoin(outputs, ", ")));
 }
 
-/// Writes what INT8 did to each layer beside the engine, and names the worst in the notes.
-absl::Status WriteReport(Context& context, const SealedModel& sealed, QuantizedModel& quantized,
-                         const std::function<BatchSource()>& images, Finished& finished) {
+std::string ReportPath(const BuildEngineTask& task) {
+  return absl::StrCat(task.engine(), ".quantization.json");
+}
+
+/// Fills in what INT8 did to each layer, and names the worst in the notes.
+absl::Status Explain(Context& context, const SealedModel& sealed, QuantizedModel& quantized,
+                     const std::function<BatchSource()>& images, Finished& finished) {
   const BuildEngineTask& task = context.job.build_engine();
   if (images) {
     TY_RETURN_IF_ERROR(ExplainQuantization(sealed.model.graph, quantized, images(), BatchOf(task),
                                            ThreadsOf(context)));
   }
-  const std::string path = task.engine() + ".quantization.json";
-  TY_RETURN_IF_ERROR(WriteFileAtomically(path, QuantizationReportJson(quantized.report)));
-  TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
-                      worker::DescribeArtifact("quantization", path, "log"));
   NoteAccuracy(quantized.report, finished);
   const std::vector<std::string> worst = WorstLayers(quantized.report, kWorstLayers);
   if (worst.empty()) return absl::OkStatus();
   finished.add_notes(absl::StrCat("INT8 loses most at ", absl::StrJoin(worst, "; ")));
+  return absl::OkStatus();
+}
+
+/// Writes the report beside the engine that was just written; one of an earlier engine goes.
+absl::Status WriteReport(const BuildEngineTask& task, const BuiltEngine& built,
+                         Finished& finished) {
+  const std::string path = ReportPath(task);
+  if (!built.quantized.has_value()) return RemoveTree(path);
+  TY_RETURN_IF_ERROR(WriteFileAtomically(path, QuantizationReportJson(built.quantized->report)));
+  TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
+                      worker::DescribeArtifact("quantization", path, "log"));
   return absl::OkStatus();
 }
 
@@ -186,7 +201,7 @@ absl::Status PrepareInt8(Context& context, const SealedModel& sealed, SkippedIma
   skipped.RemoveFrom(images);
   if (images.empty()) return absl::OkStatus();
   images.resize(std::min<size_t>(images.size(), kMostComparedImages));
-  const int batch = std::min(BatchOf(task), options.max_batch_size);
+  const int batch = BatchOf(task);
   options.images = [&context, &sealed, &skipped, images, batch] {
     return Feed(context, sealed.model.record, images, batch, "comparing INT8 with FP32", skipped);
   };
@@ -223,12 +238,13 @@ absl::StatusOr<Finished> BuildEngineFile(Context& context) {
   // Files are written last: a build that is cancelled leaves none.
   TY_RETURN_IF_ERROR(Measure(context, built, finished));
   if (built.quantized.has_value()) {
-    TY_RETURN_IF_ERROR(WriteReport(context, sealed, *built.quantized, options.images, finished));
+    TY_RETURN_IF_ERROR(Explain(context, sealed, *built.quantized, options.images, finished));
     finished.add_notes(absl::StrFormat("%.1f %% of the multiply-accumulates run in INT8",
                                        100 * built.coverage.share()));
   }
   skipped.NoteIn(finished);
   TY_RETURN_IF_ERROR(SaveEngineFile(built.file, task.engine()));
+  TY_RETURN_IF_ERROR(WriteReport(task, built, finished));
   TY_ASSIGN_OR_RETURN(v1::Artifact engine,
                       worker::DescribeArtifact("engine", task.engine(), "engine"));
   engine.set_media_version("1");

@@ -53,8 +53,8 @@ absl::StatusOr<Finished> DescribeEngine(const InspectTask& task) {
                                   record.arch(), ", ", ClassesOf(record)));
   finished.add_notes(absl::StrCat("runtime ", header.backend(), " ", header.backend_version()));
   finished.add_notes(absl::StrFormat(
-      "precision %s, asked for %s, %.0f%% of the convolutions in int8", header.precision_used(),
-      header.precision_requested(), 100 * header.int8_mac_share()));
+      "precision %s, asked for %s, %.0f%% of the multiply-accumulates in int8",
+      header.precision_used(), header.precision_requested(), 100 * header.int8_mac_share()));
   finished.add_notes(absl::StrFormat("batches of 1 to %d, %d parameters, %.3f GMAC",
                                      header.max_batch_size(), header.parameters(),
                                      static_cast<double>(header.macs()) / 1e9));

@@ -22,9 +22,11 @@ Shape ShapeOf(const ov::PartialShape& partial) {
   return shape;
 }
 
-/// The ports' shapes with the batch as -1, whatever its bounds.
+/// The ports' shapes with the batch as -1, whatever its bounds. A first dimension that stays the
+/// same where the batch may vary keeps its size: it is no batch.
 absl::StatusOr<std::vector<Shape>> BatchedShapes(
-    const std::vector<ov::Output<const ov::Node>>& ports, const std::vector<std::string>& names) {
+    const std::vector<ov::Output<const ov::Node>>& ports, const std::vector<std::string>& names,
+    int max_batch_size) {
   if (ports.size() != names.size()) {
     return absl::InvalidArgumentError(absl::StrCat("the compiled network has ", ports.size(),
                                                    " tensors here; expected ", names.size()));
@@ -42,7 +44,7 @@ absl::StatusOr<std::vector<Shape>> BatchedShapes(
           "tensor '", names[i], "' is ", ports[i].get_element_type().get_type_name(), " ",
           ports[i].get_partial_shape().to_string(), "; expected f32 with the batch first"));
     }
-    shape[0] = -1;
+    if (max_batch_size == 1) shape[0] = -1;
     shapes.push_back(std::move(shape));
   }
   return shapes;
@@ -102,8 +104,10 @@ class OpenvinoRunner : public EngineRunner {
         output_names_(options.output_names) {}
 
   absl::Status ReadPorts() {
-    TY_ASSIGN_OR_RETURN(input_shapes_, BatchedShapes(compiled_.inputs(), input_names_));
-    TY_ASSIGN_OR_RETURN(output_shapes_, BatchedShapes(compiled_.outputs(), output_names_));
+    TY_ASSIGN_OR_RETURN(input_shapes_,
+                        BatchedShapes(compiled_.inputs(), input_names_, max_batch_size_));
+    TY_ASSIGN_OR_RETURN(output_shapes_,
+                        BatchedShapes(compiled_.outputs(), output_names_, max_batch_size_));
     return absl::OkStatus();
   }
 

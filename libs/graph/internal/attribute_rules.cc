@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/graph/graph.h"
+#include "libs/graph/internal/structure.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard::internal {
@@ -139,6 +140,9 @@ class AttributeRules {
       if (attribute.has_ref_attr_name() && !attribute.ref_attr_name().empty()) {
         problems_.Add(where, "takes '%s' from a function's attribute, and is in none",
                       attribute.name());
+      } else if (attribute.has_sparse_tensor() || attribute.sparse_tensors_size() > 0) {
+        problems_.Add(where, "has a sparse tensor in the attribute '%s'; %s", attribute.name(),
+                      kDenseAdvice);
       } else if (!HasItsType(attribute)) {
         problems_.Add(where, "has in the attribute '%s' something else than its type says",
                       attribute.name());
@@ -229,14 +233,73 @@ class AttributeRules {
   Problems& problems_;
 };
 
-bool IsTrue(const onnx::GraphProto& graph, const std::string& name) {
-  for (const auto& tensor : graph.initializer()) {
-    if (tensor.name() != name || tensor.data_type() != onnx::TensorProto::BOOL) continue;
-    if (tensor.has_raw_data()) return !tensor.raw_data().empty() && tensor.raw_data()[0] != 0;
-    return tensor.int32_data_size() > 0 && tensor.int32_data(0) != 0;
-  }
-  return false;
+bool IsTrue(const onnx::TensorProto& tensor) {
+  if (tensor.has_raw_data()) return !tensor.raw_data().empty() && tensor.raw_data()[0] != 0;
+  return tensor.int32_data_size() > 0 && tensor.int32_data(0) != 0;
 }
+
+/// Finds nodes in training form, in bodies too.
+class InferenceForm {
+ public:
+  explicit InferenceForm(Problems& problems) : problems_(problems) {}
+
+  /// The nodes are in topological order; `outer` is what a body may read beside its own.
+  struct Flags {
+    std::map<std::string, bool, std::less<>> known;
+    const Flags* outer = nullptr;
+  };
+  void Walk(const onnx::GraphProto& graph, const Flags* outer) {
+    Flags flags{.known = {}, .outer = outer};
+    for (const onnx::TensorProto& tensor : graph.initializer()) Learn(tensor.name(), tensor, flags);
+    for (const onnx::NodeProto& node : graph.node()) {
+      Check(node, flags);
+      for (const onnx::AttributeProto& attribute : node.attribute()) {
+        if (attribute.has_t() && IsOp(node, "Constant")) {
+          Learn(node.output(0), attribute.t(), flags);
+        }
+        if (attribute.has_g()) Walk(attribute.g(), &flags);
+        for (const onnx::GraphProto& body : attribute.graphs()) Walk(body, &flags);
+      }
+    }
+  }
+
+ private:
+  static void Learn(const std::string& name, const onnx::TensorProto& tensor, Flags& flags) {
+    if (tensor.data_type() == onnx::TensorProto::BOOL) flags.known[name] = IsTrue(tensor);
+  }
+
+  /// nullptr for what is no constant.
+  static const bool* Find(const Flags* flags, const std::string& name) {
+    for (; flags != nullptr; flags = flags->outer) {
+      const auto it = flags->known.find(name);
+      if (it != flags->known.end()) return &it->second;
+    }
+    return nullptr;
+  }
+
+  void Check(const onnx::NodeProto& node, const Flags& flags) {
+    constexpr char kAdvice[] =
+        "%s: the file was exported for training. Export it for inference (in PyTorch: model.eval() "
+        "and training=TrainingMode.EVAL)";
+    const std::string where = absl::StrCat("node '", node.name(), "' (", node.op_type(), ")");
+    if (IsOp(node, "BatchNormalization")) {
+      if (IntAttribute(node, "training_mode", 0) != 0) {
+        problems_.Add(where, kAdvice, "has training_mode 1");
+      } else if (node.output_size() > 1) {
+        problems_.Add(where, kAdvice, "puts out statistics");
+      }
+    } else if (IsOp(node, "Dropout") && node.input_size() > 2 && !node.input(2).empty()) {
+      const bool* drops = Find(&flags, node.input(2));
+      if (drops == nullptr) {
+        problems_.Add(where, kAdvice, "works out whether it drops values (its training_mode)");
+      } else if (*drops) {
+        problems_.Add(where, kAdvice, "drops values (training_mode is true)");
+      }
+    }
+  }
+
+  Problems& problems_;
+};
 
 }  // namespace
 
@@ -245,21 +308,7 @@ void CheckAttributes(const onnx::GraphProto& graph, Problems& problems) {
 }
 
 void CheckInferenceForm(const onnx::GraphProto& graph, Problems& problems) {
-  constexpr char kAdvice[] =
-      "%s: the file was exported for training. Export it for inference (in PyTorch: model.eval() "
-      "and training=TrainingMode.EVAL)";
-  for (const onnx::NodeProto& node : graph.node()) {
-    const std::string where = absl::StrCat("node '", node.name(), "' (", node.op_type(), ")");
-    if (IsOp(node, "BatchNormalization")) {
-      if (IntAttribute(node, "training_mode", 0) != 0) {
-        problems.Add(where, kAdvice, "has training_mode 1");
-      } else if (node.output_size() > 1) {
-        problems.Add(where, kAdvice, "puts out statistics");
-      }
-    } else if (IsOp(node, "Dropout") && node.input_size() > 2 && IsTrue(graph, node.input(2))) {
-      problems.Add(where, kAdvice, "drops values (training_mode is true)");
-    }
-  }
+  InferenceForm(problems).Walk(graph, nullptr);
 }
 
 }  // namespace trainyard::internal

@@ -193,6 +193,18 @@ bool IsSmall(const onnx::TensorProto& tensor) {
   return count.ok() && *count <= kMaxShapeConstant;
 }
 
+/// What the file says of the values that hidden operators make. What it says of others is left out:
+/// it may be older than the graph, and inference knows.
+void StateHiddenShapes(const onnx::GraphProto& graph, onnx::GraphProto& copy) {
+  std::set<std::string> hidden;
+  for (const onnx::NodeProto& node : copy.node()) {
+    if (node.domain() == kOpaque) hidden.insert(node.output().begin(), node.output().end());
+  }
+  for (const onnx::ValueInfoProto& value : graph.value_info()) {
+    if (hidden.contains(value.name())) *copy.add_value_info() = value;
+  }
+}
+
 /// The model as shape inference needs it: weights are inputs of their shape, so that their bytes
 /// are neither copied nor looked at.
 onnx::ModelProto LeanModel(const onnx::ModelProto& model) {
@@ -208,7 +220,6 @@ onnx::ModelProto LeanModel(const onnx::ModelProto& model) {
   *copy.mutable_node() = graph.node();
   *copy.mutable_input() = graph.input();
   *copy.mutable_output() = graph.output();
-  *copy.mutable_value_info() = graph.value_info();
   for (const onnx::TensorProto& tensor : graph.initializer()) {
     if (IsSmall(tensor)) {
       *copy.add_initializer() = tensor;
@@ -222,6 +233,7 @@ onnx::ModelProto LeanModel(const onnx::ModelProto& model) {
   }
   HideUnknownOperators(copy);
   StateKernelShapes(copy, ShapesOf(graph));
+  StateHiddenShapes(graph, copy);
   return lean;
 }
 

@@ -20,13 +20,31 @@ void OpenNegativeDimensions(onnx::ValueInfoProto& value) {
   }
 }
 
+/// A writer of proto3 leaves a zero out; readers would take that for the operator's default.
+void StateZero(onnx::AttributeProto& attribute) {
+  using onnx::AttributeProto;
+  if (attribute.type() == AttributeProto::INT && !attribute.has_i()) attribute.set_i(0);
+  if (attribute.type() == AttributeProto::FLOAT && !attribute.has_f()) attribute.set_f(0);
+  if (attribute.type() == AttributeProto::STRING && !attribute.has_s()) attribute.set_s("");
+}
+
+/// Statistics that a BatchNormalization of opset 11 could put out, and that nobody asked for.
+void DropEmptyStatistics(onnx::NodeProto& node) {
+  if (node.op_type() != "BatchNormalization" || !node.domain().empty()) return;
+  auto& outputs = *node.mutable_output();
+  while (outputs.size() > 1 && outputs.Get(outputs.size() - 1).empty()) outputs.RemoveLast();
+}
+
 void NormalizeGraph(onnx::GraphProto& graph) {
+  if (graph.name().empty()) graph.set_name("graph");
   for (auto* values : {graph.mutable_input(), graph.mutable_output(), graph.mutable_value_info()}) {
     for (auto& value : *values) OpenNegativeDimensions(value);
   }
   for (auto& node : *graph.mutable_node()) {
     if (node.domain() == kLongDomain) node.clear_domain();
+    DropEmptyStatistics(node);
     for (auto& attribute : *node.mutable_attribute()) {
+      StateZero(attribute);
       if (attribute.has_g()) NormalizeGraph(*attribute.mutable_g());
       for (auto& body : *attribute.mutable_graphs()) NormalizeGraph(body);
     }

@@ -38,38 +38,88 @@ void AppendOuterValues(const onnx::GraphProto& graph, std::vector<std::string>& 
   }
 }
 
-/// Everything that a node may read: inputs, initializers and what nodes make. Adds doubled names.
-Names MadeValues(const onnx::GraphProto& graph, Problems& problems) {
-  Names inputs, initializers, made;
-  for (const auto& input : graph.input()) {
-    if (!inputs.insert(input.name()).second) {
-      problems.Add(absl::StrCat("input '", input.name(), "'"), "is declared twice");
-    }
+/// What the nodes of a body may read beside its own values, from its node's graph outwards.
+struct Scope {
+  const Names* names = nullptr;
+  const Scope* outer = nullptr;
+};
+
+bool Knows(const Scope* scope, const std::string& name) {
+  for (; scope != nullptr; scope = scope->outer) {
+    if (scope->names->contains(name)) return true;
   }
-  auto add_initializer = [&](const std::string& name) {
-    if (!initializers.insert(name).second) {
-      problems.Add(absl::StrCat("initializer '", name, "'"), "is there twice");
+  return false;
+}
+
+/// Nodes of bodies need no names.
+std::string Describe(const onnx::NodeProto& node) {
+  return absl::StrCat("node '", node.name().empty() ? node.op_type() : node.name(), "'");
+}
+
+/// Looks at a graph and at the bodies in it.
+class StructureRules {
+ public:
+  explicit StructureRules(Problems& problems) : problems_(problems) {}
+
+  /// `where` is "", or "body of node 'x': ". Returns what the graph makes.
+  Names Walk(const onnx::GraphProto& graph, const std::string& where, const Scope* outer) {
+    Names made = MadeValues(graph, where, outer);
+    const Scope scope{&made, outer};
+    for (const onnx::NodeProto& node : graph.node()) {
+      ForEachBody(node, [&](const onnx::GraphProto& body) {
+        Walk(body, absl::StrCat(where, "body of ", Describe(node), ": "), &scope);
+      });
     }
-  };
-  for (const auto& initializer : graph.initializer()) add_initializer(initializer.name());
-  for (const auto& initializer : graph.sparse_initializer()) {
-    add_initializer(initializer.values().name());
+    CheckCycles(graph, where);
+    return made;
   }
-  for (const auto& node : graph.node()) {
-    for (const std::string& output : node.output()) {
-      if (output.empty()) continue;
-      const bool taken = inputs.contains(output) || initializers.contains(output);
-      if (taken || !made.insert(output).second) {
-        problems.Add(absl::StrCat("node '", node.name(), "'"),
-                     "makes '%s', a name that another node, an input or an initializer has",
-                     output);
+
+ private:
+  /// Everything that a node may read: inputs, initializers and what nodes make. Adds doubled names.
+  Names MadeValues(const onnx::GraphProto& graph, const std::string& where, const Scope* outer) {
+    Names inputs, initializers, made;
+    for (const auto& input : graph.input()) {
+      if (inputs.insert(input.name()).second) continue;
+      problems_.Add(absl::StrCat(where, "input '", input.name(), "'"), "is declared twice");
+    }
+    for (const auto& initializer : graph.initializer()) {
+      const std::string field = absl::StrCat(where, "initializer '", initializer.name(), "'");
+      if (initializer.name().empty()) problems_.Add(field, "has no name");
+      if (!initializers.insert(initializer.name()).second) problems_.Add(field, "is there twice");
+    }
+    for (const auto& sparse : graph.sparse_initializer()) {
+      const std::string& name = sparse.values().name();
+      problems_.Add(absl::StrCat(where, "initializer '", name, "'"), "is sparse; %s", kDenseAdvice);
+      initializers.insert(name);
+    }
+    for (const auto& node : graph.node()) {
+      for (const std::string& output : node.output()) {
+        if (output.empty()) continue;
+        const bool taken = inputs.contains(output) || initializers.contains(output);
+        if (!taken && made.insert(output).second && !Knows(outer, output)) continue;
+        problems_.Add(absl::StrCat(where, Describe(node)),
+                      "makes '%s', a name that another node, an input or an initializer has",
+                      output);
       }
     }
+    made.insert(inputs.begin(), inputs.end());
+    made.insert(initializers.begin(), initializers.end());
+    return made;
   }
-  made.insert(inputs.begin(), inputs.end());
-  made.insert(initializers.begin(), initializers.end());
-  return made;
-}
+
+  void CheckCycles(const onnx::GraphProto& graph, const std::string& where) {
+    const std::vector<int> order = TopologicalOrder(graph);
+    if (static_cast<int>(order.size()) == graph.node_size()) return;
+    const std::set<int> sorted(order.begin(), order.end());
+    for (int i = 0; i < graph.node_size(); ++i) {
+      if (sorted.contains(i)) continue;
+      problems_.Add(absl::StrCat(where, Describe(graph.node(i))),
+                    "lies on a cycle or behind one; expected a graph without cycles");
+    }
+  }
+
+  Problems& problems_;
+};
 
 }  // namespace
 
@@ -121,7 +171,8 @@ void CheckStructure(const onnx::GraphProto& graph, Problems& problems) {
       problems.Add(absl::StrCat("node '", node.name(), "'"), "has the name of another node");
     }
   }
-  const Names made = MadeValues(graph, problems);
+  const Names made = StructureRules(problems).Walk(graph, "", nullptr);
+  // What bodies read from outside is read by their nodes.
   for (const auto& node : graph.node()) {
     for (const std::string& value : ReadValues(node)) {
       if (made.contains(value)) continue;
@@ -132,14 +183,6 @@ void CheckStructure(const onnx::GraphProto& graph, Problems& problems) {
   for (const auto& output : graph.output()) {
     if (made.contains(output.name())) continue;
     problems.Add(absl::StrCat("output '", output.name(), "'"), "is made by no node");
-  }
-  const std::vector<int> order = TopologicalOrder(graph);
-  if (static_cast<int>(order.size()) == graph.node_size()) return;
-  const std::set<int> sorted(order.begin(), order.end());
-  for (int i = 0; i < graph.node_size(); ++i) {
-    if (sorted.contains(i)) continue;
-    problems.Add(absl::StrCat("node '", graph.node(i).name(), "'"),
-                 "lies on a cycle or behind one; expected a graph without cycles");
   }
 }
 

@@ -252,9 +252,24 @@ absl::Status ChannelTracer::Elementwise(const onnx::NodeProto& node) {
     }
   }
   if (!joined.has_value()) return Barrier(node);
+  if (const int64_t wide = ConstantWidth(node, rank); PlaceCount(*joined) == 1 && wide > 1) {
+    for (const Channels& operand : operands) Fix(operand);
+    Output(node, {{kFixedChannels, wide, 1}});
+    return absl::OkStatus();
+  }
   TY_RETURN_IF_ERROR(SliceConstants(node, rank, *joined));
   Output(node, *joined);
   return absl::OkStatus();
+}
+
+int64_t ChannelTracer::ConstantWidth(const onnx::NodeProto& node, int64_t rank) const {
+  int64_t width = 0;
+  for (int i = 0; i < node.input_size(); ++i) {
+    if (!IsConstant(node, i)) continue;
+    const int64_t axis = 1 - (rank - RankOf(node.input(i)));
+    if (axis >= 0) width = std::max(width, (*ShapeOf(node.input(i)))[axis]);
+  }
+  return width;
 }
 
 absl::Status ChannelTracer::SliceConstants(const onnx::NodeProto& node, int64_t rank,

@@ -92,6 +92,8 @@ class ChannelTracer {
   absl::Status Spatial(const onnx::NodeProto& node);
   absl::Status Elementwise(const onnx::NodeProto& node);
   void Agree(const Channels& a, const Channels& b);
+  /// The most channels that a constant operand has; more than the others' one make that many of it.
+  int64_t ConstantWidth(const onnx::NodeProto& node, int64_t rank) const;
   /// Constant operands are aligned with the output from the right; those with one place serve all.
   absl::Status SliceConstants(const onnx::NodeProto& node, int64_t rank, const Channels& channels);
   /// A weight with several readers is cut once for all of them: along each axis they agree, or

@@ -1,12 +1,15 @@
 #include "libs/engine/engine.h"
 
 #include <cmath>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
+#include "libs/graph/builder.h"
 #include "libs/models/ssd/ssd_builder.h"
 #include "onnx/onnx_pb.h"
 #include "tests/support/onnxruntime_oracle.h"
@@ -219,6 +222,37 @@ TEST_F(SsdEngineTest, WeightsThatMakeNothingSensibleAreAllNamed) {
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          AllOf(HasSubstr(kernels[0]), HasSubstr(kernels.back()),
                                HasSubstr("not finite"), HasSubstr("earlier checkpoint"))));
+  }
+}
+
+// Its answers for the second image would lie where nobody looks for them.
+TEST(FixedBatchTest, AnEngineForMoreImagesIsRefused) {
+  GraphBuilder builder("fixed");
+  const std::string x = builder.Conv("head", builder.Input("Input", {1, 3, 4, 4}),
+                                     NormalTensor({4, 3, 1, 1}, 1), std::nullopt, {});
+  builder.Output(builder.Reshape("rows", x, {1, -1, 4}), {1, 16, 4});
+  auto graph = std::move(builder).Finish();
+  ASSERT_THAT(graph, IsOk());
+  const Model model{*std::move(graph), {}};
+  bool given = false;
+  const auto table = CalibrateGraph(
+      model.graph, {},
+      [&given]() -> absl::StatusOr<std::optional<Tensor>> {
+        if (std::exchange(given, true)) return std::nullopt;
+        return NormalTensor({1, 3, 4, 4}, 2);
+      },
+      1, 1);
+  ASSERT_THAT(table, IsOk());
+  for (const std::string precision : {"fp32", "int8"}) {
+    EngineOptions options{.precision = precision, .max_batch_size = 2, .threads = 1};
+    options.calibration = *table;
+    EXPECT_THAT(BuildEngine(model, options),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr("output 'rows' has 1 as its first dimension"),
+                               HasSubstr("open batch"), HasSubstr("-m 1"))))
+        << precision;
+    options.max_batch_size = 1;
+    EXPECT_THAT(BuildEngine(model, options), IsOk()) << precision;
   }
 }
 

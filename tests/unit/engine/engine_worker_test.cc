@@ -315,8 +315,11 @@ TEST_F(EngineWorkerTest, LayersThatAreExcludedStayInFp32) {
 }
 
 TEST_F(EngineWorkerTest, BuildsInFp32AndSaysWhatItCosts) {
+  const std::string of_an_earlier_engine = Path("fp32.engine.quantization.json");
+  ASSERT_THAT(WriteFileAtomically(of_an_earlier_engine, "{}"), IsOk());
   const auto built = Run(BuildJob("fp32", "fp32.engine"));
   ASSERT_THAT(built, IsOk());
+  EXPECT_FALSE(FileExists(of_an_earlier_engine));
   EXPECT_EQ(MetricOf(*built, "int8_mac_share"), 0);
   EXPECT_GT(MetricOf(*built, "macs"), 1e8);
   ASSERT_EQ(built->outputs_size(), 1);

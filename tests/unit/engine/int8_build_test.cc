@@ -232,6 +232,37 @@ TEST_F(Int8BuildTest, WithoutImagesNothingIsSaidOfTheAccuracy) {
   EXPECT_THAT(QuantizationReportJson(built->quantized.report), Not(HasSubstr("\"sqnr_db\"")));
 }
 
+// Nothing that the runtime or INT8 did.
+TEST_F(Int8BuildTest, ANetworkThatAnswersNoNumbersIsToldOf) {
+  Graph graph = graph_.Clone();
+  onnx::GraphProto& proto = *graph.mutable_proto().mutable_graph();
+  for (const auto& [op, from] : {std::pair("Relu", "head"), std::pair("Log", "Relu")}) {
+    onnx::NodeProto& node = *proto.add_node();
+    node.set_op_type(op);
+    node.set_name(op);
+    node.add_input(from);
+    node.add_output(op);
+  }
+  proto.mutable_output(0)->set_name("Log");
+  graph.Reindex();
+  const auto table = CalibrateGraph(graph, {}, Images()(), 2, 2);
+  ASSERT_THAT(table, IsOk());
+  EngineOptions options{.precision = "fp32", .max_batch_size = 2, .threads = 2};
+  options.images = Images();
+  const auto exact = BuildEngine({graph.Clone(), {}}, options);
+  ASSERT_THAT(exact, IsOk());
+  EXPECT_THAT(exact->warnings, ElementsAre(HasSubstr("not finite on the images: 'Log'")));
+  const Int8Request request = {.folded = graph,
+                               .table = *table,
+                               .quantization = {.kernel_steps = 64},
+                               .compile = {Precision::kInt8, 2, 2},
+                               .images = Images()};
+  EXPECT_THAT(BuildInt8(*backend_, request),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("in FP32"), HasSubstr("on the calibration images: 'Log'"),
+                             HasSubstr("-t fp32"))));
+}
+
 TEST_F(Int8BuildTest, LayersThatAreExcludedStayInFp32) {
   Int8Request request = Request();
   request.quantization.excluded_layers = {"mix", "head"};

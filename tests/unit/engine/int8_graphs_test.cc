@@ -147,13 +147,6 @@ TEST(Int8GraphsTest, SizesThatAreNotFixedNeedImages) {
                  {-1, 4, -1, -1});
   auto graph = std::move(builder).Finish();
   ASSERT_THAT(graph, IsOk());
-  // The builder calls every free dimension N.
-  for (auto* value : {graph->mutable_proto().mutable_graph()->mutable_input(0),
-                      graph->mutable_proto().mutable_graph()->mutable_output(0)}) {
-    auto& shape = *value->mutable_type()->mutable_tensor_type()->mutable_shape();
-    shape.mutable_dim(2)->set_dim_param("H");
-    shape.mutable_dim(3)->set_dim_param("W");
-  }
   std::vector<Trial> trials;
   Try("any size", *graph, trials);
   Judge(trials);

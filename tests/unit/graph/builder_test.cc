@@ -65,6 +65,18 @@ TEST(GraphBuilderTest, HeadsFlattenByRowThenColumnThenBox) {
   EXPECT_THAT(y.data<float>().subspan(6, 3), ElementsAre(1, 5, 9));
 }
 
+TEST(GraphBuilderTest, OnlyTheBatchIsCalledN) {
+  GraphBuilder builder("net");
+  builder.Output(builder.Relu("y", builder.Input("x", {-1, 3, -1, -1})), {-1, 3, -1, -1});
+  const absl::StatusOr<Graph> graph = std::move(builder).Finish();
+  ASSERT_THAT(graph, IsOk());
+  std::vector<std::string> names;
+  for (const auto& dim : graph->proto().graph().input(0).type().tensor_type().shape().dim()) {
+    names.push_back(dim.dim_param());
+  }
+  EXPECT_THAT(names, ElementsAre("N", "", "x_2", "x_3"));
+}
+
 TEST(GraphBuilderTest, FinishTellsEveryMistake) {
   GraphBuilder builder("net");
   const std::string x = builder.Input("Input", {-1, 3, 8, 8});

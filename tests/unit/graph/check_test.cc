@@ -25,6 +25,15 @@ Graph SmallGraph() {
 
 TEST(CheckTest, AWholeGraphPasses) { EXPECT_THAT(SmallGraph().Check(), IsOk()); }
 
+TEST(CheckTest, AnOutputNeedsNoShape) {
+  Graph graph = SmallGraph();
+  auto* output = graph.mutable_proto().mutable_graph()->mutable_output(0);
+  output->mutable_type()->mutable_tensor_type()->clear_shape();
+  EXPECT_THAT(graph.Check(), IsOk());
+  output->mutable_type()->mutable_tensor_type()->clear_elem_type();
+  EXPECT_THAT(graph.Check(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("relu1")));
+}
+
 TEST(CheckTest, OneBadNodeDoesNotHideTheNext) {
   Graph graph = SmallGraph();
   onnx::GraphProto& proto = *graph.mutable_proto().mutable_graph();

@@ -158,6 +158,7 @@ TEST(FoldConstantsTest, TheShapeOfWhatAForeignOperatorMakesIsLeft) {
   for (auto& node : *model.mutable_graph()->mutable_node()) {
     if (node.name() == "foreign") node.set_domain("com.example");
   }
+  model.add_opset_import()->set_domain("com.example");
   auto* shape = model.mutable_graph()->add_node();
   shape->set_op_type("Shape");
   shape->add_input("foreign");
@@ -167,6 +168,81 @@ TEST(FoldConstantsTest, TheShapeOfWhatAForeignOperatorMakesIsLeft) {
   output->mutable_type()->mutable_tensor_type()->set_elem_type(onnx::TensorProto::INT64);
   const Graph graph = Parsed(model);
   EXPECT_EQ(OperatorsOf(graph).count("Shape"), 1u);
+  EXPECT_THAT(graph.InferShapes(), IsOk());
+}
+
+// PyTorch writes weights that are equal once, and Identity nodes for the others.
+TEST(FoldConstantsTest, WhoReadsAnIdentityOfWeightsReadsTheWeights) {
+  ZooNet net(ZooWeights::kFull);
+  std::string x = net.BatchNorm("a_bn", net.Conv("a", "Input", 3, 16), 16);
+  const std::string same = net().Node("Identity", "same", {"a_bn/gamma"});
+  const std::string again = net().Node("Identity", "again", {same});
+  x = net().Node("BatchNormalization", "b_bn",
+                 {net.Conv("b", x, 16, 16), again, "a_bn/beta", "a_bn/moving_mean",
+                  "a_bn/moving_variance"});
+  Graph graph = Parsed(net.ConvHead(x, 16));
+  EXPECT_EQ(graph.FindNode("b_bn")->input(1), "a_bn/gamma");
+  EXPECT_EQ(OperatorsOf(graph).count("Identity"), 0u);
+  ASSERT_THAT(FoldBatchNorm(graph), IsOk());
+  EXPECT_THAT(OperatorsOf(graph), ElementsAre("Conv"));
+}
+
+TEST(FoldConstantsTest, AnIdentityThatIsAnOutputOrReadInABodyStays) {
+  onnx::ModelProto model = testing::IfBodies(ZooWeights::kFull);
+  onnx::GraphProto& proto = *model.mutable_graph();
+  for (const std::string name : {"a_relu_copy", "shown"}) {
+    auto* node = proto.add_node();
+    node->set_op_type("Identity");
+    node->add_input(proto.initializer(0).name());
+    node->add_output(name);
+  }
+  for (auto& node : *proto.mutable_node()) {
+    if (node.op_type() != "If") continue;
+    node.mutable_attribute(0)->mutable_g()->mutable_node(0)->set_input(0, "a_relu_copy");
+  }
+  auto* output = proto.add_output();
+  output->set_name("shown");
+  output->mutable_type()->mutable_tensor_type()->set_elem_type(onnx::TensorProto::FLOAT);
+  const Graph graph = Parsed(model);
+  EXPECT_NE(graph.Producer("a_relu_copy"), nullptr);
+  EXPECT_NE(graph.Producer("shown"), nullptr);
+}
+
+// Two axes make a matrix of a number, which is no row.
+TEST(FoldConstantsTest, NumbersThatBecomeMoreThanARowAreLeft) {
+  const auto folded = [](const std::vector<int64_t>& axes, int64_t axis) {
+    ZooNet net(ZooWeights::kFull);
+    const std::string x = net.Conv("a", "Input", 3, 16);
+    const std::string c =
+        net().Node("Gather", "c", {net().Node("Shape", "s", {x}), Number(net, "one", 1)});
+    const std::string high = net().Node("Unsqueeze", "high", {c, net.Ints("axes", axes)});
+    net().Node("Cast", "numbers", {net().Concat("twice", {high, high}, axis)},
+               {{"to", int64_t{onnx::TensorProto::FLOAT}}});
+    onnx::ModelProto model = net.ConvHead(x, 16);
+    auto* output = model.mutable_graph()->add_output();
+    output->set_name("numbers");
+    output->mutable_type()->mutable_tensor_type()->set_elem_type(onnx::TensorProto::FLOAT);
+    return Parsed(model).HasInitializer("twice");
+  };
+  EXPECT_TRUE(folded({0}, 0));
+  EXPECT_TRUE(folded({-1}, -1));
+  EXPECT_FALSE(folded({0, 1}, 1));
+  EXPECT_FALSE(folded({0, 1}, 0));
+}
+
+// Exporters leave shapes behind that the graph no longer has.
+TEST(FoldConstantsTest, AStaleShapeOfAValueIsNoContradiction) {
+  onnx::ModelProto model = testing::TorchView(ZooWeights::kFull);
+  for (const onnx::NodeProto& node : model.graph().node()) {
+    if (node.op_type() != "MaxPool") continue;
+    onnx::ValueInfoProto& stale = *model.mutable_graph()->add_value_info();
+    stale = model.graph().input(0);
+    stale.set_name(node.output(0));
+    stale.mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0)->set_dim_value(1);
+  }
+  ASSERT_EQ(model.graph().value_info_size(), 1);
+  const Graph graph = Parsed(model);
+  EXPECT_THAT(TargetOf(graph), ElementsAre(0, -1));
   EXPECT_THAT(graph.InferShapes(), IsOk());
 }
 

@@ -99,6 +99,20 @@ TEST(FoldBatchNormTest, AKernelThatTwoConvsShareIsCopied) {
             1e-5);
 }
 
+TEST(FoldBatchNormTest, AKernelThatIsAnOutputStaysAsItIs) {
+  GraphBuilder builder("net");
+  const std::string x = builder.Input("Input", {-1, 2, 3, 3});
+  const Tensor kernel = Wavy({2, 2, 1, 1});
+  builder.Output(
+      builder.BatchNorm("bn", builder.Conv("a", x, kernel, std::nullopt, {}), WavyNorm(2)),
+      {-1, 2, 3, 3});
+  builder.Output("a/kernel", kernel.shape());
+  Graph graph = *std::move(builder).Finish();
+  ASSERT_THAT(FoldBatchNorm(graph), IsOk());
+  EXPECT_EQ(MaxDifference(*graph.Initializer("a/kernel"), kernel), 0);
+  EXPECT_NE(graph.FindNode("a")->input(1), "a/kernel");
+}
+
 TEST(FoldBatchNormTest, WeightsThatDoNotFitNameTheNode) {
   GraphBuilder builder("net");
   const std::string x = builder.Input("Input", {-1, 2, 3, 3});

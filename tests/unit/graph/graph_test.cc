@@ -187,6 +187,20 @@ TEST(GraphTest, RefusesStandardOperatorsThatAreNotWhatTheySay) {
                              HasSubstr("node 'Relu_2' (Relu)"), HasSubstr("axis"))));
 }
 
+TEST(GraphTest, OperatorsThatTheOpsetDoesNotHaveAreRefusedWithTheOneThatDoes) {
+  onnx::ModelProto model = ForeignModel();
+  AddNode(model, "HardSwish", "late", {"sum"}, "a");
+  AddNode(model, "Mish", "never", {"sum"}, "b");
+  AddNode(model, "Special", "stranger", {"sum"}, "c")->set_domain("com.other");
+  EXPECT_THAT(
+      Graph::Parse(model.SerializeAsString()),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("'late' (HardSwish) is no operator of opset 13; it came with opset "
+                               "14"),
+                     HasSubstr("'never' (Mish) is no operator of opset 13; nor of any other"),
+                     HasSubstr("'stranger' (Special) is of the domain 'com.other'"))));
+}
+
 TEST(GraphTest, DamagedBytesNeverCrash) {
   GraphBuilder builder("net");
   std::string x = builder.Input("Input", {-1, 2, 5, 5});

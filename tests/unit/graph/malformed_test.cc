@@ -203,6 +203,14 @@ const std::vector<Row>& PayloadRows() {
          sparse->mutable_values()->add_dims(1000);
        },
        "sparse initializer 'thin' has 0 values; expected 1000", kLoss},
+      {"Conv",
+       [](onnx::ModelProto& model) {
+         auto* sparse = model.mutable_graph()->add_sparse_initializer();
+         sparse->mutable_values()->set_name("thin");
+         sparse->mutable_values()->set_data_type(onnx::TensorProto::FLOAT);
+         sparse->mutable_values()->add_dims(0);
+       },
+       "initializer 'thin' is sparse; expected dense ones"},
       {"If",
        [](onnx::ModelProto& model) {
          auto* tensor = Attribute(Node(model, "If"), "else_branch").mutable_g()->add_initializer();
@@ -233,6 +241,9 @@ const std::vector<Row>& LimitRows() {
        "functions are 1; expected none"},
       {"Conv", [](onnx::ModelProto& model) { AddNested(*model.mutable_graph(), 9); },
        "more than 8 deep"},
+      {"Conv",
+       [](onnx::ModelProto& model) { model.mutable_graph()->mutable_output(0)->clear_type(); },
+       "value 'head'"},
       {"Conv",
        [](onnx::ModelProto& model) {
          auto* shape = model.mutable_graph()
@@ -361,6 +372,107 @@ TEST(MalformedTest, AKernelOfMoreAxesThanItsInputIsAContradiction) {
   const absl::Status status = graph.ok() ? graph->InferShapes().status() : graph.status();
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
                                HasSubstr("shapes contradict each other")));
+}
+
+TEST(MalformedTest, ADomainIsImportedOnce) {
+  for (const std::string domain : {"", "ai.onnx"}) {
+    for (const int version : {6, 17, 99}) {
+      onnx::ModelProto model = Sound("Conv");
+      model.add_opset_import()->set_domain(domain);
+      model.mutable_opset_import(1)->set_version(version);
+      EXPECT_THAT(Graph::Parse(model.SerializeAsString()),
+                  StatusIs(absl::StatusCode::kInvalidArgument,
+                           HasSubstr("opset_import has the domain 'ai.onnx' twice")));
+    }
+  }
+}
+
+onnx::GraphProto& Branch(onnx::ModelProto& model) {
+  return *Attribute(Node(model, "If"), "then_branch").mutable_g();
+}
+void AddTo(onnx::GraphProto& graph, const std::string& op, const std::vector<std::string>& inputs,
+           const std::string& output) {
+  onnx::NodeProto& node = *graph.add_node();
+  node.set_op_type(op);
+  for (const std::string& input : inputs) node.add_input(input);
+  node.add_output(output);
+}
+
+TEST(MalformedTest, BodiesAreHeldToTheSameRules) {
+  const std::vector<std::pair<Edit, std::string>> rows = {
+      {[](auto& model) { AddTo(Branch(model), "Abs", {"a_relu"}, "then_branch_out"); },
+       "body of node 'choose': node 'Abs' makes 'then_branch_out', a name that another"},
+      {[](auto& model) { AddTo(Branch(model), "Abs", {"a_relu"}, "b_relu"); },
+       "body of node 'choose': node 'Abs' makes 'b_relu', a name that another"},
+      {[](auto& model) {
+         AddTo(Branch(model), "Add", {"p", "q"}, "q");
+         AddTo(Branch(model), "Abs", {"a_relu"}, "p");
+       },
+       "body of node 'choose': node 'Add' lies on a cycle"},
+      {[](auto& model) { AddTo(Branch(model), "Abs", {"nothing"}, "p"); }, "reads 'nothing'"},
+      {[](auto& model) { AddTo(Branch(model), "Mish", {"a_relu"}, "p"); },
+       "is no operator of opset 17"},
+      {[](auto& model) {
+         AddTo(Branch(model), "BatchNormalization",
+               {"a_relu", "a_bn/gamma", "a_bn/beta", "a_bn/moving_mean", "a_bn/moving_variance"},
+               "p");
+         onnx::AttributeProto& mode =
+             Attribute(*Branch(model).mutable_node(1), "training_mode");
+         mode.set_type(onnx::AttributeProto::INT);
+         mode.set_i(1);
+       },
+       "has training_mode 1"},
+  };
+  for (size_t i = 0; i < rows.size(); ++i) {
+    onnx::ModelProto model = Sound("If");
+    rows[i].first(model);
+    EXPECT_THAT(Graph::Parse(model.SerializeAsString()),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(rows[i].second)))
+        << "row " << i;
+  }
+}
+
+TEST(MalformedTest, NodesOfBodiesArePutInOrderToo) {
+  onnx::ModelProto model = Sound("If");
+  Branch(model).mutable_node(0)->set_input(0, "late");
+  AddTo(Branch(model), "Abs", {"a_relu"}, "late");
+  const absl::StatusOr<Graph> graph = Graph::Parse(model.SerializeAsString());
+  ASSERT_THAT(graph, IsOk());
+  EXPECT_THAT(graph->Check(), IsOk());
+}
+
+// PyTorch writes the flag as a Constant node.
+TEST(MalformedTest, DropoutThatDropsIsRefusedHoweverItIsWritten) {
+  for (const bool drops : {true, false}) {
+    testing::ZooNet net(ZooWeights::kFull);
+    const std::string flag =
+        net().Node("Constant", "flag", {}, {{"value", Tensor::Of<bool>({}, {drops})}});
+    const std::string ratio =
+        net().Initializer("ratio", Tensor::Of<float>({}, std::vector<float>{0.5f}));
+    const std::string x =
+        net().Node("Dropout", "drop", {net.Conv("a", "Input", 3, 16), ratio, flag});
+    const auto graph = Graph::Parse(net.ConvHead(x, 16).SerializeAsString());
+    if (!drops) {
+      EXPECT_THAT(graph, IsOk());
+      continue;
+    }
+    EXPECT_THAT(graph, StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("drops values (training_mode is true)")));
+  }
+  onnx::ModelProto model = Sound("If");
+  AddTo(Branch(model), "Constant", {}, "flag");
+  onnx::AttributeProto& value = Attribute(*Branch(model).mutable_node(1), "value");
+  value.set_type(onnx::AttributeProto::TENSOR);
+  *value.mutable_t() = TensorToProto("", Tensor::Of<bool>({}, {true}));
+  AddTo(Branch(model), "Dropout", {"a_relu", "", "flag"}, "p");
+  EXPECT_THAT(Graph::Parse(model.SerializeAsString()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("(Dropout) drops values")));
+  Branch(model).mutable_node(1)->set_op_type("Identity");
+  Branch(model).mutable_node(1)->clear_attribute();
+  Branch(model).mutable_node(1)->add_input("condition");
+  EXPECT_THAT(Graph::Parse(model.SerializeAsString()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("works out whether it drops values")));
 }
 
 TEST(MalformedTest, DropoutThatDropsIsRefused) {

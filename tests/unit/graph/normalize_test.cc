@@ -67,6 +67,40 @@ TEST(NormalizeTest, TheStandardDomainHasOneName) {
   EXPECT_EQ(*graph.MacCount(), *Parsed(testing::Residual(ZooWeights::kFull, true)).MacCount());
 }
 
+// proto3 has no way to write a zero.
+TEST(NormalizeTest, AnAttributeThatIsLeftOutIsZero) {
+  onnx::ModelProto model = testing::Residual(ZooWeights::kFull, true);
+  const auto add = [&model](const std::string& op, const std::string& attribute,
+                            onnx::AttributeProto::AttributeType type) {
+    auto* node = model.mutable_graph()->add_node();
+    node->set_op_type(op);
+    node->set_name(op);
+    node->add_input("Input");
+    node->add_output(op);
+    node->add_attribute()->set_name(attribute);
+    node->mutable_attribute(0)->set_type(type);
+  };
+  add("Softmax", "axis", onnx::AttributeProto::INT);
+  add("LeakyRelu", "alpha", onnx::AttributeProto::FLOAT);
+  const Graph graph = Parsed(model);
+  EXPECT_EQ(IntAttribute(*graph.FindNode("Softmax"), "axis", -1), 0);
+  EXPECT_TRUE(graph.FindNode("Softmax")->attribute(0).has_i());
+  EXPECT_TRUE(graph.FindNode("LeakyRelu")->attribute(0).has_f());
+}
+
+TEST(NormalizeTest, AbsentStatisticsOfABatchNormAreNoOutputs) {
+  onnx::ModelProto model = testing::AtOpset(testing::Residual(ZooWeights::kFull, true), 11);
+  for (auto& node : *model.mutable_graph()->mutable_node()) {
+    if (node.op_type() != "BatchNormalization") continue;
+    for (int i = 0; i < 4; ++i) node.add_output("");
+  }
+  Graph graph = Parsed(model);
+  ASSERT_THAT(FoldBatchNorm(graph), IsOk());
+  for (const onnx::NodeProto* node : graph.nodes()) {
+    EXPECT_NE(node->op_type(), "BatchNormalization") << node->name();
+  }
+}
+
 TEST(NormalizeTest, ANegativeDimensionIsAnOpenOne) {
   onnx::ModelProto model = testing::Residual(ZooWeights::kFull, true);
   model.mutable_graph()

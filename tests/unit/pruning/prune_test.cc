@@ -338,5 +338,19 @@ TEST(PruneTest, AModelCanBePrunedAgain) {
   EXPECT_LT(twice->parameters_after, once->parameters_after);
 }
 
+// A grey picture less the mean of three colours, as exporters put preprocessing into the graph.
+TEST(PruneTest, AConstantThatMakesMoreChannelsOfOneStaysWhole) {
+  GraphBuilder builder("grey");
+  std::string x = builder.Input("Input", {-1, 1, 2, 2});
+  x = builder.Node("Sub", "colours", {x, builder.Initializer("mean", Wavy({1, 3, 1, 1}))});
+  x = builder.Conv("A", x, KernelOf(3, {4, 1, 3, 0.5f}), Wavy({4}), {});
+  builder.Output(builder.Conv("Head", x, Wavy({2, 4, 1, 1}), Wavy({2}), {}), {-1, 2, 2, 2});
+  const auto result = Prune({*std::move(builder).Finish(), {}}, Fine(0.3));
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(Kept(*result, "A"), 2);
+  EXPECT_EQ(result->model.graph.Initializer("mean")->dim(1), 3);
+  EXPECT_EQ(result->model.graph.Initializer("A/kernel")->shape(), (Shape{2, 3, 1, 1}));
+}
+
 }  // namespace
 }  // namespace trainyard

@@ -181,6 +181,29 @@ TEST_F(InsertQdqTest, AConvOfAnotherDomainIsNoConvolution) {
   EXPECT_EQ(quantized->report.layers.size(), 4u);
 }
 
+// Other exporters give such names too.
+TEST_F(InsertQdqTest, NamesThatTheGraphHasAreLeftToIt) {
+  onnx::GraphProto& proto = *graph_.mutable_proto().mutable_graph();
+  for (const std::string name : {"relu1/scale", "conv2/kernel/int8"}) {
+    ASSERT_THAT(graph_.SetInitializer(name, Tensor::Of<float>({}, std::vector<float>{3})), IsOk());
+  }
+  onnx::NodeProto& node = *proto.add_node();
+  node.set_op_type("Sum");
+  node.set_name("relu1/quantize");
+  for (const char* input : {"relu1", "relu1/scale", "conv2/kernel/int8"}) node.add_input(input);
+  node.add_output("relu1/dequantized");
+  *proto.add_output() = proto.output(0);
+  proto.mutable_output(1)->set_name("relu1/dequantized");
+  proto.mutable_output(1)->mutable_type()->mutable_tensor_type()->clear_shape();
+  graph_.Reindex();
+  const auto quantized = InsertQdq(graph_, table_, {});
+  ASSERT_THAT(quantized, IsOk());
+  EXPECT_EQ(quantized->graph.FindNode("conv2")->input(0), "relu1/dequantized_1");
+  EXPECT_EQ(quantized->graph.Initializer("relu1/scale")->data<float>()[0], 3);
+  EXPECT_EQ(quantized->graph.Initializer("conv2/kernel/int8")->data<float>()[0], 3);
+  EXPECT_LT(RelativeError(Head(graph_), Head(quantized->graph)), 0.03);
+}
+
 TEST_F(InsertQdqTest, AnExcludedNodeStaysAsItWas) {
   const QuantizationOptions options{.excluded_layers = {"head"}};
   const auto quantized = InsertQdq(graph_, table_, options);

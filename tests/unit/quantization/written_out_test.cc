@@ -52,6 +52,45 @@ TEST_F(WrittenOutTest, ComputesWhatOnnxruntimeMakesOfTheQdqForm) {
   EXPECT_GT(RelativeError((*exact)[0], (*got)[0]), 0.05) << "the rounding is there";
 }
 
+// As tools write that train with rounding: no zero points where they are 0, biases in s32.
+TEST_F(WrittenOutTest, ZeroPointsMayBeAbsentAndBiasesWhole) {
+  onnx::GraphProto& proto = *quantized_.mutable_proto().mutable_graph();
+  int absent = 0;
+  for (auto& node : *proto.mutable_node()) {
+    if (node.op_type() != "DequantizeLinear") continue;
+    node.mutable_input()->RemoveLast();
+    ++absent;
+  }
+  ASSERT_GT(absent, 3);
+  const int64_t filters = graph_.Initializer("conv1/kernel")->dim(0);
+  std::vector<int32_t> bias(filters);
+  for (int64_t i = 0; i < filters; ++i) bias[i] = static_cast<int32_t>(70000 * (i - 1));
+  ASSERT_THAT(quantized_.SetInitializer("whole", Tensor::Of<int32_t>({filters}, bias)), IsOk());
+  ASSERT_THAT(
+      quantized_.SetInitializer("whole/step", Tensor::Of<float>({}, std::vector<float>{1e-6f})),
+      IsOk());
+  onnx::NodeProto& node = *proto.add_node();
+  node.set_op_type("DequantizeLinear");
+  node.set_name("whole/dequantize");
+  node.add_input("whole");
+  node.add_input("whole/step");
+  node.add_output("whole/dequantized");
+  for (auto& one : *proto.mutable_node()) {
+    if (one.name() == "conv1") one.set_input(2, "whole/dequantized");
+  }
+  quantized_.Reindex();
+  const auto sorted = Graph::Parse(quantized_.Serialize());
+  ASSERT_THAT(sorted, IsOk());
+  const auto written = WithRoundingWrittenOut(*sorted);
+  ASSERT_THAT(written, IsOk());
+  ASSERT_THAT(written->Check(), IsOk());
+  const Tensor images = NormalTensor({2, 3, 8, 8}, 7);
+  const auto wanted = RunOnnxruntime(*sorted, images), got = RunOnnxruntime(*written, images);
+  ASSERT_THAT(wanted, IsOk());
+  ASSERT_THAT(got, IsOk());
+  EXPECT_LT(RelativeError((*wanted)[0], (*got)[0]), 2e-3);
+}
+
 TEST_F(WrittenOutTest, LeavesNoIntegers) {
   const auto written = WithRoundingWrittenOut(quantized_);
   ASSERT_THAT(written, IsOk());
