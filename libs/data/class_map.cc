@@ -7,6 +7,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/base/text_file.h"
 #include "libs/base/utf8.h"
 
 namespace trainyard {
@@ -14,6 +15,9 @@ namespace trainyard {
 std::string ClassKey(absl::string_view name) {
   return absl::AsciiStrToLower(IsUtf8(name) ? std::string(name) : Printable(name));
 }
+
+// Blanks separate the columns of label files: a name of nothing else is none.
+static bool IsName(absl::string_view text) { return !SplitAtBlanks(text).empty(); }
 
 absl::StatusOr<ClassMap> ClassMap::Create(
     absl::Span<const std::pair<std::string, std::string>> mapping) {
@@ -23,7 +27,7 @@ absl::StatusOr<ClassMap> ClassMap::Create(
   for (const auto& [raw_key, raw_value] : mapping) {
     const std::string key = ClassKey(raw_key);
     const std::string value = ClassKey(raw_value);
-    if (key.empty() || value.empty()) {
+    if (!IsName(key) || !IsName(value)) {
       problems.Add("target_class_mapping", "maps '%s' to '%s'; expected two names", raw_key,
                    raw_value);
       continue;
@@ -49,9 +53,9 @@ absl::StatusOr<ClassMap> ClassMap::Create(
 ClassMap ClassMap::Identity(absl::Span<const std::string> classes) {
   std::vector<std::pair<std::string, std::string>> mapping;
   for (const std::string& name : classes) {
-    if (!name.empty()) mapping.emplace_back(name, name);
+    if (IsName(name)) mapping.emplace_back(name, name);
   }
-  return Create(mapping).value();  // Names that are not empty and map to themselves cannot fail.
+  return Create(mapping).value();  // Names that map to themselves cannot fail.
 }
 
 std::vector<std::string> ClassMap::LabelClasses() const {

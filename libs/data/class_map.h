@@ -22,11 +22,11 @@ std::string ClassKey(absl::string_view name);
 /// lower-cased values, numbered from 1; 0 is background. Value semantics.
 class ClassMap {
  public:
-  /// kInvalidArgument, listing each, for an empty name and for a label class that is mapped to two
-  /// training classes.
+  /// kInvalidArgument, listing each, for a name that is empty or blanks alone, and for a label
+  /// class that is mapped to two training classes.
   static absl::StatusOr<ClassMap> Create(
       absl::Span<const std::pair<std::string, std::string>> mapping);
-  /// Each class to itself. Empty names are left out.
+  /// Each class to itself. Names that are empty or blanks alone are left out.
   static ClassMap Identity(absl::Span<const std::string> classes);
 
   /// The number of a label class, or 0 when it is not mapped.

@@ -72,6 +72,13 @@ class Converter {
           absl::StrCat("output '", options_.output_prefix,
                        "' is a folder; expected a path with the beginning of file names"));
     }
+    if (IsShardCompanion(FormatShardName({.prefix = base}))) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "output '", options_.output_prefix, "' begins with '",
+          base.substr(0, base[0] == '.' ? 1 : 4),
+          "', as hidden files and indexes do, so that no stage would find the set; choose another "
+          "name"));
+    }
     const std::string root = options_.root.empty() ? kitti().root_directory_path() : options_.root;
     folder_ = {.image_dir = JoinPath(root, kitti().image_dir_name()),
                .label_dir = JoinPath(root, kitti().label_dir_name()),
@@ -130,7 +137,7 @@ class Converter {
     return absl::OkStatus();
   }
 
-  // Fold 0 and fold 1: names of image files in the order of their records.
+  // Fold 0 and fold 1: names of image files in the order of their records. Some may be left out.
   std::vector<std::vector<std::string>> Partition() {
     internal::PythonRandom(options_.random_seed).Shuffle(listing_.names);
     const double part = static_cast<double>(kitti().val_split()) / 100.0;
@@ -139,8 +146,18 @@ class Converter {
     std::vector<std::vector<std::string>> folds = {{listing_.names.begin(), middle},
                                                    {middle, listing_.names.end()}};
     const uint32_t max = config_.sample_modifier_config().max_training_samples();
+    std::vector<std::string> left_out;
     for (auto& fold : folds) {
-      if (max > 0 && fold.size() > max / kFolds) fold.resize(max / kFolds);
+      if (max == 0 || fold.size() <= max / kFolds) continue;
+      left_out.insert(left_out.end(), fold.begin() + max / kFolds, fold.end());
+      fold.resize(max / kFolds);
+    }
+    if (!left_out.empty()) {
+      report_.notes.push_back(absl::StrCat(left_out.size(), " of ", listing_.names.size(),
+                                           " images are left out by "
+                                           "max_training_samples ",
+                                           max, ", of which each fold gets half (for example ",
+                                           SomeOf(left_out), ")"));
     }
     return folds;
   }
@@ -148,6 +165,11 @@ class Converter {
   absl::Status WriteFolds(const Workplace& workplace) {
     const std::vector<std::vector<std::string>> folds = Partition();
     total_ = static_cast<int64_t>(folds[0].size() + folds[1].size());
+    if (total_ == 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "max_training_samples ", config_.sample_modifier_config().max_training_samples(),
+          " leaves no image: each fold gets half of it; give at least ", kFolds));
+    }
     for (int number = 0; number < kFolds; ++number) {
       const std::vector<std::string>& fold = folds[static_cast<size_t>(number)];
       if (fold.empty()) {
@@ -286,6 +308,8 @@ class Converter {
         {"image_extension", kitti().image_extension()},
         {"partition_mode", "random"},
         {"num_shards", absl::StrCat(kitti().num_shards())},
+        {"max_training_samples",
+         absl::StrCat(config_.sample_modifier_config().max_training_samples())},
         {"val_split", absl::StrCat(kitti().val_split())},
         {"random_seed", absl::StrCat(options_.random_seed)},
         {"target_class_mapping", absl::StrJoin(mapping, ",", absl::PairFormatter("="))}};

@@ -1,6 +1,7 @@
 #include "libs/data/findings.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -60,6 +61,7 @@ void Finding::Merge(const Finding& other) {
 void Findings::AddPicture(const ImageFacts& facts, const std::string& name) {
   if (facts.orientation != 1) turned.Add(absl::StrCat(name, ": orientation ", facts.orientation));
   if (facts.lacks_end) lacks_end.Add(name);
+  if (facts.frames > 1) moving.Add(absl::StrCat(name, ": ", facts.frames, " frames"));
 }
 
 bool Findings::AddBox(const Box& box, ImageSize size, const std::string& place) {
@@ -76,10 +78,12 @@ bool Findings::AddBox(const Box& box, ImageSize size, const std::string& place) 
 void Findings::Merge(const Findings& other) {
   turned.Merge(other.turned);
   lacks_end.Merge(other.lacks_end);
+  moving.Merge(other.moving);
   other_size.Merge(other.other_size);
   beyond.Merge(other.beyond);
   duplicate.Merge(other.duplicate);
   scored.Merge(other.scored);
+  fraction.Merge(other.fraction);
   boxes += other.boxes;
   for (const std::string& note : other.notes) {
     if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
@@ -93,6 +97,7 @@ std::vector<std::string> Findings::Describe() const {
        " and taken upright, as EXIF says; their labels are taken to mean the upright picture");
   Tell(lacks_end, lines, "JPEG lacks the marker of its end, but no pixel",
        "JPEGs lack the marker of their end, but no pixel", "");
+  Tell(moving, lines, "picture moves", "pictures move", "; of each the first frame is taken");
   Tell(other_size, lines, "record states another size than its picture has",
        "records state another size than their pictures have", "; the picture's counts");
   if (beyond.count > 0) {
@@ -107,12 +112,25 @@ std::vector<std::string> Findings::Describe() const {
        "; each counts as an object of its own");
   Tell(scored, lines, "label line has a 16th column", "label lines have a 16th column",
        ", a score, which is not used");
+  Tell(fraction, lines, "label line has a fraction in column 3 (occluded)",
+       "label lines have a fraction in column 3 (occluded)", ", which counts without it");
   lines.insert(lines.end(), notes.begin(), notes.end());
   return lines;
 }
 
 std::string BoxText(const Box& b) {
   return absl::StrFormat("(%g, %g, %g, %g)", b.x1, b.y1, b.x2, b.y2);
+}
+
+bool IsDegenerate(const Box& b) {
+  return std::trunc(b.x1) >= std::trunc(b.x2) || std::trunc(b.y1) >= std::trunc(b.y2);
+}
+
+std::string DegenerateText(const Box& box, const std::string& of) {
+  const bool flat_x = std::trunc(box.x1) >= std::trunc(box.x2);
+  return absl::StrFormat("box %s%s has no %s: its %s edge is not beyond its %s", BoxText(box), of,
+                         flat_x ? "width" : "height", flat_x ? "right" : "lower",
+                         flat_x ? "left one" : "upper one");
 }
 
 std::string OutsideText(const Box& box, const std::string& of, ImageSize size) {

@@ -26,11 +26,13 @@ struct Finding {
 struct Findings {
   /// Pictures that were turned upright, and JPEGs without the marker of their end.
   Finding turned, lacks_end;
+  /// PNGs of several frames.
+  Finding moving;
   /// Records of a converted set that state another size than their picture has.
   Finding other_size;
   /// Label lines: boxes that reach beyond their picture, equal lines in one file, lines with a
-  /// score.
-  Finding beyond, duplicate, scored;
+  /// score, lines whose column 3 (occluded) has a fraction.
+  Finding beyond, duplicate, scored, fraction;
   /// Boxes that were held against the size of their picture.
   int64_t boxes = 0;
   /// Of folders: what lies there and is not read.
@@ -48,6 +50,11 @@ struct Findings {
 
 /// "(10, 20, 30.5, 40)".
 std::string BoxText(const Box& box);
+/// Whether a box, its corners truncated to integers as TAO truncates them, has no width or no
+/// height.
+bool IsDegenerate(const Box& box);
+/// Why it is left out; `of`, such as " of 'car'", follows the box.
+std::string DegenerateText(const Box& box, const std::string& of);
 /// Why a box that AddBox refused is left out; `of`, such as " of 'car'", follows the box.
 std::string OutsideText(const Box& box, const std::string& of, ImageSize size);
 

@@ -32,11 +32,11 @@ absl::StatusOr<ImageSize> ReadStored(absl::string_view bytes, Depth depth, Tenso
                                      ImageFacts& facts) {
   if (bytes.empty()) return absl::DataLossError("the image file is empty (0 bytes)");
   if (absl::StartsWith(bytes, "\xFF\xD8\xFF")) {
-    facts.orientation = JpegOrientation(bytes);
+    ReadJpegFacts(bytes, facts);
     return ReadJpeg(bytes, depth, image, &facts.lacks_end);
   }
   if (absl::StartsWith(bytes, absl::string_view("\x89PNG\r\n\x1a\n", 8))) {
-    facts.orientation = PngOrientation(bytes);
+    ReadPngFacts(bytes, facts);
     return ReadPng(bytes, depth, image);
   }
   const std::string kind = GuessFileKind(bytes);

@@ -26,6 +26,8 @@ struct ImageFacts {
   int orientation = 1;
   /// A JPEG that has all its pixels, but not the marker of its end.
   bool lacks_end = false;
+  /// Of a moving PNG (APNG): more than 1; its first picture is taken.
+  int64_t frames = 1;
 };
 
 /// Decodes a JPEG (grey, colour or CMYK; baseline or progressive) or a PNG (any depth, palette,

@@ -1,6 +1,7 @@
 #include "libs/data/kitti.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -88,12 +89,9 @@ std::optional<Refused> ReadColumns(const std::vector<absl::string_view>& columns
 
 std::string DegenerateText(const KittiObject& object) {
   const Box& b = object.box;
-  const bool flat_x = static_cast<int>(b.x1) >= static_cast<int>(b.x2);
   const bool parts = b.x1 >= 0 && b.y1 >= 0 && b.x1 < b.x2 && b.y1 < b.y2 && b.x2 <= 1 && b.y2 <= 1;
-  return absl::StrFormat(
-      "box %s of '%s' has no %s: its %s edge is not beyond its %s%s", BoxText(b),
-      Shown(object.type), flat_x ? "width" : "height", flat_x ? "right" : "lower",
-      flat_x ? "left one" : "upper one",
+  return absl::StrCat(
+      trainyard::DegenerateText(b, absl::StrCat(" of '", Shown(object.type), "'")),
       parts ? "; these look like parts of the picture, where pixels are expected" : "");
 }
 
@@ -127,6 +125,7 @@ class LabelReader {
       return;
     }
     if (size_ && !HoldAgainstPicture(object)) return;
+    if (object.occluded != std::trunc(object.occluded)) labels_.findings.fraction.Add(Place());
     const Box& b = object.box;
     if (!seen_.insert({object.type, b.x1, b.y1, b.x2, b.y2}).second) {
       labels_.findings.duplicate.Add(Place());
@@ -175,12 +174,28 @@ KittiLabels ParseKittiLabels(absl::string_view text, const std::string& path,
   return reader.Take();
 }
 
+namespace {
+
+// With `decimals` digits behind the point where they say all of the number, else the shortest text
+// that does.
+std::string NumberText(double value, int decimals) {
+  const std::string text = absl::StrFormat("%.*f", decimals, value);
+  double read = 0;
+  if (absl::SimpleAtod(text, &read) && read == value) return text;
+  char shortest[64];
+  return {shortest, std::to_chars(shortest, shortest + sizeof(shortest), value).ptr};
+}
+
+}  // namespace
+
 std::string FormatKittiLine(const KittiObject& o) {
   std::string line = absl::StrFormat(
-      "%s %.2f %d %.2f %.2f %.2f %.2f %.2f %.2f %.2f %.2f %.2f %.2f %.2f %.2f", o.type, o.truncated,
-      static_cast<int64_t>(o.occluded), o.alpha, o.box.x1, o.box.y1, o.box.x2, o.box.y2, o.height,
-      o.width, o.length, o.x, o.y, o.z, o.rotation_y);
-  if (o.score) absl::StrAppendFormat(&line, " %.4f", *o.score);
+      "%s %s %s %s %.2f %.2f %.2f %.2f", o.type, NumberText(o.truncated, 2),
+      NumberText(o.occluded, 0), NumberText(o.alpha, 2), o.box.x1, o.box.y1, o.box.x2, o.box.y2);
+  for (const double value : {o.height, o.width, o.length, o.x, o.y, o.z, o.rotation_y}) {
+    absl::StrAppend(&line, " ", NumberText(value, 2));
+  }
+  if (o.score) absl::StrAppend(&line, " ", NumberText(*o.score, 4));
   return line;
 }
 

@@ -71,8 +71,8 @@ KittiLabels ParseKittiLabels(absl::string_view text, const std::string& path,
                              const std::string& image,
                              const std::optional<ImageSize>& size = std::nullopt);
 
-/// The line of a label file for `object`, numbers with two decimals as KITTI writes them, without
-/// the line break.
+/// The line of a label file for `object`, without the line break: numbers with two decimals as
+/// KITTI writes them, those beside the box with more where two do not say all of them.
 std::string FormatKittiLine(const KittiObject& object);
 
 }  // namespace trainyard

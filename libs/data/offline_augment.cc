@@ -151,6 +151,13 @@ bool ClipBox(cv::Size size, Box& box) {
          static_cast<int>(box.y1) < static_cast<int>(box.y2);
 }
 
+// Whether more than the rounding of a corner was clipped.
+bool IsCut(const Box& moved, const Box& clipped) {
+  constexpr float kRounding = 1e-3f;
+  return clipped.x1 - moved.x1 > kRounding || clipped.y1 - moved.y1 > kRounding ||
+         moved.x2 - clipped.x2 > kRounding || moved.y2 - clipped.y2 > kRounding;
+}
+
 // `config` has its defaults. Throws what OpenCV throws.
 absl::StatusOr<AugmentedSample> TransformOrThrow(const AugmentConfig& config, const Tensor& image,
                                                  const std::vector<KittiObject>& objects) {
@@ -186,10 +193,13 @@ absl::StatusOr<AugmentedSample> TransformOrThrow(const AugmentConfig& config, co
   }
   for (KittiObject object : objects) {
     object.box = MoveBox(object.box, move_and_scale);
+    const Box moved = object.box;
     if (ClipBox(target, object.box)) {
+      if (IsCut(moved, object.box)) sample.clipped_lines.push_back(object.line);
       sample.objects.push_back(std::move(object));
     } else {
       ++sample.vanished;
+      sample.vanished_lines.push_back(object.line);
     }
   }
   return sample;
@@ -275,8 +285,13 @@ class SetAugmenter {
       TY_RETURN_IF_ERROR(RemoveTree(target));
       TY_RETURN_IF_ERROR(RenameSynced(workplace.In(name), target));
     }
-    report_.notes.push_back(absl::StrFormat("%d images, %d boxes; %d boxes left the picture",
-                                            report_.images, report_.boxes, report_.vanished));
+    const auto such_as = [](const std::string& example) {
+      return example.empty() ? "" : absl::StrCat(" (", example, ")");
+    };
+    report_.notes.push_back(absl::StrCat(report_.images, " images, ", report_.boxes, " boxes; ",
+                                         report_.vanished, " boxes left the picture",
+                                         such_as(vanished_example_), "; ", report_.clipped,
+                                         " were cut at its edge", such_as(clipped_example_)));
     return std::move(report_);
   }
 
@@ -337,7 +352,18 @@ class SetAugmenter {
     ++report_.images;
     report_.boxes += static_cast<int64_t>(sample.objects.size());
     report_.vanished += sample.vanished;
+    report_.clipped += static_cast<int64_t>(sample.clipped_lines.size());
+    Exemplify(label_path, sample.vanished_lines, vanished_example_);
+    Exemplify(label_path, sample.clipped_lines, clipped_example_);
     return absl::OkStatus();
+  }
+
+  // Keeps the first place by its name: threads come in any order.
+  static void Exemplify(const std::string& label_path, const std::vector<int>& lines,
+                        std::string& example) {
+    if (lines.empty()) return;
+    std::string place = absl::StrCat(label_path, ":", lines.front());
+    if (example.empty() || place < example) example = std::move(place);
   }
 
   const AugmentConfig& config_;
@@ -350,6 +376,7 @@ class SetAugmenter {
 
   std::mutex mutex_;
   OfflineAugmentReport report_;  // Guarded while threads run.
+  std::string vanished_example_, clipped_example_;  // Guarded.
   absl::Status failure_;         // Guarded.
 };
 

@@ -31,6 +31,8 @@ struct OfflineAugmentReport {
   int64_t boxes = 0;
   /// Boxes that lie outside the new picture, or have no pixel left in it.
   int64_t vanished = 0;
+  /// Boxes of which a part lies outside the new picture and is cut off.
+  int64_t clipped = 0;
   Ledger ledger;
   /// For the log.
   std::vector<std::string> notes;
@@ -42,6 +44,8 @@ struct AugmentedSample {
   Tensor image;
   std::vector<KittiObject> objects;
   int64_t vanished = 0;
+  /// Lines (KittiObject::line) of the boxes that vanished, and of those that were cut.
+  std::vector<int> vanished_lines, clipped_lines;
 };
 
 /// Transforms one u8 RGB picture and its objects as the spec says, in this order: turn about the

@@ -1,8 +1,10 @@
 #include "libs/data/sources.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -14,12 +16,19 @@
 #include "libs/data/class_census.h"
 #include "libs/data/class_map.h"
 #include "libs/data/image_io.h"
+#include "libs/data/internal/parallel.h"
 #include "libs/data/kitti_folder.h"
 #include "libs/data/tfrecord/example.h"
 #include "libs/data/tfrecord/manifest.h"
+#include "libs/data/tfrecord/set_check.h"
 
 namespace trainyard {
 namespace {
+
+// Records that are looked through at a time: few enough for memory.
+constexpr size_t kChunkRecords = 64, kChunkBytes = size_t{64} << 20;
+// Failures that one message tells.
+constexpr size_t kFailuresTold = 20;
 
 // One sample: an image file, or a record of a shard.
 struct Frame {
@@ -31,6 +40,16 @@ struct Frame {
   int64_t offset = 0;
   std::vector<LabelledBox> boxes;
 };
+
+// The box as it was drawn: parts of a side in float32, times the side, miss a whole pixel by a
+// hair, which would cost a box of one pixel its inside.
+Box WithoutRounding(const Box& box) {
+  const auto whole = [](float v) {
+    constexpr float kHair = 1e-3f;
+    return std::abs(v - std::round(v)) < kHair ? std::round(v) : v;
+  };
+  return {whole(box.x1), whole(box.y1), whole(box.x2), whole(box.y2)};
+}
 
 class FrameSource : public SampleSource {
  public:
@@ -73,12 +92,29 @@ class FrameSource : public SampleSource {
   std::vector<std::string> shards_;
 };
 
+// A record of a shard, and what looking at it gave.
+struct Record {
+  std::string bytes;
+  int64_t offset = 0;
+  // In its shard, from 1.
+  int64_t number = 0;
+  absl::StatusOr<DetectionExample> example = absl::UnknownError("not looked at");
+  absl::StatusOr<ImageSize> size = absl::UnknownError("not looked at");
+  ImageFacts facts;
+
+  void Look() {
+    example = DecodeExample(bytes);
+    bytes.clear();
+    if (example.ok()) size = VerifyImage(example->encoded, "", &facts);
+  }
+};
+
 // One source, looked at but not yet in terms of the training classes.
 struct Scanned {
   std::vector<KittiFrame> frames;   // Of a folder,
   std::vector<std::string> shards;  // or of shards.
   // The manifests of the sets that the shards belong to, by prefix.
-  std::map<std::string, Manifest> manifests;
+  Manifests manifests;
 };
 
 class Opener {
@@ -94,12 +130,13 @@ class Opener {
         failures.push_back(Annotate(status, absl::StrCat("data source ", i + 1)));
       }
     }
-    TY_RETURN_IF_ERROR(Together(failures));
+    TY_RETURN_IF_ERROR(Together(failures, failures.size()));
     TY_RETURN_IF_ERROR(opened_.ledger.Check(options_.strict));
     TY_ASSIGN_OR_RETURN(classes_, MakeClasses(scanned));
     opened_.classes = classes_.classes();
     for (const std::string& name : opened_.classes) opened_.class_counts[name] = 0;
-    for (Scanned& one : scanned) TY_RETURN_IF_ERROR(AddFrames(std::move(one)));
+    for (Scanned& one : scanned) AddFrames(std::move(one));
+    TY_RETURN_IF_ERROR(Together(failures_, failed_));
     TY_RETURN_IF_ERROR(opened_.ledger.Check(options_.strict));
     if (frames_.empty()) return absl::NotFoundError("the data sources hold no sample");
     opened_.unmapped_counts = census_.Unmapped(classes_);
@@ -111,13 +148,15 @@ class Opener {
   }
 
  private:
-  // The first failure's code with all messages.
-  static absl::Status Together(const std::vector<absl::Status>& failures) {
-    if (failures.size() <= 1) return failures.empty() ? absl::OkStatus() : failures[0];
-    return absl::Status(failures[0].code(),
-                        absl::StrJoin(failures, "\n", [](std::string* out, const absl::Status& s) {
-                          absl::StrAppend(out, s.message());
-                        }));
+  // The first failure's code with the messages; there are `count` in all.
+  static absl::Status Together(const std::vector<absl::Status>& failures, size_t count) {
+    if (count <= 1) return failures.empty() ? absl::OkStatus() : failures[0];
+    std::vector<std::string> texts;
+    for (const absl::Status& failure : failures) texts.emplace_back(failure.message());
+    if (count > failures.size()) {
+      texts.push_back(absl::StrCat("and ", count - failures.size(), " more"));
+    }
+    return absl::Status(failures[0].code(), absl::StrJoin(texts, "\n"));
   }
 
   absl::Status Scan(const DataSource& source, Scanned& scanned) {
@@ -155,9 +194,19 @@ class Opener {
       if (!FileExists(path)) continue;
       TY_ASSIGN_OR_RETURN(scanned.manifests[name->prefix], ReadManifest(path));
     }
-    opened_.notes.push_back(
-        absl::StrFormat("'%s' means %d shards", tfrecords, scanned.shards.size()));
-    return absl::OkStatus();
+    std::set<std::string> sets;
+    for (const std::string& shard : scanned.shards) {
+      if (const auto name = ParseShardName(shard)) sets.insert(name->prefix);
+    }
+    std::string note = absl::StrCat("'", tfrecords, "' means ", scanned.shards.size(), " shards");
+    if (sets.size() > 1) {
+      absl::StrAppend(&note, " of ", sets.size(), " sets: ", absl::StrJoin(sets, ", "));
+    }
+    opened_.notes.push_back(std::move(note));
+    // Who names a single file wants no more than that, and who names a fold no other.
+    if (FileExists(tfrecords)) return absl::OkStatus();
+    const bool all_folds = !absl::StrContains(BaseName(tfrecords), "-fold-");
+    return CheckSetsAreWhole(scanned.shards, scanned.manifests, all_folds);
   }
 
   // The mapping of the options, or the identity over all that was found.
@@ -185,7 +234,7 @@ class Opener {
     return ClassMap::Identity(std::vector<std::string>(found.begin(), found.end()));
   }
 
-  absl::Status AddFrames(Scanned scanned) {
+  void AddFrames(Scanned scanned) {
     for (KittiFrame& frame : scanned.frames) {
       Frame kept{.id = std::move(frame.id), .image_path = std::move(frame.image_path)};
       for (const KittiObject& object : frame.labels.objects) {
@@ -195,18 +244,22 @@ class Opener {
       }
       frames_.push_back(std::move(kept));
     }
+    const size_t failed_before = failed_;
     for (const auto& [prefix, manifest] : scanned.manifests) {
       for (const auto& [name, count] : manifest.unmapped) census_.AddLeftOut(name, count);
-      if (manifest.classes == classes_.classes()) continue;
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "the set '%s' was converted for classes [%s]; target_class_mapping has [%s]: convert "
-          "it again with this mapping",
-          prefix, absl::StrJoin(manifest.classes, ", "), absl::StrJoin(classes_.classes(), ", ")));
+      Note(CheckMapping(prefix, manifest, classes_.classes(), options_.class_mapping,
+                        opened_.notes));
     }
+    // What another mapping makes of each record is no news.
+    if (failed_ > failed_before) return;
     for (const std::string& shard : scanned.shards) {
-      TY_RETURN_IF_ERROR(Annotate(ReadShard(shard), shard));
+      Note(Annotate(ReadShard(shard, scanned.manifests), shard));
     }
-    return absl::OkStatus();
+  }
+
+  void Note(absl::Status status) {
+    if (status.ok()) return;
+    if (++failed_ <= kFailuresTold) failures_.push_back(std::move(status));
   }
 
   void AddBox(const Box& box, int class_id, bool difficult, Frame& frame) {
@@ -221,34 +274,52 @@ class Opener {
     ++opened_.class_counts[classes_.classes()[static_cast<size_t>(class_id - 1)]];
   }
 
-  absl::Status ReadShard(const std::string& path) {
+  absl::Status ReadShard(const std::string& path, const Manifests& manifests) {
     TY_ASSIGN_OR_RETURN(RecordReader reader, RecordReader::Open(path));
     std::vector<int64_t> offsets;
     shards_.push_back(path);
-    for (;;) {
-      const int64_t offset = reader.offset();
-      absl::StatusOr<std::string> record = reader.Next();
-      if (absl::IsOutOfRange(record.status())) break;
-      TY_RETURN_IF_ERROR(record);
-      offsets.push_back(offset);
-      TY_RETURN_IF_ERROR(
-          Annotate(AddRecord(*record, path, offset),
-                   absl::StrFormat("record %d (at byte %d)", offsets.size(), offset)));
+    for (bool more = true; more;) {
+      std::vector<Record> records;
+      for (size_t bytes = 0; records.size() < kChunkRecords && bytes < kChunkBytes;) {
+        const int64_t offset = reader.offset();
+        absl::StatusOr<std::string> record = reader.Next();
+        more = !absl::IsOutOfRange(record.status());
+        if (!more) break;
+        TY_RETURN_IF_ERROR(record);
+        offsets.push_back(offset);
+        bytes += record->size();
+        records.push_back({.bytes = *std::move(record),
+                           .offset = offset,
+                           .number = static_cast<int64_t>(offsets.size())});
+      }
+      AddRecords(std::move(records), path);
     }
     if (reader.cut_tail()) {
       return absl::DataLossError(absl::StrFormat(
           "the file ends in the middle of record %d; convert the set again", offsets.size() + 1));
     }
+    TY_RETURN_IF_ERROR(CheckRecordCount(path, static_cast<int64_t>(offsets.size()), manifests));
     CheckIndex(path, offsets);
     return absl::OkStatus();
   }
 
-  absl::Status AddRecord(const std::string& record, const std::string& path, int64_t offset) {
-    TY_ASSIGN_OR_RETURN(const DetectionExample example, DecodeExample(record));
+  void AddRecords(std::vector<Record> records, const std::string& path) {
+    internal::ParallelFor(static_cast<int64_t>(records.size()), options_.threads,
+                          [&](int64_t i) { records[static_cast<size_t>(i)].Look(); });
+    for (const Record& record : records) {
+      Note(Annotate(AddRecord(record, path), absl::StrFormat("%s: record %d (at byte %d)", path,
+                                                             record.number, record.offset)));
+    }
+  }
+
+  absl::Status AddRecord(const Record& record, const std::string& path) {
+    TY_RETURN_IF_ERROR(record.example.status());
+    const DetectionExample& example = *record.example;
+    const ImageFacts& facts = record.facts;
+    const absl::StatusOr<ImageSize>& picture = record.size;
     ++opened_.ledger.images;
-    Frame frame{.id = example.id, .shard = static_cast<int>(shards_.size()) - 1, .offset = offset};
-    ImageFacts facts;
-    const absl::StatusOr<ImageSize> picture = ReadImageSize(example.encoded, "", &facts);
+    Frame frame{
+        .id = example.id, .shard = static_cast<int>(shards_.size()) - 1, .offset = record.offset};
     if (!picture.ok()) {
       opened_.ledger.entries.push_back({.place = absl::StrCat(path, ": ", example.id),
                                         .image = example.id,
@@ -266,7 +337,7 @@ class Opener {
                             "classes 1 to %d: convert the set again with this mapping",
                             Shown(example.id), id, classes_.classes().size()));
       }
-      AddRecordedBox(example, i, size, *picture, frame);
+      AddRecordedBox(example, i, size, *picture, path, frame);
     }
     frames_.push_back(std::move(frame));
     return absl::OkStatus();
@@ -285,19 +356,22 @@ class Opener {
   }
 
   void AddRecordedBox(const DetectionExample& example, size_t i, ImageSize scale, ImageSize picture,
-                      Frame& frame) {
+                      const std::string& path, Frame& frame) {
     const auto width = static_cast<double>(scale.width), height = static_cast<double>(scale.height);
     const Box box{
         static_cast<float>(example.x1[i] * width), static_cast<float>(example.y1[i] * height),
         static_cast<float>(example.x2[i] * width), static_cast<float>(example.y2[i] * height)};
-    const std::string place = absl::StrCat(example.id, ": box ", i + 1);
+    const std::string place = absl::StrCat(path, ": ", example.id, ": box ", i + 1);
     ++opened_.ledger.lines;
-    if (!opened_.ledger.findings.AddBox(box, picture, place)) {
-      opened_.ledger.entries.push_back({.place = place,
-                                        .image = example.id,
-                                        .reason = Refusal::kOutsidePicture,
-                                        .text = OutsideText(box, "", picture)});
-      return;
+    const auto refuse = [&](Refusal reason, std::string text) {
+      opened_.ledger.entries.push_back(
+          {.place = place, .image = example.id, .reason = reason, .text = std::move(text)});
+    };
+    // First, as for label files: what has no inside lies nowhere.
+    const Box drawn = WithoutRounding(box);
+    if (IsDegenerate(drawn)) return refuse(Refusal::kDegenerateBox, DegenerateText(box, ""));
+    if (!opened_.ledger.findings.AddBox(drawn, picture, place)) {
+      return refuse(Refusal::kOutsidePicture, OutsideText(box, "", picture));
     }
     const auto id = static_cast<size_t>(example.class_ids[i]);
     census_.AddRecorded(classes_.classes()[id - 1]);
@@ -333,6 +407,9 @@ class Opener {
   ClassCensus census_;
   std::vector<Frame> frames_;
   std::vector<std::string> shards_;
+  // What is wrong with manifests and records: the first, and how many.
+  std::vector<absl::Status> failures_;
+  size_t failed_ = 0;
 };
 
 }  // namespace

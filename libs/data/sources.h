@@ -66,13 +66,16 @@ struct OpenedSources {
 ///
 /// A folder's images (.jpg, .jpeg, .png in any case) are looked through once, so that one that
 /// cannot be decoded, or has no label file, becomes a ledger entry and is left out; so does every
-/// bad label line (libs/data/kitti.h). Shards are read through once: every CRC is checked, and each
-/// class number must be one of the training classes; a manifest beside them must name the same
-/// classes. Only labels stay in memory; images are read and decoded on each Get.
+/// bad label line (libs/data/kitti.h). Shards are read through once: every CRC is checked, each
+/// picture is looked through as those of folders are, and each class number must be one of the
+/// training classes; the files of a set must all be there, and a manifest beside them must tell the
+/// same classes, mapping and numbers of records (libs/data/tfrecord/set_check.h). Only labels stay
+/// in memory; images are read and decoded on each Get.
 ///
 /// Fails with kInvalidArgument for a source with neither or both forms, a bad mapping, a set of
-/// other classes, and what Ledger::Check refuses; kNotFound for missing folders or shards and when
-/// no sample is left; kDataLoss for damaged shards. All sources are checked before it fails.
+/// other classes or of another mapping, and what Ledger::Check refuses; kNotFound for missing
+/// folders or shards and when no sample is left; kDataLoss for damaged and incomplete sets. All
+/// sources are checked before it fails, and the first failures of records told together.
 absl::StatusOr<OpenedSources> OpenSources(absl::Span<const DataSource> sources,
                                           const SourceOptions& options);
 

@@ -131,7 +131,7 @@ struct InferenceOptions {
 
 struct InferenceResult {
   int64_t images = 0, images_skipped = 0, detections = 0;
-  /// What was noticed of the pictures: those that were turned upright.
+  /// What was noticed: pictures that were turned upright, files of earlier inferences that stay.
   Findings findings;
   /// As in EvaluationResult.
   Latency latency;
@@ -143,7 +143,11 @@ struct InferenceResult {
 /// detection, LabelLine; empty when nothing was found) and `<annotated_dir>/<base><ext>` at the
 /// original size, in the original's format. Two images with one base name are kInvalidArgument, and
 /// so is an `annotated_dir` that holds one of the images (it would be replaced; links are
-/// resolved), before anything is written. Otherwise fails as Evaluate does.
+/// resolved), before anything is written; kAlreadyExists when a file of such a name is in one of
+/// the folders that no inference wrote: `.trainyard_inference_NAME` beside a folder NAME lists those
+/// that one did.
+/// Label files for classes of which two have one LabelName are kInvalidArgument. Otherwise fails as
+/// Evaluate does.
 absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const model::v1::ModelRecord& record,
                                       const Decoder& decoder,
                                       absl::Span<const std::string> image_paths,

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/base/paths.h"
 #include "libs/base/problems.h"
@@ -44,6 +45,86 @@ void CheckInputsStay(absl::Span<const std::string> image_paths, const std::strin
   }
 }
 
+constexpr int64_t kMaxLedgerBytes = int64_t{64} << 20;
+
+// The names that inferences wrote into a folder, one a line: what may be replaced there. A hidden
+// file beside the folder, so that the folder holds outputs alone.
+std::string LedgerOf(const std::string& folder) {
+  return JoinPath(DirName(folder), absl::StrCat(".trainyard_inference_", BaseName(folder)));
+}
+
+absl::StatusOr<std::set<std::string>> ReadLedger(const std::string& folder) {
+  const std::string path = LedgerOf(folder);
+  if (!FileExists(path)) return std::set<std::string>();
+  TY_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxLedgerBytes));
+  return absl::StrSplit(text, '\n', absl::SkipEmpty());
+}
+
+// Takes the names in `folder` for this inference's outputs: makes the folder and enters them in its
+// ledger, before anything is written. Refuses when a file of such a name is there that no inference
+// wrote. `left` receives what earlier ones wrote and this one does not.
+absl::Status ClaimOutputs(const std::string& folder, const std::set<std::string>& names,
+                          absl::string_view what, std::vector<std::string>& left) {
+  TY_ASSIGN_OR_RETURN(std::set<std::string> ours, ReadLedger(folder));
+  std::vector<std::string> foreign;
+  for (const std::string& name : names) {
+    if (!ours.contains(name) && FileExists(JoinPath(folder, name))) foreign.push_back(name);
+  }
+  if (!foreign.empty()) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        "the output folder '", folder, "' holds ", foreign.size(), " ", what, " (", SomeOf(foreign),
+        ") that no inference wrote and this one would replace; choose "
+        "another output folder, or move them away"));
+  }
+  for (const std::string& name : ours) {
+    if (!names.contains(name) && FileExists(JoinPath(folder, name))) left.push_back(name);
+  }
+  ours.insert(names.begin(), names.end());
+  TY_RETURN_IF_ERROR(MakeFolders(folder));
+  return WriteFileAtomically(LedgerOf(folder), absl::StrJoin(ours, "\n") + "\n");
+}
+
+// Both folders are looked at before either is written to.
+absl::Status ClaimFolders(absl::Span<const std::string> image_paths,
+                          const InferenceOptions& options, Findings& findings) {
+  std::set<std::string> labels, pictures;
+  for (const std::string& path : image_paths) {
+    labels.insert(Stem(path) + ".txt");
+    pictures.insert(BaseName(path));
+  }
+  const auto claim = [&](const std::string& folder, const std::set<std::string>& names,
+                         const std::string& what) -> absl::Status {
+    if (folder.empty()) return absl::OkStatus();
+    std::vector<std::string> left;
+    TY_RETURN_IF_ERROR(ClaimOutputs(folder, names, absl::StrCat(what, "s"), left));
+    if (left.empty()) return absl::OkStatus();
+    findings.notes.push_back(absl::StrCat(
+        "'", folder, "' still holds ", Counted(static_cast<int64_t>(left.size()), what),
+        " of an earlier inference (", SomeOf(left), "), of pictures that are not among these"));
+    return absl::OkStatus();
+  };
+  TY_RETURN_IF_ERROR(claim(options.labels_dir, labels, "label file"));
+  return claim(options.annotated_dir, pictures, "picture");
+}
+
+// Class names must stand in a label file as one word each, of which no two are the same.
+void CheckLabelNames(const ModelRecord& record, Problems& problems) {
+  std::map<std::string, std::string> owners;
+  for (const std::string& name : record.classes()) {
+    const std::string written = LabelName(name);
+    const auto [owner, fresh] = owners.emplace(written, name);
+    if (written.empty()) {
+      problems.Add("classes", "have one named '%s'; blanks alone are no column of a label file",
+                   name);
+    } else if (!fresh) {
+      problems.Add("classes",
+                   "'%s' and '%s' are both written as '%s' in label files, where blanks "
+                   "separate columns; train with other names, or write no label files",
+                   owner->second, name, written);
+    }
+  }
+}
+
 absl::Status Check(const ModelRecord& record, absl::Span<const std::string> image_paths,
                    const InferenceOptions& options) {
   TY_RETURN_IF_ERROR(CheckPreprocess(record.preprocess()));
@@ -69,6 +150,7 @@ absl::Status Check(const ModelRecord& record, absl::Span<const std::string> imag
     }
   }
   CheckInputsStay(image_paths, options.annotated_dir, problems);
+  if (!options.labels_dir.empty()) CheckLabelNames(record, problems);
   return problems.ToStatus();
 }
 
@@ -182,12 +264,10 @@ absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const ModelRecord& re
   TY_RETURN_IF_ERROR(Check(record, image_paths, options));
   const auto total = static_cast<int64_t>(image_paths.size());
   TY_ASSIGN_OR_RETURN(NetworkCall network, NetworkCall::Create(runner, decoder));
-  for (const std::string& folder : {options.labels_dir, options.annotated_dir}) {
-    if (!folder.empty()) TY_RETURN_IF_ERROR(MakeFolders(folder));
-  }
+  InferenceResult result;
+  TY_RETURN_IF_ERROR(ClaimFolders(image_paths, options, result.findings));
   SteadyRate rate;
   ImageReader images(image_paths);
-  InferenceResult result;
   {
     BatchReader reader(total,
                        {.batch_size = options.batch_size,
@@ -204,7 +284,7 @@ absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const ModelRecord& re
       if (options.progress) options.progress(result.images + result.images_skipped, total);
     }
   }
-  result.findings = images.TakeFindings();
+  result.findings.Merge(images.TakeFindings());
   result.total_ms_per_image = rate.MsPerImage();
   if (options.measures_latency) {
     TY_ASSIGN_OR_RETURN(result.latency, network.MeasureLatency());

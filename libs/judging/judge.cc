@@ -163,8 +163,13 @@ absl::Status Infer(Context& context, int batch_size, const Detector& detector, F
                            .annotated_dir = task.annotated_dir(),
                            .labels_dir = task.labels_dir(),
                            .stop = context.stop,
-                           .progress = ImagesDone(context, "finding objects"),
-                           .skipped = WarnOfSkipped(context)};
+                           .progress = ImagesDone(context, "finding objects")};
+  const auto warn = WarnOfSkipped(context);
+  std::string example;
+  options.skipped = [&](const absl::Status& status) {
+    if (example.empty()) example = std::string(status.message());
+    warn(status);
+  };
   if (task.threshold() > 0) options.threshold = task.threshold();
   TY_ASSIGN_OR_RETURN(
       const InferenceResult result,
@@ -172,7 +177,7 @@ absl::Status Infer(Context& context, int batch_size, const Detector& detector, F
   finished.add_notes(absl::StrCat(result.detections, " objects in ", result.images, " images"));
   if (result.images_skipped > 0) {
     finished.add_notes(absl::StrCat(result.images_skipped, " of ", images.size(),
-                                    " images cannot be read and have no result"));
+                                    " images cannot be read and have no result (", example, ")"));
   }
   for (const std::string& note : left_out) finished.add_notes(note);
   for (const std::string& note : result.findings.Describe()) finished.add_notes(note);

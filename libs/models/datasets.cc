@@ -1,6 +1,7 @@
 #include "libs/models/datasets.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -9,6 +10,7 @@
 #include "libs/base/paths.h"
 #include "libs/base/status.h"
 #include "libs/base/utf8.h"
+#include "libs/data/tfrecord/shards.h"
 
 namespace trainyard {
 namespace {
@@ -70,11 +72,42 @@ std::string AllDifficult(absl::string_view what, const OpenedSources& sources) {
                       "precision but 0 can come out");
 }
 
-bool IsSameSource(const DataSource& a, const DataSource& b, int validation_fold) {
-  if (!a.tfrecords.empty() || !b.tfrecords.empty()) {
-    return a.tfrecords == b.tfrecords && validation_fold < 0;
+// A source as the spec names it, and the files or the folder that it means, by which two are
+// compared: one thing has many spellings.
+struct Meant {
+  std::string name;
+  std::set<std::string> paths;
+
+  bool Overlaps(const Meant& other) const {
+    return std::any_of(paths.begin(), paths.end(),
+                       [&](const std::string& path) { return other.paths.contains(path); });
   }
-  return IsSamePath(a.image_dir, b.image_dir);
+};
+
+std::vector<Meant> MeantBy(absl::Span<const DataSource> sources, ShardUse use, int fold) {
+  std::vector<Meant> all;
+  for (const DataSource& source : sources) {
+    Meant one{.name = source.tfrecords.empty() ? source.image_dir : source.tfrecords};
+    std::vector<std::string> paths = {one.name};
+    if (!source.tfrecords.empty()) {
+      if (auto shards = FindShards(source.tfrecords, use, fold); shards.ok()) paths = *shards;
+    }
+    for (const std::string& path : paths) one.paths.insert(CanonicalPath(path));
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+void WarnOfRepeats(absl::string_view field, absl::Span<const Meant> sources,
+                   std::vector<std::string>& warnings) {
+  for (size_t j = 1; j < sources.size(); ++j) {
+    const auto first = std::find_if(sources.begin(), sources.begin() + j,
+                                    [&](const Meant& one) { return one.Overlaps(sources[j]); });
+    if (first == sources.begin() + j) continue;
+    warnings.push_back(absl::StrCat(field, "[", j, "] ('", sources[j].name, "') names data that ",
+                                    field, "[", first - sources.begin(), "] ('", first->name,
+                                    "') names too: what both name counts twice"));
+  }
 }
 
 }  // namespace
@@ -156,14 +189,19 @@ std::vector<std::string> WarningsOf(const TrainingPlan& plan, int64_t images) {
         "is "
         "judged, there is no mAP, and 'best' is the last epoch");
   }
-  for (const DataSource& validation : plan.validation_sources) {
-    for (const DataSource& training : plan.data_sources) {
-      if (!IsSameSource(training, validation, plan.validation_fold)) continue;
-      warnings.push_back(absl::StrCat(
-          "validation_data_sources names what is trained on too ('",
-          validation.tfrecords.empty() ? validation.image_dir : validation.tfrecords,
-          "'): the mAP says how well that was learnt, not how well other pictures are judged"));
-    }
+  const std::vector<Meant> trained =
+      MeantBy(plan.data_sources, ShardUse::kTraining, plan.validation_fold);
+  const std::vector<Meant> judged =
+      MeantBy(plan.validation_sources, ShardUse::kValidation, plan.validation_fold);
+  WarnOfRepeats("data_sources", trained, warnings);
+  WarnOfRepeats("validation_data_sources", judged, warnings);
+  for (const Meant& one : judged) {
+    const bool is_trained_on = std::any_of(trained.begin(), trained.end(),
+                                           [&](const Meant& other) { return one.Overlaps(other); });
+    if (!is_trained_on) continue;
+    warnings.push_back(absl::StrCat(
+        "validation_data_sources names what is trained on too ('", one.name,
+        "'): the mAP says how well that was learnt, not how well other pictures are judged"));
   }
   if (images > 0 && plan.batch_size > images) {
     warnings.push_back(absl::StrCat("batch_size_per_gpu is ", plan.batch_size,

@@ -35,8 +35,9 @@ std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSou
 /// which all objects are difficult.
 std::vector<std::string> WarningsOf(absl::string_view what, const OpenedSources& sources);
 
-/// What is probably not meant in a training on `images` images: no validation data, validation on what
-/// is trained on, a batch beyond the set.
+/// What is probably not meant in a training on `images` images: no validation data, validation on
+/// what is trained on, the same data twice (files and folders are compared, not their spellings), a
+/// batch beyond the set.
 std::vector<std::string> WarningsOf(const TrainingPlan& plan, int64_t images);
 
 }  // namespace trainyard

@@ -204,8 +204,9 @@ absl::Status TrainingRun::OpenData() {
   if (batch < 1) return absl::InvalidArgumentError("batch_size_per_gpu is 0; expected at least 1");
   steps_per_epoch_ = (train_data_->size() + batch - 1) / batch;
   TY_RETURN_IF_ERROR(MakeFolders(task_.results_dir()));
-  if (ledger.empty()) return absl::OkStatus();
-  return WriteFileAtomically(JoinPath(task_.results_dir(), "label_ledger.jsonl"), ledger);
+  const std::string path = JoinPath(task_.results_dir(), "label_ledger.jsonl");
+  // One of an earlier try would tell what is not so any more.
+  return ledger.empty() ? RemoveTree(path) : WriteFileAtomically(path, ledger);
 }
 
 absl::Status TrainingRun::MakeNetwork() {
@@ -328,6 +329,8 @@ absl::Status TrainingRun::RunEpochs() {
   if (state_.step_in_epoch() == 0) {
     TY_RETURN_IF_ERROR(CompleteLastEpoch());
     if (IsLastEpoch()) {
+      notes_.push_back(absl::StrCat("no epoch was left to train: the training stands after epoch ",
+                                    state_.epoch(), " of num_epochs ", plan_.epochs));
       // Its checkpoint may lie in another folder.
       if (FileExists(store_.EpochPath(state_.epoch()))) return absl::OkStatus();
       const std::lock_guard lock(mutex_);

@@ -1,17 +1,30 @@
 #include "libs/data/internal/exif.h"
 
+#include <zlib.h>
+
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "libs/base/status.h"
 
 namespace trainyard::internal {
 namespace {
 
 constexpr int kUpright = 1;
-constexpr uint32_t kOrientationTag = 0x0112, kShort = 3;
+constexpr uint32_t kOrientationTag = 0x0112, kShort = 3, kLong = 4;
+constexpr absl::string_view kExifMark("Exif\0\0", 6);
+// Of EXIF as the text of a PNG. In a JPEG it has less than 64 KiB.
+constexpr size_t kMaxProfile = size_t{1} << 20;
 
 // An unsigned number of `count` bytes at `at`; 0 beyond the end.
 uint32_t Number(absl::string_view bytes, size_t at, size_t count, bool big_endian) {
@@ -24,26 +37,65 @@ uint32_t Number(absl::string_view bytes, size_t at, size_t count, bool big_endia
   return value;
 }
 
-// The orientation that a TIFF structure states in its first directory.
+// The orientation that a TIFF structure states in its first directory; 0 when it states none.
 int TiffOrientation(absl::string_view tiff) {
   const bool big_endian = absl::StartsWith(tiff, absl::string_view("MM\0*", 4));
-  if (!big_endian && !absl::StartsWith(tiff, absl::string_view("II*\0", 4))) return kUpright;
+  if (!big_endian && !absl::StartsWith(tiff, absl::string_view("II*\0", 4))) return 0;
   const size_t directory = Number(tiff, 4, 4, big_endian);
   const uint32_t entries = Number(tiff, directory, 2, big_endian);
   for (uint32_t i = 0; i < entries; ++i) {
     const size_t entry = directory + 2 + size_t{i} * 12;
-    if (entry + 12 > tiff.size()) return kUpright;
+    if (entry + 12 > tiff.size()) return 0;
     if (Number(tiff, entry, 2, big_endian) != kOrientationTag) continue;
-    const uint32_t value = Number(tiff, entry + 8, 2, big_endian);
-    const bool known = Number(tiff, entry + 2, 2, big_endian) == kShort && value >= 1 && value <= 8;
-    return known ? static_cast<int>(value) : kUpright;
+    // EXIF wants a short; some write it as a long.
+    const uint32_t type = Number(tiff, entry + 2, 2, big_endian);
+    if (type != kShort && type != kLong) return 0;
+    const uint32_t value = Number(tiff, entry + 8, type == kLong ? 4 : 2, big_endian);
+    return value >= 1 && value <= 8 ? static_cast<int>(value) : 0;
   }
-  return kUpright;
+  return 0;
+}
+
+// The same for a TIFF structure behind the mark that it has in a JPEG, or, in a PNG, should not
+// have.
+int ExifOrientation(absl::string_view exif) {
+  absl::ConsumePrefix(&exif, kExifMark);
+  return TiffOrientation(exif);
+}
+
+std::string Inflated(absl::string_view packed) {
+  std::string out(kMaxProfile, '\0');
+  uLongf size = out.size();
+  const int status = uncompress(reinterpret_cast<Bytef*>(out.data()), &size,
+                                reinterpret_cast<const Bytef*>(packed.data()), packed.size());
+  out.resize(status == Z_OK ? size : 0);
+  return out;
+}
+
+// ImageMagick's form of EXIF in the text of a PNG: "\nexif\n", the length, and the bytes in
+// hexadecimal digits with breaks of lines between them. Nothing for other texts.
+std::optional<int> ProfileOrientation(absl::string_view chunk, bool packed) {
+  constexpr absl::string_view kExif("Raw profile type exif\0", 22);
+  constexpr absl::string_view kApp1("Raw profile type APP1\0", 22);
+  if (!absl::ConsumePrefix(&chunk, kExif) && !absl::ConsumePrefix(&chunk, kApp1)) {
+    return std::nullopt;
+  }
+  // Behind the name stands the method of packing.
+  const std::string text = packed ? Inflated(chunk.substr(std::min<size_t>(1, chunk.size())))
+                                  : std::string(chunk.substr(0, kMaxProfile));
+  const std::vector<absl::string_view> words =
+      absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+  std::string digits;
+  for (size_t i = 2; i < words.size(); ++i) absl::StrAppend(&digits, words[i]);
+  const bool hexadecimal = std::all_of(digits.begin(), digits.end(), absl::ascii_isxdigit);
+  return hexadecimal && digits.size() % 2 == 0 ? ExifOrientation(absl::HexStringToBytes(digits))
+                                               : 0;
 }
 
 }  // namespace
 
-int JpegOrientation(absl::string_view bytes) {
+void ReadJpegFacts(absl::string_view bytes, ImageFacts& facts) {
+  int orientation = 0;
   size_t at = 2;  // Behind the start marker.
   while (at + 4 <= bytes.size() && bytes[at] == '\xFF') {
     const auto marker = static_cast<unsigned char>(bytes[at + 1]);
@@ -59,25 +111,31 @@ int JpegOrientation(absl::string_view bytes) {
     const size_t length = Number(bytes, at + 2, 2, true);
     if (length < 2) break;
     const absl::string_view content = bytes.substr(at + 4, length - 2);
-    constexpr absl::string_view kExif("Exif\0\0", 6);
-    if (marker == 0xE1 && absl::StartsWith(content, kExif)) {
-      return TiffOrientation(content.substr(kExif.size()));
+    if (orientation == 0 && marker == 0xE1 && absl::StartsWith(content, kExifMark)) {
+      orientation = ExifOrientation(content);
     }
     at += 2 + length;
   }
-  return kUpright;
+  facts.orientation = orientation == 0 ? kUpright : orientation;
 }
 
-int PngOrientation(absl::string_view bytes) {
+void ReadPngFacts(absl::string_view bytes, ImageFacts& facts) {
+  int orientation = 0;
+  std::optional<int> of_text;  // Of the first such text alone: each may unpack to a lot.
   size_t at = 8;  // Behind the signature.
   while (at + 12 <= bytes.size()) {
     const size_t length = Number(bytes, at, 4, true);
-    const absl::string_view type = bytes.substr(at + 4, 4);
-    if (type == "eXIf") return TiffOrientation(bytes.substr(at + 8, length));
+    const absl::string_view type = bytes.substr(at + 4, 4), content = bytes.substr(at + 8, length);
     if (type == "IEND") break;
+    if (type == "acTL") facts.frames = Number(content, 0, 4, true);
+    if (type == "eXIf" && orientation == 0) orientation = ExifOrientation(content);
+    if ((type == "tEXt" || type == "zTXt") && !of_text) {
+      of_text = ProfileOrientation(content, type == "zTXt");
+    }
     at += 12 + length;
   }
-  return kUpright;
+  if (orientation == 0) orientation = of_text.value_or(0);
+  facts.orientation = orientation == 0 ? kUpright : orientation;
 }
 
 ImageSize UprightSize(ImageSize stored, int orientation) {

@@ -6,11 +6,13 @@
 
 namespace trainyard::internal {
 
-/// How a picture is to be turned to stand upright, as EXIF's tag 0x0112 says: 1 (as it is) to 8.
-/// Both look at the places of all parts before they read them; what is damaged or absent is 1.
-/// In a JPEG: the first APP1 segment with EXIF before the picture's data. In a PNG: the eXIf chunk.
-int JpegOrientation(absl::string_view bytes);
-int PngOrientation(absl::string_view bytes);
+/// Fills in how a picture is to be turned to stand upright, as EXIF's tag 0x0112 says, 1 (as it is)
+/// to 8, and, of a PNG, its frames. They look at the places of all parts before they read them;
+/// what is damaged or absent is 1. In a JPEG: the first APP1 segment with EXIF that has the tag,
+/// before the picture's data. In a PNG: the eXIf chunk, else the text that ImageMagick writes
+/// instead.
+void ReadJpegFacts(absl::string_view bytes, ImageFacts& facts);
+void ReadPngFacts(absl::string_view bytes, ImageFacts& facts);
 
 /// The size of the upright picture.
 ImageSize UprightSize(ImageSize stored, int orientation);

@@ -67,6 +67,9 @@ std::string ForeignFile(absl::string_view bytes) {
 
 std::string LineHint(absl::Span<const absl::string_view> columns) {
   if (columns.empty()) return "";
+  if (absl::StartsWith(columns[0], "#") || absl::StartsWith(columns[0], "//")) {
+    return "; KITTI's label files have no comments; take the line out";
+  }
   if (LooksLikeYolo(columns)) {
     return absl::StrCat("; it looks like YOLO (class x y width height, as parts of the picture); ",
                         kTaken);

@@ -24,6 +24,9 @@ struct ErrorState {
   longjmp(state->jump, 1);
 }
 
+// What a chunk may unpack to in any file, which is libpng's own default.
+constexpr size_t kChunkBytes = 8000000;
+
 void IgnoreWarning(png_structp, png_const_charp) {}
 
 class Reader {
@@ -39,6 +42,8 @@ class Reader {
     if (setjmp(errors_.jump)) return false;
     info_ = png_create_info_struct(png_);
     png_set_user_limits(png_, kMaxImageSide, kMaxImageSide);
+    // A chunk is no longer than its file; what it says of itself is not believed.
+    png_set_chunk_malloc_max(png_, std::max(rest_.size(), kChunkBytes));
     png_set_read_fn(png_, this, Feed);
     png_read_info(png_, info_);
     return true;
@@ -119,9 +124,19 @@ class Writer {
   png_infop info_ = nullptr;
 };
 
+// The size that the header states. libpng refuses one beyond its limits without naming them.
+absl::Status CheckStatedSize(absl::string_view bytes) {
+  constexpr size_t kWidth = 16, kEnd = 24;
+  if (bytes.size() < kEnd || bytes.substr(kWidth - 4, 4) != "IHDR") return absl::OkStatus();
+  const auto* const stated = reinterpret_cast<png_const_bytep>(bytes.data() + kWidth);
+  const int64_t width = png_get_uint_32(stated), height = png_get_uint_32(stated + 4);
+  return width < 1 || height < 1 ? absl::OkStatus() : CheckImageSize(width, height);
+}
+
 }  // namespace
 
 absl::StatusOr<ImageSize> ReadPng(absl::string_view bytes, Depth depth, Tensor* image) {
+  TY_RETURN_IF_ERROR(CheckStatedSize(bytes));
   Reader reader(bytes);
   if (!reader.Start()) return reader.Error();
   const ImageSize size = reader.size();

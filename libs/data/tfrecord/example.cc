@@ -289,22 +289,27 @@ absl::Status RefuseOtherForms(const Features& features) {
                    names.empty() ? "none" : SomeOf(names, 8)));
 }
 
+// One value an object in each list; those that a detector does not need may be absent.
+absl::Status CheckLength(absl::string_view name, size_t length, bool needed, size_t objects) {
+  if (length == objects || (length == 0 && !needed)) return absl::OkStatus();
+  return absl::DataLossError(absl::StrFormat("feature '%s' has %d values, '%s' has %d", name,
+                                             length, kFloatFeatures[0].name, objects));
+}
+
 absl::Status CheckLists(const DetectionExample& example) {
-  for (size_t i = 0; i < kNeeded; ++i) {
-    const FloatList& list = example.*kFloatFeatures[i].list;
-    if (list.size() != example.class_ids.size()) {
-      return absl::DataLossError(absl::StrFormat("feature '%s' has %d values, '%s' has %d",
-                                                 kFloatFeatures[i].name, list.size(),
-                                                 kFloatFeatures[0].name, example.class_ids.size()));
-    }
+  const size_t objects = example.class_ids.size();
+  for (size_t i = 0; i < std::size(kFloatFeatures); ++i) {
+    const auto& [name, member] = kFloatFeatures[i];
+    const FloatList& list = example.*member;
+    TY_RETURN_IF_ERROR(CheckLength(name, list.size(), i < kNeeded, objects));
+    if (i >= kNeeded) continue;
     for (const float value : list) {
       if (!std::isfinite(value)) {
-        return absl::DataLossError(
-            absl::StrFormat("feature '%s' holds %g", kFloatFeatures[i].name, value));
+        return absl::DataLossError(absl::StrFormat("feature '%s' holds %g", name, value));
       }
     }
   }
-  return absl::OkStatus();
+  return CheckLength("target/occlusion", example.occlusion.size(), false, objects);
 }
 
 }  // namespace

@@ -34,10 +34,11 @@ struct DetectionExample {
 std::string EncodeExample(const DetectionExample& example);
 
 /// Reads what EncodeExample and TAO's own converter write; features by other names are ignored.
-/// kInvalidArgument for records of other tools (TensorFlow's Object Detection API, DetectNet_v2), which
-/// are named with the way on. kDataLoss naming the feature when the bytes are no Example, a feature has another type, a needed
-/// one is missing, or the lists of classes and corners differ in length or hold what is not finite.
-/// Sizes are checked against the bytes before anything is allocated.
+/// kInvalidArgument for records of other tools (TensorFlow's Object Detection API, DetectNet_v2),
+/// which are named with the way on. kDataLoss naming the feature when the bytes are no Example, a
+/// feature has another type, a needed one is missing, lists differ in length, or classes and
+/// corners hold what is not finite. Sizes are checked against the bytes before anything is
+/// allocated.
 absl::StatusOr<DetectionExample> DecodeExample(absl::string_view bytes);
 
 }  // namespace trainyard

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
@@ -29,6 +30,27 @@ bool ConsumeNumbering(absl::string_view& text, absl::string_view marker, int& nu
   return true;
 }
 
+// Whether a file that begins with `prefix` belongs to what it means: to the set of that name, not
+// to one whose name is longer (`tf/t` is not `tf/tt-fold-...`). Files that are not named as shards
+// have no set.
+bool IsMeantBy(absl::string_view prefix, const std::string& file) {
+  const auto name = ParseShardName(file);
+  return !name || name->prefix.size() <= prefix.size();
+}
+
+// The sets whose names are longer than what was given, for a message.
+std::string LongerNames(const std::string& path) {
+  if (path.find_first_of("*?[") != std::string::npos) return "";
+  std::set<std::string> sets;
+  for (const std::string& file : Glob(path + "*")) {
+    const auto name = ParseShardName(file);
+    if (name && !IsShardCompanion(file)) sets.insert(name->prefix);
+  }
+  if (sets.empty()) return "";
+  return absl::StrCat("; there are the sets ", absl::StrJoin(sets, ", "),
+                      " (a * at the end means all that begin so)");
+}
+
 absl::StatusOr<std::vector<std::string>> Match(const std::string& path) {
   std::vector<std::string> candidates;
   if (FolderExists(path)) {
@@ -41,6 +63,7 @@ absl::StatusOr<std::vector<std::string>> Match(const std::string& path) {
   } else {
     // The prefix may hold no pattern, or the branch above had taken it.
     candidates = Glob(path + "*");
+    std::erase_if(candidates, [&](const std::string& file) { return !IsMeantBy(path, file); });
   }
   std::vector<std::string> shards;
   for (std::string& candidate : candidates) {
@@ -82,7 +105,8 @@ absl::StatusOr<std::vector<std::string>> FindShards(const std::string& tfrecords
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> matches, Match(tfrecords_path));
   if (matches.empty()) {
     return absl::NotFoundError(absl::StrCat("no TFRecord files match '", tfrecords_path,
-                                            "'; expected a prefix, file, folder or glob"));
+                                            "'; expected a prefix, file, folder or glob",
+                                            LongerNames(tfrecords_path)));
   }
   std::map<std::string, std::set<int>> folds_of_set;
   for (const std::string& path : matches) {

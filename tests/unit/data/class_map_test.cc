@@ -41,5 +41,13 @@ TEST(ClassMapTest, TheIdentityMapsEachClassToItself) {
   EXPECT_EQ(map.Find("WBC"), 2);
 }
 
+TEST(ClassMapTest, BlanksAreNoName) {
+  EXPECT_THAT(ClassMap::Create({{"a", "  "}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("expected two names")));
+  EXPECT_THAT(ClassMap::Create({{"\xC2\xA0", "a"}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("expected two names")));
+  EXPECT_THAT(ClassMap::Identity({"a", " "}).classes(), ElementsAre("a"));
+}
+
 }  // namespace
 }  // namespace trainyard

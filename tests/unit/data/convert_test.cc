@@ -459,5 +459,28 @@ TEST_F(ConvertKittiTest, TellsOfAFoldThatValSplitLeavesEmpty) {
   EXPECT_THAT(Process()->notes, ::testing::Not(Contains(HasSubstr("val_split"))));
 }
 
+TEST_F(ConvertKittiTest, TellsWhatMaxTrainingSamplesLeavesOut) {
+  Frames(10);
+  config_.mutable_kitti_config()->set_val_split(0);
+  config_.mutable_sample_modifier_config()->set_max_training_samples(7);
+  const auto report = Process();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->notes, Contains(HasSubstr("7 of 10 images are left out by "
+                                                "max_training_samples 7")));
+  EXPECT_EQ(report->manifest.options.at("max_training_samples"), "7");
+  config_.mutable_sample_modifier_config()->set_max_training_samples(1);
+  EXPECT_THAT(Process(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                  HasSubstr("max_training_samples 1 leaves no image")));
+}
+
+TEST_F(ConvertKittiTest, RefusesNamesThatNoStageFinds) {
+  Frames(2);
+  for (const char* prefix : {"out/.h", "out/idx-q"}) {
+    options_.output_prefix = folder_ / prefix;
+    EXPECT_THAT(Process(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                    HasSubstr("no stage would find the set")));
+  }
+}
+
 }  // namespace
 }  // namespace trainyard

@@ -137,7 +137,12 @@ TEST(DecodeExampleTest, ReadsListsThatAreNotPacked) {
   put(features, 0x0A, entry);
   put(example, 0x0A, features);
   // Two Examples one after another merge.
-  const auto read = DecodeExample(ExampleProto().BytesOf(Minimal()) + example);
+  const std::string two = absl::StrReplaceAll(Minimal(), {{"value: 2 }", "value: 2 value: 2 }"},
+                                                          {"value: 0.25 }", "value: 0 value: 0 }"},
+                                                          {"value: 0.5 }", "value: 0 value: 0 }"},
+                                                          {"value: 0.75 }", "value: 1 value: 1 }"},
+                                                          {"value: 1 }", "value: 1 value: 1 }"}});
+  const auto read = DecodeExample(ExampleProto().BytesOf(two) + example);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_THAT(read->truncation, ElementsAre(1, 2));
 }
@@ -197,6 +202,18 @@ TEST(DecodeExampleTest, RefusesRecordsOfOtherToolsByName) {
                        AllOf(HasSubstr("frame/encoded"), HasSubstr("DetectNet_v2"))));
   EXPECT_THAT(decode(Entry("label", "int64_list { value: 1 }")),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("it has label")));
+}
+
+TEST(DecodeExampleTest, EachListHasOneValueAnObjectOrNone) {
+  DetectionExample example = TwoObjects();
+  example.occlusion = {0};
+  EXPECT_THAT(DecodeExample(EncodeExample(example)),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("'target/occlusion' has 1 values")));
+  example.occlusion = {};
+  EXPECT_TRUE(DecodeExample(EncodeExample(example)).ok());
+  example.truncation = {0, 0, 0.5f};
+  EXPECT_THAT(DecodeExample(EncodeExample(example)),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("'target/truncation' has 3 values")));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/data/findings.h"
 #include "libs/data/image_io.h"
 #include "tests/support/data_pictures.h"
 #include "tests/support/status_matchers.h"
@@ -134,6 +135,68 @@ TEST(DamagedExifTest, WhatIsDamagedOrUnknownTurnsNothing) {
   std::string many = tiff.substr(0, 22);
   many.replace(8, 2, "\xFF\xFF");
   EXPECT_THAT(ReadImageSize(WithChunk(png, many), "x"), IsOkAndHolds(ImageSize{kWidth, kHeight}));
+}
+
+// With a chunk of this type and content behind the header.
+std::string WithPart(const std::string& png, const std::string& type, const std::string& content) {
+  const std::string typed = type + content;
+  const auto crc = crc32(0, reinterpret_cast<const unsigned char*>(typed.data()), typed.size());
+  return png.substr(0, 33) + testing::Bytes(content.size(), 4) + typed +
+         testing::Bytes(static_cast<uint32_t>(crc), 4) + png.substr(33);
+}
+
+constexpr ImageSize kLying{kHeight, kWidth};
+
+TEST(UnusualExifTest, AnOrientationMayBeALong) {
+  std::string tiff = ExifTiff(6);
+  tiff.replace(tiff.size() - 16, 12,
+               testing::Bytes(0x0112, 2) + testing::Bytes(4, 2) + testing::Bytes(1, 4) +
+                   testing::Bytes(6, 4));
+  EXPECT_THAT(ReadImageSize(WithExif(EncodeJpeg(Upright()).value(), tiff), "x"),
+              IsOkAndHolds(kLying));
+}
+
+TEST(UnusualExifTest, ASegmentWithoutTheTagDoesNotHideTheNext) {
+  std::string without = ExifTiff(6);
+  const size_t tag = without.find("\x01\x12");
+  ASSERT_NE(tag, std::string::npos);
+  without.replace(tag, 2, "\x01\x13");
+  const std::string jpeg = WithExif(EncodeJpeg(Upright()).value(), ExifTiff(6));
+  EXPECT_THAT(ReadImageSize(WithExif(jpeg, without), "x"), IsOkAndHolds(kLying));
+}
+
+TEST(UnusualExifTest, APngMayHaveTheMarkOfAJpegOrATextInstead) {
+  const std::string png = EncodePng(Upright()).value();
+  const std::string marked = std::string("Exif\0\0", 6) + ExifTiff(6);
+  EXPECT_THAT(ReadImageSize(WithChunk(png, marked), "x"), IsOkAndHolds(kLying));
+  const std::string name("Raw profile type exif\0", 22);
+  std::string digits;
+  for (const char byte : marked) {
+    for (const int half : {byte >> 4 & 15, byte & 15}) digits += "0123456789abcdef"[half];
+    if (digits.size() % 73 == 0) digits += "\n";
+  }
+  const std::string text = "\nexif\n      " + std::to_string(marked.size()) + "\n" + digits + "\n";
+  EXPECT_THAT(ReadImageSize(WithPart(png, "tEXt", name + text), "x"), IsOkAndHolds(kLying));
+  std::string packed(1000, '\0');
+  uLongf size = packed.size();
+  ASSERT_EQ(compress(reinterpret_cast<Bytef*>(packed.data()), &size,
+                     reinterpret_cast<const Bytef*>(text.data()), text.size()),
+            Z_OK);
+  packed = name + std::string(1, '\0') + packed.substr(0, size);
+  EXPECT_THAT(VerifyImage(WithPart(png, "zTXt", packed), "x"), IsOkAndHolds(kLying));
+  EXPECT_THAT(VerifyImage(WithPart(png, "zTXt", packed.substr(0, 40)), "x"),
+              IsOkAndHolds(ImageSize{kWidth, kHeight}));
+}
+
+TEST(FramesTest, OfAMovingPngAreCounted) {
+  const std::string content = testing::Bytes(3, 4) + testing::Bytes(0, 4);
+  ImageFacts facts;
+  ASSERT_TRUE(
+      ReadImageSize(WithPart(EncodePng(Upright()).value(), "acTL", content), "x", &facts).ok());
+  EXPECT_EQ(facts.frames, 3);
+  Findings findings;
+  findings.AddPicture(facts, "a.png");
+  EXPECT_THAT(findings.Describe(), ::testing::ElementsAre(::testing::HasSubstr("a.png: 3 frames")));
 }
 
 }  // namespace

@@ -315,5 +315,13 @@ TEST(DecodeImageTest, PutsNoNameInFrontWhenThereIsNone) {
   EXPECT_EQ(DecodeImage("", "").status().message(), "the image file is empty (0 bytes)");
 }
 
+TEST(DecodeImageTest, NamesTheLimitThatAPngIsBeyond) {
+  std::string png = EncodePng(PlainPicture(8, 8, {1, 2, 3})).value();
+  png.replace(16, 8, std::string("\0\x01\x11\x70\0\0\0\x01", 8));
+  EXPECT_THAT(ReadImageSize(png, "x"),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       AllOf(HasSubstr("70000 x 1"), HasSubstr("65500 a side"))));
+}
+
 }  // namespace
 }  // namespace trainyard

@@ -276,5 +276,25 @@ TEST(FindingsTest, MergeKeepsCountsAndTheWorstExample) {
                                           HasSubstr("far"), "same", "other"));
 }
 
+TEST(FormatKittiLineTest, KeepsEveryDigitBesideTheBox) {
+  const std::string line =
+      "a 0.123 1.7 -1.5708 1.00 2.00 3.00 4.00 0.001 1e-07 3.00 4.00 5.00 6.00 7.00 0.123456";
+  EXPECT_EQ(FormatKittiLine(Parse(line).objects.at(0)), line);
+}
+
+TEST(ParseKittiLabelsTest, CountsFractionsOfOccluded) {
+  const KittiLabels labels =
+      Parse("a 0 0.7 0 1 2 30 40 0 0 0 0 0 0 0\nb 0 2.0 0 1 2 30 40 0 0 0 0 0 0 0\n");
+  EXPECT_EQ(labels.findings.fraction.count, 1);
+  EXPECT_THAT(labels.findings.Describe(),
+              ElementsAre(AllOf(HasSubstr("occluded"), HasSubstr("labels/7.txt:1"))));
+}
+
+TEST(ParseKittiLabelsTest, SaysThatThereAreNoComments) {
+  const KittiLabels labels = Parse(std::string("# ") + kCar + "\n");
+  ASSERT_THAT(labels.refused, SizeIs(1));
+  EXPECT_THAT(labels.refused[0].text, AllOf(HasSubstr("no comments"), Not(HasSubstr("one word"))));
+}
+
 }  // namespace
 }  // namespace trainyard

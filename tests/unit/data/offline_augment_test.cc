@@ -230,6 +230,8 @@ TEST_F(AugmentKittiTest, WritesEveryImageWithItsLabels) {
   EXPECT_EQ(report->images, 13);
   EXPECT_EQ(report->boxes, 12);
   EXPECT_EQ(report->vanished, 12);  // The bolts.
+  EXPECT_EQ(report->clipped, 0);
+  EXPECT_THAT(report->notes, ::testing::Contains(HasSubstr("12 boxes left the picture (")));
   EXPECT_THAT(*ListFolder(folder_ / "out/set"), ElementsAre("images", "labels", "ledger.jsonl"));
   EXPECT_THAT(*ListFolder(folder_ / "out"), ElementsAre("set"));
   EXPECT_EQ(ContentOf(folder_ / "out/set/labels/7.txt"),
@@ -358,6 +360,15 @@ TEST(AugmentKittiErrorTest, NamesThePictureThatCannotBeMoved) {
   EXPECT_THAT(
       AugmentKitti(config, {.root = folder / "in", .output = folder / "out"}),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("images/wide.png: the picture")));
+}
+
+TEST_F(AugmentKittiTest, CountsTheBoxesThatAreCutWithAnExample) {
+  config_.mutable_spatial_config()->mutable_translation_config()->set_translate_x(-6);
+  const auto report = AugmentKitti(config_, options_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->clipped, 12);
+  EXPECT_THAT(report->notes, ::testing::Contains(::testing::ContainsRegex(
+                                 "12 were cut at its edge \\(.*labels/0.txt:1\\)")));
 }
 
 }  // namespace

@@ -93,5 +93,16 @@ TEST(ShardNameTest, IsReadAndWritten) {
   EXPECT_FALSE(ParseShardName("train.tfrecord"));
 }
 
+TEST_F(FindShardsTest, APrefixIsTheNameOfASetNotTheBeginningOfOne) {
+  folder_.Write("ab-fold-001-of-002-shard-00000-of-00001", "");
+  EXPECT_THAT(FindShards(P("a"), ShardUse::kTraining, 0),
+              IsOkAndHolds(ElementsAre(fold1a_, fold1b_)));
+  EXPECT_THAT(FindShards(P(""), ShardUse::kTraining, 0), IsOkAndHolds(::testing::SizeIs(3)));
+  folder_.Write("xyz-fold-001-of-002", "");
+  EXPECT_THAT(FindShards(P("x"), ShardUse::kTraining, -1),
+              StatusIs(absl::StatusCode::kNotFound,
+                       AllOf(HasSubstr("there are the sets"), HasSubstr(P("xyz")))));
+}
+
 }  // namespace
 }  // namespace trainyard

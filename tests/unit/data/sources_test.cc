@@ -311,5 +311,148 @@ TEST_F(OpenSourcesTest, LyingRecordsOfTaoMeanTheUprightPicture) {
   EXPECT_EQ(other->source->Labels(0)->at(0).box, (Box{10, 5, 20, 10}));
 }
 
+Manifest ManifestOf(const std::string& mapping, const std::vector<std::string>& files,
+                    int64_t records) {
+  Manifest manifest;
+  manifest.classes = {"truck", "vehicle"};
+  manifest.options = {{"target_class_mapping", mapping}};
+  for (const std::string& file : files) {
+    manifest.shards.push_back({.file = file, .fold = 1, .records = records});
+  }
+  return manifest;
+}
+
+TEST_F(OpenSourcesTest, AShardThatIsLostIsMissed) {
+  const std::string first = "s-fold-001-of-002-shard-00000-of-00003",
+                    second = "s-fold-001-of-002-shard-00001-of-00003",
+                    third = "s-fold-001-of-002-shard-00002-of-00003";
+  WriteShard(first, {Record("images/1", {1})});
+  WriteShard(third, {Record("images/2", {2})});
+  const SourceOptions options{.class_mapping = {{"car", "vehicle"}, {"bus", "truck"}}};
+  // Told by the names alone,
+  const auto is_missed = StatusIs(absl::StatusCode::kDataLoss,
+                                  AllOf(HasSubstr("1 of the 3 files of "),
+                                        HasSubstr(second), HasSubstr("convert the set again")));
+  EXPECT_THAT(OpenSources({Shards("s")}, options), is_missed);
+  // by the manifest,
+  folder_.Write("s_manifest.json",
+                ManifestToJson(ManifestOf("bus=truck,car=vehicle", {first, second, third}, 1)));
+  EXPECT_THAT(OpenSources({Shards("s")}, options), is_missed);
+  // and not where a single file is asked for.
+  EXPECT_TRUE(OpenSources({Shards(first)}, options).ok());
+  WriteShard(second, {Record("images/3", {1})});
+  EXPECT_TRUE(OpenSources({Shards("s")}, options).ok());
+  folder_.Write("s_manifest.json",
+                ManifestToJson(ManifestOf("bus=truck,car=vehicle", {first, third}, 1)));
+  EXPECT_THAT(OpenSources({Shards("s")}, options),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       AllOf(HasSubstr(second), HasSubstr("is not among the files"))));
+}
+
+TEST_F(OpenSourcesTest, ALostFoldIsMissedUnlessTheOtherIsNamed) {
+  WriteShard("s-fold-000-of-002", {Record("images/1", {1})});
+  Manifest manifest = ManifestOf("bus=truck,car=vehicle", {"s-fold-001-of-002"}, 1);
+  manifest.shards.push_back({.file = "s-fold-000-of-002", .fold = 0, .records = 1});
+  folder_.Write("s_manifest.json", ManifestToJson(manifest));
+  const SourceOptions options{.class_mapping = {{"car", "vehicle"}, {"bus", "truck"}}};
+  EXPECT_THAT(OpenSources({Shards("s")}, options),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("s-fold-001-of-002")));
+  EXPECT_TRUE(OpenSources({Shards("s-fold-000")}, options).ok());
+}
+
+TEST_F(OpenSourcesTest, AShardThatLacksWholeRecordsIsSeen) {
+  WriteShard("s-fold-001-of-002", {Record("images/1", {1})});
+  folder_.Write("s_manifest.json",
+                ManifestToJson(ManifestOf("bus=truck,car=vehicle", {"s-fold-001-of-002"}, 2)));
+  EXPECT_THAT(OpenSources({Shards("s")}, {.class_mapping = {{"car", "vehicle"}, {"bus", "truck"}}}),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       AllOf(HasSubstr("holds 1 records"), HasSubstr("lists 2"))));
+}
+
+TEST_F(OpenSourcesTest, ASetOfAnotherMappingToTheSameClassesIsRefused) {
+  WriteShard("s-fold-001-of-002", {Record("images/1", {1, 2})});
+  Manifest manifest = ManifestOf("bus=truck,Car=vehicle,van=vehicle", {"s-fold-001-of-002"}, 1);
+  manifest.unmapped = {{"tram", 4}};
+  folder_.Write("s_manifest.json", ManifestToJson(manifest));
+  const auto open = [&](std::vector<std::pair<std::string, std::string>> mapping) {
+    return OpenSources({Shards("s")}, {.class_mapping = std::move(mapping)});
+  };
+  const auto refused = [](const std::string& why) {
+    return StatusIs(absl::StatusCode::kInvalidArgument,
+                    AllOf(HasSubstr(why), HasSubstr("convert it again with this mapping")));
+  };
+  EXPECT_THAT(open({{"car", "truck"}, {"bus", "vehicle"}, {"van", "vehicle"}}),
+              refused("'car' became 'vehicle', where target_class_mapping says 'truck'"));
+  EXPECT_THAT(open({{"car", "vehicle"}, {"bus", "truck"}}),
+              refused("'van' became 'vehicle', which target_class_mapping does not name"));
+  EXPECT_THAT(open({{"car", "vehicle"}, {"bus", "truck"}, {"van", "vehicle"}, {"tram", "vehicle"}}),
+              refused("the 4 objects of 'tram' were left out"));
+  EXPECT_TRUE(
+      open({{"van", "vehicle"}, {"BUS", "Truck"}, {"car", "vehicle"}, {"ox", "truck"}}).ok());
+  // Who maps the training classes to themselves means what the records hold, and is told.
+  const auto as_they_are = open({{"vehicle", "vehicle"}, {"truck", "truck"}});
+  ASSERT_TRUE(as_they_are.ok()) << as_they_are.status();
+  EXPECT_THAT(as_they_are->notes, ::testing::Contains(HasSubstr("'van' became 'vehicle'")));
+}
+
+TEST_F(OpenSourcesTest, ADamagedPictureOfARecordIsLeftOutAsOneOfAFolderIs) {
+  std::vector<DetectionExample> all;
+  for (int i = 0; i < 12; ++i) all.push_back(Record(std::to_string(i), {1}));
+  all[3].encoded.resize(all[3].encoded.size() - 20);  // Its header is whole.
+  WriteShard("s-fold-000-of-001", all);
+  const auto opened = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}, .threads = 3});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(opened->source->size(), 11);
+  ASSERT_THAT(opened->ledger.entries, SizeIs(1));
+  EXPECT_EQ(opened->ledger.entries[0].reason, Refusal::kUnreadableImage);
+  EXPECT_EQ(opened->source->Id(3), "4");
+}
+
+TEST_F(OpenSourcesTest, ABoxOfARecordWithoutAnInsideIsDegenerateAndItsShardIsNamed) {
+  std::vector<DetectionExample> all;
+  for (int i = 0; i < 12; ++i) all.push_back(Record(std::to_string(i), {1}));
+  std::swap(all[3].x1, all[3].x2);
+  WriteShard("s-fold-000-of-001", all);
+  const auto opened = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  ASSERT_THAT(opened->ledger.entries, SizeIs(1));
+  EXPECT_EQ(opened->ledger.entries[0].reason, Refusal::kDegenerateBox);
+  EXPECT_THAT(opened->ledger.entries[0].text, HasSubstr("has no width"));
+  EXPECT_THAT(opened->ledger.entries[0].place, HasSubstr("s-fold-000-of-001: 3: box 1"));
+}
+
+TEST_F(OpenSourcesTest, ABoxOfOnePixelKeepsItsInside) {
+  DetectionExample thin = Record("images/1", {1});
+  thin.x1[0] = 9 / 40.0f;
+  thin.x2[0] = std::nextafter(10 / 40.0f, 0.0f);  // 9.9999994 pixels.
+  WriteShard("s-fold-000-of-001", {thin});
+  const auto opened = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(*opened->source->Labels(0), SizeIs(1));
+}
+
+TEST_F(OpenSourcesTest, AllBadRecordsAreToldTogether) {
+  WriteShard("s-fold-000-of-001", {Record("images/1", {7}), Record("images/2", {8})});
+  WriteShard("t-fold-000-of-001", {Record("images/3", {9})});
+  EXPECT_THAT(
+      OpenSources({Shards("s"), Shards("t")}, {.class_mapping = {{"a", "a"}}}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("class number 7"), HasSubstr("class number 8"),
+                     HasSubstr("t-fold-000-of-001: record 1"), HasSubstr("class number 9"))));
+  std::vector<DetectionExample> many(50, Record("x", {7}));
+  WriteShard("s-fold-000-of-001", many);
+  EXPECT_THAT(OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("and 30 more")));
+}
+
+TEST_F(OpenSourcesTest, SeveralSetsOfOnePathAreNamed) {
+  WriteShard("p/a-fold-000-of-001", {Record("images/1", {1})});
+  WriteShard("p/b-fold-000-of-001", {Record("images/2", {1})});
+  const auto opened = OpenSources({Shards("p")}, {.class_mapping = {{"a", "a"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->notes,
+              ::testing::Contains(AllOf(HasSubstr("2 shards of 2 sets"), HasSubstr("p/b"))));
+}
+
 }  // namespace
 }  // namespace trainyard

@@ -285,6 +285,19 @@ TEST(EvaluateTest, TellsTheOtherRulesNumberBesideItsOwn) {
   EXPECT_FALSE(coco.contains("mAP_voc") || coco.contains("mAP_tao"));
 }
 
+TEST(EvaluateTest, OnlyTaosRuleComparesWholePixels) {
+  FakeRunner runner;
+  // 0.32 of 8 pixels are 2.56, and 3 when they are whole: IoU 0.64 and 0.75 with the object's 4.
+  const auto result =
+      Evaluate(runner, SmallRecord(), FakeDecoder(), FakeSource({32}),
+               {.ap_mode = ApMode::kIntegrate, .matching = Matching::kTao, .iou_threshold = 0.7}, {});
+  ASSERT_THAT(result, IsOk());
+  std::map<std::string, double> values;
+  for (const auto& metric : result->Metrics()) values[metric.name()] = metric.value();
+  EXPECT_EQ(values.at("mAP"), 1);
+  EXPECT_EQ(values.at("mAP_voc"), 0);
+}
+
 TEST(EvaluateTest, OnSharedCoresItReadsWhileNothingElseRuns) {
   // Counts who reads while the network runs.
   class Runner : public FakeRunner {
@@ -444,6 +457,14 @@ TEST(NetworkCallTest, LatencyIsTheMedianOfWarmRunsOfTheLargestBatch) {
   EXPECT_EQ(latency->runs, 11);
 }
 
+TEST(NetworkCallTest, TheFirstRunsOnlyWarmUp) {
+  ColdRunner runner({5000, 5000, 700, 700, 700});
+  auto network = NetworkCall::Create(runner, FakeDecoder(), runner.Clock());
+  ASSERT_THAT(network, IsOk());
+  ASSERT_THAT(network->Run(Tensor::Zeros(DType::kFloat32, {1, 3, kSide, kSide})), IsOk());
+  EXPECT_EQ(network->MeasureLatency()->ms_per_image, 700);
+}
+
 TEST(NetworkCallTest, ASlowNetworkIsRunThreeTimes) {
   ColdRunner runner({700});
   auto network = NetworkCall::Create(runner, FakeDecoder(), runner.Clock());
@@ -504,6 +525,48 @@ TEST(LabelLineTest, KeepsSixteenColumnsWhenAClassHasBlanks) {
 TEST(LabelLineTest, WritesTheShortestFloatsWithADecimalPoint) {
   EXPECT_EQ(LabelLine("nut", {.box = {1, 2.5f, 1e6f, -0.1f}, .class_id = 1, .score = 1 / 3.0f}),
             "nut 0 0 0 1.0 2.5 1000000.0 -0.1 0 0 0 0 0 0 0 0.33333334");
+}
+
+TEST(InferTest, ReplacesNothingThatNoInferenceWrote) {
+  const TestFolder folder;
+  FakeRunner runner;
+  const std::string a = PutImage(folder / "a.png", 50), b = PutImage(folder / "b.png", 50);
+  ASSERT_THAT(MakeFolders(folder / "labels"), IsOk());
+  ASSERT_THAT(MakeFolders(folder / "drawn"), IsOk());
+  ASSERT_THAT(WriteFileAtomically(folder / "labels/a.txt", "the truth"), IsOk());
+  const InferenceOptions options{.annotated_dir = folder / "drawn",
+                                 .labels_dir = folder / "labels"};
+  const auto refused = StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("a.txt"));
+  EXPECT_THAT(Infer(runner, SmallRecord(), FakeDecoder(), {a}, options), refused);
+  EXPECT_THAT(ReadFile(folder / "labels/a.txt"), IsOkAndHolds("the truth"));
+  // Its own files it replaces, and says which it leaves; what lies beside them stays safe.
+  ASSERT_THAT(Infer(runner, SmallRecord(), FakeDecoder(), {b}, options), IsOk());
+  EXPECT_THAT(Infer(runner, SmallRecord(), FakeDecoder(), {a, b}, options), refused);
+  const auto again = Infer(runner, SmallRecord(), FakeDecoder(), {b}, options);
+  ASSERT_THAT(again, IsOk());
+  EXPECT_THAT(again->findings.notes, IsEmpty());
+  const auto other =
+      Infer(runner, SmallRecord(), FakeDecoder(), {PutImage(folder / "c.png", 50)}, options);
+  ASSERT_THAT(other, IsOk());
+  EXPECT_THAT(other->findings.notes,
+              ElementsAre(AllOf(HasSubstr("1 label file"), HasSubstr("b.txt")),
+                          AllOf(HasSubstr("1 picture"), HasSubstr("b.png"))));
+  ASSERT_THAT(WriteFileAtomically(folder / "drawn/a.png", "a picture"), IsOk());
+  EXPECT_THAT(Infer(runner, SmallRecord(), FakeDecoder(), {a}, {.annotated_dir = folder / "drawn"}),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("a.png")));
+}
+
+TEST(InferTest, TwoClassesOfOneNameInLabelFilesAreRefused) {
+  const TestFolder folder;
+  FakeRunner runner;
+  ModelRecord record = SmallRecord();
+  record.add_classes("traffic light");
+  record.add_classes("traffic_light");
+  const std::vector<std::string> images = {PutImage(folder / "a.png", 50)};
+  EXPECT_THAT(
+      Infer(runner, record, FakeDecoder(), images, {.labels_dir = folder / "labels"}),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("both written as 'traffic_light'")));
+  EXPECT_THAT(Infer(runner, record, FakeDecoder(), images, {}), IsOk());
 }
 
 }  // namespace

@@ -675,5 +675,48 @@ TEST_F(TrainerTest, EarlyStoppingOnValidationLossNeedsAPeriodOfOne) {
                                  HasSubstr("validation_period_during_training")));
 }
 
+TEST_F(TrainerTest, OnePlaceUnderTwoSpellingsIsNoticed) {
+  worker::WorkerJob job = JobOf("run", 1);
+  const std::string data = folder_ / "data";
+  job.set_spec(Replaced(job.spec(), "target_class_mapping",
+                        absl::StrCat("data_sources { image_directory_path: \"", data,
+                                     "/../data/./images/\" label_directory_path: \"", data,
+                                     "/labels\" } target_class_mapping")));
+  ASSERT_THAT(Run(job), IsOk());
+  EXPECT_THAT(WarningsOfJob(job),
+              Contains(AllOf(HasSubstr("data_sources[1]"), HasSubstr("names data that"),
+                             HasSubstr("data_sources[0]"))));
+}
+
+TEST_F(TrainerTest, ALedgerOfAnEarlierTryGoes) {
+  ASSERT_THAT(MakeFolders(folder_ / "run"), IsOk());
+  ASSERT_THAT(WriteFileAtomically(folder_ / "run/label_ledger.jsonl", "{}\n"), IsOk());
+  ASSERT_THAT(Run(JobOf("run", 1)), IsOk());
+  EXPECT_FALSE(FileExists(folder_ / "run/label_ledger.jsonl"));
+}
+
+TEST_F(TrainerTest, SaysThatNoEpochWasLeft) {
+  ASSERT_THAT(Run(JobOf("run", 1)), IsOk());
+  worker::WorkerJob job = JobOf("other", 1);
+  job.mutable_train()->set_initial_model(Weights("run", "epoch_001"));
+  job.mutable_train()->set_initial_epoch(2);
+  const auto finished = Run(job);
+  ASSERT_THAT(finished, IsOk());
+  EXPECT_THAT(finished->notes(), Contains(HasSubstr("no epoch was left to train")));
+}
+
+TEST_F(TrainerTest, AnInferenceNamesAPictureThatCannotBeRead) {
+  ASSERT_THAT(Run(JobOf("run", 1)), IsOk());
+  worker::WorkerJob job = Job("found");
+  job.mutable_infer()->set_model(Weights("run", "epoch_001"));
+  job.mutable_infer()->set_images(folder_ / "data/images");
+  job.mutable_infer()->set_labels_dir(folder_ / "found");
+  ASSERT_THAT(WriteFileAtomically(folder_ / "data/images/broken.jpg", "x"), IsOk());
+  const auto finished = Run(job);
+  ASSERT_THAT(finished, IsOk());
+  EXPECT_THAT(finished->notes(),
+              Contains(AllOf(HasSubstr("1 of 6 images cannot be read"), HasSubstr("broken.jpg"))));
+}
+
 }  // namespace
 }  // namespace trainyard::training
