@@ -116,10 +116,7 @@ int WithOutputWritten(int code) {
 }  // namespace
 
 int RunCommandLine(std::vector<std::string> words) {
-  if (const std::string wrong = NotUtf8(words); !wrong.empty()) {
-    std::cerr << "trainyard: " << wrong << "\n";
-    return kExitUsage;
-  }
+  if (const std::string wrong = NotUtf8(words); !wrong.empty()) return PrintUsage(words, wrong);
   CLI::App app("Trainyard: TAO's workflow, from images to an INT8 engine", "trainyard");
   app.set_version_flag("--version", "trainyard " TRAINYARD_VERSION);
   app.require_subcommand(1);

@@ -112,7 +112,9 @@ std::string BashTable(CLI::App& app) {
   return table;
 }
 
-// The words before the cursor that are sub-commands make the path; what is none ends it.
+// The words before the cursor that are sub-commands make the line; what is none ends it. Flags are
+// offered behind a dash only; where nothing is, the shell completes names of files. zsh runs this
+// too: its compgen does not filter, and its `path` is the search path.
 std::string BashScript(CLI::App& app) {
   return absl::StrCat(R"sh(# Completion of trainyard for bash.
 _trainyard_words() {
@@ -123,17 +125,18 @@ _trainyard_words() {
   printf '%s' "$words"
 }
 _trainyard() {
-  local path=trainyard word i
+  local line=trainyard current="${COMP_WORDS[COMP_CWORD]}" word i
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
     [[ $word == -* ]] && break
-    [[ -n $(_trainyard_words "$path $word") ]] || break
-    path="$path $word"
+    [[ -n $(_trainyard_words "$line $word") ]] || break
+    line="$line $word"
   done
-  local current=${COMP_WORDS[COMP_CWORD]}
-  COMPREPLY=($(compgen -W "$(_trainyard_words "$path")" -- "$current"))
-  [[ ${#COMPREPLY[@]} -gt 0 && ( $current == -* || -n $current ) ]] && return
-  COMPREPLY+=($(compgen -f -- "$current"))
+  COMPREPLY=()
+  for word in $(_trainyard_words "$line"); do
+    [[ $word == -* && $current != -* ]] && continue
+    [[ $word == "$current"* ]] && COMPREPLY+=("$word")
+  done
 }
 )sh");
 }
@@ -213,7 +216,7 @@ void ArrangeHelp(CLI::App& app) {
 }
 
 absl::StatusOr<std::string> CompletionScript(CLI::App& app, const std::string& shell) {
-  constexpr char kRegister[] = "complete -F _trainyard trainyard\n";
+  constexpr char kRegister[] = "complete -o default -F _trainyard trainyard\n";
   if (shell == "bash") return absl::StrCat(BashScript(app), kRegister);
   // zsh runs bash's function by a layer of its own.
   if (shell == "zsh") {

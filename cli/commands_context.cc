@@ -20,16 +20,6 @@ struct Flags {
   std::vector<std::string> services;
 };
 
-// Loads, does `change`, saves.
-template <typename Change>
-int Edit(const Flags& flags, const Change& change) {
-  auto contexts = Contexts::Load();
-  absl::Status status = contexts.status();
-  if (status.ok()) status = change(*contexts);
-  if (status.ok()) status = contexts->Save();
-  return status.ok() ? 0 : PrintFailure(flags.output, status, FailedAt::kUsage);
-}
-
 void PrintAsJson(const std::string& name, const ServiceContext& context, bool is_default) {
   google::protobuf::Struct line;
   auto& fields = *line.mutable_fields();
@@ -41,6 +31,20 @@ void PrintAsJson(const std::string& name, const ServiceContext& context, bool is
     services[service].set_string_value(address);
   }
   printf("%s\n", JsonText(line).c_str());
+}
+
+// Loads, does `change`, which gives what it is about, and saves.
+template <typename Change>
+int Edit(const Flags& flags, const Change& change) {
+  auto contexts = Contexts::Load();
+  if (!contexts.ok()) return PrintFailure(flags.output, contexts.status(), FailedAt::kUsage);
+  const absl::StatusOr<ServiceContext> changed = change(*contexts);
+  const absl::Status status = changed.ok() ? contexts->Save() : changed.status();
+  if (!status.ok()) return PrintFailure(flags.output, status, FailedAt::kUsage);
+  if (flags.output.json) {
+    PrintAsJson(flags.name, *changed, flags.name == contexts->current());
+  }
+  return 0;
 }
 
 int List(const Flags& flags) {
@@ -81,21 +85,27 @@ absl::StatusOr<ServiceContext> ContextOf(const Flags& flags) {
 }
 
 int Set(const Flags& flags) {
-  return Edit(flags, [&](Contexts& contexts) -> absl::Status {
-    TY_ASSIGN_OR_RETURN(ServiceContext context, ContextOf(flags));
-    contexts.Set(flags.name, std::move(context));
-    return absl::OkStatus();
+  return Edit(flags, [&](Contexts& contexts) -> absl::StatusOr<ServiceContext> {
+    TY_ASSIGN_OR_RETURN(const ServiceContext context, ContextOf(flags));
+    contexts.Set(flags.name, context);
+    return context;
   });
 }
 
 int Use(const Flags& flags) {
-  return Edit(flags, [&](Contexts& contexts) {
-    return contexts.Use(flags.name == "none" ? "" : flags.name);
+  return Edit(flags, [&](Contexts& contexts) -> absl::StatusOr<ServiceContext> {
+    const bool is_none = flags.name == "none";
+    TY_RETURN_IF_ERROR(contexts.Use(is_none ? "" : flags.name));
+    return is_none ? ServiceContext() : contexts.Find(flags.name);
   });
 }
 
 int Remove(const Flags& flags) {
-  return Edit(flags, [&](Contexts& contexts) { return contexts.Remove(flags.name); });
+  return Edit(flags, [&](Contexts& contexts) -> absl::StatusOr<ServiceContext> {
+    TY_ASSIGN_OR_RETURN(const ServiceContext context, contexts.Find(flags.name));
+    TY_RETURN_IF_ERROR(contexts.Remove(flags.name));
+    return context;
+  });
 }
 
 }  // namespace
@@ -112,16 +122,16 @@ void AddContextCommands(CLI::App& app, Run& run) {
   set.add_option("name", flags->name, "its name")->required();
   set.add_option("--endpoint", flags->endpoint, "host:port of the service that commands need");
   set.add_option("--service", flags->services, "train=host:port (repeatable)");
-  set.add_flag("--json", flags->output.json, "errors as JSON");
+  set.add_flag("--json", flags->output.json, "what was set as JSON");
   WhenTyped(set, run, flags, Set);
   CLI::App& use = *context.add_subcommand("use", "make one the default");
   use.add_option("name", flags->name, "its name; none: commands run their services themselves")
       ->required();
-  use.add_flag("--json", flags->output.json, "errors as JSON");
+  use.add_flag("--json", flags->output.json, "what is used as JSON");
   WhenTyped(use, run, flags, Use);
   CLI::App& remove = *context.add_subcommand("remove", "forget one");
   remove.add_option("name", flags->name, "its name")->required();
-  remove.add_flag("--json", flags->output.json, "errors as JSON");
+  remove.add_flag("--json", flags->output.json, "what was removed as JSON");
   WhenTyped(remove, run, flags, Remove);
 }
 

@@ -109,6 +109,8 @@ void AddConverterCommand(CLI::App& app, Run& run) {
                                {"options.dims", "-d"},
                                {"options.output_names", "-o"},
                                {"options.data_type", "-t"},
+                               {" data_type is", " -t is"},
+                               {"excluded_layers has", "-el has"},
                                {"options.max_batch_size", "-m"},
                                {"options.batch_size", "-b"},
                                {"options.batches", "--batches"}});

@@ -61,6 +61,8 @@ int RunPipeline(const Flags& flags) {
   if (!where.ok()) return PrintFailure(output, where.status(), FailedAt::kUsage);
   where->state_dir = flags.state_dir;
   House house(*std::move(where));
+  const std::string elsewhere = house.Elsewhere("orchestrator");
+  if (elsewhere.empty()) WarnOfKeyFile(flags.session);
   const auto channel = house.Channel("orchestrator");
   if (!channel.ok()) return PrintFailure(output, channel.status(), FailedAt::kOperation);
   const auto stub = v1::OrchestratorService::NewStub(*channel);
@@ -74,7 +76,6 @@ int RunPipeline(const Flags& flags) {
     PrintValid(output, "the pipeline");
     return 0;
   }
-  const std::string elsewhere = house.Elsewhere("orchestrator");
   if (flags.session.no_wait && !elsewhere.empty()) {
     PrintName(output, started->run().name());
     return 0;

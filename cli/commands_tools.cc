@@ -6,9 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "cli/commands.h"
 #include "cli/display.h"
+#include "cli/session.h"
 #include "google/protobuf/struct.pb.h"
 #include "libs/base/files.h"
 #include "libs/base/problems.h"
@@ -127,6 +130,7 @@ absl::StatusOr<worker::v1::Finished> Inspect(const std::string& path,
 }
 
 int RunInspect(const InspectFlags& flags) {
+  WarnOfKeyFile(flags.key);
   const auto finished = Inspect(flags.path, flags.key);
   if (!finished.ok()) return PrintFailure(flags.output, finished.status(), FailedAt::kOperation);
   if (flags.output.json) {
@@ -151,7 +155,9 @@ int RunSampleData(const SampleFlags& flags) {
   options.n_train = flags.train;
   options.n_val = flags.val;
   options.seed = flags.seed;
-  if (sscanf(flags.size.c_str(), "%dx%d", &options.width, &options.height) != 2) {
+  const std::vector<std::string> sides = absl::StrSplit(flags.size, 'x');
+  if (sides.size() != 2 || !absl::SimpleAtoi(sides[0], &options.width) ||
+      !absl::SimpleAtoi(sides[1], &options.height)) {
     return PrintFailure(flags.output,
                         absl::InvalidArgumentError(absl::StrCat(
                             "--size is '", flags.size, "'; expected WIDTHxHEIGHT such as 320x240")),
@@ -201,7 +207,8 @@ void AddToolCommands(CLI::App& app, Run& run) {
   sample.add_option("--train", sample_flags->train, "training images (400)");
   sample.add_option("--val", sample_flags->val, "validation images (100)");
   sample.add_option("--size", sample_flags->size, "WIDTHxHEIGHT (320x240)");
-  sample.add_option("--seed", sample_flags->seed, "other numbers, other pictures (42)");
+  sample.add_option("--seed", sample_flags->seed, "other numbers, other pictures (42)")
+      ->check(CLI::NonNegativeNumber);
   sample.add_flag("--json", sample_flags->output.json, "what was made as JSON");
   WhenTyped(sample, run, sample_flags, RunSampleData);
 }

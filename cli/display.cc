@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -138,8 +139,8 @@ void LiveLine::Finish() {
   line_open_ = false;
 }
 
-ProgressDisplay::ProgressDisplay(OutputOptions options, std::string label)
-    : options_(options), label_(std::move(label)) {}
+ProgressDisplay::ProgressDisplay(OutputOptions options, std::string label, FlagWords words)
+    : options_(options), label_(std::move(label)), words_(std::move(words)) {}
 
 void ProgressDisplay::Update(const v1::OperationMetadata& metadata) {
   if (options_.json) {
@@ -158,8 +159,9 @@ void ProgressDisplay::Update(const v1::OperationMetadata& metadata) {
 void ProgressDisplay::ShowWarnings(const v1::OperationMetadata& metadata) {
   for (; warnings_shown_ < metadata.warnings_size(); ++warnings_shown_) {
     line_.Finish();
+    const std::string& warning = metadata.warnings(warnings_shown_).message();
     fprintf(stderr, "%s: warning: %s\n", label_.c_str(),
-            Printable(metadata.warnings(warnings_shown_).message()).c_str());
+            Printable(InFlagWords(warning, words_)).c_str());
   }
 }
 

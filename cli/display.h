@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "cli/flag_words.h"
 #include "google/protobuf/message.h"
 #include "trainyard/v1/operation.pb.h"
 
@@ -45,10 +46,10 @@ class LiveLine {
 std::string CutToWidth(const std::string& text, int columns);
 
 /// Shows the progress of one operation on stderr: a live line, the metrics of each epoch, and
-/// warnings, once. Not thread-safe.
+/// warnings, once and in the words of the command line. Not thread-safe.
 class ProgressDisplay {
  public:
-  ProgressDisplay(OutputOptions options, std::string label);
+  ProgressDisplay(OutputOptions options, std::string label, FlagWords words = {});
   void Update(const v1::OperationMetadata& metadata);
   void Finish() { line_.Finish(); }
 
@@ -57,6 +58,7 @@ class ProgressDisplay {
   void ShowMetrics(const v1::OperationMetadata& metadata);
   OutputOptions options_;
   std::string label_;
+  FlagWords words_;
   LiveLine line_;
   int warnings_shown_ = 0;
   std::map<std::string, double> metrics_shown_;

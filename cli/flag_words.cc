@@ -12,9 +12,11 @@ namespace {
 
 using Replacements = std::vector<std::pair<std::string, std::string>>;
 
-// "stage.inputs has no 'model', which this stage needs" is how a service says that -m is missing.
-void AddMissing(const std::string& field, const std::string& flag, Replacements& replacements) {
-  for (absl::string_view list : {"stage.inputs", "stage.outputs"}) {
+// "stage.inputs has no 'model', which this stage needs" is how a service says that -m is missing,
+// and "input 'model'" how it speaks of it in passing.
+void AddArtifact(const std::string& field, const std::string& flag, Replacements& replacements) {
+  for (absl::string_view kind : {"input", "output"}) {
+    const std::string list = absl::StrCat("stage.", kind, "s");
     absl::string_view name = field;
     if (!absl::ConsumePrefix(&name, list) || !absl::ConsumePrefix(&name, "[") ||
         !absl::ConsumeSuffix(&name, "]")) {
@@ -22,19 +24,26 @@ void AddMissing(const std::string& field, const std::string& flag, Replacements&
     }
     replacements.emplace_back(absl::StrCat(list, " has no '", name, "', which this stage needs"),
                               absl::StrCat(flag, " is missing"));
+    for (const char* article : {"", "an "}) {
+      replacements.emplace_back(absl::StrCat(article, kind, " '", name, "'"), flag);
+    }
   }
 }
 
 }  // namespace
 
-absl::Status InFlagWords(const absl::Status& failure, const FlagWords& words) {
-  if (failure.ok() || words.empty()) return failure;
+std::string InFlagWords(absl::string_view text, const FlagWords& words) {
   Replacements replacements;
   for (const auto& [field, flag] : words) {
-    AddMissing(field, flag, replacements);
+    AddArtifact(field, flag, replacements);
     replacements.emplace_back(field, flag);
   }
-  absl::Status said(failure.code(), absl::StrReplaceAll(failure.message(), replacements));
+  return absl::StrReplaceAll(text, replacements);
+}
+
+absl::Status InFlagWords(const absl::Status& failure, const FlagWords& words) {
+  if (failure.ok() || words.empty()) return failure;
+  absl::Status said(failure.code(), InFlagWords(failure.message(), words));
   failure.ForEachPayload(
       [&said](absl::string_view url, const absl::Cord& payload) { said.SetPayload(url, payload); });
   return said;

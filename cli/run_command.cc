@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "cli/signal_watch.h"
 #include "libs/base/files.h"
+#include "libs/base/printable.h"
 #include "libs/report/ledger.h"
 #include "libs/service/client.h"
 #include "libs/worker/rpc_status.h"
@@ -20,8 +21,8 @@ bool IsFinal(v1::Run::State state) {
   return state == v1::Run::SUCCEEDED || state == v1::Run::FAILED || state == v1::Run::CANCELLED;
 }
 
-// Prints what changed in a run since the last call: states of stages once, and what works as a live
-// line.
+// Prints what changed in a run since the last call: states of stages and their notes once, and what
+// works as a live line. With --quiet the notes alone: what a stage left out is no progress.
 class RunDisplay {
  public:
   explicit RunDisplay(OutputOptions options) : options_(options) {}
@@ -34,8 +35,10 @@ class RunDisplay {
       fflush(stdout);
       return;
     }
-    if (options_.quiet) return;
-    for (int i = 0; i < run.stages_size(); ++i) ShowStage(run, i);
+    for (int i = 0; i < run.stages_size(); ++i) {
+      if (!options_.quiet) ShowStage(run, i);
+      ShowNotes(run, i);
+    }
   }
 
  private:
@@ -67,9 +70,18 @@ class RunDisplay {
     line_.Show(absl::StrCat(Count(run, index), stage.name(), ": ", progress));
   }
 
+  void ShowNotes(const v1::Run& run, int index) {
+    const v1::Run::Stage& stage = run.stages(index);
+    for (int& shown = notes_shown_[stage.name()]; shown < stage.notes_size(); ++shown) {
+      line_.Say(absl::StrCat(Count(run, index), stage.name(), ": ",
+                             Printable(stage.notes(shown))));
+    }
+  }
+
   OutputOptions options_;
   LiveLine line_;
   std::map<std::string, std::string> states_, progress_;
+  std::map<std::string, int> notes_shown_;
 };
 
 // Shows a run by its stream until it is final, or until `stop`; a stream that breaks is opened

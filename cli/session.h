@@ -21,6 +21,8 @@ struct Session {
   /// Print what the service says of the request, and end.
   bool validate_only = false;
   std::string log_file;
+  /// The command whose flags these are (AddSessionFlags); not owned.
+  const CLI::App* command = nullptr;
   /// How this command calls the fields of its request.
   FlagWords words;
 };
@@ -40,8 +42,15 @@ void AddSessionFlags(CLI::App& command, Session& session);
 /// and Contexts do.
 absl::StatusOr<House::Options> WhereServicesAre(const Session& session);
 
+/// Warns on stderr of a key `file:PATH` with more than one line, of which the first is the key. For
+/// keys that are read in this process: a service elsewhere has its own files, and its own log.
+void WarnOfKeyFile(const std::string& key);
+/// Of the command's --key, when it has one.
+void WarnOfKeyFile(const Session& session);
+
 /// Sends the log of in-process services to `--log_file`, from level info on; stderr stays as it was
-/// when there is none. kInvalidArgument when the file cannot be opened.
+/// when there is none. kInvalidArgument when the file cannot be opened, is what another flag names,
+/// or is there and is no log of ours: an append would spoil it.
 absl::Status OpenLogFile(const Session& session);
 
 }  // namespace trainyard::cli

@@ -38,9 +38,9 @@ absl::Status ReadSpecInto(v1::StageInput& stage, const std::string& path,
 
 int FollowOperation(const OutputOptions& output, const std::string& label,
                     const std::string& elsewhere, const std::shared_ptr<grpc::Channel>& channel,
-                    const google::longrunning::Operation& operation) {
+                    const google::longrunning::Operation& operation, const FlagWords& words) {
   service::OperationClient client(channel);
-  ProgressDisplay display(output, label);
+  ProgressDisplay display(output, label, words);
   std::stop_source detach;
   const Interruptible interruptible([&] {
     if (elsewhere.empty()) {
@@ -62,7 +62,8 @@ int FollowOperation(const OutputOptions& output, const std::string& label,
   if (!done.ok()) return PrintFailure(output, done.status(), FailedAt::kCall);
   const auto result = service::ResultOf(*done);
   if (!result.ok()) {
-    const int code = PrintFailure(output, result.status(), FailedAt::kOperation);
+    const int code =
+        PrintFailure(output, InFlagWords(result.status(), words), FailedAt::kOperation);
     return interruptible.exit_code() != 0 ? interruptible.exit_code() : code;
   }
   PrintResult(output, *result);
@@ -78,6 +79,8 @@ int RunSubmitted(const Session& session, const std::string& service, const Submi
   const auto where = WhereServicesAre(session);
   if (!where.ok()) return PrintFailure(session.output, where.status(), FailedAt::kUsage);
   House house(*where);
+  const std::string elsewhere = house.Elsewhere(service);
+  if (elsewhere.empty()) WarnOfKeyFile(session);
   const auto channel = house.Channel(service);
   if (!channel.ok()) return PrintFailure(session.output, channel.status(), FailedAt::kOperation);
   const auto operation = submit(*channel);
@@ -96,12 +99,11 @@ int RunSubmitted(const Session& session, const std::string& service, const Submi
     PrintValid(session.output, "the request");
     return 0;
   }
-  const std::string elsewhere = house.Elsewhere(service);
   if (session.no_wait && !elsewhere.empty()) {
     PrintName(session.output, operation->name());
     return 0;
   }
-  return FollowOperation(session.output, service, elsewhere, *channel, *operation);
+  return FollowOperation(session.output, service, elsewhere, *channel, *operation, session.words);
 }
 
 }  // namespace internal

@@ -24,10 +24,12 @@ absl::Status ReadSpecInto(v1::StageInput& stage, const std::string& path,
 
 /// Shows an operation until its end and gives the exit code of that. Ctrl-C: one at an address
 /// `elsewhere` goes on, and how to come back to it is printed; with "", when it ends with this
-/// process, it is asked for its checkpoint and cancelled. `label` is for progress lines.
+/// process, it is asked for its checkpoint and cancelled. `label` is for progress lines; `words`
+/// are those of the command that started it.
 int FollowOperation(const OutputOptions& output, const std::string& label,
                     const std::string& elsewhere, const std::shared_ptr<grpc::Channel>& channel,
-                    const google::longrunning::Operation& operation);
+                    const google::longrunning::Operation& operation,
+                    const FlagWords& words = {});
 
 /// A start has a request_id, so one whose answer was lost is sent again.
 inline const service::CallOptions kStart = {.deadline = absl::Seconds(20), .retry = true};

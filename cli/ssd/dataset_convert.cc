@@ -47,7 +47,8 @@ void AddDatasetConvert(CLI::App& ssd, Run& run) {
   command.add_option("-r,--results_dir", flags->results_dir, "accepted for TAO; no effect");
   command.add_option("-c,--class_names_file", flags->class_names, "class names, one a line");
   command.add_flag("--strict", flags->strict, "stop at the first refused label");
-  command.add_option("--random_seed", flags->seed, "seed of the partition (42)");
+  command.add_option("--random_seed", flags->seed, "seed of the partition (42)")
+      ->check(CLI::NonNegativeNumber);
   flags->session.words.insert({{"stage.inputs[class_names]", "-c"},
                                {"stage.outputs[dataset]", "-o"},
                                {"stage.spec_text", "-d"}});

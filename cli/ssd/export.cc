@@ -100,6 +100,10 @@ void AddExport(CLI::App& ssd, Run& run) {
                                {"stage.outputs[calibration]", "--cal_cache_file"},
                                {"stage.outputs[ds_config]", "--gen_ds_config"},
                                {"options.data_type", "--data_type"},
+                               {" data_type is", " --data_type is"},
+                               {" data_type int8", " --data_type int8"},
+                               {"set force", "give --force"},
+                               {"force is set", "--force is given"},
                                {"options.batches", "--batches"},
                                {"options.batch_size", "--batch_size"},
                                {"options.force", "--force"}});

@@ -1,4 +1,5 @@
 // TAO Deploy's way to an engine: `tao deploy ssd gen_trt_engine`. The same request as `converter`.
+#include <cstdio>
 #include <memory>
 #include <string>
 
@@ -16,6 +17,11 @@ struct Flags : Task {
   int workspace_gib = 2, gpu_index = 0;
   bool force_ptq = false, strict_types = false;
 };
+
+// TAO writes a table that is not there when it has images to calibrate on.
+bool IsTableToWrite(const Flags& flags) {
+  return !flags.cal_images.empty() && !flags.cal_cache.empty() && !FileExists(flags.cal_cache);
+}
 
 absl::StatusOr<v1::BuildRequest> RequestOf(const Flags& flags) {
   if (!flags.cal_json.empty()) {
@@ -35,8 +41,7 @@ absl::StatusOr<v1::BuildRequest> RequestOf(const Flags& flags) {
   stage.set_key(flags.key);
   AddInput(stage, "model", flags.model);
   AddInput(stage, "cal_images", flags.cal_images);
-  // A cache that is not there yet is one that TAO would write.
-  if (FileExists(flags.cal_cache)) AddInput(stage, "calibration", flags.cal_cache);
+  if (!IsTableToWrite(flags)) AddInput(stage, "calibration", flags.cal_cache);
   AddOutput(stage, "engine", flags.engine);
   v1::BuildOptions& options = *request.mutable_options();
   options.set_data_type(flags.data_type);
@@ -47,6 +52,12 @@ absl::StatusOr<v1::BuildRequest> RequestOf(const Flags& flags) {
 }
 
 int RunGenTrtEngine(const Flags& flags) {
+  if (IsTableToWrite(flags)) {
+    fprintf(stderr,
+            "trainyard: warning: --cal_cache_file '%s' is not there and is passed over; no table "
+            "is written\n",
+            flags.cal_cache.c_str());
+  }
   return Send<v1::ConvertEngineService>(flags, "convert-engine", RequestOf(flags),
                                         &v1::ConvertEngineService::Stub::Build);
 }
@@ -83,6 +94,8 @@ void AddGenTrtEngine(CLI::App& ssd, Run& run) {
                                {"stage.inputs[calibration]", "--cal_cache_file"},
                                {"stage.inputs[cal_images]", "--cal_image_dir"},
                                {"stage.outputs[engine]", "--engine_file"},
+                               {"(-c)", "(--cal_cache_file)"},
+                               {" data_type is", " --data_type is"},
                                {"options.data_type", "--data_type"},
                                {"options.max_batch_size", "--max_batch_size"},
                                {"options.batch_size", "--batch_size"},

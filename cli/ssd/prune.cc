@@ -13,14 +13,17 @@ namespace {
 struct Flags : Task {
   std::string output, normalizer, criterion;
   int granularity = 8, min_filters = 16;
-  double threshold = 0.1;
-  std::optional<double> remove;
+  std::optional<double> threshold, remove;
   std::vector<std::string> excluded;
   bool tao_compat = false;
   int gpus = 1, gpu_index = 0;
 };
 
 absl::StatusOr<v1::PruneRequest> RequestOf(const Flags& flags) {
+  if (flags.remove.has_value() && flags.threshold.has_value()) {
+    return absl::InvalidArgumentError(
+        "--remove searches the threshold that -pth gives; give one of them");
+  }
   v1::PruneRequest request;
   v1::StageInput& stage = *request.mutable_stage();
   TY_ASSIGN_OR_RETURN(stage, StageOf(flags));
@@ -31,7 +34,7 @@ absl::StatusOr<v1::PruneRequest> RequestOf(const Flags& flags) {
   options.set_normalizer(flags.normalizer);
   options.set_equalization_criterion(flags.criterion);
   options.set_granularity(flags.granularity);
-  options.set_threshold(flags.threshold);
+  if (flags.threshold.has_value()) options.set_threshold(*flags.threshold);
   options.set_min_num_filters(flags.min_filters);
   for (const std::string& layer : flags.excluded) options.add_excluded_layers(layer);
   options.set_tao_compat(flags.tao_compat);

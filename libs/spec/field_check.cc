@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "google/protobuf/descriptor.h"
+#include "libs/base/text_file.h"
 #include "libs/spec/coverage.h"
 #include "libs/spec/internal/field_names.h"
 
@@ -128,8 +129,13 @@ void FieldCheck::ClassMapping(const google::protobuf::Map<std::string, std::stri
   const std::map<std::string, std::string> sorted(mapping.begin(), mapping.end());
   for (const auto& [key, value] : sorted) {
     const std::string entry = absl::StrCat(path, "[", Quoted(key), "]");
-    if (key.empty()) Add(entry, "has an empty key; expected a class of the labels");
-    if (value.empty()) Add(entry, "is empty; expected a class of the network");
+    // The columns of labels end at blanks: blanks alone are no class of theirs.
+    if (SplitAtBlanks(key).empty()) {
+      Add(entry, "has an empty key; expected a class of the labels");
+    }
+    if (SplitAtBlanks(value).empty()) {
+      Add(entry, "is %s; expected a class of the network", value.empty() ? "empty" : "blank");
+    }
     const auto [earlier, is_new] = seen.emplace(absl::AsciiStrToLower(key), value);
     if (!is_new && !absl::EqualsIgnoreCase(earlier->second, value)) {
       Add(entry, "is %s, but another key that differs by case alone is %s", Quoted(value),

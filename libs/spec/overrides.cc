@@ -68,6 +68,9 @@ bool SplitPath(absl::string_view path, std::vector<Step>* steps, std::string* wr
   }
 }
 
+// How the place of a value that an override gave begins; others are of files.
+constexpr absl::string_view kPlace = "override '";
+
 // One override on its way through a message.
 class Override {
  public:
@@ -78,7 +81,7 @@ class Override {
     path_ = std::string(absl::StripAsciiWhitespace(text.substr(0, equals)));
     if (has_value_) value_ = std::string(absl::StripAsciiWhitespace(text.substr(equals + 1)));
     // The path alone: a value may be a secret.
-    place_ = absl::StrCat("override '", path_, "'");
+    place_ = absl::StrCat(kPlace, path_, "'");
   }
 
   void Apply(Message* message) {
@@ -133,15 +136,31 @@ class Override {
       Complain(path, "is not repeated; expected no [index]");
       return nullptr;
     }
-    if (const auto* oneof = field->real_containing_oneof(); oneof != nullptr) {
-      const FieldDescriptor* other = reflection->GetOneofFieldDescriptor(*message, oneof);
-      if (other != nullptr && other != field) {
-        Complain(path, absl::StrCat("is not what the spec uses; it has ", other->name()));
-        return nullptr;
-      }
+    if (const FieldDescriptor* other = OtherOfOneof(*message, field); other != nullptr) {
+      Complain(path, absl::StrCat("is not what the spec uses; it has ", other->name()));
+      return nullptr;
     }
     *here = path;
     return reflection->MutableMessage(message, field);
+  }
+
+  // The field that is set in place of `field`, where a message has only one of several.
+  static const FieldDescriptor* OtherOfOneof(const Message& message, const FieldDescriptor* field) {
+    const auto* oneof = field->real_containing_oneof();
+    if (oneof == nullptr) return nullptr;
+    const FieldDescriptor* set = message.GetReflection()->GetOneofFieldDescriptor(message, oneof);
+    return set == field ? nullptr : set;
+  }
+
+  // Whether an earlier override gave this field or something in it.
+  bool IsOverridden(const std::string& path) const {
+    for (auto it = places_->lower_bound(path); it != places_->end(); ++it) {
+      const absl::string_view key = it->first;
+      if (!absl::StartsWith(key, path)) return false;
+      const bool below = key.size() == path.size() || key[path.size()] == '.';
+      if (below && absl::StartsWith(it->second, kPlace)) return true;
+    }
+    return false;
   }
 
   std::optional<int> Index(const Message& message, const std::string& path,
@@ -169,6 +188,11 @@ class Override {
     } else if (step.bracket.has_value()) {
       Complain(path, "is not repeated; expected no [index]");
     } else {
+      const FieldDescriptor* other = OtherOfOneof(*message, field);
+      if (other != nullptr && !value_.empty() && IsOverridden(JoinField(here, other->name()))) {
+        return Complain(path, absl::StrCat("and ", other->name(),
+                                           " exclude each other; expected one of them"));
+      }
       message->GetReflection()->ClearField(message, field);
       Forget(path);
       if (!value_.empty()) Read(message, here, field);

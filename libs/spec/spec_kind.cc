@@ -1,11 +1,13 @@
 #include "libs/spec/spec_kind.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -55,6 +57,8 @@ constexpr Marker kMarkers[] = {
     {"dataset_config.train_images_path", SpecKind::kForeign, "a UNet experiment"},
     {"dataset_config.train_data_sources", SpecKind::kForeign, "a UNet experiment"},
     {"dataset_config.input_image_type", SpecKind::kForeign, "a UNet experiment"},
+    {"model_config.n_layers", SpecKind::kForeign, "an image classification experiment"},
+    {"eval_config.eval_dataset_path", SpecKind::kForeign, "an image classification experiment"},
     {"dataset_config.image_path", SpecKind::kAugment, "a specification for augment"},
     {"spatial_config", SpecKind::kAugment, "a specification for augment"},
     {"color_config", SpecKind::kAugment, "a specification for augment"},
@@ -71,19 +75,30 @@ size_t FindMarker(absl::string_view outer, absl::string_view name) {
   return kMarkerCount;
 }
 
+// "num_epochs: 3" or "- a: 1". In text format no value begins so.
+bool IsEntryOfYaml(absl::string_view line) {
+  if (absl::StartsWith(line, "- ")) return true;
+  const size_t colon = line.find(':');
+  if (colon == absl::string_view::npos || !absl::ascii_isalpha(line[0])) return false;
+  return std::all_of(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(colon),
+                     [](unsigned char c) { return absl::ascii_isalnum(c) || c == '_'; });
+}
+
 // "a YAML file", "a JSON file" or "": neither has what protobuf text format has.
 absl::string_view OtherFormat(absl::string_view text) {
   const absl::string_view head = absl::StripLeadingAsciiWhitespace(text);
   if (absl::ConsumePrefix(&text, "---") || absl::ConsumePrefix(&text, "%YAML"))
     return "a YAML file";
   if (!head.empty() && head[0] == '{') return "a JSON file";
-  if (text.find('{') != absl::string_view::npos) return "";
-  // `name:` with nothing behind it, and an indented line below.
+  // `name:` with nothing behind it, and an indented line below; text format has braces there, and
+  // so has YAML in some of its values.
+  const bool has_braces = text.find('{') != absl::string_view::npos;
   bool opened = false;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     const absl::string_view bare = absl::StripAsciiWhitespace(line.substr(0, line.find('#')));
     if (bare.empty()) continue;
-    if (opened && (absl::ascii_isblank(line[0]) || line[0] == '-')) return "a YAML file";
+    const bool is_below = opened && (absl::ascii_isblank(line[0]) || line[0] == '-');
+    if (is_below && (!has_braces || IsEntryOfYaml(bare))) return "a YAML file";
     opened = bare.size() > 1 && bare.back() == ':' && absl::ascii_isalpha(bare[0]);
   }
   return "";
@@ -147,6 +162,10 @@ RecognisedSpec RecogniseSpec(absl::string_view text) {
     const Marker& marker = kMarkers[best];
     return {marker.kind, std::string(marker.title), std::string(marker.field), place.line + 1,
             place.column + 1};
+  }
+  // Nothing but blanks and comments.
+  if (tokens.position() == 0 && tokens.errors().empty()) {
+    return {SpecKind::kForeign, "empty", "", 1, 1};
   }
   const absl::string_view format = OtherFormat(text);
   if (!format.empty()) return {SpecKind::kForeign, std::string(format), "", 1, 1};

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <iterator>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -219,6 +220,20 @@ class Mender {
     text_[first ? at : at + bytes - 1] = letter;
   }
 
+  // Whether "1e" or "2.5E" ends here. Blanks behind it would end the number.
+  bool IsExponentOpen() const {
+    return at_ > 1 && (text_[at_ - 1] == 'e' || text_[at_ - 1] == 'E') &&
+           (absl::ascii_isdigit(text_[at_ - 2]) || text_[at_ - 2] == '.');
+  }
+
+  // Moves the part of a number that ends here over the next `bytes` bytes but the last.
+  void CloseUp(size_t bytes) {
+    size_t begin = at_;
+    while (begin > 0 && (absl::ascii_isalnum(text_[begin - 1]) || text_[begin - 1] == '.')) --begin;
+    text_.insert(begin, bytes - 1, ' ');
+    text_.erase(at_ + bytes - 1, bytes - 1);
+  }
+
   // A letter beyond ASCII that stands outside of quotes and comments.
   void Bare() {
     const absl::string_view rest = absl::string_view(text_).substr(at_);
@@ -241,7 +256,13 @@ class Mender {
       bytes += next.bytes;
     }
     Complain(absl::StrCat("found ", shown, NameOf(letter), "; ", meant));
-    Put(at_, bytes, sign == nullptr || sign->meant == 0 ? ' ' : sign->meant, /*first=*/true);
+    const char meant_letter = sign == nullptr || sign->meant == 0 ? ' ' : sign->meant;
+    if (meant_letter == '-' && IsExponentOpen()) {
+      CloseUp(bytes);
+      text_[at_ + bytes - 1] = meant_letter;
+    } else {
+      Put(at_, bytes, meant_letter, /*first=*/true);
+    }
     Advance(bytes);
   }
 

@@ -64,6 +64,9 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   request.NoOtherNames();
   request.NoSpec();
   request.Ending("stage.inputs[model]", model, {".etlt"}, "export makes it from a .tlt");
+  if (proto.validate_only()) {
+    request.ModelFile("stage.inputs[model]", model, {SealedKind::kExport});
+  }
   const std::string precision = request.Precision("options.data_type", options.data_type());
   const int batch = options.has_batch_size() ? options.batch_size() : 8;
   const int batches = options.has_batches() ? options.batches() : 10;
@@ -98,6 +101,9 @@ absl::StatusOr<service::StageRun> PrepareEvaluateEngine(const v1::EvaluateEngine
   const Judging judging = AskEvaluation(request, options.matching(), options.strict());
   request.Ending("stage.inputs[model]", judging.job.evaluate().model(), {".engine"},
                  ".tlt and .etlt are judged by the train service");
+  if (proto.validate_only()) {
+    request.ModelFile("stage.inputs[model]", judging.job.evaluate().model(), {SealedKind::kEngine});
+  }
   TY_RETURN_IF_ERROR(request.Status());
   return WorkerStage(kEngineWorker, judging.job, "", judging.warnings, workspace);
 }
@@ -110,6 +116,9 @@ absl::StatusOr<service::StageRun> PrepareInferEngine(const v1::InferEngineReques
       AskInference(request, options.has_threshold() ? options.threshold() : kDefaultThreshold);
   request.Ending("stage.inputs[model]", judging.job.infer().model(), {".engine"},
                  ".tlt and .etlt run in the train service");
+  if (proto.validate_only()) {
+    request.ModelFile("stage.inputs[model]", judging.job.infer().model(), {SealedKind::kEngine});
+  }
   TY_RETURN_IF_ERROR(request.Status());
   return WorkerStage(kEngineWorker, judging.job, "", judging.warnings, workspace);
 }

@@ -58,6 +58,11 @@ std::vector<std::string> ReadClassNames(StageRequest& request, const std::string
   request.Add("stage.inputs[class_names]", text.status());
   const auto names = ParseNameList(text.value_or(""));
   request.Add("stage.inputs[class_names]", Annotate(names.status(), absl::StrCat("'", path, "'")));
+  if (text.ok() && names.ok() && names->empty()) {
+    request.Add("stage.inputs[class_names]",
+                absl::InvalidArgumentError(
+                    absl::StrCat("is '", path, "', which names no class; expected one a line")));
+  }
   return names.value_or(std::vector<std::string>());
 }
 

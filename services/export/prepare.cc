@@ -1,10 +1,12 @@
 #include "services/export/prepare.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
@@ -68,7 +70,13 @@ absl::StatusOr<v1::StageResult> RunExport(service::OperationContext& context, Ex
   return result;
 }
 
+bool NamesInput(const v1::StageInput& stage, absl::string_view name) {
+  return std::any_of(stage.inputs().begin(), stage.inputs().end(),
+                     [name](const v1::Artifact& input) { return input.name() == name; });
+}
+
 // INT8's table comes from the file that is there already, else from images, never from random data.
+// Images that are named and not there are a problem already.
 void AskCalibration(StageRequest& request, const std::string& images, bool force,
                     ExportPlan& plan) {
   worker::v1::ExportTask& task = *plan.job.mutable_export_model();
@@ -98,27 +106,31 @@ void AskCalibration(StageRequest& request, const std::string& images, bool force
     plan.warnings.push_back(absl::StrCat(
         "the calibration table '", task.calibration(), "' is there and is read",
         images.empty() ? "" : "; input 'cal_images' has no effect, unless force is set"));
-  } else if (images.empty()) {
-    request.Add("stage.inputs",
+  } else if (images.empty() && !NamesInput(request.stage(), "cal_images")) {
+    request.Add("stage.inputs[cal_images]",
                 absl::InvalidArgumentError(absl::StrCat(
-                    "has no 'cal_images', which data_type int8 calibrates on",
+                    "is missing: data_type int8 calibrates on its images",
                     task.calibration().empty()
                         ? ""
-                        : absl::StrCat(", and the calibration table '", task.calibration(),
-                                       "' is not there either"))));
+                        : absl::StrCat(", for the calibration table '", task.calibration(),
+                                       "' is not there"))));
   } else {
     plan.cal_images = images;
   }
 }
 
-// What the user may not expect of plain ONNX.
-void WarnOfPlainOnnx(ExportPlan& plan) {
+// What the user may not expect: the ending alone makes plain ONNX.
+void WarnOfEnding(ExportPlan& plan) {
   const worker::v1::ExportTask& task = plan.job.export_model();
   const bool is_plain = IsOnnxName(task.output());
   if (is_plain) {
     plan.warnings.push_back(absl::StrCat("'", task.output(),
                                          "' is plain ONNX by its ending: it is not encrypted, and "
                                          "engines are built from an .etlt"));
+  }
+  if (!is_plain && !absl::EndsWith(task.output(), ".etlt")) {
+    plan.warnings.push_back(
+        absl::StrCat("'", task.output(), "' is an .etlt, whatever its ending"));
   }
   if (!task.ds_config().empty() && !is_plain && task.onnx().empty()) {
     plan.warnings.push_back(
@@ -155,7 +167,10 @@ absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& proto,
   if (options.has_batches()) plan.batches = options.batches();
   if (options.has_batch_size()) plan.batch_size = options.batch_size();
   AskCalibration(request, images, options.force(), plan);
-  WarnOfPlainOnnx(plan);
+  WarnOfEnding(plan);
+  if (proto.validate_only()) {
+    request.ModelFile("stage.inputs[model]", task.model(), {SealedKind::kCheckpoint});
+  }
   TY_RETURN_IF_ERROR(request.Status());
   return [plan = std::move(plan), &workspace](service::OperationContext& context) {
     return RunExport(context, plan, workspace);

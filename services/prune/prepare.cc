@@ -2,7 +2,9 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/pruning/prune_task.h"
@@ -14,10 +16,16 @@ namespace {
 void AskOptions(StageRequest& request, const v1::PruneOptions& proto,
                 worker::v1::PruneTask& task) {
   const PruneOptions defaults;
-  task.set_normalizer(request.OneOf("options.normalizer", proto.normalizer(), {"max", "L2"}));
-  task.set_equalization_criterion(
-      request.OneOf("options.equalization_criterion", proto.equalization_criterion(),
-                    {"union", "intersection", "arithmetic_mean", "geometric_mean"}));
+  const std::vector<std::string> normalizers = {"max", "L2"};
+  const std::vector<std::string> criteria = {"union", "intersection", "arithmetic_mean",
+                                             "geometric_mean"};
+  const std::string normalizer =
+      request.OneOf("options.normalizer", proto.normalizer(), normalizers);
+  const std::string criterion =
+      request.OneOf("options.equalization_criterion", proto.equalization_criterion(), criteria);
+  // The numbers are checked beside names that are known, so that all problems are told at once.
+  task.set_normalizer(normalizers.front());
+  task.set_equalization_criterion(criteria.front());
   task.set_granularity(proto.has_granularity() ? proto.granularity() : defaults.granularity);
   task.set_threshold(proto.has_threshold() ? proto.threshold() : defaults.threshold);
   task.set_min_num_filters(proto.has_min_num_filters() ? proto.min_num_filters()
@@ -28,6 +36,8 @@ void AskOptions(StageRequest& request, const v1::PruneOptions& proto,
     request.Add(absl::StrCat("options.", problem.field),
                 absl::InvalidArgumentError(problem.description));
   }
+  task.set_normalizer(normalizer);
+  task.set_equalization_criterion(criterion);
   if (!proto.has_remove()) return;
   task.set_remove(proto.remove());
   request.InRange("options.remove", proto.remove(), 0.01, 0.99);
@@ -48,9 +58,16 @@ absl::StatusOr<service::StageRun> PreparePrune(const v1::PruneRequest& proto,
   request.NoOtherNames();
   request.NoSpec();
   AskOptions(request, proto.options(), task);
+  if (proto.validate_only()) {
+    request.ModelFile("stage.inputs[model]", task.model(), {SealedKind::kCheckpoint});
+  }
   TY_RETURN_IF_ERROR(request.Status());
   job.set_network(proto.stage().network());
-  return WorkerStage(kStageWorker, std::move(job), "", {}, workspace);
+  std::vector<std::string> warnings;
+  if (!absl::EndsWith(task.output(), ".tlt")) {
+    warnings.push_back(absl::StrCat("'", task.output(), "' is a .tlt, whatever its ending"));
+  }
+  return WorkerStage(kStageWorker, std::move(job), "", std::move(warnings), workspace);
 }
 
 }  // namespace trainyard

@@ -54,8 +54,19 @@ Beginning DecideBeginning(StageRequest& request, const v1::TrainOptions& options
   return resumes ? Beginning{.resume = resume} : Beginning{.initial = model};
 }
 
-void CheckModelKind(StageRequest& request, const std::string& path) {
+// The models that a training begins with; one that is not there is a problem already.
+void CheckModels(StageRequest& request, const std::string& given, const PreparedSpec& spec) {
+  request.ModelFile("stage.inputs[model]", given, {SealedKind::kCheckpoint});
+  for (const std::string& model : {spec.initial_model, spec.resume_model}) {
+    if (FileExists(model)) request.ModelFile(spec.model_field, model, {SealedKind::kCheckpoint});
+  }
+}
+
+template <typename Request>
+void CheckModelKind(StageRequest& request, const Request& proto, const std::string& path) {
   request.Ending("stage.inputs[model]", path, {".tlt", ".etlt"}, "engines run in convert-engine");
+  if (!proto.validate_only()) return;
+  request.ModelFile("stage.inputs[model]", path, {SealedKind::kCheckpoint, SealedKind::kExport});
 }
 
 // Where the network runs; the same fields of each kind of options and of tasks.
@@ -78,6 +89,7 @@ absl::StatusOr<worker::v1::WorkerJob> TrainJob(const v1::TrainRequest& proto,
   const std::string given_model = request.Input("model", StageRequest::kOptional);
   const std::string results = request.OutputFolder("results", StageRequest::kRequired);
   request.NoOtherNames();
+  request.KeepApart(spec.data);
   worker::v1::WorkerJob job;
   worker::v1::TrainTask& task = *job.mutable_train();
   AskDevice(request, options, task);
@@ -92,6 +104,7 @@ absl::StatusOr<worker::v1::WorkerJob> TrainJob(const v1::TrainRequest& proto,
                     "is ", initial_epoch, " but no input 'model' is given to resume")));
   }
   const Beginning begins = DecideBeginning(request, options, given_model, spec, results);
+  if (proto.validate_only()) CheckModels(request, given_model, spec);
   TY_RETURN_IF_ERROR(request.Status());
   warnings.insert(warnings.end(), spec.warnings.begin(), spec.warnings.end());
   if (spec.freezes_blocks && begins.initial.empty() && begins.resume.empty()) {
@@ -126,7 +139,7 @@ absl::StatusOr<service::StageRun> PrepareEvaluate(const v1::EvaluateRequest& pro
   const v1::EvaluateOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
   Judging judging = AskEvaluation(request, options.matching(), options.strict());
-  CheckModelKind(request, judging.job.evaluate().model());
+  CheckModelKind(request, proto, judging.job.evaluate().model());
   AskDevice(request, options, *judging.job.mutable_evaluate());
   TY_RETURN_IF_ERROR(request.Status());
   return WorkerStage(kTrainWorker, std::move(judging.job), "", judging.warnings, workspace);
@@ -138,7 +151,7 @@ absl::StatusOr<service::StageRun> PrepareInfer(const v1::InferRequest& proto,
   StageRequest request(proto.stage(), workspace);
   Judging judging =
       AskInference(request, options.has_threshold() ? options.threshold() : kDefaultThreshold);
-  CheckModelKind(request, judging.job.infer().model());
+  CheckModelKind(request, proto, judging.job.infer().model());
   AskDevice(request, options, *judging.job.mutable_infer());
   TY_RETURN_IF_ERROR(request.Status());
   return WorkerStage(kTrainWorker, std::move(judging.job), "", judging.warnings, workspace);

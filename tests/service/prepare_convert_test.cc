@@ -50,6 +50,17 @@ class PrepareConvertTest : public ::testing::Test {
   v1::AugmentRequest augment_;
 };
 
+TEST_F(PrepareConvertTest, AListOfClassesThatIsEmptyIsRefused) {
+  folder_.Folder("work/evil/images");
+  folder_.Folder("work/evil/labels");
+  folder_.Write("work/classes.txt", "\n  \n");
+  AddArtifact("class_names", "classes.txt", convert_.mutable_stage()->add_inputs());
+  EXPECT_THAT(PrepareConvert(convert_, workspace_),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("stage.inputs[class_names] is '"),
+                             HasSubstr("classes.txt', which names no class"))));
+}
+
 TEST_F(PrepareConvertTest, FoldersBelowTheRootDoNotLeaveTheWorkspace) {
   std::filesystem::create_symlink("../outside", folder_ / "work/evil");
   EXPECT_THAT(PrepareConvert(convert_, workspace_),

@@ -30,6 +30,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 using ::trainyard::testing::AwaitDone;
 using ::trainyard::testing::IsOk;
@@ -146,6 +147,11 @@ TEST_F(ExportOperationTest, TheEndingMakesPlainOnnxAndItIsSaid) {
   EXPECT_THAT(WarningsOf(done), ElementsAre(HasSubstr("not encrypted")));
 }
 
+TEST_F(ExportOperationTest, AnotherEndingMakesAnEtltAndItIsSaid) {
+  request_.mutable_stage()->mutable_outputs(0)->set_uri("model.hdf5");
+  EXPECT_THAT(WarningsOf(Run()), ElementsAre(HasSubstr("model.hdf5' is an .etlt, whatever its")));
+}
+
 TEST_F(ExportOperationTest, AConfigForDeepStreamWithoutAModelIsSaid) {
   v1::Artifact* config = request_.mutable_stage()->add_outputs();
   AddArtifact("ds", config);
@@ -234,7 +240,17 @@ TEST_F(ExportTableTest, WithoutImagesAndTableNothingIsCalibrated) {
   ASSERT_THAT(RemoveTree(folder_ / "cache.txt"), IsOk());
   EXPECT_THAT(manager_->Start("export", request_),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("no 'cal_images'"), HasSubstr("cache.txt' is not there"))));
+                       AllOf(HasSubstr("stage.inputs[cal_images] is missing"),
+                             HasSubstr("cache.txt' is not there"))));
+}
+
+TEST_F(ExportTableTest, ImagesThatAreNamedAndNotThereAreOneProblem) {
+  ASSERT_THAT(RemoveTree(folder_ / "cache.txt"), IsOk());
+  GiveImages();
+  request_.mutable_stage()->mutable_inputs(1)->set_uri("imagse");
+  EXPECT_THAT(manager_->Start("export", request_),
+              StatusIs(absl::StatusCode::kNotFound,
+                       AllOf(HasSubstr("imagse"), Not(HasSubstr("is missing")))));
 }
 
 TEST_F(ExportTableTest, PlainOnnxHasNoPlaceForATable) {

@@ -115,6 +115,15 @@ TEST_F(PrepareTrainTest, AMissingModelOfTheSpecIsRefusedByItsField) {
                                AllOf(HasSubstr("pruned_model_path"), HasSubstr("none.tlt"))));
 }
 
+TEST_F(PrepareTrainTest, ACheckNamesAModelOfTheSpecThatIsNone) {
+  InSpec("pretrain_model_path", "a.tlt");
+  EXPECT_THAT(Task(), IsOk()) << "the work says it";
+  request_.set_validate_only(true);
+  EXPECT_THAT(Task(), StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr("training_config.pretrain_model_path"),
+                                     HasSubstr("a.tlt"))));
+}
+
 TEST_F(PrepareTrainTest, FrozenRandomWeightsAreWarnedOf) {
   request_.mutable_stage()->add_overrides("ssd_config.freeze_blocks = [0]");
   ASSERT_THAT(Task(), IsOk());

@@ -2,13 +2,16 @@
 // else's is ever replaced, and what is not there or of the wrong kind is told before any work.
 #include <unistd.h>
 
+#include <limits>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
+#include "libs/base/problems.h"
 #include "libs/sealing/model_file.h"
 #include "services/convert-engine/prepare.h"
 #include "services/convert/prepare.h"
@@ -228,6 +231,49 @@ TEST_F(StagePathsTest, WhatIsFoundDoesNotComeToLieOverTheData) {
               StatusIs(kInvalid, HasSubstr("the folder of stage.inputs[images]")));
 }
 
+TEST_F(StagePathsTest, ResultsDoNotComeToLieInTheData) {
+  for (const char* folder : {"data/images", "data/labels", "data/val_images", "data/val_labels"}) {
+    ASSERT_THAT(MakeFolders(folder_ / folder), IsOk());
+  }
+  v1::EvaluateRequest evaluate = On<v1::EvaluateRequest>("model.tlt");
+  evaluate.mutable_stage()->set_spec_text(Spec());
+  v1::TrainRequest train;
+  train.mutable_stage()->set_network("ssd");
+  train.mutable_stage()->set_spec_text(Spec());
+  for (const char* folder : {"data/val_labels", "data/./val_images"}) {
+    const auto is_data = StatusIs(kInvalid, AllOf(HasSubstr("stage.outputs[results] is '"),
+                                                  HasSubstr("_directory_path is too")));
+    EXPECT_THAT(PrepareEvaluate(To(evaluate, "results", folder), workspace_), is_data);
+    EXPECT_THAT(PrepareTrain(To(train, "results", folder), workspace_), is_data);
+  }
+  EXPECT_THAT(PrepareEvaluate(To(evaluate, "results", "data/results"), workspace_), IsOk());
+  EXPECT_THAT(PrepareTrain(To(train, "results", "data/results"), workspace_), IsOk());
+}
+
+TEST_F(StagePathsTest, ACheckOfARequestLooksIntoTheModelsHeader) {
+  Write("hdf5.tlt", "\x89HDF\r\n\x1a\n");
+  ASSERT_THAT(MakeFolders(folder_ / "folder.tlt"), IsOk());
+  v1::PruneRequest prune = To(On<v1::PruneRequest>("hdf5.tlt"), "model", "new.tlt");
+  EXPECT_THAT(Prune(prune), IsOk()) << "the work says it";
+  prune.set_validate_only(true);
+  EXPECT_THAT(Prune(prune), StatusIs(kInvalid, HasSubstr("HDF5")));
+  for (const auto& [name, said] :
+       {std::pair("data.txt", "data.txt"), std::pair("folder.tlt", "is a folder"),
+        std::pair("model.etlt", "of kind export (.etlt); expected checkpoint (.tlt)")}) {
+    prune.mutable_stage()->mutable_inputs(0)->set_uri(name);
+    EXPECT_THAT(Prune(prune),
+                StatusIs(kInvalid, AllOf(HasSubstr("stage.inputs[model]"), HasSubstr(said))));
+  }
+  prune.mutable_stage()->mutable_inputs(0)->set_uri("model.tlt");
+  EXPECT_THAT(Prune(prune), IsOk());
+  v1::BuildRequest build = To(On<v1::BuildRequest>("model.etlt"), "engine", "new.engine");
+  build.set_validate_only(true);
+  EXPECT_THAT(Build(build), IsOk());
+  Seal("a.etlt", SealedKind::kCheckpoint);
+  build.mutable_stage()->mutable_inputs(0)->set_uri("a.etlt");
+  EXPECT_THAT(Build(build), StatusIs(kInvalid, HasSubstr("expected export (.etlt)")));
+}
+
 TEST_F(StagePathsTest, NothingThatIsGivenIsPassedOver) {
   v1::PruneRequest prune = To(On<v1::PruneRequest>("model.tlt"), "model", "new.tlt");
   prune.mutable_stage()->set_spec_text("garbage");
@@ -268,29 +314,6 @@ TEST_F(StagePathsTest, Bf16IsKnownAndNotOffered) {
   EXPECT_THAT(Export(exported), bf16);
 }
 
-TEST_F(StagePathsTest, ABuildSaysAtTheCallThatInt8HasNoCalibration) {
-  v1::BuildRequest build = To(On<v1::BuildRequest>("model.etlt"), "engine", "new.engine");
-  build.mutable_options()->set_data_type("int8");
-  EXPECT_THAT(Build(build),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("model.etlt"), HasSubstr("(-c)"),
-                             HasSubstr("--cal_image_dir"), HasSubstr("--data_type int8"))));
-  v1::BuildRequest with_table = build;
-  Name(with_table.mutable_stage()->add_inputs(), "calibration", "data.txt");
-  EXPECT_THAT(Build(with_table), IsOk());
-  v1::BuildRequest with_images = build;
-  Name(with_images.mutable_stage()->add_inputs(), "cal_images", ".");
-  EXPECT_THAT(Build(with_images), IsOk());
-  ASSERT_THAT(SaveSealed(folder_ / "calibrated.etlt", SealedKind::kExport,
-                         {{"record", ""}, {"calibration", ""}}, "a key"),
-              IsOk());
-  build.mutable_stage()->mutable_inputs(0)->set_uri("calibrated.etlt");
-  build.mutable_stage()->set_key("a key");
-  EXPECT_THAT(Build(build), IsOk());
-  build.mutable_stage()->set_key("a wrong key");
-  EXPECT_THAT(Build(build), IsOk()) << "what the work finds is the work's to say";
-}
-
 TEST_F(StagePathsTest, ABuildNamesBatchesThatNoEngineTakes) {
   v1::BuildRequest build = To(On<v1::BuildRequest>("model.etlt"), "engine", "new.engine");
   build.mutable_options()->set_max_batch_size(1025);
@@ -298,6 +321,17 @@ TEST_F(StagePathsTest, ABuildNamesBatchesThatNoEngineTakes) {
                                                      HasSubstr("1024"))));
   build.mutable_options()->set_max_batch_size(1024);
   EXPECT_THAT(Build(build), IsOk());
+}
+
+TEST_F(StagePathsTest, PruneNamesAllThatIsWrongWithItsOptions) {
+  v1::PruneRequest request = To(On<v1::PruneRequest>("model.tlt"), "model", "new.tlt");
+  v1::PruneOptions& options = *request.mutable_options();
+  options.set_normalizer("x");
+  options.set_equalization_criterion("y");
+  options.set_granularity(0);
+  options.set_min_num_filters(-1);
+  options.set_threshold(std::numeric_limits<double>::infinity());
+  EXPECT_EQ(ProblemsFrom(Prune(request)).size(), 5);
 }
 
 TEST_F(StagePathsTest, PruneNamesItsOptionsAsTheRequestDoes) {

@@ -59,7 +59,17 @@ TEST(CompletionScriptTest, BashOffersSubCommandsAndFlagsOfTheCommandTyped) {
   EXPECT_EQ(OfferedByBash("trainyard ssd prune -m model.tlt --rem"), "--remove\n");
   EXPECT_EQ(OfferedByBash("trainyard ssd prune -m model.tlt -pt"), "-pth\n");
   EXPECT_EQ(OfferedByBash("trainyard ssd train --rem"), "\n");
-  EXPECT_EQ(OfferedByBash("trainyard ssd prune -m compl"), "completion\n") << "files";
+  EXPECT_EQ(OfferedByBash("trainyard ssd prune -m \"\""), "\n") << "names of files";
+}
+
+TEST(CompletionScriptTest, NamesOfFilesAreTheShellsToComplete) {
+  Parser parser;
+  for (const char* shell : {"bash", "zsh"}) {
+    const std::string script = *CompletionScript(parser.app, shell);
+    EXPECT_THAT(script, HasSubstr("\ncomplete -o default -F _trainyard trainyard\n"));
+    EXPECT_THAT(script, AllOf(Not(HasSubstr("compgen")), Not(HasSubstr("path="))))
+        << "zsh's are others";
+  }
 }
 
 TEST(CompletionScriptTest, KnowsThreeShells) {
@@ -115,6 +125,13 @@ TEST(InFlagWordsTest, NamesFlagsWhereTheServiceNamesFields) {
   EXPECT_EQ(ProblemsFrom(said).size(), 3);
 }
 
+TEST(InFlagWordsTest, NamesFlagsWhereTheServiceSpeaksOfInputsAndOutputs) {
+  EXPECT_EQ(InFlagWords("input 'cal_images' has no effect; ask for an output 'onnx' too",
+                        {{"stage.inputs[cal_images]", "--cal_image_dir"},
+                         {"stage.outputs[onnx]", "--onnx"}}),
+            "--cal_image_dir has no effect; ask for --onnx too");
+}
+
 TEST(RunCommandLineTest, HelpIsAWordToo) {
   ::testing::internal::CaptureStdout();
   EXPECT_EQ(RunCommandLine({"help", "ssd", "prune"}), 0);
@@ -129,6 +146,10 @@ TEST(RunCommandLineTest, AWrongLineIsJsonWhereJsonWasAskedFor) {
   EXPECT_EQ(RunCommandLine({"ssd", "trian", "--json"}), 2);
   EXPECT_THAT(::testing::internal::GetCapturedStdout(),
               AllOf(HasSubstr("\"code\":3"), HasSubstr("did you mean 'train'?")));
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(RunCommandLine({"inspect", "\xFF.tlt", "--json"}), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(),
+              AllOf(HasSubstr("\"code\":3"), HasSubstr("is not UTF-8")));
 }
 
 }  // namespace

@@ -30,5 +30,17 @@ TEST(ChangedMetricsTest, WhatWasNotMeasuredAgainIsNotToldAgain) {
   EXPECT_EQ(ChangedMetrics(metadata, shown), "AP[nut] 0.5");
 }
 
+TEST(ProgressDisplayTest, WarnsInTheWordsOfTheCommandLine) {
+  v1::OperationMetadata metadata;
+  metadata.add_warnings()->set_message("input 'cal_images' has no effect");
+  ProgressDisplay display({.quiet = true}, "export",
+                          {{"stage.inputs[cal_images]", "--cal_image_dir"}});
+  ::testing::internal::CaptureStderr();
+  display.Update(metadata);
+  display.Update(metadata);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "export: warning: --cal_image_dir has no effect\n");
+}
+
 }  // namespace
 }  // namespace trainyard::cli

@@ -14,7 +14,10 @@
 #include "google/protobuf/util/json_util.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
+#include "libs/base/files.h"
+#include "libs/base/log.h"
 #include "libs/base/status.h"
+#include "libs/sealing/model_file.h"
 #include "libs/service/server.h"
 #include "libs/worker/rpc_status.h"
 #include "services/stage_request/stage_program.h"
@@ -30,6 +33,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 using ::trainyard::testing::Gate;
 using ::trainyard::testing::IsOk;
@@ -65,6 +69,9 @@ class EndedRuns final : public v1::OrchestratorService::Service {
     run.set_name(request->name());
     if (request->name() == "runs/good") {
       run.set_state(v1::Run::SUCCEEDED);
+      run.add_stages()->set_name("convert");
+      run.mutable_stages(0)->set_state(v1::Run::SUCCEEDED);
+      run.mutable_stages(0)->add_notes("3 lines of labels were left out");
     } else if (request->name() == "runs/cancelled") {
       run.set_state(v1::Run::CANCELLED);
     } else if (request->name() == "runs/failed") {
@@ -137,6 +144,59 @@ TEST_F(ExitCodesTest, AStageThatFailsEndsWith1AlsoWhenWatched) {
   EXPECT_EQ(Operations("watch", name), 1);
   // To look at a failed operation is no failure.
   EXPECT_EQ(Operations("get", name), 0);
+}
+
+TEST_F(ExitCodesTest, WhatTheWorkFindsIsToldInFlagsToo) {
+  prepared_ = service::StageRun([](service::OperationContext&) -> absl::StatusOr<v1::StageResult> {
+    return absl::InvalidArgumentError("options.remove is more than can go");
+  });
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(Prune(), 1);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("INVALID_ARGUMENT: --remove is more than can go"));
+}
+
+TEST_F(ExitCodesTest, AKeyFileOfSeveralLinesIsWarnedOfWhereItIsRead) {
+  const std::string model = folder_ / "model.tlt";
+  ASSERT_THAT(SaveSealed(model, SealedKind::kCheckpoint, {{"record", ""}}, ""), IsOk());
+  std::vector<std::string> words = {
+      "ssd", "prune", "-m", model, "-o", folder_ / "new.tlt", "--dry-run", "-q",
+      "-k", "file:" + folder_.Write("key", "the key\nsecond\n")};
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunCommandLine(words), 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("key' has more than one line; the first is the key"));
+  words.insert(words.end(), {"--endpoint", server_->address()});
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunCommandLine(words), 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), Not(HasSubstr("key' has more than one")))
+      << "the service has its own files";
+}
+
+// In this process, where the worker says that the model is none.
+TEST_F(ExitCodesTest, APrunedModelIsOneWhateverItsEndingAndItIsSaid) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunCommandLine({"ssd", "prune", "-m", folder_.Write("model.tlt", "a model"), "-o",
+                            folder_ / "new.hdf5", "-q"}),
+            1);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("new.hdf5' is a .tlt, whatever its ending"));
+}
+
+TEST_F(ExitCodesTest, ACalibrationTableThatIsNotThereIsNoTableUnlessItCouldBeWritten) {
+  const std::string model = folder_ / "model.etlt";
+  ASSERT_THAT(SaveSealed(model, SealedKind::kExport, {{"record", ""}}, ""), IsOk());
+  std::vector<std::string> words = {
+      "ssd", "gen_trt_engine", "-m", model, "--engine_file", folder_ / "new.engine", "--data_type",
+      "int8", "--dry-run", "--cal_cache_file", folder_ / "typo.bin"};
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunCommandLine(words), 64 + 5);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("--cal_cache_file"), HasSubstr("typo.bin' is not there")));
+  words.insert(words.end(), {"--cal_image_dir", folder_.Folder("images")});
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunCommandLine(words), 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("no table is written"));
 }
 
 TEST_F(ExitCodesTest, AStageThatIsCancelledEndsWith3) {
@@ -235,15 +295,69 @@ TEST_F(ExitCodesTest, ToolsAnswerInJsonToo) {
   unsetenv("TRAINYARD_CONTEXTS");
 }
 
+TEST_F(ExitCodesTest, EditsOfContextsAnswerInJsonToo) {
+  setenv("TRAINYARD_CONTEXTS", (folder_ / "contexts.yaml").c_str(), 1);
+  const auto answer = [](std::vector<std::string> words) {
+    words.insert(words.begin(), "context");
+    words.push_back("--json");
+    ::testing::internal::CaptureStdout();
+    EXPECT_EQ(RunCommandLine(words), 0);
+    return FieldsOf(::testing::internal::GetCapturedStdout());
+  };
+  auto set = answer({"set", "lab", "--endpoint", "lab:7000"});
+  EXPECT_EQ(set["name"].string_value(), "lab");
+  EXPECT_EQ(set["endpoint"].string_value(), "lab:7000");
+  EXPECT_FALSE(set["default"].bool_value());
+  EXPECT_TRUE(answer({"use", "lab"})["default"].bool_value());
+  EXPECT_EQ(answer({"use", "none"})["endpoint"].string_value(), "");
+  EXPECT_EQ(answer({"remove", "lab"})["endpoint"].string_value(), "lab:7000");
+  unsetenv("TRAINYARD_CONTEXTS");
+}
+
+TEST_F(ExitCodesTest, NumbersThatNoFlagMeansAreWrongUsage) {
+  const std::string parts = folder_ / "parts";
+  EXPECT_EQ(RunCommandLine({"sample-data", parts, "--seed", "-1"}), 2);
+  EXPECT_EQ(RunCommandLine({"sample-data", parts, "--size", "320x240x9"}), 2);
+  EXPECT_EQ(RunCommandLine({"ssd", "dataset_convert", "-d", "s", "-o", "t", "--random_seed", "-1"}),
+            2);
+  EXPECT_EQ(RunCommandLine({"ssd", "prune", "-m", "a.tlt", "-o", "b.tlt", "--threads", "-3"}), 2);
+}
+
 TEST_F(ExitCodesTest, FlagsThatWouldBeIgnoredAreErrors) {
   ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunCommandLine({"ssd", "prune", "-m", "a.tlt", "-o", "b.tlt", "--remove", "0.5",
+                            "-pth", "0.5"}),
+            2);
   EXPECT_EQ(RunCommandLine({"ssd", "prune", "-m", "a.tlt", "-o", "b.tlt", "--set", "a=1"}), 2);
   EXPECT_EQ(RunCommandLine({"ssd", "train", "-e", folder_.Write("s.txt", SmallSsdSpec()), "-r",
                             "out", "--gpu_index", "0", "1"}),
             2);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(),
-              AllOf(HasSubstr("--set a=1 changes a spec, and this command was given none"),
-                    HasSubstr("several GPUs are not offered")));
+              AllOf(HasSubstr("--remove searches the threshold that -pth gives"),
+                    HasSubstr("--set a=1 changes a spec, and this command was given none"),
+                    HasSubstr("--gpu_index names 2 GPUs; several GPUs are not offered")));
+}
+
+TEST_F(ExitCodesTest, ALogIsAppendedToLogsOnly) {
+  const auto prune_with_log = [this](const std::string& model, const std::string& log) {
+    return RunCommandLine({"ssd", "prune", "-m", model, "-o", folder_ / "new.tlt", "-q",
+                           "--log_file", log, "--endpoint", server_->address()});
+  };
+  const std::string model = folder_.Write("model.tlt", "a model");
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(prune_with_log("a.tlt", model), 2);
+  EXPECT_EQ(prune_with_log(model, model), 2);
+  EXPECT_EQ(prune_with_log(model, folder_ / "./new.tlt"), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("model.tlt', which is there and is no log of ours"),
+                    HasSubstr("model.tlt', which --model names too"),
+                    HasSubstr("new.tlt', which --output_file names too")));
+  EXPECT_EQ(*ReadFile(model), "a model");
+  EXPECT_EQ(prune_with_log(
+                model, folder_.Write("log", "2026-11-29T18:08:34.123456Z info    started\n")),
+            0);
+  EXPECT_EQ(prune_with_log(model, folder_ / "new.log"), 0);
+  ASSERT_THAT(StartLogging({}), IsOk());
 }
 
 TEST_F(ExitCodesTest, WhatNamesNoServiceIsWrongUsage) {
@@ -302,7 +416,11 @@ TEST_F(ExitCodesTest, ARunEndsAsItsState) {
   const auto watch = [&, &address = address](const std::string& name) {
     return RunCommandLine({"runs", "watch", name, "-q", "--endpoint", address});
   };
+  ::testing::internal::CaptureStderr();
   EXPECT_EQ(watch("runs/good"), 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("[1 of 1] convert: 3 lines of labels were left out\n"))
+      << "with -q, too";
   EXPECT_EQ(watch("runs/cancelled"), 3);
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(watch("runs/failed"), 1);

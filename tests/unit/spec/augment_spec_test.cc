@@ -80,7 +80,7 @@ TEST(LoadAugmentTest, NamesEveryValueOutOfRange) {
 }
 
 TEST(LoadAugmentTest, NeedsFolders) {
-  const auto result = LoadAugment("", "augment.txt", {}, nullptr);
+  const auto result = LoadAugment("blur_config { size: 3 std: 1 }", "augment.txt", {}, nullptr);
   EXPECT_THAT(std::string(result.status().message()), HasSubstr("dataset_config is missing"));
 }
 

@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 using ::testing::IsEmpty;
 using testing::IsOk;
 using testing::StatusIs;
@@ -86,6 +87,13 @@ TEST(LoadDatasetExportTest, NamesValuesOutOfRange) {
                   HasSubstr("val_split is 101; expected a number in [0, 100]"),
                   HasSubstr("is \"randm\"; expected one of random, sequence; did you mean "
                             "'random'?")));
+}
+
+TEST(LoadDatasetExportTest, BlanksAloneAreNoClass) {
+  EXPECT_THAT(ProblemsOf({"target_class_mapping[a] = \"  \"", "target_class_mapping[\" \"] = b"}),
+              UnorderedElementsAre(
+                  HasSubstr("target_class_mapping[\"a\"] is blank; expected a class of the"),
+                  HasSubstr("target_class_mapping[\" \"] has an empty key")));
 }
 
 TEST(LoadDatasetExportTest, FoldersStayBelowTheRoot) {

@@ -29,6 +29,11 @@ TEST(RecogniseSpecTest, TellsTaosNetworksByTheirFields) {
       {"spatial_config { }", "a specification for augment", SpecKind::kAugment},
       {"random_seed: 1 yolov4_config { ssd_config { } }", "a YOLOv4 experiment",
        SpecKind::kForeign},
+      // Neither deeper fields of such names nor what comes later is asked.
+      {"dataset_config { a { training_file_pattern: 'x' } } ssd_config { }", "an SSD experiment",
+       SpecKind::kExperiment},
+      {"dataset_config { a { train_csv_path: 'x' } }", "", SpecKind::kUnknown},
+      {"ssd_config { } train_config { }", "an SSD experiment", SpecKind::kExperiment},
       {"retinanet_config { }", "a RetinaNet experiment", SpecKind::kForeign},
       {"model_config { } bbox_rasterizer_config { }", "a DetectNet_v2 experiment",
        SpecKind::kForeign},
@@ -46,8 +51,19 @@ TEST(RecogniseSpecTest, TellsTaosNetworksByTheirFields) {
        SpecKind::kForeign},
       {"train:\n  num_epochs: 3\ndataset:\n  x: 1\n", "a YAML file", SpecKind::kForeign},
       {"{ \"ssd_config\": { } }", "a JSON file", SpecKind::kForeign},
+      {"model_config { arch: 'resnet', n_layers: 18 }", "an image classification experiment",
+       SpecKind::kForeign},
+      {"model_config { n_layers: 18 } dataset_config { train_csv_path: 'a' }",
+       "a multitask classification experiment", SpecKind::kForeign},
+      {"eval_config { eval_dataset_path: 'x' top_k: 3 }", "an image classification experiment",
+       SpecKind::kForeign},
+      {"train:\n  optim: {lr: 0.1}\n", "a YAML file", SpecKind::kForeign},
+      {"dataset:\n  # two\n  - {path: a}\n", "a YAML file", SpecKind::kForeign},
+      {"eval_config:\n  { batch_size:\n  3 }", "", SpecKind::kUnknown},
+      {"training_config { batch_size_per_gpu:\n  -1 }", "", SpecKind::kUnknown},
       {"model_config { } training_config { }", "", SpecKind::kUnknown},
-      {"", "", SpecKind::kUnknown},
+      {"", "empty", SpecKind::kForeign},
+      {"\n# nothing\n", "empty", SpecKind::kForeign},
       {"}}}} ] > {{", "", SpecKind::kUnknown},
   };
   for (const auto& row : rows) {
@@ -78,6 +94,10 @@ TEST(ExpectSpecKindTest, EveryReaderNamesWhatItGotInOneProblem) {
       LoadExperiment("train:\n  a: 1\n", "s.yaml", {}, SsdTask::kTrain, nullptr),
       StatusIs(absl::StatusCode::kInvalidArgument,
                HasSubstr("s.yaml:1:1: the text is a YAML file; expected an SSD experiment")));
+  EXPECT_THAT(LoadExperiment("\n", "e.txt", {}, SsdTask::kTrain, nullptr),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "e.txt:1:1: the text is empty; expected an SSD experiment, with ssd_config "
+                       "in protobuf text format"));
 }
 
 TEST(ExpectSpecKindTest, APipelinesTemplateIsNamed) {

@@ -138,7 +138,7 @@ TEST(LoadExperimentTest, NamesWhatEachTaskMisses) {
   const auto missing = [](SsdTask task) {
     std::vector<std::string> fields;
     for (const Problem& problem :
-         ProblemsFrom(LoadExperiment("", "empty.txt", {}, task, nullptr).status())) {
+         ProblemsFrom(LoadExperiment("random_seed: 1", "s", {}, task, nullptr).status())) {
       fields.push_back(problem.field);
     }
     return fields;

@@ -175,6 +175,11 @@ TEST(ParseTextFormatTest, NamesAllProblemsAtOnce) {
                   "spec.txt:9:20: ssd_config.arch is resnet; expected text in quotes"));
 }
 
+TEST(ParseTextFormatTest, ATabEndsAtAMultipleOfEightAlsoForLettersThatAreNotAscii) {
+  EXPECT_THAT(ProblemsOf("eval_config {\n a\t\xc2\xa7: 1 }"),
+              Contains(HasSubstr("spec.txt:2:9")));
+}
+
 TEST(ParseTextFormatTest, GoesOnAfterUnknownFieldsOfEveryForm) {
   EXPECT_THAT(
       ProblemsOf("a: 1 b: -2 c: 'x' \"y\" d { e: { f: 1 } g: [1, { h: 2 }] } i: [1, 2] j < k: 1 > "
@@ -295,6 +300,8 @@ TEST(ParseTextFormatTest, NamesLettersThatAreNotAscii) {
                           "quote), which is no quote; write \""));
   EXPECT_THAT(ProblemsOf("random_seed: −1"),
               ElementsAre(HasSubstr("U+2212 (a minus sign); write -"), HasSubstr("random_seed")));
+  EXPECT_THAT(ProblemsOf("ssd_config {\n  alpha: 1e−5 nlayers: 18 }"),
+              ElementsAre("spec.txt:2:12:  found U+2212 (a minus sign); write -"));
   EXPECT_THAT(
       ProblemsOf("随机 random_seed: 1"),
       ElementsAre(HasSubstr("spec.txt:1:1:  found '随' U+968F; only ASCII stands outside")));
@@ -426,6 +433,23 @@ TEST(ApplyOverridesTest, ALeafOfAOneofReplacesTheOther) {
                                         {"training_config.pruned_model_path = b"});
   EXPECT_FALSE(spec.training_config().has_pretrain_model_path());
   EXPECT_EQ(spec.training_config().pruned_model_path(), "b");
+}
+
+TEST(ApplyOverridesTest, TwoLeavesOfAOneofAreOneTooMany) {
+  Experiment spec = Parsed("training_config { pretrain_model_path: 'a' }");
+  EXPECT_THAT(ApplyOverrides({"training_config.pruned_model_path = b",
+                              "training_config.resume_model_path = c"},
+                             &spec),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("training_config.resume_model_path and pruned_model_path exclude "
+                                 "each other; expected one of them")));
+  EXPECT_EQ(spec.training_config().pretrain_model_path(), "a");
+  // One that is taken back is none.
+  EXPECT_THAT(ApplyOverrides({"training_config.pruned_model_path = b",
+                              "training_config.pruned_model_path =",
+                              "training_config.resume_model_path = c"},
+                             &spec),
+              IsOk());
 }
 
 TEST(ApplyOverridesTest, NamesAllProblemsAndChangesNothing) {
