@@ -41,7 +41,8 @@ STUBS = {"convert": convert_pb2_grpc.ConvertServiceStub, "train": train_pb2_grpc
          "operations": operations_pb2_grpc.OperationsStub, "watch": operation_pb2_grpc.OperationWatchServiceStub}
 
 
-def stage(spec="", key="", inputs=(), outputs=(), **more):
+def stage(spec=None, key="", inputs=(), outputs=(), **more):
+    """Without `spec` there is none; an empty text is one, which some stages refuse."""
     return stage_pb2.StageInput(network="ssd", spec_text=spec, key=key,
                                 inputs=[specs.artifact(*pair) for pair in inputs],
                                 outputs=[specs.artifact(*pair) for pair in outputs], **more)
@@ -66,12 +67,16 @@ def status_of(error):
     return status_pb2.Status(code=error.code().value[0], message=error.details())
 
 
-def reason_of(status):
+def info_of(status):
+    info = error_details_pb2.ErrorInfo()
     for detail in status.details:
-        info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info):
-            return info.reason
-    return ""
+            break
+    return info
+
+
+def reason_of(status):
+    return info_of(status).reason
 
 
 def metadata_of(operation):
@@ -84,6 +89,24 @@ def resident_mib(pid):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
+    return 0
+
+
+def worked_s(pid):
+    """Seconds of processor time that a process has had; 0 when it is gone."""
+    with contextlib.suppress(OSError):
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0
+
+
+def position(pid, path):
+    """How far a process has come in a file that it has open; 0 when it has not."""
+    folder = pathlib.Path(f"/proc/{pid}")
+    for entry in (folder / "fd").iterdir():
+        with contextlib.suppress(OSError):
+            if os.readlink(entry) == str(path):
+                return int((folder / "fdinfo" / entry.name).read_text().split()[1])
     return 0
 
 
@@ -107,6 +130,16 @@ def png(width, height, bits=1):
     data = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)) +
             chunk(b"IDAT", data) + chunk(b"IEND", b""))
+
+
+def large_pictures(root, count, width=12000, height=8000, ending="jpg"):
+    """A data set whose files are small and whose pictures take seconds to decode."""
+    (root / "images").mkdir(parents=True)
+    (root / "labels").mkdir()
+    picture = png(width, height)
+    for i in range(count):
+        (root / "images" / f"{i}.{ending}").write_bytes(picture)
+        (root / "labels" / f"{i}.txt").write_text("bolt 0 0 0 1 1 50 3 0 0 0 0 0 0 0\n")
 
 
 class Silent:
@@ -171,8 +204,9 @@ class Attacked(unittest.TestCase):
                     self.service(name).start()
                     raise
 
-    def refused(self, call, request, *codes, timeout=3 * ANSWER_S):
-        """The call is refused with one of the codes; its google.rpc.Status."""
+    def refused(self, call, request, code, *words, timeout=3 * ANSWER_S):
+        """The call is refused with the code and these words, which show that the attack was seen and nothing else
+        was in its way; its google.rpc.Status."""
         try:
             answer = call(request, timeout=timeout)
         except grpc.RpcError as error:
@@ -181,9 +215,13 @@ class Attacked(unittest.TestCase):
             # A check whose problems do not fit into a call's status answers with an operation.
             self.assertTrue(getattr(answer, "done", False) and answer.HasField("error"), f"taken: {answer}")
             status = answer.error
-        self.assertIn(status.code, [code.value[0] for code in codes], status)
-        self.assertTrue(status.message, "refused without a word")
+        self.check_status(status, code, *words)
         return status
+
+    def check_status(self, status, code, *words):
+        self.assertEqual(status.code, code.value[0], status)
+        for word in words:
+            self.assertIn(word, status.message)
 
     def get(self, name, operation):
         return self.ask(name, "GetOperation", operations_pb2.GetOperationRequest(name=operation.name))
@@ -203,6 +241,9 @@ class Attacked(unittest.TestCase):
                         raise
             time.sleep(0.05)
 
+    def pid(self, name):
+        return self.service(name).process.pid
+
     def state(self, name, operation):
         return metadata_of(self.get(name, operation)).state
 
@@ -211,6 +252,35 @@ class Attacked(unittest.TestCase):
             found = self.get(name, operation)
             return found if found.done else None
         return house.wait_until(ended, f"{operation.name} ends", timeout_s)
+
+    def succeeded(self, name, operation, timeout_s=2 * house.PATIENCE_S):
+        """The StageResult of an operation that must end well."""
+        ended = self.wait(name, operation, timeout_s)
+        self.assertFalse(ended.HasField("error"), ended.error)
+        result = operation_pb2.StageResult()
+        self.assertTrue(ended.response.Unpack(result), ended)
+        return result
+
+    def failed(self, name, operation, code, *words, timeout_s=2 * house.PATIENCE_S):
+        """The error of an operation that was taken, and must end FAILED with the code and these words."""
+        ended = self.wait(name, operation, timeout_s)
+        self.check_status(ended.error, code, *words)
+        self.assertEqual(metadata_of(ended).state, State.FAILED)
+        return ended.error
+
+    def cancelled(self, name, operation):
+        """The operation, which was asked to stop, ends CANCELLED."""
+        ended = self.wait(name, operation)
+        self.assertEqual(metadata_of(ended).state, State.CANCELLED, ended)
+        return ended
+
+    def check_not_told(self, name, operation, worker):
+        """The worker ends, and for some seconds the end of its operation, which cannot be stored, is not told."""
+        house.wait_until(lambda: worker not in children(self.pid(name)), "the worker ends", 2 * house.PATIENCE_S)
+        untold = time.monotonic() + 2
+        while time.monotonic() < untold:
+            self.assertEqual(self.state(name, operation), State.RUNNING, "told, and not stored")
+            time.sleep(0.1)
 
     def wait_running(self, name, operation):
         house.wait_until(lambda: self.state(name, operation) in (State.RUNNING, State.SUCCEEDED),
@@ -231,9 +301,8 @@ class Attacked(unittest.TestCase):
         return time.monotonic() - begun
 
     @contextlib.contextmanager
-    def limited(self, name, what, value):
-        """A limit of the running process, taken back afterwards."""
-        pid = self.service(name).process.pid
+    def limited(self, pid, what, value):
+        """A limit of a running process, taken back afterwards."""
         before = resource.prlimit(pid, what)
         resource.prlimit(pid, what, (value, before[1]))
         try:

@@ -13,7 +13,7 @@ import grpc
 import house
 import sealing
 from attacked import (ANSWER_S, KEY, KEY_TEXT, State, StatusCode, convert_pb2, convert_request, export_pb2,
-                      operation_pb2, prune_pb2, reason_of, slow, stage, train_request)
+                      operation_pb2, prune_pb2, reason_of, slow, stage, train_pb2, train_request)
 
 
 class Kills(attacked.Attacked):
@@ -76,6 +76,7 @@ class Kills(attacked.Attacked):
             for watched in watches:
                 last = watched.result()
                 self.assertTrue(last is not None and last.done, "a stream fell silent")
+                self.assertEqual(attacked.metadata_of(last).state, State.CANCELLED, last)
 
     def kill_early(self, delay, results):
         operation = self.stub("train").Train(train_request(results), timeout=ANSWER_S)
@@ -84,8 +85,8 @@ class Kills(attacked.Attacked):
         time.sleep(delay)  # The moment is the attack.
         train.kill()
         train.start()
-        ended = self.wait("train", operation)
-        self.assertFalse(ended.HasField("error"), f"killed after {delay} s: {ended.error}")
+        self.succeeded("train", operation)
+        self.assertEqual(attacked.metadata_of(self.get("train", operation)).attempt, 2, f"the kill after {delay} s")
 
     def test_a_kill_while_the_worker_starts(self):
         self.kill_early(0.3, "early")
@@ -101,21 +102,31 @@ class Kills(attacked.Attacked):
             self.restart("train")
         finally:
             del os.environ["TRAINYARD_OTHER_SECRET"]
-        for i, key in enumerate((KEY, "a-literal-key-of-a-call")):
-            operation = self.stub("train").Train(train_request(f"keys{i}", epochs=5000, key=key), timeout=ANSWER_S)
+        self.assertIn("a secret of the service", self.shown(self.pid("train"), "environ"))
+        for i, (key, text) in enumerate(((KEY, KEY_TEXT), ("a-literal-key-of-a-call", "a-literal-key-of-a-call"))):
+            results = self.workspace / f"keys{i}"
+            operation = self.stub("train").Train(train_request(results.name, epochs=5000, key=key), timeout=ANSWER_S)
             [worker] = house.wait_until(self.workers, "a worker starts")
-            house.wait_until(lambda i=i: self.journal(f"keys{i}"), "the worker works")
-            for name in ("environ", "cmdline"):
-                text = pathlib.Path(f"/proc/{worker}/{name}").read_text(errors="replace")
+            models = house.wait_until(lambda results=results: sorted(results.glob("weights/ssd_*_epoch_*.tlt")),
+                                      "the worker writes a model")
+            for name, known in (("environ", "PATH="), ("cmdline", "--job")):
+                shown = self.shown(worker, name)
+                self.assertIn(known, shown)
                 for secret in (KEY_TEXT, "a-literal-key-of-a-call", "a secret of the service"):
                     with self.subTest(where=name, key=key, secret=secret):
-                        self.assertNotIn(secret, text)
-            for path in (self.workspace / f"keys{i}").rglob("*"):
+                        self.assertNotIn(secret, shown)
+            # The worker has the key all the same.
+            self.assertIn("model.onnx", sealing.unseal(models[0], text)[1])
+            self.cancel("train", operation)
+            self.cancelled("train", operation)
+            for path in results.rglob("*"):
                 if path.is_file():
                     self.assertNotIn(b"a-literal-key-of-a-call", path.read_bytes(), path)
-            self.cancel("train", operation)
-            self.wait("train", operation)
         self.assertNotIn("a-literal-key-of-a-call", self.service("train").log())
+
+    @staticmethod
+    def shown(pid, name):
+        return pathlib.Path(f"/proc/{pid}/{name}").read_text(errors="replace")
 
     def test_a_forged_end_is_not_believed(self):
         from trainyard.worker.v1 import worker_pb2
@@ -135,8 +146,8 @@ class Kills(attacked.Attacked):
             file.write(length + house.masked_crc(length).to_bytes(4, "little") + payload +
                        house.masked_crc(payload).to_bytes(4, "little"))
         os.kill(worker, signal.SIGKILL)
-        ended = self.wait("train", operation)
-        self.assertTrue(ended.HasField("error"), f"a forged end is believed: {ended}")
+        error = self.failed("train", operation, StatusCode.DATA_LOSS, "'last' at '/etc/passwd'")
+        self.assertEqual(reason_of(error), "OUTPUT_NOT_AS_REPORTED", error)
 
     def test_links_that_lead_out_of_the_workspace(self):
         outside = self.house.folder / "elsewhere"
@@ -145,9 +156,9 @@ class Kills(attacked.Attacked):
             results = self.workspace / f"linked{name}"
             results.mkdir()
             (results / name).symlink_to(outside)
-            with contextlib.suppress(grpc.RpcError):
-                operation = self.stub("train").Train(train_request(f"linked{name}"), timeout=ANSWER_S)
-                self.wait("train", operation)
+            operation = self.stub("train").Train(train_request(results.name), timeout=ANSWER_S)
+            self.failed("train", operation, StatusCode.PERMISSION_DENIED, f"{results.name}/{name}' leaves",
+                        "by a symbolic link")
         self.assertEqual([str(path) for path in outside.rglob("*")], [])
 
     def test_a_state_folder_of_another_service(self):
@@ -156,13 +167,11 @@ class Kills(attacked.Attacked):
         train.stop()
         other = house.Service("prune", self.house.folder / "other", self.workspace)
         (other.folder / "prune.state").symlink_to(train.folder / "train.state")
-        try:
-            other.start()
-        except AssertionError as ended:
-            self.assertIn("train", str(ended))
-        else:
-            other.stop()
-        train.start()
+        with contextlib.ExitStack() as stack:
+            stack.callback(train.start)
+            stack.callback(other.stop)
+            with self.assertRaisesRegex(AssertionError, "belongs to the service train"):
+                other.start()
         self.assertFalse(self.get("train", operation).HasField("error"), "another service ended it")
         self.cancel("train", operation)
         self.wait("train", operation)
@@ -173,8 +182,8 @@ class Kills(attacked.Attacked):
         [worker] = house.wait_until(self.workers, "a worker starts")
         house.wait_until(lambda: self.journal("stopped"), "the worker works")
         os.kill(worker, signal.SIGSTOP)
-        ended = self.wait("train", operation, 240)
-        self.assertTrue(ended.HasField("error"))
+        error = self.failed("train", operation, StatusCode.ABORTED, "gave no sign of life for 60 s", timeout_s=240)
+        self.assertEqual(reason_of(error), "WORKER_SILENT", error)
 
 
 class Poison(attacked.Attacked):
@@ -209,78 +218,65 @@ class Poison(attacked.Attacked):
             node.attribute.append(helper.make_attribute(name, value))
         return harm
 
-    def check_refused(self, service, operation_or_error):
-        if isinstance(operation_or_error, grpc.RpcError):
-            return
-        ended = self.wait(service, operation_or_error)
-        self.assertTrue(ended.HasField("error"), "a model that cannot be run was taken")
-        self.assertTrue(ended.error.message)
-        self.assertNotIn(ended.error.code, (StatusCode.INTERNAL.value[0], StatusCode.UNKNOWN.value[0]), ended.error)
-
-    def call(self, call, request):
-        try:
-            return call(request, timeout=ANSWER_S)
-        except grpc.RpcError as error:
-            return error
-
     def test_convolutions_that_divide_by_zero(self):
         for name, value in (("strides", [0, 0]), ("group", 0), ("group", -1), ("dilations", [0, 0]),
                             ("kernel_shape", [1 << 40, 1]), ("pads", [-(1 << 60)] * 4)):
-            file = f"poison-{name}-{str(value).strip('[]').split(',')[0]}.tlt"
+            number = value[0] if isinstance(value, list) else value
+            file = f"poison-{name}-{number}.tlt"
             self.poison(file, self.setting(name, value))
-            with self.subTest(attribute=name, value=value, service="prune"):
-                self.check_refused("prune", self.call(self.stub("prune").Prune, prune_pb2.PruneRequest(
-                    stage=stage(key=KEY, inputs=[("model", file)], outputs=[("model", f"pruned-{file}")]))))
-                self.check_alive("prune")
-            with self.subTest(attribute=name, value=value, service="export"):
-                self.check_refused("export", self.call(self.stub("export").Export, export_pb2.ExportRequest(
-                    stage=stage(key=KEY, inputs=[("model", file)], outputs=[("model", f"exported-{file}.etlt")]))))
-                self.check_alive("export")
+            model = dict(key=KEY, inputs=[("model", file)])
+            spec = train_request("unused").stage.spec_text
+            pruned, exported = [("model", f"pruned-{file}")], [("model", f"exported-{file}.etlt")]
+            for service, call, request in (
+                    ("prune", "Prune", prune_pb2.PruneRequest(stage=stage(outputs=pruned, **model))),
+                    ("export", "Export", export_pb2.ExportRequest(stage=stage(outputs=exported, **model))),
+                    ("train", "Evaluate", train_pb2.EvaluateRequest(stage=stage(spec, **model)))):
+                with self.subTest(attribute=name, value=value, service=service):
+                    operation = getattr(self.stub(service), call)(request, timeout=ANSWER_S)
+                    self.failed(service, operation, StatusCode.DATA_LOSS, file, "node 'conv1' (Conv)",
+                                f"has {number} in the attribute '{name}'")
+                    self.check_alive(service)
+
+    def augment(self, root, dataset, more=""):
+        text = ('output_image_width: 128 output_image_height: 128 output_image_channel: 3 '
+                'image_extension: ".png" dataset_config { image_path: "images" label_path: "labels" } ' + more)
+        return self.stub("convert").Augment(convert_pb2.AugmentRequest(
+            stage=stage(text, inputs=[("root", root)], outputs=[("dataset", dataset)])), timeout=ANSWER_S)
+
+    def check_augmented(self, operation, count):
+        """All the pictures were read and written."""
+        metrics = {metric.name: metric.value for metric in self.succeeded("convert", operation).metrics}
+        self.assertEqual((metrics["images"], metrics["images_refused"]), (count, 0))
 
     def test_pictures_of_a_hundred_megapixels(self):
-        root = self.workspace / "large"
-        (root / "images").mkdir(parents=True)
-        (root / "labels").mkdir()
-        picture = attacked.png(10000, 10000)
-        self.assertLess(len(picture), 20000)
-        for i in range(4):
-            (root / "images" / f"{i}.png").write_bytes(picture)
-            (root / "labels" / f"{i}.txt").write_text("bolt 0 0 0 1 1 50 50 0 0 0 0 0 0 0\n")
-        text = ('random_seed: 1 output_image_width: 128 output_image_height: 128 output_image_channel: 3 '
-                'image_extension: ".png" dataset_config { image_path: "images" label_path: "labels" }')
-        operation = self.call(self.stub("convert").Augment, convert_pb2.AugmentRequest(
-            stage=stage(text, inputs=[("root", "large")], outputs=[("dataset", "augmented")])))
-        if not isinstance(operation, grpc.RpcError):
-            self.wait("convert", operation)
-        peak = house.peak_memory_mib(self.service("convert").process.pid)
+        attacked.large_pictures(self.workspace / "large", 2, 10000, 10000, "png")
+        self.assertLess((self.workspace / "large" / "images" / "0.png").stat().st_size, 20000)
+        self.check_augmented(self.augment("large", "augmented"), 2)
+        attacked.large_pictures(self.workspace / "larger", 1, 10001, 10000, "png")
+        self.failed("convert", self.augment("larger", "augmented-larger"), StatusCode.INVALID_ARGUMENT,
+                    "images/0.png", "10001 x 10000", "100000000 pixels in all are read")
+        peak = house.peak_memory_mib(self.pid("convert"))
         self.assertLess(peak, 200, "the service itself decodes pictures")
-        innocent = self.wait("convert", self.stub("convert").Convert(convert_request(), timeout=ANSWER_S))
-        self.assertFalse(innocent.HasField("error"), innocent.error)
+        self.succeeded("convert", self.stub("convert").Convert(convert_request(), timeout=ANSWER_S))
 
     def test_a_picture_wider_than_a_short(self):
-        root = self.workspace / "wide"
-        (root / "images").mkdir(parents=True)
-        (root / "labels").mkdir()
-        for i in range(2):
-            (root / "images" / f"{i}.png").write_bytes(attacked.png(33000, 4))
-            (root / "labels" / f"{i}.txt").write_text("bolt 0 0 0 1 1 3 3 0 0 0 0 0 0 0\n")
-        text = ('random_seed: 1 output_image_width: 128 output_image_height: 128 output_image_channel: 3 '
-                'image_extension: ".png" dataset_config { image_path: "images" label_path: "labels" }')
-        operation = self.call(self.stub("convert").Augment, convert_pb2.AugmentRequest(
-            stage=stage(text, inputs=[("root", "wide")], outputs=[("dataset", "augmented-wide")])))
-        message = (operation.details() if isinstance(operation, grpc.RpcError)
-                   else self.wait("convert", operation).error.message)
+        attacked.large_pictures(self.workspace / "wide", 2, 33000, 4, "png")
+        self.check_augmented(self.augment("wide", "augmented-wide"), 2)
+        turn = 'spatial_config { rotation_config { angle: 10 units: "degrees" } }'
+        error = self.failed("convert", self.augment("wide", "turned-wide", turn), StatusCode.INVALID_ARGUMENT,
+                            "wide/images/", ".png: the picture is 33000 x 4", "at most 32766 a side")
         for word in ("OpenCV", "Assertion", "assert"):
-            self.assertNotIn(word, message)
+            self.assertNotIn(word, error.message)
 
     def test_files_may_not_grow(self):
-        """A quota that sends SIGXFSZ."""
-        with self.limited("convert", resource.RLIMIT_FSIZE, 100 * 1024):
-            operation = self.call(self.stub("convert").Convert, convert_request(dataset="tfrecords/limited"))
-            if not isinstance(operation, grpc.RpcError):
-                house.wait_until(lambda: self.get("convert", operation).done or
-                                 attacked.metadata_of(self.get("convert", operation)).state == State.RUNNING, "it runs")
-                time.sleep(2)  # It may not end while its end cannot be stored.
+        """A quota that sends SIGXFSZ: to the worker for what it makes, to the service for the end of the work."""
+        attacked.large_pictures(self.workspace / "quota", 4)
+        operation = self.stub("convert").Convert(convert_request("quota", "tfrecords/quota"), timeout=ANSWER_S)
+        [worker] = house.wait_until(lambda: attacked.children(self.pid("convert")), "a worker starts")
+        self.wait_running("convert", operation)
+        # Enough for its journal, too little for a shard; it cannot have come to the shards yet.
+        resource.prlimit(worker, resource.RLIMIT_FSIZE, (4096, 4096))
+        with self.limited(self.pid("convert"), resource.RLIMIT_FSIZE, 1):
+            self.check_not_told("convert", operation, worker)
             self.check_alive("convert")
-        if not isinstance(operation, grpc.RpcError):
-            self.wait("convert", operation)
+        self.failed("convert", operation, StatusCode.INTERNAL, "quota-fold-001-of-002-shard-", "File too large")

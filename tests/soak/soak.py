@@ -3,8 +3,11 @@
     soak.py --kills 300 --runs 60 --seed 1
 
 Each run must end as an undisturbed one did: SUCCEEDED, with its digests, weights and metrics; every
-digest that is recorded must be that of the file on the disk; nothing may hang, and no process may die
-that was not killed. A line of JSON with the figures comes last; the exit code is 0 when all held.
+digest that is recorded must be that of the file on the disk; nothing may hang. No process may die that
+was not killed: the logs of the services must name for each operation that failed, and for each worker
+that was started once more, a kill of ours. After the first run and every tenth one comes a run that is
+cancelled at some moment, with a kill just before or just after: it must end CANCELLED, and nothing may
+work on for it. A line of JSON with the figures comes last; the exit code is 0 when all held.
 
 Runs follow each other, since a data set has one place and a checkpoint records it. Kills come at times
 and to processes that the seed decides; what works at that time it does not.
@@ -12,7 +15,9 @@ and to processes that the seed decides; what works at that time it does not.
 
 import argparse
 import collections
+import contextlib
 import json
+import math
 import os
 import pathlib
 import random
@@ -41,6 +46,10 @@ ENDED = (Run.SUCCEEDED, Run.FAILED, Run.CANCELLED)
 # What holds times of the run, and so differs from one to the next.
 TIMED_OUTPUTS = ("results", "log", "ledger", "quantization")
 TIMED_METRICS = ("ms", "s", "1/s", "images/s")
+# After a cancel the run ends within this time, and so do its operations. A training that has not heard of it
+# works for much longer.
+CANCEL_S = 60
+ENDLESS_EPOCHS = 5000
 
 
 def block(text):
@@ -121,11 +130,13 @@ class Killer(threading.Thread):
         super().__init__(daemon=True)
         self.place, self.left, self.pause, self.chance, self.say = place, kills, pause, chance, say
         self.killed = collections.Counter()
+        self.workers = set()  # the process ids of those that were killed
         self.deaths = []
         self.failure = None
         self.over = threading.Event()
-        # Held while a service is down, so that nobody asks a dead address for its port.
         self.services = [*place.services.values(), place.orchestrator]
+        # Held while a service is looked at, killed or started.
+        self.lock = threading.Lock()
 
     def run(self):
         try:
@@ -137,9 +148,13 @@ class Killer(threading.Thread):
 
     def look_for_deaths(self):
         for service in self.services:
-            if (code := service.process.poll()) is not None:
-                self.deaths.append(f"{service.name} ended with {code}: {service.log()[-400:]}")
-                service.start()
+            with self.lock:
+                if (code := service.process.poll()) is not None:
+                    self.note_death(service, code)
+                    service.start()
+
+    def note_death(self, service, code):
+        self.deaths.append(f"{service.name} ended with {code}: {service.log()[-400:]}")
 
     def kill_one(self):
         # Workers are where most time goes: they get as many as two services.
@@ -153,15 +168,75 @@ class Killer(threading.Thread):
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 return
+            self.workers.add(pid)
+            with self.lock:
+                self.killed[name] += 1
+        elif would_give_up(kind):
+            return
         else:
             name = kind.name
-            kind.kill()
-            # Sometimes at once, as a supervisor does it, sometimes late.
-            self.over.wait(self.chance.choice([0, 0, 0.3, 2]))
-            kind.start()
+            # Sometimes started again at once, as a supervisor does it, sometimes late.
+            self.kill_service(kind, self.chance.choice([0, 0, 0.3, 2]))
         self.left -= 1
-        self.killed[name] += 1
         self.say(f"killed {name}, {self.left} left")
+
+    def kill_service(self, service, pause):
+        with self.lock:
+            service.kill()
+            # One that was dead already has another end than ours.
+            if (code := service.process.returncode) != -signal.SIGKILL:
+                self.note_death(service, code)
+            self.killed[service.name] += 1
+            self.over.wait(pause)
+            service.start()
+
+
+def entries(service):
+    """The lines of a service's log, of all its processes; one that a kill cut short is left out."""
+    for line in service.log().splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        yield entry
+
+
+def would_give_up(service):
+    """Whether one more kill would be the third for an operation that did not get on: SERVICE_CRASHED, and rightly."""
+    deaths = {}
+    for entry in entries(service):
+        if entry.get("msg") == "operation is taken up again":
+            deaths[entry["job"]] = entry["deaths"]
+        elif entry.get("msg") in ("operation succeeded", "operation failed", "operation cancelled"):
+            deaths.pop(entry.get("job"), None)
+    return any(count >= 2 for count in deaths.values())
+
+
+def unexplained(service, killed):
+    """What ended in a service, by its log, without a kill of ours: each as a sentence.
+
+    `killed`: the process ids of killed workers. What a killed service left is taken up by its next process.
+    """
+    workers = {}  # by operation: the newest worker of this process of the service
+    cancelled = set()
+    for entry in entries(service):
+        job, message = entry.get("job"), entry.get("msg")
+        if message == "serving":
+            workers.clear()
+        elif message == "worker started":
+            workers[job] = entry["pid"]
+        elif message == "cancel requested":
+            cancelled.add(job)
+        elif message in ("operation failed", "worker is started again"):
+            # Deaths of services are counted where they are killed.
+            if workers.get(job) not in killed and not entry["error"].startswith("the service died"):
+                yield f"{job}, {message}, and nobody killed its worker ({workers.get(job)}): {entry['error']}"
+        elif message == "worker stands still and is killed":
+            # A cancel gives some workers a second only.
+            if job not in cancelled:
+                yield f"{job}: {message}"
+        elif message in ("the listener died", "row is damaged"):
+            yield f"{job}: {message}"
 
 
 class Soak:
@@ -172,8 +247,10 @@ class Soak:
         self.problems = []
         self.checked = 0
         self.attempts = 0
+        self.retries = []
         self.slowest = 0
         self.undisturbed = None
+        self.cancels = collections.Counter()
 
     def say(self, text):
         print(f"[{time.monotonic() - self.begun:7.1f} s] {text}", flush=True)
@@ -201,15 +278,23 @@ class Soak:
     def one_run(self):
         """Starts a run, and returns it once it has ended; None when it hangs."""
         started = time.monotonic()
+        run = self.follow(self.start(self.options.epochs))
+        if run is not None:
+            self.slowest = max(self.slowest, time.monotonic() - started)
+        return run
+
+    def start(self, epochs):
         request = orchestrator_pb2.StartRunRequest(
-            pipeline=pipeline(self.options.epochs), pipeline_name="soak.yaml", key=KEY, force=True,
-            request_id=str(uuid.uuid4()))
-        name = self.ask("StartRun", request).run.name
-        seen, moved = None, time.monotonic()
+            pipeline=pipeline(epochs), pipeline_name="soak.yaml", key=KEY, force=True, request_id=str(uuid.uuid4()))
+        return self.ask("StartRun", request).run.name
+
+    def follow(self, name, most_s=math.inf):
+        """The run once it has ended; None when it hangs, or goes on for more than `most_s`."""
+        begun = time.monotonic()
+        seen, moved = None, begun
         while True:
             run = self.ask("GetRun", orchestrator_pb2.GetRunRequest(name=name)).run
             if run.state in ENDED:
-                self.slowest = max(self.slowest, time.monotonic() - started)
                 return run
             now = [(stage.state, stage.attempt, stage.progress.done) for stage in run.stages]
             if now != seen:
@@ -217,7 +302,38 @@ class Soak:
             elif time.monotonic() - moved > self.options.patience:
                 self.problem(f"{name} stands still for {self.options.patience} s:\n{run}")
                 return None
+            if time.monotonic() - begun > most_s:
+                self.problem(f"{name} has not ended within {most_s} s:\n{run}")
+                return None
             time.sleep(0.1)
+
+    def cancelled_run(self, killer, chance, calm):
+        """A run that is cancelled at some moment, with the death of a service just before or just after."""
+        # Every other one would not end by itself.
+        name = self.start(self.options.epochs if self.cancels.total() % 2 else ENDLESS_EPOCHS)
+        time.sleep(chance.uniform(0, calm))  # The moment is the attack.
+        # The orchestrator as often as all the others.
+        victim = chance.choice([self.place.orchestrator, chance.choice(list(self.place.services.values()))])
+        before, pause = chance.choice([False, True]), chance.choice([0, 0, 0.3, 2])
+        if before:
+            killer.kill_service(victim, pause)
+        cancel = orchestrator_pb2.CancelRunRequest(name=name)
+        found = self.ask("CancelRun", cancel).run
+        if not before:
+            killer.kill_service(victim, pause)
+        self.say(f"cancelled {name}, killed {victim.name} {'before' if before else 'after'}")
+        run = self.follow(name, CANCEL_S)
+        self.cancels["LOST" if run is None else Run.State.Name(run.state)] += 1
+        if run is None:
+            self.ask("CancelRun", cancel)  # so that the rest can go on
+        elif run.state != Run.CANCELLED:
+            # What was all but done may end well.
+            done = all(stage.state == Run.SUCCEEDED for stage in found.stages[:-1])
+            if run.state != Run.SUCCEEDED or not done:
+                stages = [(stage.name, Run.State.Name(stage.state)) for stage in found.stages]
+                self.problem(f"{name}, cancelled at {stages}, is {Run.State.Name(run.state)}: {run.error.message}")
+        if self.check_that_nothing_works_on(CANCEL_S):
+            self.clear(found)
 
     def check(self, run):
         """Whether a run ended as the undisturbed one did."""
@@ -225,6 +341,8 @@ class Soak:
             self.problem(f"{run.name} is {Run.State.Name(run.state)}: {run.error.message}")
             return
         self.attempts += sum(stage.attempt for stage in run.stages)
+        self.retries += [f"{run.name}, {stage.name}: {stage.reason}" for stage in run.stages
+                         for _ in range(stage.attempt - 1)]
         for stage in run.stages:
             where = f"{run.name}, {stage.name}"
             if stage.state != Run.SUCCEEDED:
@@ -243,6 +361,16 @@ class Soak:
             if results.get(key) != self.undisturbed.get(key):
                 self.problem(f"{run.name}: {key} is {results.get(key)}, undisturbed {self.undisturbed.get(key)}")
 
+    def check_and_clear(self, run):
+        """The results of a run with problems stay, to be looked at."""
+        before = len(self.problems)
+        self.check(run)
+        if len(self.problems) == before:
+            self.clear(run)
+
+    def clear(self, run):
+        shutil.rmtree(self.place.workspace / run.results_uri, ignore_errors=True)
+
     @staticmethod
     def results_of(run):
         """What must be the same in every run, by stage and name."""
@@ -256,22 +384,33 @@ class Soak:
                     results[stage.name, "metric", metric.name, metric.class_name] = metric.value
         return results
 
-    def check_that_nothing_works_on(self):
-        """Operations of attempts that were given up must have ended, too."""
-        for name in self.place.services:
-            def at_work(name=name):
-                with self.place.channel(name) as channel:
-                    stub = operations_pb2_grpc.OperationsStub(channel)
-                    try:
-                        page = stub.ListOperations(operations_pb2.ListOperationsRequest(page_size=1000), timeout=20)
-                    except grpc.RpcError as error:
-                        return [str(error.code())]
-                    return [operation.name for operation in page.operations if not operation.done]
-
+    def at_work(self, name):
+        """The operations of a service that have not ended; a word for it when it does not answer."""
+        with self.place.channel(name) as channel:
+            stub = operations_pb2_grpc.OperationsStub(channel)
             try:
-                house.wait_until(lambda: not at_work(), f"no operation of {name} works", self.options.patience)
-            except AssertionError:
-                self.problem(f"{name} still works on {at_work()}")
+                page = stub.ListOperations(operations_pb2.ListOperationsRequest(page_size=1000), timeout=20)
+            except grpc.RpcError as error:
+                return [str(error.code())]
+            return [operation.name for operation in page.operations if not operation.done]
+
+    def check_that_nothing_works_on(self, patience_s):
+        """Whether operations of attempts that were given up, and of runs that were cancelled, have ended, too."""
+        deadline = time.monotonic() + patience_s
+        works = {}
+        for name in self.place.services:
+            while (left := self.at_work(name)) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            if left:
+                works[name] = left
+        for name, left in works.items():
+            self.problem(f"{name} still works on {left} after {patience_s} s")
+            with self.place.channel(name) as channel:  # so that the rest can go on
+                for operation in left:
+                    with contextlib.suppress(grpc.RpcError):
+                        operations_pb2_grpc.OperationsStub(channel).CancelOperation(
+                            operations_pb2.CancelOperationRequest(name=operation), timeout=20)
+        return not works
 
     def run(self):
         os.environ[KEY.split(":")[1]] = "the key of the soak"
@@ -287,7 +426,7 @@ class Soak:
             pause = max(0.2, calm * self.options.runs / max(1, self.options.kills))
             killer = Killer(self.place, self.options.kills, pause, random.Random(self.options.seed), self.say)
             killer.start()
-            runs = self.disturbed_runs(killer)
+            runs = self.disturbed_runs(killer, calm)
             killer.over.set()
             killer.join(house.PATIENCE_S)
             if killer.failure:
@@ -295,26 +434,36 @@ class Soak:
             killer.look_for_deaths()
             for death in killer.deaths:
                 self.problem(f"a process died that was not killed: {death}")
-            self.check_that_nothing_works_on()
+            self.check_that_nothing_works_on(self.options.patience)
+            for service in self.place.services.values():
+                for end in unexplained(service, killer.workers):
+                    self.problem(f"ended without a kill: {end}")
+            # A service that was killed takes its operations up again itself.
+            if len(self.retries) > len(killer.workers):
+                self.problem(f"more was tried again than {len(killer.workers)} workers killed: {self.retries}")
+        for service in killer.services:
+            if service.process.returncode != 0:
+                self.problem(f"{service.name}, told to stop, ended with {service.process.returncode}")
         figures = {"runs": runs, "kills": sum(killer.killed.values()), "killed": dict(killer.killed),
                    "digests_checked": self.checked, "attempts": self.attempts,
+                   "cancels": dict(self.cancels),
                    "undisturbed_s": round(calm, 1), "slowest_run_s": round(self.slowest, 1),
                    "seconds": round(time.monotonic() - self.begun), "problems": len(self.problems)}
         print(json.dumps(figures), flush=True)
 
-    def disturbed_runs(self, killer):
+    def disturbed_runs(self, killer, calm):
         """Runs until both numbers are reached."""
+        chance = random.Random(self.options.seed + 1)
         runs = 0
         while runs < self.options.runs or (killer.left > 0 and killer.is_alive()):
             run = self.one_run()
             runs += 1
-            if run is None:
-                continue
-            before = len(self.problems)
-            self.check(run)
-            self.say(f"{run.name} {Run.State.Name(run.state)}, run {runs}")
-            if len(self.problems) == before:
-                shutil.rmtree(self.place.workspace / run.results_uri, ignore_errors=True)
+            if run is not None:
+                self.check_and_clear(run)
+                self.say(f"{run.name} {Run.State.Name(run.state)}, run {runs}")
+            # Only now, for it works on the data set of the run before.
+            if runs % 10 == 1:
+                self.cancelled_run(killer, chance, calm)
             # The rest would not end either.
             if len(self.problems) > 20:
                 break
