@@ -75,5 +75,18 @@ TEST_F(UnsignedActivationsTest, IntegersThatSomebodyElseReadsAreLeft) {
   EXPECT_EQ(shifted.Initializer("relu1/zero_point")->dtype(), DType::kInt8);
 }
 
+TEST_F(UnsignedActivationsTest, IntegersThatAnotherOperatorComputesWithAreLeft) {
+  // Reads integers and a zero point as DequantizeLinear does.
+  onnx::NodeProto* reader = quantized_.mutable_proto().mutable_graph()->add_node();
+  reader->set_name("reader");
+  reader->set_op_type("ConvInteger");
+  for (const char* input : {"relu1/quantized", "kernel", "relu1/zero_point"}) reader->add_input(input);
+  reader->add_output("integers");
+  quantized_.Reindex();
+  const Graph shifted = WithUnsignedActivations(quantized_);
+  EXPECT_EQ(shifted.FindNode("relu1/quantize")->input(2), "relu1/zero_point");
+  EXPECT_EQ(shifted.FindNode("reader")->input(2), "relu1/zero_point");
+}
+
 }  // namespace
 }  // namespace trainyard
