@@ -24,9 +24,6 @@ struct ErrorState {
   longjmp(state->jump, 1);
 }
 
-// What a chunk may unpack to in any file, which is libpng's own default.
-constexpr size_t kChunkBytes = 8000000;
-
 void IgnoreWarning(png_structp, png_const_charp) {}
 
 class Reader {
@@ -42,8 +39,9 @@ class Reader {
     if (setjmp(errors_.jump)) return false;
     info_ = png_create_info_struct(png_);
     png_set_user_limits(png_, kMaxImageSide, kMaxImageSide);
-    // A chunk is no longer than its file; what it says of itself is not believed.
-    png_set_chunk_malloc_max(png_, std::max(rest_.size(), kChunkBytes));
+    // Only what makes the pixels is read: libpng asks for the memory that any other chunk says it
+    // needs, before it sees that the file ends.
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     png_set_read_fn(png_, this, Feed);
     png_read_info(png_, info_);
     return true;
