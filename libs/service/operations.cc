@@ -253,6 +253,11 @@ absl::Status OperationManager::Cancel(const std::string& name) {
 absl::Status OperationManager::Delete(const std::string& name) {
   TY_ASSIGN_OR_RETURN(const std::string id, IdIn(name, options_));
   TY_RETURN_IF_ERROR(state_->store->Delete(id));
+  {
+    // Its thread may not have let go of it yet, and it would be told a little longer.
+    const std::lock_guard<std::mutex> lock(state_->mutex);
+    state_->live.erase(id);
+  }
   return RemoveTree(state_->ScratchDirOf(id));
 }
 

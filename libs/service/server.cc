@@ -272,6 +272,8 @@ absl::Status Server::Listen(Parts& parts) {
 absl::Status Server::Begin() {
   Parts& parts = *parts_;
   const ServerOptions& set = parts.options;
+  // Before the first call can come: until then the service would be unknown to a probe of it.
+  parts.server->GetHealthCheckService()->SetServingStatus(FullServiceName(set.service), true);
   if (parts.listener != nullptr) {
     port_ = parts.listener->port();
     address_ = set.advertised_address.empty() ? ReachableAddress(set.address, port_)
