@@ -16,8 +16,7 @@ void AddCommands(CLI::App& app, Run& run);
 /// known, and something else is wrong. `app` is as the failed parse left it.
 std::string UnknownWord(const CLI::App& app);
 
-/// Runs a command line, without the program's name. Returns the exit code;
-/// 2 when it is wrong.
+/// Runs a command line, without the program's name. Returns the exit code; 2 when it is wrong.
 int RunCommandLine(std::vector<std::string> words);
 
 }  // namespace trainyard::cli

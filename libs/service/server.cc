@@ -305,12 +305,12 @@ void Server::KeepReadiness(Parts& parts, const std::stop_token& stop) {
   grpc::HealthCheckServiceInterface* health = parts.server->GetHealthCheckService();
   std::mutex mutex;
   std::condition_variable_any never;
-  std::optional<bool> was_ready;
+  bool was_ready = true;  // as Begin said
   std::unique_lock<std::mutex> lock(mutex);
   while (!stop.stop_requested()) {
     const bool ready = !parts.pool->stuck();
-    if (ready != was_ready) health->SetServingStatus(name, ready);
-    if (was_ready.has_value() && ready != *was_ready) {
+    if (ready != was_ready) {
+      health->SetServingStatus(name, ready);
       Log(ready ? LogLevel::kInfo : LogLevel::kError,
           ready ? "calls are taken up again" : "all threads for calls that start work are stuck",
           {{"threads", parts.options.call_threads}});
