@@ -10,10 +10,10 @@
 #include "libs/engine/int8_build.h"
 #include "libs/engine/precision.h"
 #include "libs/graph/fold.h"
+#include "libs/graph/weights.h"
 #include "libs/quantization/activation_outputs.h"
 #include "libs/quantization/error_report.h"
 #include "libs/quantization/written_out.h"
-#include "onnx/onnx_pb.h"
 
 namespace trainyard {
 namespace {
@@ -21,6 +21,9 @@ namespace {
 constexpr absl::string_view kThreeWays =
     "INT8 needs the ranges of activations: give a calibration table (-c), export with --data_type "
     "int8 and --cal_image_dir so that the .etlt holds one, or give a folder of calibration images";
+
+/// The order of sums is below this, relative to an output's size; a wrong pass is far above.
+constexpr double kMostOfPasses = 1e-2;
 
 void AddTensors(const std::vector<std::string>& names, const std::vector<Shape>& shapes,
                 google::protobuf::RepeatedPtrField<model::v1::EngineTensor>* tensors) {
@@ -64,33 +67,6 @@ absl::StatusOr<QuantizationOptions> QuantizationFor(const Graph& folded,
   return quantization;
 }
 
-/// Layers that no runtime computes anything sensible from.
-absl::Status CheckWeights(const Graph& folded) {
-  Problems problems;
-  for (const onnx::NodeProto* node : folded.nodes()) {
-    const std::string& op = node->op_type();
-    const bool weighs = op == "Conv" || op == "ConvTranspose" || op == "Gemm" || op == "MatMul";
-    if (!weighs || !IsStandard(*node)) continue;
-    for (int i = 1; i < node->input_size(); ++i) {
-      if (!folded.HasInitializer(node->input(i))) continue;
-      const absl::StatusOr<Tensor> weights = folded.Initializer(node->input(i));
-      if (!weights.ok()) continue;
-      if (weights->size() == 0) {
-        problems.Add(absl::StrCat("node '", node->name(), "'"),
-                     "(%s) has weights of the shape %s, so it makes nothing; prune with a lower "
-                     "threshold, so that every layer keeps some filters",
-                     op, ShapeText(weights->shape()));
-      } else if (!IsFinite(*weights)) {
-        problems.Add(absl::StrCat("node '", node->name(), "'"),
-                     "(%s) has weights '%s' that are not finite: the training that made them "
-                     "diverged; take an earlier checkpoint or train with a lower learning rate",
-                     op, node->input(i));
-      }
-    }
-  }
-  return problems.ToStatus();
-}
-
 /// Runs an engine in floats on the images, where there are some, and warns of answers that are no
 /// numbers.
 absl::Status TryOnImages(const EngineOptions& options, BuiltEngine& built) {
@@ -119,24 +95,6 @@ void DescribeNetwork(const Graph& folded, const BuiltEngine& built, EngineHeader
   header.set_parameters(folded.ParameterCount());
 }
 
-absl::StatusOr<CompiledNetwork> CompileAs(Precision precision, const Graph& folded,
-                                          const Backend& backend, const EngineOptions& options,
-                                          BuiltEngine& built) {
-  const CompileOptions compile{precision, options.max_batch_size, options.threads};
-  if (precision != Precision::kInt8) return backend.Compile(folded, compile);
-  TY_ASSIGN_OR_RETURN(const QuantizationOptions quantization,
-                      QuantizationFor(folded, options, built.warnings));
-  TY_ASSIGN_OR_RETURN(Int8Network int8, BuildInt8(backend, {.folded = folded,
-                                                            .table = *options.calibration,
-                                                            .quantization = quantization,
-                                                            .compile = compile,
-                                                            .images = options.images,
-                                                            .stop = options.stop}));
-  built.quantized = std::move(int8.quantized);
-  for (std::string& warning : int8.warnings) built.warnings.push_back(std::move(warning));
-  return std::move(int8.network);
-}
-
 /// A runner in f32 that also gives the tensors of `names`.
 absl::StatusOr<std::unique_ptr<EngineRunner>> MakeObserver(const Graph& graph,
                                                            const std::vector<std::string>& names,
@@ -146,6 +104,59 @@ absl::StatusOr<std::unique_ptr<EngineRunner>> MakeObserver(const Graph& graph,
   TY_ASSIGN_OR_RETURN(CompiledNetwork network,
                       backend->Compile(observed, {Precision::kFp32, max_batch_size, threads}));
   return std::move(network.runner);
+}
+
+/// In floats a runtime may differ from the graph by the order of its sums, no more. Its passes are
+/// held against the same network with the inputs of all convolutions put out, which nothing can be
+/// moved or joined across.
+absl::Status CheckPasses(const Graph& folded, const Backend& backend,
+                         const EngineOptions& options) {
+  const CompileOptions compile{Precision::kFp32, options.max_batch_size, options.threads};
+  TY_ASSIGN_OR_RETURN(const CompiledNetwork network, backend.Compile(folded, compile));
+  TY_RETURN_IF_ERROR(CheckBatchIsOpen(*network.runner));
+  std::vector<std::string> names = TensorsToCalibrate(folded, {});
+  std::erase_if(names, [&folded](const std::string& name) { return folded.HasInitializer(name); });
+  // One image is enough, and activations of more would only cost memory.
+  TY_ASSIGN_OR_RETURN(const auto observer,
+                      MakeObserver(folded, names, /*max_batch_size=*/1, options.threads));
+  auto inputs = MakeUpInputs(*observer, {});
+  if (!inputs.ok()) return absl::OkStatus();  // of sizes that are not fixed
+  Witness witness{.batches = *std::move(inputs)};
+  TY_ASSIGN_OR_RETURN(std::vector<Tensor> exact, observer->Run(witness.batches[0]));
+  witness.exact.push_back(std::move(exact));
+  TY_ASSIGN_OR_RETURN(const std::vector<SignalToNoise> errors, Compare(*network.runner, witness));
+  Problems problems;
+  for (size_t i = 0; i < errors.size(); ++i) {
+    if (!(errors[i].noise > kMostOfPasses * kMostOfPasses * errors[i].signal)) continue;
+    problems.Add(absl::StrCat("output '", network.runner->output_names()[i], "'"),
+                 "is %.1f dB from what the graph says: a pass of %s %s that moves or joins layers "
+                 "gets them wrong, so no engine is written. Run the network elsewhere (ssd export "
+                 "--onnx), or write what reorders its channels in another way",
+                 errors[i].decibels(), backend.capabilities().name, backend.capabilities().version);
+  }
+  return problems.ToStatus(absl::StatusCode::kInternal);
+}
+
+absl::StatusOr<CompiledNetwork> CompileAs(Precision precision, const Graph& folded,
+                                          const Backend& backend, const EngineOptions& options,
+                                          BuiltEngine& built) {
+  const CompileOptions compile{precision, options.max_batch_size, options.threads};
+  if (precision != Precision::kInt8) {
+    TY_RETURN_IF_ERROR(CheckPasses(folded, backend, options));
+    return backend.Compile(folded, compile);
+  }
+  TY_ASSIGN_OR_RETURN(const QuantizationOptions quantization,
+                      QuantizationFor(folded, options, built.warnings));
+  TY_RETURN_IF_ERROR(CheckPasses(folded, backend, options));
+  TY_ASSIGN_OR_RETURN(Int8Network int8, BuildInt8(backend, {.folded = folded,
+                                                            .table = *options.calibration,
+                                                            .quantization = quantization,
+                                                            .compile = compile,
+                                                            .images = options.images,
+                                                            .stop = options.stop}));
+  built.quantized = std::move(int8.quantized);
+  for (std::string& warning : int8.warnings) built.warnings.push_back(std::move(warning));
+  return std::move(int8.network);
 }
 
 }  // namespace

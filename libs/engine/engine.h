@@ -60,7 +60,8 @@ struct BuiltEngine {
 /// Fails as ChoosePrecision, FindBackend, FoldBatchNorm, BuildInt8 and Backend::Compile do;
 /// kInvalidArgument for a batch out of range, and for layers without filters or with weights that
 /// are not finite (all of them), and as CheckBatchIsOpen does; kFailedPrecondition for INT8 without
-/// a table, with the three ways to one.
+/// a table, with the three ways to one; kInternal, naming the outputs, when the runtime in floats
+/// gives other answers than the graph on made-up inputs.
 absl::StatusOr<BuiltEngine> BuildEngine(const Model& model, const EngineOptions& options);
 
 /// Loads an engine that was built on such a machine. Fails as LoadEngineFile, CheckRunsHere,

@@ -43,6 +43,8 @@ int BatchOf(const BuildEngineTask& task) {
 }
 
 absl::Status CheckDims(const BuildEngineTask& task, const model::v1::Preprocess& preprocess) {
+  TY_RETURN_IF_ERROR(
+      Annotate(CheckPreprocess(preprocess), absl::StrCat("model '", task.model(), "'")));
   const std::vector<int64_t> wanted(task.dims().begin(), task.dims().end());
   const std::vector<int64_t> has = {ChannelsOf(preprocess), preprocess.height(),
                                     preprocess.width()};
@@ -80,7 +82,11 @@ BatchSource Feed(Context& context, const ModelRecord& record, std::vector<std::s
     skipped.See(path, facts);
   };
   ImageFeed feed{std::move(paths), record.preprocess(), batch_size, context.stop, progress, skip, see};
-  if (what == kCalibrating) feed.ended = WarnOfOneColour(context);
+  if (what == kCalibrating) {
+    feed.ended = WarnOfOneColour(context);
+  } else {
+    feed.most = kMostComparedImages;
+  }
   return Batches(std::move(feed));
 }
 
@@ -200,7 +206,6 @@ absl::Status PrepareInt8(Context& context, const SealedModel& sealed, SkippedIma
                                               task.excluded_layers().end());
   skipped.RemoveFrom(images);
   if (images.empty()) return absl::OkStatus();
-  images.resize(std::min<size_t>(images.size(), kMostComparedImages));
   const int batch = BatchOf(task);
   options.images = [&context, &sealed, &skipped, images, batch] {
     return Feed(context, sealed.model.record, images, batch, "comparing INT8 with FP32", skipped);

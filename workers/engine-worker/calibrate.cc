@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/data/preprocess.h"
 #include "libs/engine/engine.h"
 #include "libs/sealing/model_store.h"
 #include "libs/worker/outcome.h"
@@ -25,6 +26,8 @@ absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
       const SealedModel sealed,
       LoadModel(task.model(), {SealedKind::kCheckpoint, SealedKind::kExport}, context.key));
   TY_RETURN_IF_ERROR(ReportStarted(context));
+  TY_RETURN_IF_ERROR(Annotate(CheckPreprocess(sealed.model.record.preprocess()),
+                              absl::StrCat("model '", task.model(), "'")));
   TY_RETURN_IF_ERROR(MakeFolders(DirName(task.output())));
   const int64_t wanted = int64_t{task.batches()} * task.batch_size();
   std::vector<std::string> left_out;

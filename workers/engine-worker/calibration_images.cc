@@ -37,11 +37,13 @@ class FeedReader {
 
   absl::StatusOr<std::optional<Tensor>> NextBatch() {
     const size_t total = feed_.paths.size();
+    const auto all = static_cast<int64_t>(total);
+    const int64_t most = feed_.most > 0 ? std::min(feed_.most, all) : all;
     if (feed_.stop.stop_requested()) return absl::CancelledError("stopped while calibrating");
-    if (feed_.progress) feed_.progress(static_cast<int64_t>(next_), static_cast<int64_t>(total));
+    if (feed_.progress) feed_.progress(std::min(static_cast<int64_t>(next_), most), most);
     std::vector<float> values;
     int64_t count = 0;
-    for (; next_ < total && count < feed_.batch_size; ++next_) {
+    for (; next_ < total && read_ < most && count < feed_.batch_size; ++next_) {
       const absl::Status read = Append(feed_.paths[next_], values);
       if (read.ok()) ++count, ++read_;
       if (!read.ok()) TY_RETURN_IF_ERROR(Skip(feed_.paths[next_], read));

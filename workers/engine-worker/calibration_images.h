@@ -41,11 +41,13 @@ struct ImageFeed {
   /// Called once behind the last image, with the images that were read and those of them that are
   /// of one colour throughout.
   std::function<void(int64_t images, int64_t of_one_colour)> ended;
+  /// Images that are enough; 0 = all.
+  int64_t most = 0;
 };
 
 /// Batches of the feed in order, f32 [n, c, h, w]; the last may be smaller. Images that cannot be
 /// read are left out; kDataLoss, with the last of them, when they are more than a tenth of all.
-/// Ends with kCancelled once a stop is asked for.
+/// Ends once there were `most`; with kCancelled once a stop is asked for.
 BatchSource Batches(ImageFeed feed);
 
 /// For ImageFeed::ended: warns when all images are of one colour each, which is no calibration.

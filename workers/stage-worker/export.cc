@@ -9,6 +9,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/graph/fold.h"
+#include "libs/graph/weights.h"
 #include "libs/models/deepstream.h"
 #include "libs/models/network.h"
 #include "libs/models/ssd/lower_head.h"
@@ -45,6 +46,7 @@ absl::StatusOr<Model> InferenceModel(const Context& context) {
                       LoadModel(task.model(), {SealedKind::kCheckpoint}, context.key));
   Model model = std::move(sealed.model);
   TY_RETURN_IF_ERROR(FoldBatchNorm(model.graph));
+  TY_RETURN_IF_ERROR(Annotate(CheckWeights(model.graph), absl::StrCat("'", task.model(), "'")));
   model.record.clear_training();
   if (!context.job.spec().empty()) {
     TY_ASSIGN_OR_RETURN(const auto network,

@@ -22,6 +22,13 @@ Shape ShapeOf(const ov::PartialShape& partial) {
   return shape;
 }
 
+/// Whether a port is the tensor `name`. Where the runtime takes a node out that changes nothing,
+/// the tensors before and behind it become one and have one name; the port still says its own.
+bool IsNamed(const ov::Output<const ov::Node>& port, const std::string& name) {
+  return port.get_names().count(name) > 0 ||
+         port.get_node()->get_friendly_name() == absl::StrCat(name, "/sink_port_0");
+}
+
 /// The ports' shapes with the batch as -1, whatever its bounds. A first dimension that stays the
 /// same where the batch may vary keeps its size: it is no batch.
 absl::StatusOr<std::vector<Shape>> BatchedShapes(
@@ -33,7 +40,7 @@ absl::StatusOr<std::vector<Shape>> BatchedShapes(
   }
   std::vector<Shape> shapes;
   for (size_t i = 0; i < ports.size(); ++i) {
-    if (ports[i].get_names().count(names[i]) == 0) {
+    if (!IsNamed(ports[i], names[i])) {
       return absl::InvalidArgumentError(absl::StrCat("tensor ", i, " of the compiled network is '",
                                                      ports[i].get_any_name(), "'; expected '",
                                                      names[i], "'"));

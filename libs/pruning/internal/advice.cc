@@ -25,7 +25,9 @@ absl::StatusOr<std::string> Alternatives(const Plan& plan) {
     if (threshold.ok()) {
       ways.push_back(absl::StrFormat("%.4f removes %.0f %%", Typed(*threshold), 100 * part));
     } else if (ways.empty()) {
-      return absl::StrCat(threshold.status().message());
+      // Without the part, for which nobody asked.
+      const absl::string_view why = threshold.status().message();
+      return std::string(why.substr(0, why.find("; asked for")));
     } else {
       break;
     }

@@ -119,9 +119,10 @@ absl::Status ChannelTracer::Dense(const onnx::NodeProto& node) {
   const bool constant_bias = node.input_size() < 3 || node.input(2).empty() || IsConstant(node, 2);
   if (!plain || !constant_bias) return Barrier(node);
   const int64_t axis = gemm && IntAttribute(node, "transB", 0) != 0 ? 0 : 1;
-  const int64_t units = (*ShapeOf(node.input(1)))[axis];
+  const Shape& kernel = *ShapeOf(node.input(1));
+  const int64_t units = kernel[axis];
   const Channels own = {{AddLayer(node, axis, units), units, 1}};
-  TY_RETURN_IF_ERROR(Slice(node, 1, 1 - axis, Input(node, 0)));
+  TY_RETURN_IF_ERROR(Slice(node, 1, 1 - axis, Input(node, 0, kernel[1 - axis])));
   TY_RETURN_IF_ERROR(Slice(node, 1, axis, own));
   if (IsConstant(node, 2)) {
     const int64_t rank = RankOf(node.input(2));
@@ -236,6 +237,9 @@ absl::Status ChannelTracer::Elementwise(const onnx::NodeProto& node) {
     const Shape* shape = ShapeOf(node.input(i));
     if (IsConstant(node, i) || (shape != nullptr && AllOnes(*shape))) continue;
     if (RankOf(node.input(i)) != rank) return Barrier(node);
+    if (!HasChannels(node.input(i))) {
+      return Barrier(node, absl::StrCat("reads '", node.input(i), "', whose shape is not known"));
+    }
     operands.push_back(Input(node, i));
     width = std::max(width, PlaceCount(operands.back()));
   }

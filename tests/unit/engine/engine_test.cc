@@ -256,6 +256,35 @@ TEST(FixedBatchTest, AnEngineForMoreImagesIsRefused) {
   }
 }
 
+// OpenVINO 2026.4 moves a change of the channels' order into the kernel behind it the wrong way
+// round.
+TEST(ReorderedChannelsTest, AnEngineIsRightOrRefused) {
+  GraphBuilder builder("reordered");
+  const std::string order =
+      builder.Initializer("order", Tensor::Of<int64_t>({3}, std::vector<int64_t>{1, 2, 0}));
+  const std::string x =
+      builder.Node("Gather", "reordered", {builder.Input("Input", {-1, 3, 4, 4}), order},
+                   {{"axis", int64_t{1}}});
+  builder.Output(builder.Conv("head", x, NormalTensor({4, 3, 3, 3}, 1), std::nullopt, {.pad = 1}),
+                 {-1, 4, 4, 4});
+  auto graph = std::move(builder).Finish();
+  ASSERT_THAT(graph, IsOk());
+  const Model model{*std::move(graph), {}};
+  const auto built = BuildEngine(model, {.max_batch_size = 2, .threads = 1});
+  if (!built.ok()) {
+    EXPECT_THAT(built,
+                StatusIs(absl::StatusCode::kInternal,
+                         AllOf(HasSubstr("output 'head'"), HasSubstr("no engine is written"))));
+    return;
+  }
+  const Tensor images = NormalTensor({2, 3, 4, 4}, 2);
+  const auto exact = RunOnnxruntime({{model.graph.Serialize(), images}});
+  ASSERT_THAT(exact, IsOk());
+  const auto outputs = built->runner->Run({images});
+  ASSERT_THAT(outputs, IsOk());
+  EXPECT_LT(RelativeError((*exact)[0][0], (*outputs)[0]), 1e-4);
+}
+
 TEST_F(SsdEngineTest, ABatchOutOfRangeIsRefused) {
   EXPECT_THAT(BuildEngine(model_, {.max_batch_size = 0}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("max_batch_size is 0")));

@@ -366,6 +366,36 @@ TEST_F(EngineWorkerTest, LeavesUnreadableCalibrationImagesOutUpToATenth) {
                                          HasSubstr("more than a tenth of the 10 calibration")));
 }
 
+// Sixteen of the images are compared; that more than a tenth of these cannot be read is no matter
+// when the folder has enough others.
+TEST_F(EngineWorkerTest, UnreadableImagesAreCountedInTheWholeFolder) {
+  ASSERT_THAT(MakeFolders(Path("many")), IsOk());
+  const auto picture = ReadFile(Path("data/train/images/000000.jpg"));
+  ASSERT_THAT(picture, IsOk());
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_THAT(WriteFileAtomically(Path(absl::StrCat("many/", i + 100, ".jpg")),
+                                    i < 3 ? "no picture" : *picture),
+                IsOk());
+  }
+  WorkerJob calibration = Job();
+  calibration.mutable_calibrate()->set_model(Path("ssd.etlt"));
+  calibration.mutable_calibrate()->set_images(Path("data/train/images"));
+  calibration.mutable_calibrate()->set_output(Path("tables/many.calibration"));
+  calibration.mutable_calibrate()->set_batches(6);
+  calibration.mutable_calibrate()->set_batch_size(1);
+  ASSERT_THAT(Run(calibration), IsOk());
+
+  WorkerJob build = BuildJob("int8", "many.engine");
+  build.mutable_build_engine()->set_calibration(Path("tables/many.calibration"));
+  build.mutable_build_engine()->set_calibration_images(Path("many"));
+  build.mutable_build_engine()->set_batches(20);
+  const auto built = Run(build);
+  ASSERT_THAT(built, IsOk());
+  EXPECT_THAT(built->notes(), Contains(HasSubstr("against FP32 on 16 images")));
+  EXPECT_THAT(built->notes(), Contains(HasSubstr("3 calibration images could not be read")));
+  EXPECT_THAT(warnings_, Contains(HasSubstr("100.jpg")));
+}
+
 TEST_F(EngineWorkerTest, CalibratingOnBlankImagesIsAWarning) {
   ASSERT_THAT(MakeFolders(Path("blank")), IsOk());
   const Tensor grey = Tensor::Of<uint8_t>({8, 8, 3}, std::vector<uint8_t>(192, 100));
@@ -412,6 +442,17 @@ TEST_F(EngineWorkerTest, SaysWhyItCannotBuild) {
   WorkerJob checkpoint = BuildJob("fp32", "none.engine");
   checkpoint.mutable_build_engine()->set_model(Path("ssd.tlt"));
   EXPECT_THAT(Run(checkpoint), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ssd.tlt")));
+
+  auto sealed = LoadModel(Path("ssd.etlt"), {}, kKey);
+  ASSERT_THAT(sealed, IsOk());
+  sealed->model.record.mutable_preprocess()->set_width(-5);
+  ASSERT_THAT(SaveModel(Path("damaged.etlt"), SealedKind::kExport, sealed->model, {}, kKey),
+              IsOk());
+  WorkerJob damaged = BuildJob("int8", "none.engine");
+  damaged.mutable_build_engine()->set_model(Path("damaged.etlt"));
+  damaged.mutable_build_engine()->set_calibration_images(Path("data/train/images"));
+  EXPECT_THAT(Run(damaged), StatusIs(absl::StatusCode::kInvalidArgument,
+                                     AllOf(HasSubstr("damaged.etlt"), HasSubstr("width is -5"))));
 
   WorkerJob training = Job();
   training.mutable_train();

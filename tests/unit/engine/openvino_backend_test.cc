@@ -139,5 +139,26 @@ TEST_F(OpenvinoBackendTest, BenchmarksOnlyWhatFits) {
   EXPECT_THAT(Benchmark(*network->runner, 3, 0.01), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+// A Dropout changes nothing, so the runtime takes it out and has one tensor for its two sides.
+TEST_F(OpenvinoBackendTest, TensorsThatTheRuntimeMakesOneKeepTheirNames) {
+  GraphBuilder builder("one tensor");
+  const std::string x = builder.Conv("conv", builder.Input("Input", {-1, 3, 8, 8}),
+                                     NormalTensor({4, 3, 1, 1}, 1), std::nullopt, {});
+  const std::string same = builder.Node("Dropout", "same", {x});
+  builder.Output(builder.Conv("head", same, NormalTensor({4, 4, 1, 1}, 2), std::nullopt, {}),
+                 {-1, 4, 8, 8});
+  builder.Output(x, {-1, 4, 8, 8});
+  builder.Output(same, {-1, 4, 8, 8});
+  const auto graph = std::move(builder).Finish();
+  ASSERT_THAT(graph, IsOk());
+  const auto network = backend_->Compile(*graph, {Precision::kFp32, 2, 1});
+  ASSERT_THAT(network, IsOk());
+  const auto loaded = backend_->Load(network->blob, {2, {"Input"}, {"head", "conv", "same"}, 1});
+  ASSERT_THAT(loaded, IsOk());
+  const auto outputs = (*loaded)->Run({NormalTensor({2, 3, 8, 8}, 3)});
+  ASSERT_THAT(outputs, IsOk());
+  EXPECT_EQ(LargestDifference((*outputs)[1], (*outputs)[2]), 0);
+}
+
 }  // namespace
 }  // namespace trainyard

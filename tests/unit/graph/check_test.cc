@@ -1,7 +1,10 @@
+#include <cmath>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/graph/builder.h"
 #include "libs/graph/graph.h"
+#include "libs/graph/weights.h"
 #include "onnx/onnx_pb.h"
 #include "tests/support/graph_interpreter.h"
 #include "tests/support/status_matchers.h"
@@ -60,6 +63,18 @@ TEST(CheckTest, ADamagedWeightIsSeen) {
   graph.mutable_proto().mutable_graph()->mutable_initializer(0)->clear_data_type();
   EXPECT_THAT(graph.Check(), StatusIs(absl::StatusCode::kInvalidArgument,
                                       HasSubstr("initializer 'conv1/kernel'")));
+}
+
+TEST(CheckWeightsTest, NamesEveryLayerThatMakesNothingSensible) {
+  Graph graph = SmallGraph();
+  EXPECT_THAT(CheckWeights(graph), IsOk());
+  Tensor kernel = Wavy({4, 3, 1, 1});
+  kernel.data<float>()[5] = std::nanf("");
+  ASSERT_THAT(graph.SetInitializer("conv1/kernel", kernel), IsOk());
+  EXPECT_THAT(CheckWeights(graph),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("node 'conv1'"), HasSubstr("'conv1/kernel'"),
+                             HasSubstr("not finite"))));
 }
 
 }  // namespace

@@ -278,6 +278,25 @@ TEST(ChannelMapTest, ReshapesThatMoveChannelsKeepThemAndOthersPassThemOn) {
   EXPECT_THAT(groups({8, -1, 4, 4}, {-1, 8, 4, 4}), ElementsAre("a!", "head!"));
 }
 
+TEST(ChannelMapTest, WhereTheNumberOfChannelsIsNotKnownTheyStayWhole) {
+  GraphBuilder builder("net");
+  std::string x = builder.Conv("a", builder.Input("Input", {-1, 8, -1, -1}), Wavy({8, 8, 1, 1}),
+                               std::nullopt, {});
+  x = builder.Node("Flatten", "flat", {x});
+  const std::string scaled =
+      builder.Node("Mul", "scaled", {x, builder.Initializer("by", Wavy({128}))});
+  builder.Output(scaled, {-1, 128});
+  x = builder.Node("MatMul", "dense", {x, builder.Initializer("dense/kernel", Wavy({128, 6}))});
+  builder.Output(builder.Node("Gemm", "head", {x, builder.Initializer("w", Wavy({6, 2}))}),
+                 {-1, 2});
+  const Graph graph = *std::move(builder).Finish();
+  const absl::StatusOr<ChannelMap> map = ChannelMap::Trace(graph, {});
+  ASSERT_THAT(map, IsOk());
+  EXPECT_THAT(GroupsOf(*map), ElementsAre("a!", "dense", "head!"));
+  ASSERT_EQ(map->kept().size(), 1u);
+  EXPECT_THAT(map->kept()[0].reason, HasSubstr("reads 'a', whose shape is not known"));
+}
+
 TEST(ChannelMapTest, WeightsThatDoNotFitNameTheNode) {
   GraphBuilder builder("net");
   const std::string x =

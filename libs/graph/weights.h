@@ -1,0 +1,12 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "libs/graph/graph.h"
+
+namespace trainyard {
+
+/// kInvalidArgument naming every Conv, ConvTranspose, Gemm and MatMul whose weights no runtime
+/// computes anything sensible from: none at all, or values that are not finite.
+absl::Status CheckWeights(const Graph& graph);
+
+}  // namespace trainyard
