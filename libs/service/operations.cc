@@ -26,6 +26,8 @@ namespace {
 using Metadata = v1::OperationMetadata;
 
 constexpr size_t kMostRequestIdBytes = 36;
+// Of a page of a list: gRPC's clients take 4 MiB unless they are told to take more.
+constexpr size_t kMostPageBytes = size_t{2} << 20;
 // For a status that stays in this process, or in an operation.
 constexpr RpcStatusLimits kWholeStatus{.detail_bytes = size_t{1} << 20,
                                        .message_bytes = size_t{1} << 20};
@@ -216,7 +218,14 @@ absl::StatusOr<google::longrunning::ListOperationsResponse> OperationManager::Li
     rows.resize(size);
     response.set_next_page_token(PageTokenAfter(rows.back(), page));
   }
+  size_t bytes = 0;
+  const OperationRow* last = nullptr;
   for (const OperationRow& row : rows) {
+    if (bytes > kMostPageBytes) {
+      response.set_next_page_token(PageTokenAfter(*last, page));
+      break;
+    }
+    last = &row;
     if (!row.damage.empty()) {
       response.add_unreachable(NameOf(row.id));
       LogError("row is damaged", {{"job", NameOf(row.id)}, {"damage", row.damage}});
@@ -225,6 +234,7 @@ absl::StatusOr<google::longrunning::ListOperationsResponse> OperationManager::Li
     // The store may be a little behind what works now.
     const auto operation = Get(NameOf(row.id));
     *response.add_operations() = operation.ok() ? *operation : ProtoOf(row, NameOf(row.id));
+    bytes += response.operations().rbegin()->ByteSizeLong();
   }
   return response;
 }

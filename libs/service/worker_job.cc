@@ -145,6 +145,10 @@ class WorkerFollower {
                      WIFSIGNALED(wait_status()) && WTERMSIG(wait_status()) == SIGKILL
                          ? " (the kernel does so when memory is short)"
                          : "",
+                     FolderExists(job_dir_)
+                         ? ""
+                         : absl::StrCat("; its folder '", UriOf(job_dir_),
+                                        "' is not there any more: it was removed or renamed meanwhile"),
                      tail.empty() ? "" : absl::StrCat("; the end of its log: ", tail));
     if (run_.memory_bytes > 0 && (process_->RanOutOfMemory() || SaysOutOfMemory(tail))) {
       return WithReason(absl::ResourceExhaustedError(absl::StrCat(

@@ -35,14 +35,30 @@ absl::StatusOr<WorkerEvent> ParseEvent(const std::string& payload, const std::st
       absl::StrCat("'", path, "': the record before byte ", offset, " is no worker event"));
 }
 
+// Whether there is a journal. A FIFO of its name would be waited at for ever.
+absl::StatusOr<bool> IsThere(const std::string& path) {
+  const auto fd = OpenRegularFile(path);
+  if (absl::IsNotFound(fd.status())) return false;
+  TY_RETURN_IF_ERROR(fd.status());
+  close(*fd);
+  return true;
+}
+
+absl::Status WithAdvice(const absl::Status& status) {
+  if (!absl::IsDataLoss(status)) return status;
+  return absl::DataLossError(absl::StrCat(
+      status.message(), "; this journal only tells what workers did: remove it and start again"));
+}
+
 absl::StatusOr<Past> ReadPast(const std::string& path) {
   Past past;
-  if (!FileExists(path)) return past;
+  TY_ASSIGN_OR_RETURN(const bool is_there, IsThere(path));
+  if (!is_there) return past;
   TY_ASSIGN_OR_RETURN(RecordReader reader, RecordReader::Open(path));
   while (true) {
     const auto payload = reader.Next();
     if (absl::IsOutOfRange(payload.status())) break;
-    TY_RETURN_IF_ERROR(payload);
+    TY_RETURN_IF_ERROR(WithAdvice(payload.status()));
     TY_ASSIGN_OR_RETURN(const WorkerEvent event, ParseEvent(*payload, path, reader.offset()));
     past.sequence = event.sequence();
     past.epoch = std::max(past.epoch, event.fencing_epoch());
@@ -117,12 +133,13 @@ absl::StatusOr<std::vector<WorkerEvent>> JournalReader::Poll() {
 }
 
 absl::Status JournalReader::ForEach(const std::function<absl::Status(WorkerEvent event)>& take) {
-  if (!FileExists(path_)) return absl::OkStatus();
+  TY_ASSIGN_OR_RETURN(const bool is_there, IsThere(path_));
+  if (!is_there) return absl::OkStatus();
   TY_ASSIGN_OR_RETURN(RecordReader reader, RecordReader::Open(path_, offset_));
   while (true) {
     const auto payload = reader.Next();
     if (absl::IsOutOfRange(payload.status())) return absl::OkStatus();
-    TY_RETURN_IF_ERROR(payload);
+    TY_RETURN_IF_ERROR(WithAdvice(payload.status()));
     TY_ASSIGN_OR_RETURN(WorkerEvent event, ParseEvent(*payload, path_, reader.offset()));
     offset_ = reader.offset();
     TY_RETURN_IF_ERROR(take(std::move(event)));

@@ -75,7 +75,10 @@ google::rpc::Status RpcStatusFrom(const absl::Status& status, const RpcStatusLim
     info.set_reason(absl::StatusCodeToString(status.code()));
   }
   info.set_domain(kErrorDomain);
-  for (auto& [key, value] : *info.mutable_metadata()) value = Printable(Redact(value));
+  // Names that a caller made up come back here, too.
+  for (auto& [key, value] : *info.mutable_metadata()) {
+    value = CutMessage(Printable(Redact(value)), limits.detail_bytes / 4);
+  }
   const std::vector<Problem> problems = ProblemsFrom(status);
   if (!problems.empty()) {
     (*info.mutable_metadata())[kProblemCount] = absl::StrCat(problems.size());

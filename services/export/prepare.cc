@@ -22,6 +22,8 @@ struct ExportPlan {
   // Images to calibrate on; "" = no calibration.
   std::string cal_images;
   int batches = 10, batch_size = 16;
+  // Whether files that are there are replaced.
+  bool replaces = false;
   std::vector<std::string> warnings;
 };
 
@@ -56,9 +58,22 @@ absl::StatusOr<Calibration> Calibrate(service::OperationContext& context, const 
   return Calibration{task.output(), {done.notes().begin(), done.notes().end()}};
 }
 
+// Another export, which waited for its turn before this one, may have made what was not there.
+absl::Status CheckStillNew(const ExportPlan& plan) {
+  const worker::v1::ExportTask& task = plan.job.export_model();
+  for (const std::string& path : {task.output(), task.onnx()}) {
+    if (plan.replaces || path.empty() || !FileExists(path)) continue;
+    return absl::AlreadyExistsError(
+        absl::StrCat("'", path, "' was made since this export was asked for; remove it, name another, or "
+                     "set force"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<v1::StageResult> RunExport(service::OperationContext& context, ExportPlan plan,
                                           const service::Workspace& workspace) {
   WarnAll(context, plan.warnings);
+  TY_RETURN_IF_ERROR(CheckStillNew(plan));
   Calibration calibration;
   if (!plan.cal_images.empty()) {
     TY_ASSIGN_OR_RETURN(calibration, Calibrate(context, plan, workspace));
@@ -155,6 +170,7 @@ absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& proto,
   task.set_model(request.Input("model", StageRequest::kRequired));
   const std::string images = request.Input("cal_images", StageRequest::kOptional);
   const bool replace = options.force() || occasion == service::Occasion::kTakenUp;
+  plan.replaces = replace;
   task.set_output(request.NewFile("model", StageRequest::kRequired, replace));
   task.set_onnx(request.NewFile("onnx", StageRequest::kOptional, replace));
   task.set_calibration(request.OutputFile("calibration", StageRequest::kOptional));

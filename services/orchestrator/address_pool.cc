@@ -28,7 +28,11 @@ absl::StatusOr<AddressPool::Lease> AddressPool::Acquire(const std::vector<std::s
     return absl::InvalidArgumentError(
         absl::StrCat("no address is left of '", absl::StrJoin(addresses, ","), "'"));
   }
-  for (const std::string& address : candidates) LearnCapacity(address);
+  for (const std::string& address : candidates) {
+    // Each silent one takes seconds, which matter once the run is to stop.
+    if (stop.stop_requested()) break;
+    LearnCapacity(address);
+  }
 
   std::unique_lock lock(mutex_);
   const std::string* chosen = nullptr;

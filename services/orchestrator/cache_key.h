@@ -25,6 +25,9 @@ struct CacheIngredients {
   /// Name and digest, in the order of the pipeline.
   std::vector<std::pair<std::string, std::string>> inputs;
   std::vector<std::string> reads;
+  /// Name and URI of what the pipeline places itself, as it is written: what lies at another place is
+  /// not what was asked for.
+  std::vector<std::pair<std::string, std::string>> outputs;
   /// Devices of the service, for what depends on the machine.
   std::string hardware;
   /// KeyMark of the model key.
@@ -43,7 +46,7 @@ std::string DeterministicBytes(const google::protobuf::Message& message);
 std::string KeyMark(absl::string_view salt, absl::string_view key);
 
 /// The digest of what a path in a spec or a pipeline means: a file, a folder, a pattern, or the prefix
-/// of file names (as TFRecord shards have). Paths to which nothing belongs give "missing:<written>".
+/// of file names (as TFRecord shards have). Links in a folder that lead to folders are followed. Paths to which nothing belongs give "missing:<written>".
 /// kFailedPrecondition when `path` holds `results`: the folder changes while the run goes on, so that
 /// the stage cannot be looked up. kCancelled after `stop`.
 absl::StatusOr<std::string> DigestOfPath(absl::string_view written, const std::string& path,

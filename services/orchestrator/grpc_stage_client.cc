@@ -112,6 +112,10 @@ absl::StatusOr<Operation> GrpcStageClient::Start(const std::string& address,
   if (absl::IsUnavailable(operation.status()) || absl::IsDeadlineExceeded(operation.status())) {
     return annotated(operation.status());
   }
+  // gRPC's own word for a method that is not there has no text.
+  if (absl::IsUnimplemented(operation.status()) && operation.status().message().empty()) {
+    return annotated(absl::UnimplementedError("knows no such call; is another service there?"));
+  }
   return operation;
 }
 

@@ -50,7 +50,9 @@ Environment Orchestrator::MakeEnvironment() {
       .max_runs = options_.max_runs,
       .max_waiting_runs = options_.max_waiting_runs,
       .write_report = [&workspace](const Pipeline& pipeline, const v1::Run& run) -> absl::Status {
-        TY_ASSIGN_OR_RETURN(const std::string folder, workspace.Resolve(run.results_uri()));
+        TY_ASSIGN_OR_RETURN(const std::string folder,
+                            workspace.Resolve(run.results_uri(), {pipeline.path_map.begin(),
+                                                                  pipeline.path_map.end()}));
         return report::WriteReport(
             {.run = run,
              .inputs = InputsOf(pipeline, run),

@@ -13,6 +13,7 @@
 #include "services/orchestrator/limits.h"
 #include "services/orchestrator/parameters.h"
 #include "services/orchestrator/pipeline_links.h"
+#include "services/orchestrator/references.h"
 #include "services/orchestrator/yaml_document.h"
 #include "services/orchestrator/yaml_reader.h"
 
@@ -72,6 +73,11 @@ class PipelineParser {
         if (pipeline_.results.size() > kMaxNameBytes) {
           reader_.Add(node, key, "has %d bytes; at most %d are taken", pipeline_.results.size(),
                       kMaxNameBytes);
+        }
+        if (const auto references = FindReferences(pipeline_.results);
+            !references.ok() || !references->empty()) {
+          reader_.Add(node, key, "is '%s', but only ${param.NAME} has a value here; each run gets a "
+                      "folder of its own below", pipeline_.results.substr(0, kMaxMessageName));
         }
       } else if (key == "key") {
         ReadKey(node);
@@ -363,6 +369,15 @@ class PipelineParser {
     if (stage.kind->needs_spec && !node["spec"]) {
       reader_.Add(node, absl::StrCat(stage.name, ".spec"), "is missing; %s needs one",
                   stage.kind->name);
+    }
+    if (!node["spec"] && (!stage.overrides.empty() || !stage.gates.retry_overrides.empty())) {
+      reader_.Add(node, stage.name + (stage.overrides.empty() ? ".gates.retry" : ".overrides"),
+                  "is given, and there is no spec that it changes");
+    }
+    if (!stage.gates.retry_overrides.empty() && !stage.outputs.empty()) {
+      reader_.Add(node, stage.name + ".gates.retry",
+                  "is given with `outputs`, whose places the second try would find taken by the first; "
+                  "leave `outputs` out, and each try has a folder of its own");
     }
     if (!stage.kind->takes_spec && node["spec"]) {
       reader_.Add(node["spec"], absl::StrCat(stage.name, ".spec"), "is given, but %s takes none",

@@ -1,6 +1,8 @@
 #include "services/orchestrator/pipeline_links.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
@@ -39,6 +41,20 @@ class StageLinker {
     }
     absl::c_sort(stage.needs);
     stage.needs.erase(std::unique(stage.needs.begin(), stage.needs.end()), stage.needs.end());
+  }
+
+  // What one stage makes, and its record tells of, another must not replace.
+  void FindSharedOutputs() {
+    static const std::set<std::string> kWhole = {"dataset", "model", "onnx", "engine"};
+    std::map<std::string, std::string> makers;
+    for (size_t i = 0; i < stages_.size(); ++i) {
+      for (const auto& [name, uri] : stages_[i].outputs) {
+        if (!kWhole.contains(name) || makers.emplace(uri, stages_[i].name).second) continue;
+        reader_.Add(places_[i].node, absl::StrCat(stages_[i].name, ".outputs.", name),
+                    "is '%s', where stage '%s' writes, too; give each a place of its own", uri,
+                    makers[uri]);
+      }
+    }
   }
 
   // Takes away stages whose needs are met until nothing changes; what stays waits for itself.
@@ -130,6 +146,7 @@ void LinkStages(YamlReader& reader, const std::vector<StagePlace>& places,
                 std::vector<StageSpec>& stages) {
   StageLinker linker(reader, places, stages);
   for (size_t i = 0; i < stages.size(); ++i) linker.Connect(i);
+  linker.FindSharedOutputs();
   linker.FindCircles();
 }
 

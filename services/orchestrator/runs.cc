@@ -29,6 +29,8 @@ constexpr int kIdTries = 8;
 constexpr size_t kMaxRequestIdBytes = 36;
 constexpr int kDefaultPage = 50;
 constexpr int kLargestPage = 1000;
+// Of a page of a list: gRPC's clients take 4 MiB unless they are told to take more.
+constexpr size_t kMostPageBytes = size_t{2} << 20;
 
 bool IsReference(absl::string_view key) {
   return absl::StartsWith(key, "env:") || absl::StartsWith(key, "file:");
@@ -155,35 +157,44 @@ absl::StatusOr<v1::Run> Runs::Start(const v1::StartRunRequest& request) {
         absl::Seconds(10));
   }
   TY_ASSIGN_OR_RETURN(const auto stored, Store(request, pipeline, digest));
-  const auto& [id, created] = stored;
-  if (created.sequence == 0) {
-    TY_ASSIGN_OR_RETURN(const auto record, Find(absl::StrCat(kNamePrefix, id)));
-    return record->Snapshot();
+  const auto& [id, record] = stored;
+  if (record == nullptr) {
+    TY_ASSIGN_OR_RETURN(const auto earlier_record, Find(absl::StrCat(kNamePrefix, id)));
+    return earlier_record->Snapshot();
   }
-  TY_ASSIGN_OR_RETURN(RunState state, Fold({created}));
-  const auto record =
-      std::make_shared<RunRecord>(id, std::move(state), environment_.store, environment_.clock);
   LogInfo("run started", {{"run", id}, {"pipeline", pipeline.name}});
   Launch(std::move(pipeline),
          {.key = request.key(), .secret = std::move(secret), .force = request.force()}, record);
   return record->Snapshot();
 }
 
-// Stores the run under a name of its own. Without an event when the request_id had a run already,
+// Stores the run under a name of its own. Without a record when the request_id had a run already,
 // whose name it gives.
-absl::StatusOr<std::pair<std::string, RunEvent>> Runs::Store(const v1::StartRunRequest& request,
-                                                             const Pipeline& pipeline,
-                                                             const std::string& digest) const {
+absl::StatusOr<std::pair<std::string, std::shared_ptr<RunRecord>>> Runs::Store(
+    const v1::StartRunRequest& request, const Pipeline& pipeline, const std::string& digest) {
   for (int tries = 1;; ++tries) {
     const std::string id = NewId();
     StoredRun stored = ToStore(request, pipeline, id);
     stored.request_digest = digest;
-    RunEvent created{.sequence = 1,
-                     .time = environment_.clock(),
-                     .type = EventType::kRunCreated,
-                     .payload = NewRun(pipeline, id).SerializeAsString()};
+    const RunEvent created{.sequence = 1,
+                           .time = environment_.clock(),
+                           .type = EventType::kRunCreated,
+                           .payload = NewRun(pipeline, id).SerializeAsString()};
+    TY_ASSIGN_OR_RETURN(RunState state, Fold({created}));
+    auto record =
+        std::make_shared<RunRecord>(id, std::move(state), environment_.store, environment_.clock);
+    // Before anybody can read of the run and ask for it: it has one record, which tells of changes.
+    const bool is_new = [&] {
+      const std::lock_guard lock(mutex_);
+      return active_.emplace(id, record).second;
+    }();
     const auto kept = environment_.store->Create(stored, created);
-    if (kept.ok()) return std::pair(*kept, *kept == id ? std::move(created) : RunEvent());
+    if (kept.ok() && *kept == id) return std::pair(id, std::move(record));
+    if (is_new) {
+      const std::lock_guard lock(mutex_);
+      active_.erase(id);
+    }
+    if (kept.ok()) return std::pair(*kept, nullptr);
     if (!absl::IsAlreadyExists(kept.status()) || tries == kIdTries) return kept.status();
   }
 }
@@ -308,9 +319,17 @@ absl::StatusOr<v1::ListRunsResponse> Runs::List(const v1::ListRunsRequest& reque
     ids.resize(size);
     response.set_next_page_token(ids.back());
   }
+  size_t bytes = 0;
+  std::string last;
   for (const std::string& id : ids) {
+    if (bytes > kMostPageBytes) {
+      response.set_next_page_token(last);
+      break;
+    }
     const auto record = Find(absl::StrCat(kNamePrefix, id));
     *response.add_runs() = record.ok() ? (*record)->Snapshot() : Unreadable(id, record.status());
+    bytes += response.runs().rbegin()->ByteSizeLong();
+    last = id;
   }
   return response;
 }

@@ -55,9 +55,8 @@ class Runs {
   void Launch(Pipeline pipeline, RunChoices choices, std::shared_ptr<RunRecord> record);
   void Work(std::shared_ptr<RunRecord> record, std::function<void()> work);
   absl::StatusOr<std::shared_ptr<RunRecord>> Load(const std::string& id) const;
-  absl::StatusOr<std::pair<std::string, RunEvent>> Store(const v1::StartRunRequest& request,
-                                                         const Pipeline& pipeline,
-                                                         const std::string& digest) const;
+  absl::StatusOr<std::pair<std::string, std::shared_ptr<RunRecord>>> Store(
+      const v1::StartRunRequest& request, const Pipeline& pipeline, const std::string& digest);
   void EndUnfollowed(RunRecord& record, const google::rpc::Status& error);
   void CancelWaiting(const std::shared_ptr<RunRecord>& record, std::function<void()> work);
   std::string NewId() const;

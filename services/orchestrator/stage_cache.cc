@@ -29,7 +29,8 @@ absl::StatusOr<std::string> StageCache::KeyOf(const v1::StageInput& input,
       .kind = context_.stage.kind->name,
       .implementation_version = context_.stage.kind->implementation_version,
       .network = input.network(),
-      .options = DeterministicBytes(*context_.stage.options)};
+      .options = DeterministicBytes(*context_.stage.options),
+      .outputs = context_.stage.outputs};
   if (!input.spec_text().empty()) {
     TY_ASSIGN_OR_RETURN(
         ingredients.canonical_spec,
@@ -53,8 +54,14 @@ absl::StatusOr<std::string> StageCache::KeyOf(const v1::StageInput& input,
     ingredients.hardware = *hardware;
   }
   const auto key = ReadKey(context_.Key());
-  ingredients.key_mark =
-      KeyMark(context_.environment.store->salt(), key.ok() ? *key : context_.Key());
+  if (!key.ok()) {
+    LogInfo("stage is not cached: whether its key is still the same cannot be seen here",
+            {{"run", context_.run_id},
+             {"stage", context_.stage.name},
+             {"error", std::string(key.status().message())}});
+    return "";
+  }
+  ingredients.key_mark = KeyMark(context_.environment.store->salt(), *key);
   if (changing) {
     LogInfo("stage is not cached: it reads a folder that holds the results",
             {{"run", context_.run_id}, {"stage", context_.stage.name}});

@@ -18,8 +18,8 @@ class StageCache {
   explicit StageCache(const StageContext& context) : context_(context) {}
 
   /// The key of the stage with this request, which holds no model key. "" when it is not to be
-  /// looked up or stored: it reads a folder that the run itself changes, or the service that would
-  /// tell its hardware is away. Fails with what the spec or a path fails with; kCancelled after `stop`.
+  /// looked up or stored: it reads a folder that the run itself changes, the service that would tell
+  /// its hardware is away, or the model key cannot be read here. Fails with what the spec or a path fails with; kCancelled after `stop`.
   absl::StatusOr<std::string> KeyOf(const v1::StageInput& input, const std::stop_token& stop);
   /// The entry of a key, its outputs looked at; one whose outputs are gone or changed is forgotten.
   /// kCancelled after `stop`, and nothing else.

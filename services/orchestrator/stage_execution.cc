@@ -326,14 +326,18 @@ absl::StatusOr<v1::StageResult> StageExecution::Follow(const std::string& addres
 }
 
 absl::Status StageExecution::MakeRoom(const Prepared& prepared, int retry) {
-  TY_ASSIGN_OR_RETURN(const std::string run_folder,
-                      context_.Resolve(RunFolder(context_.pipeline, record_.id())));
+  TY_ASSIGN_OR_RETURN(const std::string own_folder,
+                      context_.Resolve(StageFolder(context_.pipeline, record_.id(), context_.stage,
+                                                   prepared.variant)));
   const bool resumes =
       context_.stage.kind->options->GetDescriptor()->FindFieldByName("resume") != nullptr;
   for (const v1::Artifact& output : prepared.input.outputs()) {
     TY_ASSIGN_OR_RETURN(const std::string path, context_.Resolve(output.uri()));
-    // What a failed try of ours left behind is in the way, unless the stage goes on from it.
-    if (retry > 0 && !resumes && IsBelow(path, run_folder)) TY_RETURN_IF_ERROR(RemoveTree(path));
+    // What a failed try of ours left behind is in the way, unless the stage goes on from it. What lies
+    // elsewhere in the run's folder may be another stage's.
+    if (retry > 0 && !resumes && (path == own_folder || IsBelow(path, own_folder))) {
+      TY_RETURN_IF_ERROR(RemoveTree(path));
+    }
     TY_RETURN_IF_ERROR(MakeFolders(DirName(path)));
   }
   return absl::OkStatus();
@@ -358,7 +362,8 @@ absl::StatusOr<bool> StageExecution::Conclude(const Prepared& prepared,
   *change.mutable_broken_gates() =
       FindBrokenGates(context_.stage.gates, result.metrics(), metrics_of);
   const CacheEntry entry{.run = record_.id(), .stage = context_.stage.name, .result = result};
-  const bool store = cached_reason.empty() && !prepared.cache_key.empty();
+  const bool store =
+      cached_reason.empty() && !prepared.cache_key.empty() && HoldsStill(prepared, change);
   const CacheEntry* stored = store ? &entry : nullptr;
 
   if (gates.ok() || context_.stage.gates.on_fail == Gates::OnFail::kContinue) {
@@ -383,6 +388,22 @@ absl::StatusOr<bool> StageExecution::Conclude(const Prepared& prepared,
                                                      {{"stage", context_.stage.name}}));
   TY_RETURN_IF_ERROR(record_.Append(EventType::kStageFailed, change, prepared.cache_key, stored));
   return true;
+}
+
+// Whether what the stage reads is still what its key says, with a note when it is not: nobody has a digest
+// of what it read then.
+bool StageExecution::HoldsStill(const Prepared& prepared, v1::Run::Stage& change) {
+  const auto key = cache_.KeyOf(prepared.input, record_.shutdown());
+  if (key.ok() && *key == prepared.cache_key) return true;
+  // Without a key there is nothing to compare: the service that would tell its hardware is away.
+  const bool is_known = !key.ok() || !key->empty();
+  if (is_known && !absl::IsCancelled(key.status())) {
+    change.add_notes(
+        "what this stage reads changed while it waited or worked (what it writes into a folder that it reads "
+        "counts): its result may be of the old content, the new, or both, and no other run takes it from the "
+        "cache");
+  }
+  return false;
 }
 
 v1::Run::Stage StageExecution::Change() const {

@@ -54,6 +54,7 @@ class StageExecution {
   absl::StatusOr<bool> Conclude(const Prepared& prepared, const v1::StageResult& result,
                                 const std::string& cached_reason);
 
+  bool HoldsStill(const Prepared& prepared, v1::Run::Stage& change);
   v1::Run::Stage Change() const;
   v1::Run::Stage Now() const;
 

@@ -151,8 +151,8 @@ absl::StatusOr<v1::StageInput> BuildStageInput(const Pipeline& pipeline, const S
 }
 
 absl::StatusOr<v1::StageInput> BuildDraftInput(const Pipeline& pipeline, const StageSpec& stage,
-                                               TextRoom& room) {
-  return InputBuilder(pipeline, stage, 0, "run",
+                                               TextRoom& room, int variant) {
+  return InputBuilder(pipeline, stage, variant, "run",
                       [](const OutputReference& reference, Problems&) {
                         v1::Artifact draft;
                         draft.set_uri(absl::StrCat("draft/", reference.stage, "/", reference.output));

@@ -31,7 +31,7 @@ absl::StatusOr<v1::StageInput> BuildStageInput(const Pipeline& pipeline, const S
 /// The same for a run that has not begun: references to outputs get placeholder paths. For checks of
 /// specs before anything runs. The texts of all stages share `room`.
 absl::StatusOr<v1::StageInput> BuildDraftInput(const Pipeline& pipeline, const StageSpec& stage,
-                                               TextRoom& room);
+                                               TextRoom& room, int variant = 0);
 
 /// Whether the stage waits for no other one, which might make what it reads: then its service can
 /// check it at once.

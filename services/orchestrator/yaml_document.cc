@@ -20,7 +20,7 @@ struct PastLimit {
 // Hears of each node before the parser that builds the tree does.
 class NodeCounter : public YAML::EventHandler {
  public:
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override { document_ = mark; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { Count(mark); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { Count(mark); }
@@ -39,6 +39,9 @@ class NodeCounter : public YAML::EventHandler {
   }
   void OnMapEnd() override { --depth_; }
 
+  /// Where the document begins that was heard of last.
+  const YAML::Mark& document() const { return document_; }
+
  private:
   void Count(const YAML::Mark& mark) {
     if (++nodes_ <= kMaxYamlNodes) return;
@@ -55,6 +58,7 @@ class NodeCounter : public YAML::EventHandler {
 
   size_t nodes_ = 0;
   int depth_ = 0;
+  YAML::Mark document_;
 };
 
 absl::Status ProblemAt(absl::string_view file, const YAML::Mark& mark, std::string description) {
@@ -76,7 +80,13 @@ absl::StatusOr<YAML::Node> LoadYaml(absl::string_view text, absl::string_view fi
   try {
     std::istringstream stream{std::string(text)};
     NodeCounter counter;
-    YAML::Parser(stream).HandleNextDocument(counter);
+    YAML::Parser parser(stream);
+    parser.HandleNextDocument(counter);
+    // Only the first is read.
+    if (parser.HandleNextDocument(counter)) {
+      return ProblemAt(file, counter.document(),
+                       "is a second document (behind '---'); a file has one pipeline");
+    }
     return YAML::Load(std::string(text));
   } catch (const PastLimit& past) {
     return ProblemAt(file, past.mark, past.description);

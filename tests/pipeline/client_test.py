@@ -1,5 +1,6 @@
 """A foreign client runs convert -> train -> cancel over gRPC with nothing but our protos."""
 
+import os
 import pathlib
 import tempfile
 import time
@@ -105,7 +106,8 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(done.error.code, grpc.StatusCode.CANCELLED.value[0])
         self.assertEqual(metadata.state, operation_pb2.OperationMetadata.CANCELLED)
         if not house.SANITIZED:
-            self.assertLess(took, 2.0)
+            # Half a second of processor time, of which a busy machine gives each process its share.
+            self.assertLess(took, 2.0 * max(1.0, os.getloadavg()[0] / os.cpu_count()))
             self.assertTrue(list((self.house.workspace / "results" / "weights").glob("*.tlt")),
                             "a cancelled training leaves a checkpoint")
         self.assertNotIn("a secret of the test", self.house.services["train"].log())

@@ -1,6 +1,9 @@
 #include <stdlib.h>
+#include <sys/stat.h>
 
+#include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -129,6 +132,20 @@ TEST_F(ExportOperationTest, ASpecForOtherClassesIsRefused) {
   EXPECT_THAT(service::ResultOf(Run()), IsOk());
 }
 
+// A training that diverged leaves such; engines refuse them, the runtimes that read plain ONNX do not.
+TEST_F(ExportOperationTest, WeightsThatAreNotFiniteAreRefused) {
+  Model model = SmallSsd();
+  Tensor kernel = *model.graph.Initializer("conv1/kernel");
+  kernel.data<float>()[0] = std::nanf("");
+  ASSERT_THAT(model.graph.SetInitializer("conv1/kernel", kernel), IsOk());
+  ASSERT_THAT(SaveModel(folder_ / "model.tlt", SealedKind::kCheckpoint, model, {}, ""), IsOk());
+  EXPECT_THAT(service::ResultOf(Run()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("model.tlt'"), HasSubstr("node 'conv1'"),
+                             HasSubstr("not finite"))));
+  EXPECT_FALSE(FileExists(folder_ / "model.etlt"));
+}
+
 TEST_F(ExportOperationTest, TheEndingMakesPlainOnnxAndItIsSaid) {
   request_.mutable_stage()->mutable_outputs(0)->set_uri("plain/model.onnx");
   v1::Artifact* config = request_.mutable_stage()->add_outputs();
@@ -157,6 +174,24 @@ TEST_F(ExportOperationTest, AConfigForDeepStreamWithoutAModelIsSaid) {
   AddArtifact("ds", config);
   config->set_name("ds_config");
   EXPECT_THAT(WarningsOf(Run()), ElementsAre(HasSubstr("names no model")));
+}
+
+// Both found the place free when they were asked for.
+TEST_F(ExportOperationTest, TheSecondOfTwoIntoOnePlaceReplacesNothing) {
+  const std::string gate = folder_ / "gate";
+  ASSERT_EQ(mkfifo(gate.c_str(), 0600), 0);
+  std::filesystem::permissions(
+      folder_.Write("bin/trainyard-stage-worker",
+                    "#!/bin/sh\nread word < '" + gate + "'\nexec '" TRAINYARD_STAGE_WORKER "' \"$@\"\n"),
+      std::filesystem::perms::owner_all);
+  ASSERT_EQ(setenv("TRAINYARD_WORKER_DIR", (folder_ / "bin").c_str(), 1), 0);
+  const auto first = manager_->Start("export", request_), second = manager_->Start("export", request_);
+  ASSERT_THAT(first, IsOk());
+  ASSERT_THAT(second, IsOk());
+  std::ofstream(gate) << "go\n";
+  EXPECT_THAT(service::ResultOf(AwaitDone(*manager_, first->name())), IsOk());
+  EXPECT_THAT(service::ResultOf(AwaitDone(*manager_, second->name())),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("model.etlt' was made since")));
 }
 
 // The folder of an ended operation stays for weeks; a copy of the model must not.

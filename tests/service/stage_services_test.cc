@@ -76,6 +76,16 @@ TEST_P(StageServicesTest, ItIsAmongTheCapabilities) {
   EXPECT_THAT(capabilities->networks(), Contains("ssd"));
 }
 
+TEST_P(StageServicesTest, AKindOfAnotherServiceIsRefusedInWords) {
+  const auto other = std::find_if(StageKinds().begin(), StageKinds().end(), [](const StageKind& kind) {
+    return kind.service != GetParam().service;
+  });
+  StageCall call{.kind = &*other};
+  call.options.reset(other->options->New());
+  EXPECT_THAT(client_.Start("in process", call),
+              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("is another service there?")));
+}
+
 INSTANTIATE_TEST_SUITE_P(AllKinds, StageServicesTest, ::testing::ValuesIn(StageKinds()),
                          [](const auto& info) { return info.param.name; });
 

@@ -27,6 +27,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -185,6 +186,8 @@ absl::StatusOr<Finished> Play(Context& context) {
 }  // namespace trainyard::worker
 
 int main(int argc, char** argv) {
+  // As the runtimes of the real workers do, which take their time.
+  atexit([] { std::cerr << "taken down" << std::endl; });
   const trainyard::worker::Program program{
       .choose = [](const trainyard::worker::WorkerJob&) -> absl::StatusOr<trainyard::worker::Task> {
         return trainyard::worker::Play;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kDefaultPage = 50;
 constexpr int kMostPage = 1000;
+constexpr auto kAny = v1::OperationMetadata::STATE_UNSPECIFIED;
 
 absl::Status ReadFilter(const std::string& text, OperationStore::Query* query) {
   if (text.empty()) return absl::OkStatus();
@@ -23,12 +24,15 @@ absl::Status ReadFilter(const std::string& text, OperationStore::Query* query) {
     const std::vector<std::string> sides = absl::StrSplit(term, absl::MaxSplits('=', 1));
     const std::string name(absl::StripAsciiWhitespace(sides[0]));
     const std::string value(sides.size() == 2 ? absl::StripAsciiWhitespace(sides[1]) : "");
-    if (name == "stage" && !value.empty()) {
-      query->stage = value;
-    } else if (name != "state" || !v1::OperationMetadata::State_Parse(value, &query->state)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("filter '", text, "': '", term,
-                       "' is not understood; expected stage=NAME, state=NAME, joined by AND"));
+    // Each once: of two states the last would win without a word.
+    const bool stage = name == "stage" && query->stage.empty() && !value.empty();
+    const bool state = name == "state" && query->state == kAny &&
+                       v1::OperationMetadata::State_Parse(value, &query->state) && query->state != kAny;
+    if (stage) query->stage = value;
+    if (!stage && !state) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "filter '", text, "': '", term,
+          "' is not understood; expected stage=NAME, state=NAME, each once, joined by AND"));
     }
   }
   return absl::OkStatus();

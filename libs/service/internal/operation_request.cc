@@ -92,7 +92,6 @@ TakenRequest TakeApart(const Message& request) {
   taken.stored.reset(request.New());
   taken.stored->CopyFrom(request);
   ClearField(taken.stored.get(), "request_id");
-  ClearField(taken.stored.get(), "validate_only");
   SetKey(taken.stored.get(), "");
   taken.digest = Sha256Hex(DeterministicBytes(*taken.stored));
   if (taken.key.empty()) return taken;

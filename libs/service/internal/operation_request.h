@@ -13,15 +13,15 @@ namespace trainyard::service {
 /// A stage's request taken apart: what may be stored, and what may not. All stages' requests have
 /// the fields `stage` (with `key`), `request_id` and `validate_only`; they are found by name.
 struct TakenRequest {
-  /// Without request_id and validate_only. stage.key is there when it is a reference; a literal key
-  /// reads "[redacted]".
+  /// Without request_id. With validate_only it is not stored, but handed to the stage, which then looks
+  /// closer. stage.key is there when it is a reference; a literal key reads "[redacted]".
   std::unique_ptr<google::protobuf::Message> stored;
   /// As given: a reference, or the key itself; "" = none.
   std::string key;
   KeyKind key_kind = KeyKind::kNone;
   std::string request_id;
   bool validate_only = false;
-  /// SHA-256 of the request's canonical form, without request_id, validate_only and key.
+  /// SHA-256 of the request's canonical form, without request_id and key.
   std::string digest;
 };
 

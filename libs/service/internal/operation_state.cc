@@ -272,7 +272,10 @@ absl::StatusOr<v1::StageResult> OperationManager::State::Run(const Record& recor
 absl::Status OperationManager::State::MakeWork(OperationRecord& record,
                                                const google::protobuf::Message& request) {
   TY_ASSIGN_OR_RETURN(Key key, ResolveKey(KeyOf(request)));
-  TY_ASSIGN_OR_RETURN(StageRun run, record.stage()->prepare(request, Occasion::kTakenUp));
+  // One that never began left nothing behind.
+  const Occasion occasion =
+      record.Row().metadata.attempt() > 1 ? Occasion::kTakenUp : Occasion::kNew;
+  TY_ASSIGN_OR_RETURN(StageRun run, record.stage()->prepare(request, occasion));
   record.SetWork(std::move(run), std::move(key));
   return absl::OkStatus();
 }

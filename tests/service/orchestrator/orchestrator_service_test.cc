@@ -126,6 +126,28 @@ TEST_F(OrchestratorServiceTest, TheReportIsThereWhenTheEndIsSeen) {
   EXPECT_TRUE(FileExists(started->run().results_uri() + "/report.html"));
 }
 
+TEST_F(OrchestratorServiceTest, TheReportIsWherePathMapPutsTheResults) {
+  v1::StartRunRequest request;
+  request.set_pipeline(absl::StrReplaceAll(R"(
+path_map: {/elsewhere: DIR}
+results: /elsewhere/results
+stages:
+  - {name: prune, kind: prune, inputs: {model: DIR/model.tlt}, outputs: {model: DIR/pruned.tlt}}
+)", {{"DIR", folder_}}));
+  const auto started = Start(request);
+  ASSERT_THAT(started, IsOk());
+  const std::string name = started->run().name();
+  EXPECT_EQ(WatchToTheEnd(name).back().state(), v1::Run::SUCCEEDED);
+  EXPECT_TRUE(FileExists(folder_ + "/results/" + name.substr(5) + "/report.html"));
+}
+
+TEST_F(OrchestratorServiceTest, ResultsOutsideOfTheWorkspaceAreRefusedAtOnce) {
+  v1::StartRunRequest request = Request();
+  request.set_pipeline(absl::StrReplaceAll(request.pipeline(), {{folder_ + "/results", "../x"}}));
+  EXPECT_THAT(Start(request), StatusIs(absl::StatusCode::kPermissionDenied,
+                                       HasSubstr("results '../x/run' leaves the workspace")));
+}
+
 TEST_F(OrchestratorServiceTest, ProblemsOfAPipelineAreFieldViolations) {
   v1::StartRunRequest request;
   request.set_pipeline("stages: [{name: a, kind: prun}, {name: a, kind: prune}]");

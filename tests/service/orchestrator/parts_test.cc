@@ -1,4 +1,5 @@
 // Gates, references, cache keys and the spreading over replicas: small pure parts.
+#include <filesystem>
 #include <future>
 #include <thread>
 
@@ -86,7 +87,7 @@ TEST(CacheKeyTest, EachIngredientCountsAndPartsDoNotRunTogether) {
   const CacheIngredients base{.kind = "train", .implementation_version = 1, .network = "ssd",
                               .canonical_spec = "ab", .options = "c", .inputs = {{"m", "1"}},
                               .reads = {"2"}, .hardware = "h", .key_mark = "k"};
-  std::vector<CacheIngredients> all(12, base);
+  std::vector<CacheIngredients> all(15, base);
   all[1].kind = "prune";
   all[2].implementation_version = 2;
   all[3].network = "yolo";
@@ -98,6 +99,9 @@ TEST(CacheKeyTest, EachIngredientCountsAndPartsDoNotRunTogether) {
   all[9].hardware = "";
   all[10].key_mark = "";
   all[11].inputs = {}, all[11].reads = {"m", "1", "2"};
+  all[12].outputs = {{"o", "a"}};
+  all[13].outputs = {{"o", "b"}};
+  all[14].outputs = {{"oa", ""}};
   std::set<std::string> keys;
   for (const CacheIngredients& ingredients : all) keys.insert(CacheKey(ingredients));
   EXPECT_EQ(keys.size(), all.size());
@@ -123,10 +127,52 @@ TEST(DigestOfPathTest, KnowsFilesPrefixesAndWhatIsNotThere) {
   ASSERT_THAT(prefix, IsOk());
   EXPECT_EQ(prefix->size(), 64u);
   ASSERT_THAT(WriteFileAtomically(folder + "/set-fold-001", "changed"), IsOk());
-  EXPECT_NE(*DigestOfPath("p", folder + "/set", results), *prefix);
+  const std::string changed = *DigestOfPath("p", folder + "/set", results);
+  EXPECT_NE(changed, *prefix);
+  // Another set, whose name only begins alike.
+  ASSERT_THAT(WriteFileAtomically(folder + "/set2-fold-000", "z"), IsOk());
+  EXPECT_THAT(DigestOfPath("p", folder + "/set", results), IsOkAndHolds(changed));
   EXPECT_THAT(DigestOfPath("no", folder + "/no", results), IsOkAndHolds("missing:no"));
   EXPECT_THAT(DigestOfPath("all", folder, results),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("results of runs")));
+}
+
+TEST(DigestOfPathTest, FollowsLinksToFolders) {
+  const std::string folder = ::testing::TempDir() + "/digest_of_links";
+  ASSERT_THAT(RemoveTree(folder), IsOk());
+  for (const char* part : {"/data", "/pictures/more", "/far"}) {
+    ASSERT_THAT(MakeFolders(folder + part), IsOk());
+  }
+  const auto link = [&](const std::string& target, const char* name) {
+    std::filesystem::create_directory_symlink(target, folder + name);
+  };
+  const auto digest = [&] { return *DigestOfPath("d", folder + "/data", folder + "/out"); };
+  const std::string without = digest();
+  EXPECT_EQ(without, *PathDigest(folder + "/data"));
+  link("../pictures", "/data/images");
+  // Neither a way back up nor a circle is followed for ever.
+  link("..", "/data/up");
+  link(folder + "/pictures", "/pictures/more/circle");
+  link(folder + "/far", "/pictures/far");
+  const std::string linked = digest();
+  EXPECT_NE(linked, without);
+  ASSERT_THAT(WriteFileAtomically(folder + "/pictures/1.png", "1"), IsOk());
+  const std::string one = digest();
+  EXPECT_NE(one, linked);
+  ASSERT_THAT(WriteFileAtomically(folder + "/far/2.png", "2"), IsOk());
+  EXPECT_NE(digest(), one);
+}
+
+TEST(AddressPoolTest, AStopEndsTheQuestionsForRoom) {
+  std::stop_source stop;
+  int asked = 0;
+  AddressPool pool([&](const std::string&) {
+    ++asked;
+    stop.request_stop();
+    return 0;
+  });
+  EXPECT_THAT(pool.Acquire({"a:1", "b:1"}, {}, stop.get_token()), IsOk());
+  EXPECT_EQ(asked, 1);
 }
 
 TEST(AddressPoolTest, TakesTheLeastLoadedInTurn) {

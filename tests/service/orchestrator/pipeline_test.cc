@@ -52,6 +52,61 @@ absl::StatusOr<Pipeline> Parse(const std::string& text,
   return ParsePipeline({.text = text, .name = "p.yaml", .parameters = std::move(parameters)});
 }
 
+TEST(ParsePipelineTest, ASecondDocumentIsNotLeftOutWithoutAWord) {
+  EXPECT_THAT(Parse(absl::StrCat("---", kTwoStages)), IsOk());
+  EXPECT_THAT(Parse(absl::StrCat(kTwoStages, "---\nname: other\n")),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("p.yaml:"), HasSubstr("a second document"))));
+}
+
+TEST(ParsePipelineTest, ResultsHaveNoReferencesThatHaveNoValueYet) {
+  for (const char* results : {"${run}", "${results}/x", "${stage.a.outputs.model}", "${run"}) {
+    EXPECT_THAT(Parse(absl::StrCat("results: \"", results, "\"\nstages:\n"
+                                   "  - {name: a, kind: prune, inputs: {model: m.tlt}}\n")),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("results is")))
+        << results;
+  }
+}
+
+TEST(ParsePipelineTest, NoTwoStagesWriteToOnePlace) {
+  const auto two = [](const char* second) {
+    return Parse(absl::StrCat(R"(
+stages:
+  - {name: a, kind: prune, inputs: {model: m.tlt}, outputs: {model: out.tlt}}
+  - {name: b, kind: prune, inputs: {model: m.tlt}, outputs: {model: )", second, "}}\n"));
+  };
+  EXPECT_THAT(two("other.tlt"), IsOk());
+  EXPECT_THAT(two("out.tlt"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("b.outputs.model is 'out.tlt', where stage 'a' writes")));
+}
+
+TEST(ParsePipelineTest, ASecondTryNeedsAPlaceOfItsOwn) {
+  const auto gated = [](const char* outputs) {
+    return Parse(absl::StrCat(R"(
+stages:
+  - name: a
+    kind: train
+    spec: "x: 1"
+    gates: {min: {mAP: 1}, on_fail: retry, retry: [x = 2]}
+)", outputs));
+  };
+  EXPECT_THAT(gated(""), IsOk());
+  EXPECT_THAT(gated("    outputs: {results: out}\n"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a.gates.retry is given with")));
+}
+
+TEST(ParsePipelineTest, OverridesNeedASpec) {
+  const char* stage = R"(
+stages:
+  - {name: a, kind: prune, inputs: {model: m.tlt}, overrides: [x = 1]}
+  - {name: b, kind: prune, inputs: {model: m.tlt}, gates: {min: {m: 1}, on_fail: retry, retry: [x = 1]}}
+)";
+  EXPECT_THAT(Parse(stage), StatusIs(absl::StatusCode::kInvalidArgument,
+                                     AllOf(HasSubstr("a.overrides is given, and there is no spec"),
+                                           HasSubstr("b.gates.retry is given, and there is no spec"))));
+}
+
 TEST(ParsePipelineTest, ReadsEveryPartOfAPipeline) {
   const auto pipeline = Parse(kTwoStages);
   ASSERT_THAT(pipeline, IsOk());

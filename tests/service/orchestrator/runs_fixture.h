@@ -50,10 +50,10 @@ class House {
     environment_.canceller = canceller_.get();
     environment_.read_spec = [](const SpecQuestion& question,
                                 const PathRule&) -> absl::StatusOr<std::string> {
-      if (absl::StrContains(question.text, "wrong")) {
-        return absl::InvalidArgumentError("wrong is no field");
-      }
-      return absl::StrCat(question.text, "; ", absl::StrJoin(question.overrides, "; "));
+      const std::string text =
+          absl::StrCat(question.text, "; ", absl::StrJoin(question.overrides, "; "));
+      if (absl::StrContains(text, "wrong")) return absl::InvalidArgumentError("wrong is no field");
+      return text;
     };
     environment_.resolve = [](const std::string& uri, const auto&) -> absl::StatusOr<std::string> {
       return uri;

@@ -1,6 +1,9 @@
 // Whole runs over stage services in memory, with a real store and real files.
 #include "tests/service/orchestrator/runs_fixture.h"
 
+#include <future>
+#include <set>
+
 #include "absl/strings/match.h"
 #include "trainyard/v1/train.pb.h"
 
@@ -53,6 +56,66 @@ TEST_F(RunsTest, CachedOutputsThatChangedAreMadeAgain) {
   EXPECT_THAT(StatesOf(second), ElementsAre(v1::Run::CACHED, v1::Run::SUCCEEDED, v1::Run::CACHED));
 }
 
+constexpr char kPrune[] = R"(
+services: {prune: "p:1"}
+results: DIR/results
+stages:
+  - {name: prune, kind: prune, inputs: {model: DIR/m.tlt}, outputs: {model: OUTPUT}}
+)";
+
+TEST_F(RunsTest, WhatChangedBeforeItWasReadIsNotFoundInTheCache) {
+  const std::string pipeline = absl::StrReplaceAll(kPrune, {{"OUTPUT", "DIR/pruned.tlt"}});
+  const std::string model = folder_ + "/m.tlt";
+  ASSERT_THAT(WriteFileAtomically(model, "first"), IsOk());
+  client_.work = [&](const StageCall& call) {
+    EXPECT_THAT(WriteFileAtomically(model, "second"), IsOk());
+    return FakeStageClient::WriteOutputs(call);
+  };
+  EXPECT_THAT(Finish(pipeline).stages(0).notes(), ElementsAre(HasSubstr("reads changed while")));
+  client_.work = FakeStageClient::WriteOutputs;
+  ASSERT_THAT(WriteFileAtomically(model, "first"), IsOk());
+  const v1::Run second = Finish(pipeline);
+  EXPECT_EQ(second.stages(0).state(), v1::Run::SUCCEEDED);
+  EXPECT_EQ(*ReadFile(folder_ + "/pruned.tlt"), "prune \nfirst");
+  EXPECT_THAT(second.stages(0).notes(), IsEmpty());
+  EXPECT_EQ(Finish(pipeline).stages(0).state(), v1::Run::CACHED);
+}
+
+TEST_F(RunsTest, WhatLiesElsewhereIsNotTakenForAnOutputOfThisPlace) {
+  ASSERT_THAT(WriteFileAtomically(folder_ + "/m.tlt", "m"), IsOk());
+  const auto finish = [&](const char* output) {
+    return Finish(absl::StrReplaceAll(kPrune, {{"OUTPUT", output}})).stages(0);
+  };
+  finish("DIR/one.tlt");
+  EXPECT_EQ(finish("DIR/two.tlt").state(), v1::Run::SUCCEEDED);
+  EXPECT_TRUE(FileExists(folder_ + "/two.tlt"));
+  EXPECT_EQ(finish("DIR/one.tlt").state(), v1::Run::CACHED);
+  // The run's own folder is a new place each time, and is no wish for one.
+  finish("\"${results}/three.tlt\"");
+  EXPECT_EQ(finish("\"${results}/three.tlt\"").state(), v1::Run::CACHED);
+}
+
+TEST_F(RunsTest, AnotherTryLeavesWhatOtherStagesMadeBesideIt) {
+  std::atomic<int> calls = 0;
+  client_.work = [&](const StageCall& call) -> absl::StatusOr<v1::StageResult> {
+    if (++calls == 2) return absl::InternalError("the worker was killed by signal 9");
+    return FakeStageClient::WriteOutputs(call);
+  };
+  const v1::Run run = Finish(R"(
+services: {train: "t:1"}
+results: DIR/results
+stages:
+  - {name: train, kind: train, spec: "epochs: 3"}
+  - name: judge
+    kind: evaluate
+    spec: "epochs: 3"
+    inputs: {model: "${stage.train.outputs.best}"}
+    outputs: {results: "${results}/train"}
+)");
+  EXPECT_EQ(run.state(), v1::Run::SUCCEEDED) << run.error().message();
+  EXPECT_EQ(run.stages(1).attempt(), 2);
+}
+
 TEST_F(RunsTest, ForceAsksNoCache) {
   Finish(kChain);
   v1::StartRunRequest request = Request(kChain);
@@ -66,6 +129,14 @@ TEST_F(RunsTest, AnotherKeyFindsNothingInTheCache) {
   request.set_key("first-key");
   Finish(request);
   request.set_key("second-key");
+  EXPECT_EQ(Finish(request).stages(0).state(), v1::Run::SUCCEEDED);
+}
+
+TEST_F(RunsTest, WhatAKeyThatCannotBeReadSealedIsNotTaken) {
+  v1::StartRunRequest request = Request(kChain);
+  request.set_key("env:TRAINYARD_TEST_KEY_OF_THE_SERVICES");
+  Finish(request);
+  // The services may have another one by now.
   EXPECT_EQ(Finish(request).stages(0).state(), v1::Run::SUCCEEDED);
 }
 
@@ -325,6 +396,14 @@ TEST_F(RunsTest, NothingStartsWhenASpecIsWrong) {
   EXPECT_THAT(client_.started(), IsEmpty());
 }
 
+TEST_F(RunsTest, NothingStartsWhenTheOverridesOfAGateAreWrong) {
+  EXPECT_THAT(house_->runs().Start(Request(Gated("retry", ", retry: [wrong = 9]"))),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("stage 'train'"), HasSubstr("gates.retry"),
+                             HasSubstr("wrong is no field"))));
+  EXPECT_THAT(client_.started(), IsEmpty());
+}
+
 TEST_F(RunsTest, NothingStartsWhenAServiceRefusesItsStage) {
   client_.refuse = [](const std::string&, const StageCall& call) {
     return call.validate_only ? absl::NotFoundError("there is no data set") : absl::OkStatus();
@@ -360,6 +439,28 @@ TEST_F(RunsTest, TheSameRequestIdGivesTheSameRun) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("was used for another run")));
 }
 
+TEST_F(RunsTest, WhoeverAsksForARunFirstSeesItsEnd) {
+  ASSERT_THAT(WriteFileAtomically(folder_ + "/m.tlt", "m"), IsOk());
+  v1::StartRunRequest request =
+      Request(absl::StrReplaceAll(kPrune, {{"OUTPUT", "DIR/pruned.tlt"}}));
+  for (int i = 0; i < 50; ++i) {
+    request.set_request_id(absl::StrCat("id-", i));
+    std::vector<std::future<std::shared_ptr<RunRecord>>> callers;
+    for (int j = 0; j < 4; ++j) {
+      callers.push_back(std::async(std::launch::async, [&] {
+        const auto run = house_->runs().Start(request);
+        return run.ok() ? house_->runs().Find(run->name()).value_or(nullptr) : nullptr;
+      }));
+    }
+    for (auto& caller : callers) {
+      const auto record = caller.get();
+      ASSERT_NE(record, nullptr);
+      house_->Await("runs/" + record->id());
+      EXPECT_TRUE(IsFinal(record->Snapshot().state())) << "of its own, which nobody works on";
+    }
+  }
+}
+
 TEST_F(RunsTest, ListsTheNewestFirstInPages) {
   const std::string a = Finish(kChain).name(), b = Finish(kChain).name(), c = Finish(kChain).name();
   v1::ListRunsRequest request;
@@ -374,6 +475,26 @@ TEST_F(RunsTest, ListsTheNewestFirstInPages) {
   ASSERT_EQ(rest->runs_size(), 1);
   EXPECT_EQ(rest->runs(0).name(), a);
   EXPECT_EQ(rest->next_page_token(), "");
+}
+
+TEST_F(RunsTest, APageIsNoLargerThanAClientTakes) {
+  client_.work = [](const StageCall& call) {
+    auto result = FakeStageClient::WriteOutputs(call);
+    result->add_notes(std::string(1500000, 'n'));
+    return result;
+  };
+  ASSERT_THAT(WriteFileAtomically(folder_ + "/m.tlt", "m"), IsOk());
+  for (int i = 0; i < 5; ++i) Finish(absl::StrReplaceAll(kPrune, {{"OUTPUT", "DIR/pruned.tlt"}}));
+  v1::ListRunsRequest request;
+  std::set<std::string> names;
+  do {
+    const auto page = house_->runs().List(request);
+    ASSERT_THAT(page, IsOk());
+    EXPECT_LT(page->ByteSizeLong(), size_t{4} << 20);
+    for (const v1::Run& run : page->runs()) names.insert(run.name());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(names, SizeIs(5));
 }
 
 TEST_F(RunsTest, UnknownRunsAreNotFound) {

@@ -4,6 +4,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/problems.h"
+#include "libs/worker/rpc_status.h"
 #include "tests/support/status_matchers.h"
 
 namespace trainyard::service {
@@ -38,6 +39,14 @@ TEST(GrpcStatusTest, NeverOutgrowsATrailer) {
   const absl::Status back = StatusFrom(status);
   EXPECT_EQ(ReasonValueOf(back, "problemCount"), "1000");
   EXPECT_GT(ProblemsFrom(back).size(), 20u);
+}
+
+TEST(GrpcStatusTest, NeitherDoWordsOfACallerThatItRepeats) {
+  const std::string name(100000, 'n');
+  const grpc::Status status = GrpcStatusFrom(
+      WithReason(absl::NotFoundError(name), "OPERATION_NOT_FOUND", {{"operation", name}}));
+  EXPECT_LE(status.error_details().size(), 4200u);
+  EXPECT_THAT(ReasonValueOf(StatusFrom(status), "operation"), HasSubstr("cut; 100000 bytes"));
 }
 
 }  // namespace

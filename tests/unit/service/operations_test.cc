@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <stdexcept>
 
 #include "absl/strings/match.h"
@@ -66,6 +67,11 @@ class OperationManagerTest : public ::testing::Test {
           return StageRun([this](OperationContext& context) { return run_(context); });
         });
     stage.resumable = resumable_;
+    stage.prepare = [this, prepare = stage.prepare](const google::protobuf::Message& request,
+                                                    Occasion occasion) {
+      occasions_.push_back(occasion);
+      return prepare(request, occasion);
+    };
     manager_->AddStage(std::move(stage));
     ASSERT_THAT(manager_->Begin("host:7001"), IsOk());
   }
@@ -91,6 +97,7 @@ class OperationManagerTest : public ::testing::Test {
   bool resumable_ = true;
   Gate gate_;
   int prepared_ = 0;
+  std::vector<Occasion> occasions_;
   v1::PruneRequest seen_;
   StageRun run_ = [](OperationContext&) { return v1::StageResult(); };
   std::unique_ptr<OperationManager> manager_;
@@ -196,6 +203,7 @@ TEST_F(OperationManagerTest, ValidateOnlyStoresNothing) {
   EXPECT_EQ(checked->name(), "");
   EXPECT_THAT(ResultOf(*checked), IsOk());
   EXPECT_THAT(manager_->List({})->operations(), IsEmpty());
+  EXPECT_TRUE(seen_.validate_only()) << "a stage looks closer at what is only checked";
   request.mutable_stage()->set_network("sdd");
   EXPECT_THAT(manager_->Start("prune", request), StatusIs(absl::StatusCode::kInvalidArgument));
 }
@@ -417,11 +425,48 @@ TEST_F(OperationManagerTest, ListsPageByPage) {
   EXPECT_THAT(manager_->List(request),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("page_token")));
   request.clear_page_token();
+  request.set_filter("stage=prune AND stage=train");
+  EXPECT_THAT(manager_->List(request),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'stage=train' is not understood")));
+  request.set_filter("state=STATE_UNSPECIFIED");
+  EXPECT_THAT(manager_->List(request), StatusIs(absl::StatusCode::kInvalidArgument));
   request.set_filter("colour=red");
   EXPECT_THAT(manager_->List(request),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("colour")));
   request.set_page_size(-1);
   EXPECT_THAT(manager_->List(request), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST_F(OperationManagerTest, APageIsNoLargerThanAClientTakes) {
+  run_ = [](OperationContext&) -> absl::StatusOr<v1::StageResult> {
+    v1::StageResult result;
+    result.add_notes(std::string(1500000, 'n'));
+    return result;
+  };
+  for (int i = 0; i < 5; ++i) AwaitDone(*manager_, StartOne());
+  google::longrunning::ListOperationsRequest request;
+  std::set<std::string> names;
+  do {
+    const auto page = manager_->List(request);
+    ASSERT_THAT(page, IsOk());
+    EXPECT_LT(page->ByteSizeLong(), size_t{4} << 20);
+    for (const Operation& operation : page->operations()) names.insert(operation.name());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(names, SizeIs(5));
+}
+
+TEST_F(OperationManagerTest, OnlyWhatHadBegunMayFindItsOwnOutputsAfterARestart) {
+  run_ = Waiting();
+  const std::string begun = StartOne(), waits = StartOne();
+  gate_.AwaitArrivals(1);
+  Restart();
+  gate_.AwaitArrivals(2);
+  gate_.Open();
+  AwaitDone(*manager_, begun);
+  AwaitDone(*manager_, waits);
+  EXPECT_THAT(occasions_,
+              ElementsAre(Occasion::kNew, Occasion::kNew, Occasion::kTakenUp, Occasion::kNew));
 }
 
 TEST_F(OperationManagerTest, DeletesWhatHasEnded) {

@@ -149,6 +149,17 @@ TEST_F(WorkerJobTest, AKilledWorkerIsInternalAndSaysHow) {
   EXPECT_EQ(MetadataOf(done).resume_uri(), "run/epoch_1.tlt");
 }
 
+TEST_F(WorkerJobTest, AFolderThatIsGoneIsNamed) {
+  const std::string name = StartOne("progress 1 2\nwait");
+  const pid_t worker = PidIn(AwaitProgress(name, 1));
+  std::filesystem::rename(folder_ / "work/run", folder_ / "work/elsewhere");
+  ASSERT_EQ(kill(worker, SIGKILL), 0);
+  EXPECT_THAT(ResultOf(AwaitDone(*manager_, name)),
+              StatusIs(absl::StatusCode::kInternal,
+                       AllOf(HasSubstr("signal 9"),
+                             HasSubstr("'run/.trainyard' is not there any more"))));
+}
+
 TEST_F(WorkerJobTest, AKilledWorkerIsStartedAgainFromItsCheckpointWhenAllowed) {
   max_attempts_ = 2;
   const std::string out = folder_ / "work/out";

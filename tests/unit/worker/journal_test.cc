@@ -1,6 +1,7 @@
 #include "libs/worker/journal.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -145,6 +146,14 @@ TEST(JournalTest, ATornTailIsCutAndTheReaderGoesOn) {
   const auto events = reader.Poll();
   ASSERT_THAT(events, IsOkAndHolds(SizeIs(1)));
   EXPECT_EQ((*events)[0].progress().done(), 2);
+}
+
+TEST(JournalTest, AFifoIsNotWaitedAt) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(mkfifo((folder / "journal.tfrecord").c_str(), 0600), 0);
+  const auto is_refused = StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is a FIFO"));
+  ASSERT_THAT(JournalReader(folder.path()).Poll(), is_refused);
+  EXPECT_THAT(Journal::Open(folder.path(), 1), is_refused);
 }
 
 TEST(JournalTest, DamageIsNoEnd) {
