@@ -1,9 +1,9 @@
 #include "libs/data/convert.h"
 
 #include <algorithm>
+#include <climits>
 #include <filesystem>
 #include <map>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -78,6 +78,14 @@ class Converter {
           base.substr(0, base[0] == '.' ? 1 : 4),
           "', as hidden files and indexes do, so that no stage would find the set; choose another "
           "name"));
+    }
+    const size_t longest =
+        absl::StrCat("idx-", FormatShardName({.prefix = base, .folds = kFolds, .shards = 1})).size();
+    if (longest > NAME_MAX) {
+      return absl::InvalidArgumentError(absl::StrCat("output '", options_.output_prefix,
+                                                     "' leads to file names of ", longest,
+                                                     " bytes; at most ", NAME_MAX,
+                                                     " are possible; choose a shorter name"));
     }
     const std::string root = options_.root.empty() ? kitti().root_directory_path() : options_.root;
     folder_ = {.image_dir = JoinPath(root, kitti().image_dir_name()),
@@ -328,19 +336,16 @@ class Converter {
     return absl::StrCat("{\n  ", absl::StrJoin(entries, ",\n  ", absl::PairFormatter(": ")), "\n}");
   }
 
-  // Takes the old files of this prefix away and the new ones into place. The manifest goes first
-  // and comes last: where there is one, the set is whole.
+  // Takes all old files of this prefix away and then the new ones into place, so that a kill leaves
+  // no mixture of both. The manifest goes first and comes last: where there is one, the set is whole.
   absl::Status Publish(const Workplace& workplace) {
     if (stop_.stop_requested()) return absl::CancelledError("cancelled before the end");
     const std::string folder = DirName(options_.output_prefix);
     report_.manifest_path = ManifestPath(options_.output_prefix);
     TY_RETURN_IF_ERROR(RemoveTree(report_.manifest_path));
-    const std::set<std::string> wanted(names_.begin(), names_.end());
     TY_ASSIGN_OR_RETURN(const std::vector<std::string> present, ListFolder(folder));
     for (const std::string& name : present) {
-      if (IsOurs(name) && !wanted.count(name)) {
-        TY_RETURN_IF_ERROR(RemoveTree(JoinPath(folder, name)));
-      }
+      if (IsOurs(name)) TY_RETURN_IF_ERROR(RemoveTree(JoinPath(folder, name)));
     }
     for (const std::string& name : names_) {
       const std::string target = JoinPath(folder, name);

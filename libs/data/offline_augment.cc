@@ -15,6 +15,7 @@
 #include "libs/base/files.h"
 #include "libs/base/paths.h"
 #include "libs/base/status.h"
+#include "libs/base/writes.h"
 #include "libs/data/image_io.h"
 #include "libs/data/internal/parallel.h"
 #include "libs/data/internal/pixel_budget.h"
@@ -126,6 +127,9 @@ cv::Mat ChangeColours(const AugmentConfig& config, cv::Mat image) {
   return image;
 }
 
+// With the two decimals of a label file, so that what is judged here is what its readers see.
+float AsWritten(double value) { return static_cast<float>(std::nearbyint(value * 100) / 100); }
+
 Box MoveBox(const Box& box, const cv::Matx33d& move) {
   const double xs[] = {box.x1, box.x2, box.x1, box.x2};
   const double ys[] = {box.y1, box.y1, box.y2, box.y2};
@@ -137,8 +141,7 @@ Box MoveBox(const Box& box, const cv::Matx33d& move) {
       high[axis] = std::max(high[axis], moved[axis]);
     }
   }
-  return {static_cast<float>(low[0]), static_cast<float>(low[1]), static_cast<float>(high[0]),
-          static_cast<float>(high[1])};
+  return {AsWritten(low[0]), AsWritten(low[1]), AsWritten(high[0]), AsWritten(high[1])};
 }
 
 // False when nothing is left of it.
@@ -277,14 +280,9 @@ class SetAugmenter {
     TY_RETURN_IF_ERROR(MakeFolders(labels_));
     TY_RETURN_IF_ERROR(TransformAll());
     TY_RETURN_IF_ERROR(WriteFileAtomically(workplace.In(kLedger), report_.ledger.ToJsonLines()));
+    TY_RETURN_IF_ERROR(workplace.Sync());
     TY_RETURN_IF_ERROR(MakeFolders(options_.output));
-    // The ledger first: it tells the next try that the rest is ours. Images last: where they are,
-    // their labels are.
-    for (const char* name : {kLedger, kLabels, kImages}) {
-      const std::string target = JoinPath(options_.output, name);
-      TY_RETURN_IF_ERROR(RemoveTree(target));
-      TY_RETURN_IF_ERROR(RenameSynced(workplace.In(name), target));
-    }
+    TY_RETURN_IF_ERROR(Publish(workplace));
     const auto such_as = [](const std::string& example) {
       return example.empty() ? "" : absl::StrCat(" (", example, ")");
     };
@@ -296,6 +294,24 @@ class SetAugmenter {
   }
 
  private:
+  // Images go first and come last, and the old ones only move aside, which is quick: at no moment
+  // lie pictures beside labels of another augmentation. The ledger stays: it tells the next try that
+  // the rest is ours.
+  absl::Status Publish(const internal::Workplace& workplace) const {
+    for (const char* name : {kImages, kLabels}) {
+      const std::string target = JoinPath(options_.output, name);
+      if (FolderExists(target)) {
+        TY_RETURN_IF_ERROR(RenameSynced(target, workplace.In(absl::StrCat("old-", name))));
+      }
+    }
+    for (const char* name : {kLedger, kLabels, kImages}) {
+      const std::string target = JoinPath(options_.output, name);
+      TY_RETURN_IF_ERROR(RemoveTree(target));
+      TY_RETURN_IF_ERROR(RenameSynced(workplace.In(name), target));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status Scan() {
     const auto keep = [this](KittiFrame frame) { names_.push_back(BaseName(frame.image_path)); };
     const auto go_on = [this](int64_t, int64_t) { return !stop_.stop_requested(); };
@@ -346,8 +362,9 @@ class SetAugmenter {
     for (const KittiObject& object : sample.objects) {
       absl::StrAppend(&lines, FormatKittiLine(object), "\n");
     }
-    TY_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(images_, name), encoded));
-    TY_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(labels_, Stem(name) + ".txt"), lines));
+    // Nobody reads the hidden folder, and it is made durable as a whole.
+    TY_RETURN_IF_ERROR(AppendToFile(JoinPath(images_, name), encoded));
+    TY_RETURN_IF_ERROR(AppendToFile(JoinPath(labels_, Stem(name) + ".txt"), lines));
     const std::lock_guard lock(mutex_);
     ++report_.images;
     report_.boxes += static_cast<int64_t>(sample.objects.size());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <set>
 
 #include "absl/strings/match.h"
@@ -16,8 +17,10 @@
 #include "libs/data/class_census.h"
 #include "libs/data/class_map.h"
 #include "libs/data/image_io.h"
+#include "libs/data/internal/magic.h"
 #include "libs/data/internal/parallel.h"
 #include "libs/data/kitti_folder.h"
+#include "libs/data/preprocess.h"
 #include "libs/data/tfrecord/example.h"
 #include "libs/data/tfrecord/manifest.h"
 #include "libs/data/tfrecord/set_check.h"
@@ -29,6 +32,18 @@ namespace {
 constexpr size_t kChunkRecords = 64, kChunkBytes = size_t{64} << 20;
 // Failures that one message tells.
 constexpr size_t kFailuresTold = 20;
+
+// With what a file that begins with no record looks like, where that is known.
+absl::Status NoRecord(const absl::Status& status, const std::string& path) {
+  std::string head(512, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<size_t>(file.gcount()));
+  const std::string kind = internal::GuessFileKind(head);
+  if (kind.empty()) return status;
+  return absl::Status(status.code(), absl::StrCat(status.message(), "; it looks like ", kind,
+                                                  ", not like TFRecords"));
+}
 
 // One sample: an image file, or a record of a shard.
 struct Frame {
@@ -42,7 +57,8 @@ struct Frame {
 };
 
 // The box as it was drawn: parts of a side in float32, times the side, miss a whole pixel by a
-// hair, which would cost a box of one pixel its inside.
+// hair, which would cost a box of one pixel its inside, and others a pixel of the network's input
+// where they lie between two.
 Box WithoutRounding(const Box& box) {
   const auto whole = [](float v) {
     constexpr float kHair = 1e-3f;
@@ -141,8 +157,9 @@ class Opener {
     if (frames_.empty()) return absl::NotFoundError("the data sources hold no sample");
     opened_.unmapped_counts = census_.Unmapped(classes_);
     opened_.mapped = census_.Check(classes_);
-    opened_.class_warnings = census_.Describe(classes_);
-    for (const std::string& note : opened_.class_warnings) opened_.notes.push_back(note);
+    opened_.warnings = census_.Describe(classes_);
+    WarnOfThin();
+    for (const std::string& note : opened_.warnings) opened_.notes.push_back(note);
     opened_.source = std::make_unique<FrameSource>(std::move(frames_), std::move(shards_));
     return std::move(opened_);
   }
@@ -240,7 +257,9 @@ class Opener {
       for (const KittiObject& object : frame.labels.objects) {
         census_.Add(object.type);
         const int id = classes_.Find(object.type);
-        if (id > 0) AddBox(object.box, id, object.difficult(), kept);
+        if (id == 0) continue;
+        AddBox(object.box, id, object.difficult(), kept);
+        LookForThin(object.box, frame.size, absl::StrCat(frame.label_path, ":", object.line));
       }
       frames_.push_back(std::move(kept));
     }
@@ -285,6 +304,7 @@ class Opener {
         absl::StatusOr<std::string> record = reader.Next();
         more = !absl::IsOutOfRange(record.status());
         if (!more) break;
+        if (!record.ok() && offsets.empty()) return NoRecord(record.status(), path);
         TY_RETURN_IF_ERROR(record);
         offsets.push_back(offset);
         bytes += record->size();
@@ -295,8 +315,9 @@ class Opener {
       AddRecords(std::move(records), path);
     }
     if (reader.cut_tail()) {
-      return absl::DataLossError(absl::StrFormat(
+      const absl::Status cut = absl::DataLossError(absl::StrFormat(
           "the file ends in the middle of record %d; convert the set again", offsets.size() + 1));
+      return offsets.empty() ? NoRecord(cut, path) : cut;
     }
     TY_RETURN_IF_ERROR(CheckRecordCount(path, static_cast<int64_t>(offsets.size()), manifests));
     CheckIndex(path, offsets);
@@ -331,7 +352,8 @@ class Opener {
     const ImageSize size = SizeFor(example, *picture, facts);
     for (size_t i = 0; i < example.class_ids.size(); ++i) {
       const float id = example.class_ids[i];
-      if (!(id >= 1 && id <= static_cast<float>(classes_.classes().size()))) {
+      const bool is_known = id >= 1 && id <= static_cast<float>(classes_.classes().size());
+      if (!is_known || id != std::trunc(id)) {
         return absl::InvalidArgumentError(
             absl::StrFormat("image '%s' holds class number %g; target_class_mapping has the "
                             "classes 1 to %d: convert the set again with this mapping",
@@ -376,7 +398,30 @@ class Opener {
     const auto id = static_cast<size_t>(example.class_ids[i]);
     census_.AddRecorded(classes_.classes()[id - 1]);
     const bool difficult = i < example.occlusion.size() && example.occlusion[i] != 0;
-    AddBox(box, static_cast<int>(id), difficult, frame);
+    AddBox(drawn, static_cast<int>(id), difficult, frame);
+    LookForThin(drawn, picture, place);
+  }
+
+  // What has no inside in whole pixels of the network's input is left out there.
+  void LookForThin(const Box& box, ImageSize size, const std::string& place) {
+    ++objects_;
+    if (options_.input.width < 1 || options_.input.height < 1) return;
+    model::v1::Preprocess input;
+    input.set_width(static_cast<int>(options_.input.width));
+    input.set_height(static_cast<int>(options_.input.height));
+    const LabelledBox labelled{.box = box};
+    if (!BoxesToInput({&labelled, 1}, size, input).empty()) return;
+    thin_.Add(absl::StrFormat("%s: %s in %d x %d", place, BoxText(box), size.width, size.height));
+  }
+
+  void WarnOfThin() {
+    if (thin_.count == 0) return;
+    opened_.warnings.push_back(absl::StrFormat(
+        "%d of %s %s thinner than a pixel in the network's input of %d x %d (%s): they are not learnt "
+        "from unless a crop enlarges them, and 'tao' matching leaves them out; a larger input holds "
+        "them",
+        thin_.count, Counted(objects_, "object"), thin_.count == 1 ? "is" : "are",
+        options_.input.width, options_.input.height, thin_.example));
   }
 
   // TAO's readers go by the index; ours have seen the records themselves. A stale one is worth a
@@ -405,6 +450,8 @@ class Opener {
   OpenedSources opened_;
   ClassMap classes_;
   ClassCensus census_;
+  int64_t objects_ = 0;
+  Finding thin_;
   std::vector<Frame> frames_;
   std::vector<std::string> shards_;
   // What is wrong with manifests and records: the first, and how many.

@@ -34,6 +34,8 @@ struct SourceOptions {
   /// Which folds of converted sets are meant; see FindShards.
   ShardUse use = ShardUse::kTraining;
   int validation_fold = -1;
+  /// The network's input, for a word on objects that it does not hold; 0 x 0 = none.
+  ImageSize input;
   /// Threads that look the images through while opening. >= 1.
   int threads = 1;
 };
@@ -58,8 +60,8 @@ struct OpenedSources {
   /// For people: an identity mapping, a stale index, a fold that was chosen, classes that are left
   /// out or have no object.
   std::vector<std::string> notes;
-  /// Of those, what is said of classes.
-  std::vector<std::string> class_warnings;
+  /// Of those, what is said of classes, and of objects that the network's input does not hold.
+  std::vector<std::string> warnings;
 };
 
 /// Opens KITTI folders and TFRecord shards as one SampleSource.

@@ -6,7 +6,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/base/paths.h"
@@ -48,7 +50,8 @@ void CheckInputsStay(absl::Span<const std::string> image_paths, const std::strin
 constexpr int64_t kMaxLedgerBytes = int64_t{64} << 20;
 
 // The names that inferences wrote into a folder, one a line: what may be replaced there. A hidden
-// file beside the folder, so that the folder holds outputs alone.
+// file beside the folder, so that the folder holds outputs alone. A line break in a name is /, which
+// no name has.
 std::string LedgerOf(const std::string& folder) {
   return JoinPath(DirName(folder), absl::StrCat(".trainyard_inference_", BaseName(folder)));
 }
@@ -57,7 +60,11 @@ absl::StatusOr<std::set<std::string>> ReadLedger(const std::string& folder) {
   const std::string path = LedgerOf(folder);
   if (!FileExists(path)) return std::set<std::string>();
   TY_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxLedgerBytes));
-  return absl::StrSplit(text, '\n', absl::SkipEmpty());
+  std::set<std::string> names;
+  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    names.insert(absl::StrReplaceAll(line, {{"/", "\n"}}));
+  }
+  return names;
 }
 
 // Takes the names in `folder` for this inference's outputs: makes the folder and enters them in its
@@ -81,7 +88,9 @@ absl::Status ClaimOutputs(const std::string& folder, const std::set<std::string>
   }
   ours.insert(names.begin(), names.end());
   TY_RETURN_IF_ERROR(MakeFolders(folder));
-  return WriteFileAtomically(LedgerOf(folder), absl::StrJoin(ours, "\n") + "\n");
+  const std::string lines =
+      absl::StrReplaceAll(absl::StrJoin(ours, "/"), {{"/", "\n"}, {"\n", "/"}});
+  return WriteFileAtomically(LedgerOf(folder), lines + "\n");
 }
 
 // Both folders are looked at before either is written to.
@@ -105,6 +114,14 @@ absl::Status ClaimFolders(absl::Span<const std::string> image_paths,
   };
   TY_RETURN_IF_ERROR(claim(options.labels_dir, labels, "label file"));
   return claim(options.annotated_dir, pictures, "picture");
+}
+
+// What the decoder drops comes back by no threshold.
+void NoteThreshold(double threshold, float confidence, Findings& findings) {
+  if (static_cast<float>(threshold) >= confidence) return;
+  findings.notes.push_back(absl::StrFormat(
+      "the threshold is %g, but nms_config.confidence_threshold drops what is not above %g before",
+      threshold, confidence));
 }
 
 // Class names must stand in a label file as one word each, of which no two are the same.
@@ -266,6 +283,7 @@ absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const ModelRecord& re
   TY_ASSIGN_OR_RETURN(NetworkCall network, NetworkCall::Create(runner, decoder));
   InferenceResult result;
   TY_RETURN_IF_ERROR(ClaimFolders(image_paths, options, result.findings));
+  NoteThreshold(options.threshold, record.ssd().confidence_threshold(), result.findings);
   SteadyRate rate;
   ImageReader images(image_paths);
   {

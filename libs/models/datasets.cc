@@ -24,6 +24,7 @@ SourceOptions OptionsOf(const TrainingPlan& plan, bool strict, int threads) {
           .include_difficult = plan.include_difficult,
           .strict = strict,
           .validation_fold = plan.validation_fold,
+          .input = plan.input,
           .threads = threads};
 }
 
@@ -174,7 +175,7 @@ std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSou
 
 std::vector<std::string> WarningsOf(absl::string_view what, const OpenedSources& sources) {
   std::vector<std::string> warnings;
-  for (const std::string& text : sources.class_warnings) {
+  for (const std::string& text : sources.warnings) {
     warnings.push_back(Readable(absl::StrCat(what, ": ", text)));
   }
   if (std::string text = AllDifficult(what, sources); !text.empty()) warnings.push_back(text);

@@ -58,6 +58,8 @@ struct TrainingPlan {
   /// The fold of a converted set that is validation data; -1 = none.
   int validation_fold = -1;
   bool include_difficult = true;
+  /// The size of the network's input.
+  ImageSize input;
   AugmentationOptions augmentation;
   int validation_period = 10;
   struct EarlyStopping {

@@ -1,5 +1,7 @@
 #include "libs/spec/augment_spec.h"
 
+#include <cmath>
+
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/spec/coverage.h"
@@ -61,7 +63,7 @@ void CheckSpatial(const SpatialConfig& config, FieldCheck* check) {
   // x' = x + a y, y' = y + b x folds the picture onto a line when a b = 1.
   const double folding = static_cast<double>(config.shear_config().shear_ratio_x()) *
                          static_cast<double>(config.shear_config().shear_ratio_y());
-  if (folding == 1) {
+  if (std::abs(folding - 1) < 1e-6) {
     check->Add(path + ".shear_config", "has ratios whose product is 1, which leaves no picture");
   }
   for (const char* name : {"translate_x", "translate_y"}) {

@@ -126,6 +126,8 @@ void FieldCheck::ClassMapping(const google::protobuf::Map<std::string, std::stri
                               absl::string_view path) {
   // By lower-cased key, so that the order of problems does not depend on the map's.
   std::map<std::string, std::string> seen;
+  // Classes of the network by their words.
+  std::map<std::string, std::string> targets;
   const std::map<std::string, std::string> sorted(mapping.begin(), mapping.end());
   for (const auto& [key, value] : sorted) {
     const std::string entry = absl::StrCat(path, "[", Quoted(key), "]");
@@ -140,6 +142,12 @@ void FieldCheck::ClassMapping(const google::protobuf::Map<std::string, std::stri
     if (!is_new && !absl::EqualsIgnoreCase(earlier->second, value)) {
       Add(entry, "is %s, but another key that differs by case alone is %s", Quoted(value),
           Quoted(earlier->second));
+    }
+    const std::string target = absl::AsciiStrToLower(value);
+    const auto same = targets.emplace(absl::StrJoin(SplitAtBlanks(target), " "), target).first;
+    if (same->second != target) {
+      Add(entry, "is %s, which differs by blanks alone from %s; expected one spelling of a class",
+          Quoted(value), Quoted(same->second));
     }
   }
 }

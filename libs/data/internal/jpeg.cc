@@ -40,6 +40,8 @@ void JudgeWarning(j_common_ptr codec, int level) {
       reinterpret_cast<ErrorState*>(codec->err)->met_end = true;
       return;
     case JWRN_EXTRANEOUS_DATA:
+    // Some encoders leave the numbers of a sequential scan, which nothing reads, 0.
+    case JWRN_NOT_SEQUENTIAL:
     case JWRN_ADOBE_XFORM:
     case JWRN_TOO_MUCH_DATA:
     case JWRN_JFIF_MAJOR:

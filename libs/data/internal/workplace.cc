@@ -12,6 +12,7 @@
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/base/writes.h"
 
 namespace trainyard::internal {
 
@@ -53,6 +54,10 @@ absl::Status Workplace::Open() {
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(path_));
   for (const std::string& name : names) TY_RETURN_IF_ERROR(RemoveTree(In(name)));
   return absl::OkStatus();
+}
+
+absl::Status Workplace::Sync() const {
+  return syncfs(fd_) == 0 ? absl::OkStatus() : ErrnoStatus("sync", path_, errno);
 }
 
 std::string Workplace::In(const std::string& name) const { return JoinPath(path_, name); }

@@ -22,6 +22,9 @@ class Workplace {
   /// there.
   absl::Status Open();
 
+  /// Makes all that was written on its file system durable. Once for many files, instead of for each.
+  absl::Status Sync() const;
+
   std::string In(const std::string& name) const;
 
  private:

@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/data/findings.h"
 
 namespace trainyard {
 namespace {
@@ -49,6 +50,31 @@ std::string LongerNames(const std::string& path) {
   if (sets.empty()) return "";
   return absl::StrCat("; there are the sets ", absl::StrJoin(sets, ", "),
                       " (a * at the end means all that begin so)");
+}
+
+// What a pattern that matches nothing may have been meant as.
+std::string BracketHint(absl::string_view path) {
+  return path.find('[') == absl::string_view::npos
+             ? ""
+             : "; [ begins a list of letters: write [[] where a name has one, or give the folder";
+}
+
+// A copy of a shard that lies beside it would be read as well, and in whichever fold: nothing in its
+// name says which it belongs to.
+absl::Status RefuseCopies(const std::vector<std::string>& sorted) {
+  std::vector<std::string> copies;
+  std::string shard;
+  for (const std::string& path : sorted) {
+    if (ParseShardName(path)) {
+      shard = path;
+    } else if (!shard.empty() && absl::StartsWith(path, shard)) {
+      copies.push_back(path);
+    }
+  }
+  if (copies.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(SomeOf(copies), copies.size() == 1 ? " lies" : " lie",
+                   " beside the shard of that name, whose records would count twice; move it away"));
 }
 
 absl::StatusOr<std::vector<std::string>> Match(const std::string& path) {
@@ -106,8 +132,10 @@ absl::StatusOr<std::vector<std::string>> FindShards(const std::string& tfrecords
   if (matches.empty()) {
     return absl::NotFoundError(absl::StrCat("no TFRecord files match '", tfrecords_path,
                                             "'; expected a prefix, file, folder or glob",
-                                            LongerNames(tfrecords_path)));
+                                            LongerNames(tfrecords_path),
+                                            BracketHint(tfrecords_path)));
   }
+  TY_RETURN_IF_ERROR(RefuseCopies(matches));
   std::map<std::string, std::set<int>> folds_of_set;
   for (const std::string& path : matches) {
     if (const auto name = ParseShardName(path)) folds_of_set[name->prefix].insert(name->fold);

@@ -33,7 +33,8 @@ enum class ShardUse { kTraining, kValidation };
 
 /// The shards that a `tfrecords_path` means: a file; all files of a folder; a glob; else all files
 /// that begin so, but none of a set whose name is longer (`tf/t` is not `tf/tt-fold-...`). Sorted,
-/// companions left out.
+/// companions left out. kInvalidArgument when a copy lies beside a shard: a file whose name goes on
+/// where the shard's ends.
 ///
 /// `validation_fold` >= 0: training gets the other folds, validation that fold. -1: training fails
 /// with kInvalidArgument when the match reaches the validation fold (000) of a set and another fold

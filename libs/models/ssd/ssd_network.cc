@@ -259,6 +259,8 @@ TrainingPlan SsdNetwork::training_plan() const {
   if (experiment_.has_training_config()) FillTraining(experiment_.training_config(), plan);
   FillData(experiment_.dataset_config(), plan);
   plan.augmentation = AugmentationOf(experiment_.augmentation_config());
+  plan.input = {experiment_.augmentation_config().output_width(),
+                experiment_.augmentation_config().output_height()};
   if (experiment_.eval_config().validation_period_during_training() > 0) {
     plan.validation_period =
         static_cast<int>(experiment_.eval_config().validation_period_during_training());

@@ -482,5 +482,13 @@ TEST_F(ConvertKittiTest, RefusesNamesThatNoStageFinds) {
   }
 }
 
+TEST_F(ConvertKittiTest, RefusesANameThatItsFilesMakeTooLong) {
+  Frames(2);
+  options_.output_prefix = folder_ / "out/" + std::string(250, 'a');
+  EXPECT_THAT(Process(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                  AllOf(HasSubstr("at most 255"), HasSubstr("a shorter name"))));
+  EXPECT_THAT(Written(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace trainyard

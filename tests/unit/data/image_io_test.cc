@@ -251,6 +251,22 @@ TEST(JpegWithoutEndTest, IsReadWhenAllPixelsAreThere) {
   }
 }
 
+// Some encoders write 0 where the last three bytes of a sequential scan's header say 0, 63, 0.
+TEST(DecodeImageTest, ReadsASequentialJpegWhoseScanHeaderIsZero) {
+  const std::string whole = EncodeJpeg(Gradient(40, 30)).value();
+  std::string zeroed = whole;
+  const size_t scan = zeroed.find("\xFF\xDA");
+  ASSERT_NE(scan, std::string::npos);
+  const auto length = static_cast<size_t>(zeroed[scan + 3]);
+  for (size_t i = scan + 2 + length - 3; i < scan + 2 + length; ++i) zeroed[i] = 0;
+  ASSERT_NE(zeroed, whole);
+  const auto decoded = DecodeImage(zeroed, "x");
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  const auto wanted = DecodeImage(whole, "x");
+  EXPECT_EQ(memcmp(decoded->raw(), wanted->raw(), wanted->size_bytes()), 0);
+  EXPECT_THAT(VerifyImage(zeroed, "x"), IsOkAndHolds(ImageSize{40, 30}));
+}
+
 class JpegOfSeveralScansTest : public ::testing::TestWithParam<bool> {};
 
 TEST_P(JpegOfSeveralScansTest, IsReadWithoutItsEndWhenTheLastScanIsThere) {

@@ -148,6 +148,13 @@ TEST(AugmentSampleTest, ClipsBoxesAndDropsThoseThatLeave) {
   EXPECT_EQ(sample.vanished, 1);
 }
 
+TEST(AugmentSampleTest, DropsABoxThatItsTwoDecimalsWouldLeaveWithoutAnInside) {
+  EXPECT_EQ(Process(Config(), {9.996f, 20, 10.6f, 50}).vanished, 1);
+  const AugmentedSample kept = Process(Config(), {9.994f, 20, 10.6f, 50});
+  EXPECT_EQ(kept.vanished, 0);
+  EXPECT_EQ(kept.objects.at(0).box, (Box{9.99f, 20, 10.6f, 50}));
+}
+
 TEST(AugmentSampleTest, ContrastTurnsAroundItsCentreAndBrightnessIsAdded) {
   AugmentConfig config = Config();
   config.mutable_color_config()->mutable_contrast_config()->set_contrast(0.5);

@@ -79,6 +79,25 @@ TEST_F(FindShardsTest, TakesFilesOfOtherNamesToo) {
   EXPECT_THAT(FindShards(P("other"), ShardUse::kTraining, -1), IsOkAndHolds(ElementsAre(other)));
 }
 
+TEST_F(FindShardsTest, ACopyBesideAShardIsRefusedByName) {
+  const std::string copy = folder_.Write("a-fold-000-of-002-shard-00000-of-00001.bak", "");
+  for (const int fold : {0, 1}) {
+    EXPECT_THAT(FindShards(P("a"), ShardUse::kTraining, fold),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr(copy), HasSubstr("would count twice"))));
+  }
+  EXPECT_THAT(FindShards(P("a-fold-001"), ShardUse::kTraining, -1),
+              IsOkAndHolds(ElementsAre(fold1a_, fold1b_)));
+}
+
+TEST_F(FindShardsTest, SaysHowBracketsInNamesAreWritten) {
+  const std::string shard = folder_.Write("b[1]-fold-001-of-002-shard-00000-of-00001", "");
+  EXPECT_THAT(FindShards(P("b[1]-fold-001*"), ShardUse::kTraining, -1),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("write [[] where a name has one")));
+  EXPECT_THAT(FindShards(P("b[[]1]-fold-001*"), ShardUse::kTraining, -1),
+              IsOkAndHolds(ElementsAre(shard)));
+}
+
 TEST(ShardNameTest, IsReadAndWritten) {
   const auto name = ParseShardName("/d/my-fold-set-fold-001-of-002-shard-00003-of-00010");
   ASSERT_TRUE(name);

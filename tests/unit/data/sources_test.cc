@@ -170,6 +170,34 @@ TEST_F(OpenSourcesTest, RefusesClassNumbersBeyondTheMapping) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("record 2"), HasSubstr("'images/2' holds class number 3"),
                              HasSubstr("classes 1 to 2"))));
+  WriteShard("s-fold-000-of-001", {Record("images/1", {1.5f})});
+  EXPECT_THAT(OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}, {"b", "b"}}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("holds class number 1.5")));
+}
+
+TEST_F(OpenSourcesTest, WarnsOfObjectsThatTheInputDoesNotHold) {
+  // Of 40 x 20: in an input of 10 x 10 the first is 0.25 pixels wide, the second 4 x 5.
+  Frame("1", KittiLine("a", {4, 2, 5, 18}) + KittiLine("a", {4, 2, 20, 12}));
+  WriteShard("s-fold-000-of-001", {Record("images/2", {1})});
+  SourceOptions options{.class_mapping = {{"a", "a"}}, .input = {10, 10}};
+  const auto opened = OpenSources({Folder(), Shards("s")}, options);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->warnings,
+              ElementsAre(AllOf(HasSubstr("1 of 3 objects is thinner than a pixel in the network's "
+                                          "input of 10 x 10"),
+                                HasSubstr("labels/1.txt:1: (4, 2, 5, 18) in 40 x 20"))));
+  options.input = {40, 20};
+  EXPECT_THAT(OpenSources({Folder(), Shards("s")}, options)->warnings, IsEmpty());
+}
+
+TEST_F(OpenSourcesTest, SaysWhatAFileWithoutRecordsLooksLike) {
+  folder_.Write("packed", std::string("\x1F\x8B\x08\0\0\0\0\0\0\0\0\0\0\0\0\0", 16));
+  folder_.Write("text", "read me");
+  const SourceOptions options{.class_mapping = {{"a", "a"}}};
+  EXPECT_THAT(OpenSources({Shards("packed")}, options),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("it looks like a gzip archive")));
+  EXPECT_THAT(OpenSources({Shards("text")}, options),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("it looks like a text file")));
 }
 
 TEST_F(OpenSourcesTest, TheManifestMustNameTheSameClasses) {
@@ -428,7 +456,10 @@ TEST_F(OpenSourcesTest, ABoxOfOnePixelKeepsItsInside) {
   WriteShard("s-fold-000-of-001", {thin});
   const auto opened = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
   ASSERT_TRUE(opened.ok()) << opened.status();
-  EXPECT_THAT(*opened->source->Labels(0), SizeIs(1));
+  const auto boxes = opened->source->Labels(0);
+  ASSERT_THAT(*boxes, SizeIs(1));
+  // As it was drawn: half of 9.9999994 would be another pixel than half of 10.
+  EXPECT_EQ(boxes->at(0).box, (Box{9, 5, 10, 10}));
 }
 
 TEST_F(OpenSourcesTest, AllBadRecordsAreToldTogether) {

@@ -530,7 +530,7 @@ TEST(LabelLineTest, WritesTheShortestFloatsWithADecimalPoint) {
 TEST(InferTest, ReplacesNothingThatNoInferenceWrote) {
   const TestFolder folder;
   FakeRunner runner;
-  const std::string a = PutImage(folder / "a.png", 50), b = PutImage(folder / "b.png", 50);
+  const std::string a = PutImage(folder / "a.png", 50), b = PutImage(folder / "b\n2.png", 50);
   ASSERT_THAT(MakeFolders(folder / "labels"), IsOk());
   ASSERT_THAT(MakeFolders(folder / "drawn"), IsOk());
   ASSERT_THAT(WriteFileAtomically(folder / "labels/a.txt", "the truth"), IsOk());
@@ -549,11 +549,26 @@ TEST(InferTest, ReplacesNothingThatNoInferenceWrote) {
       Infer(runner, SmallRecord(), FakeDecoder(), {PutImage(folder / "c.png", 50)}, options);
   ASSERT_THAT(other, IsOk());
   EXPECT_THAT(other->findings.notes,
-              ElementsAre(AllOf(HasSubstr("1 label file"), HasSubstr("b.txt")),
-                          AllOf(HasSubstr("1 picture"), HasSubstr("b.png"))));
+              ElementsAre(AllOf(HasSubstr("1 label file"), HasSubstr("b\\n2.txt")),
+                          AllOf(HasSubstr("1 picture"), HasSubstr("b\\n2.png"))));
   ASSERT_THAT(WriteFileAtomically(folder / "drawn/a.png", "a picture"), IsOk());
   EXPECT_THAT(Infer(runner, SmallRecord(), FakeDecoder(), {a}, {.annotated_dir = folder / "drawn"}),
               StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("a.png")));
+}
+
+TEST(InferTest, TellsOfAThresholdBelowTheDecoders) {
+  const TestFolder folder;
+  FakeRunner runner;
+  ModelRecord record = SmallRecord();
+  record.mutable_ssd()->set_confidence_threshold(0.3f);
+  const std::vector<std::string> images = {PutImage(folder / "a.png", 50)};
+  const auto below = Infer(runner, record, FakeDecoder(), images, {.threshold = 0.05});
+  ASSERT_THAT(below, IsOk());
+  EXPECT_THAT(below->findings.notes,
+              ElementsAre(HasSubstr("confidence_threshold drops what is not above 0.3")));
+  const auto same = Infer(runner, record, FakeDecoder(), images, {.threshold = 0.3});
+  ASSERT_THAT(same, IsOk());
+  EXPECT_THAT(same->findings.notes, IsEmpty());
 }
 
 TEST(InferTest, TwoClassesOfOneNameInLabelFilesAreRefused) {

@@ -128,6 +128,7 @@ TEST(SsdNetworkTest, TheTrainingPlanIsTheSpec) {
   const TrainingPlan plan = Make(SmallSsdSpec())->training_plan();
   EXPECT_EQ(plan.seed, 7u);
   EXPECT_EQ(plan.batch_size, 4);
+  EXPECT_EQ(plan.input, (ImageSize{128, 128}));
   EXPECT_EQ(plan.epochs, 6);
   EXPECT_FLOAT_EQ(plan.learning_rate.max_rate, 2e-2f);
   EXPECT_FLOAT_EQ(plan.learning_rate.annealing, 0.8f);

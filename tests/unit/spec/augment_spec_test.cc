@@ -79,6 +79,12 @@ TEST(LoadAugmentTest, NamesEveryValueOutOfRange) {
           HasSubstr("size is 4; expected an odd number"), HasSubstr("std is 0; expected above 0")));
 }
 
+TEST(LoadAugmentTest, AShearThatFoldsThePictureIsSeenThroughTheRoundingOfFloats) {
+  EXPECT_THAT(
+      ProblemsOf({"spatial_config.shear_config = { shear_ratio_x: 0.1 shear_ratio_y: 10 }"}),
+      ElementsAre(HasSubstr("product is 1")));
+}
+
 TEST(LoadAugmentTest, NeedsFolders) {
   const auto result = LoadAugment("blur_config { size: 3 std: 1 }", "augment.txt", {}, nullptr);
   EXPECT_THAT(std::string(result.status().message()), HasSubstr("dataset_config is missing"));

@@ -224,6 +224,8 @@ TEST(LoadExperimentTest, NamesValuesOutOfRange) {
       {"augmentation_config.image_mean[b] = 104",
        "image_mean[\"g\"] is missing; expected all of b, g, r for output_channel 3"},
       {"dataset_config.target_class_mapping[\"NUT\"] = bolt", "differs by case alone"},
+      {"dataset_config.target_class_mapping[\"screw\"] = \"Nut \"",
+       "differs by blanks alone from \"nut\""},
       {"dataset_config.data_sources[0].label_directory_path =", "label_directory_path is missing"},
       {"dataset_config.data_sources[1] = {}",
        "data_sources[1].tfrecords_path is missing; expected it, or"},
