@@ -66,6 +66,27 @@ std::string UnknownWordBelow(const CLI::App& command, const std::string& path) {
   return "";
 }
 
+// A flag that was given nothing, or the next flag: a script's `-k $KEY --dry-run` without the variable
+// would train with the key `--dry-run`. Empty when there is none.
+std::string WrongValue(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_type_size() == 0) continue;
+    for (const std::string& value : option->results()) {
+      if (value.empty()) {
+        return absl::StrCat(option->get_name(), " is given an empty value; leave it out, or see that "
+                            "the variable behind it is set");
+      }
+      if (value[0] == '-' && value != "-" && command.get_option_no_throw(value) != nullptr) {
+        return absl::StrCat(option->get_name(), " has no value; '", value, "' is the next flag");
+      }
+    }
+  }
+  for (const CLI::App* sub : command.get_subcommands()) {
+    if (std::string wrong = WrongValue(*sub); !wrong.empty()) return wrong;
+  }
+  return "";
+}
+
 // Requests to services are UTF-8, so that a path that is not cannot travel; files in a folder may
 // have any names. Empty when all words are fine.
 std::string NotUtf8(const std::vector<std::string>& words) {
@@ -131,11 +152,12 @@ int RunCommandLine(std::vector<std::string> words) {
     // CLI11 takes the words from the back.
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ParseError& error) {
-    // What is asked for by --help and --version is no error.
-    if (error.get_exit_code() == 0) return WithOutputWritten(app.exit(error));
     const std::string unknown = UnknownWord(app);
+    // What is asked for by --help and --version is no error, but for a word that nobody knows.
+    if (error.get_exit_code() == 0 && unknown.empty()) return WithOutputWritten(app.exit(error));
     return PrintUsage(words, unknown.empty() ? error.what() : unknown);
   }
+  if (const std::string wrong = WrongValue(app); !wrong.empty()) return PrintUsage(words, wrong);
   return WithOutputWritten(run ? run() : kExitUsage);
 }
 

@@ -86,6 +86,10 @@ absl::StatusOr<ServiceContext> ContextOf(const Flags& flags) {
 
 int Set(const Flags& flags) {
   return Edit(flags, [&](Contexts& contexts) -> absl::StatusOr<ServiceContext> {
+    if (flags.name == "none") {
+      return absl::InvalidArgumentError(
+          "name is 'none', which `context use none` takes for no context; choose another");
+    }
     TY_ASSIGN_OR_RETURN(const ServiceContext context, ContextOf(flags));
     contexts.Set(flags.name, context);
     return context;
@@ -121,7 +125,8 @@ void AddContextCommands(CLI::App& app, Run& run) {
   CLI::App& set = *context.add_subcommand("set", "make one, or replace it");
   set.add_option("name", flags->name, "its name")->required();
   set.add_option("--endpoint", flags->endpoint, "host:port of the service that commands need");
-  set.add_option("--service", flags->services, "train=host:port (repeatable)");
+  set.add_option("--service", flags->services, "train=host:port (repeatable)")
+      ->allow_extra_args(false);
   set.add_flag("--json", flags->output.json, "what was set as JSON");
   WhenTyped(set, run, flags, Set);
   CLI::App& use = *context.add_subcommand("use", "make one the default");

@@ -39,9 +39,13 @@ absl::StatusOr<v1::StartRunRequest> RequestOf(const Flags& flags) {
       return absl::InvalidArgumentError(
           absl::StrCat("-p is '", parameter, "'; expected name=value"));
     }
-    (*request.mutable_parameters())[parts[0]] = parts[1];
+    if (!request.mutable_parameters()->insert({parts[0], parts[1]}).second) {
+      return absl::InvalidArgumentError(absl::StrCat("-p names '", parts[0], "' twice"));
+    }
   }
-  if (!flags.data.empty()) (*request.mutable_parameters())["data"] = flags.data;
+  if (!flags.data.empty() && !request.mutable_parameters()->insert({"data", flags.data}).second) {
+    return absl::InvalidArgumentError("--data and -p data=... name two; give one of them");
+  }
   // The specs travel with the pipeline: the orchestrator need not see this folder.
   for (const std::string& spec : orchestrator::SpecFilesOf(request.pipeline())) {
     TY_ASSIGN_OR_RETURN((*request.mutable_parameters())["spec:" + spec],
@@ -89,7 +93,9 @@ void AddRunCommand(CLI::App& app, Run& run) {
   auto flags = std::make_shared<Flags>();
   CLI::App& command = *app.add_subcommand("run", "run a pipeline");
   command.add_option("pipeline", flags->pipeline, "pipeline file (YAML)")->required();
-  command.add_option("-p,--param", flags->parameters, "name=value of the pipeline (repeatable)");
+  // One word each, since the pipeline may follow.
+  command.add_option("-p,--param", flags->parameters, "name=value of the pipeline (repeatable)")
+      ->allow_extra_args(false);
   command.add_option("--data", flags->data, "the pipeline's parameter `data`");
   command.add_option("-k,--key", flags->key,
                      "key of sealed models: env:NAME, file:PATH or the key");

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "cli/commands.h"
 #include "cli/display.h"
+#include "cli/flag_words.h"
 #include "cli/session.h"
 #include "google/protobuf/struct.pb.h"
 #include "libs/base/files.h"
@@ -163,7 +164,11 @@ int RunSampleData(const SampleFlags& flags) {
                             "--size is '", flags.size, "'; expected WIDTHxHEIGHT such as 320x240")),
                         FailedAt::kUsage);
   }
-  const auto status = GenerateSampleData(flags.folder, options);
+  const auto status =
+      InFlagWords(GenerateSampleData(flags.folder, options),
+                  {{"n_train and n_val are", "--train and --val are"},
+                   {"width is", "the width of --size is"},
+                   {"height is", "the height of --size is"}});
   if (!status.ok()) return PrintFailure(flags.output, status, FailedAt::kOperation);
   if (flags.output.json) {
     google::protobuf::Struct made;
@@ -188,7 +193,8 @@ void AddToolCommands(CLI::App& app, Run& run) {
       ->check(CLI::IsMember({"ssd", "dataset", "augment"}));
   check.add_option("--task", spec_flags->task, "train, evaluate, inference or export (train)")
       ->check(CLI::IsMember(Tasks()));
-  check.add_option("--set", spec_flags->overrides, "change the spec: path=value (repeatable)");
+  check.add_option("--set", spec_flags->overrides, "change the spec: path=value (repeatable)")
+      ->allow_extra_args(false);
   check.add_flag("--print", spec_flags->print, "print the spec with defaults applied");
   check.add_flag("--json", spec_flags->output.json, "errors as JSON");
   WhenTyped(check, run, spec_flags, RunSpecCheck);

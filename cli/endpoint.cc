@@ -32,9 +32,10 @@ std::string FileOfContexts() {
     return std::string(value == nullptr ? "" : value);
   };
   if (const std::string named = variable("TRAINYARD_CONTEXTS"); !named.empty()) return named;
-  const std::string config = variable("XDG_CONFIG_HOME");
-  const std::string folder = config.empty() ? JoinPath(variable("HOME"), ".config") : config;
-  return JoinPath(folder, "trainyard/contexts.yaml");
+  const std::string config = variable("XDG_CONFIG_HOME"), home = variable("HOME");
+  // Not below the working folder.
+  if (config.empty() && home.empty()) return "";
+  return JoinPath(config.empty() ? JoinPath(home, ".config") : config, "trainyard/contexts.yaml");
 }
 
 absl::Status Wrong(const std::string& path, const YAML::Node& node, absl::string_view what) {
@@ -96,6 +97,7 @@ absl::StatusOr<std::string> EndpointOf(absl::string_view typed, absl::string_vie
 absl::StatusOr<Contexts> Contexts::Load() {
   Contexts contexts;
   contexts.path_ = FileOfContexts();
+  if (contexts.path_.empty()) return contexts;
   const auto text = ReadFile(contexts.path_, kMostBytes);
   if (absl::IsNotFound(text.status())) return contexts;
   if (!text.ok()) return text.status();
@@ -122,6 +124,11 @@ absl::StatusOr<Contexts> Contexts::Load() {
 }
 
 absl::Status Contexts::Save() const {
+  if (path_.empty()) {
+    return absl::FailedPreconditionError(
+        "there is no place for contexts: none of TRAINYARD_CONTEXTS, XDG_CONFIG_HOME and HOME is "
+        "set");
+  }
   YAML::Emitter out;
   out << YAML::BeginMap << YAML::Key << "current" << YAML::Value << YAML::DoubleQuoted << current_;
   out << YAML::Key << "contexts" << YAML::Value << YAML::BeginMap;

@@ -25,6 +25,8 @@ namespace {
 
 using ProgramFunction = service::ServiceProgram (*)();
 
+constexpr int64_t kMostAddressBytes = 1 << 20;
+
 const std::map<std::string, ProgramFunction>& Programs() {
   static const auto* programs = new std::map<std::string, ProgramFunction>{
       {"convert", ConvertServiceProgram},
@@ -85,8 +87,13 @@ absl::Status Explained(const absl::Status& failure, const std::shared_ptr<grpc::
 
 absl::StatusOr<std::map<std::string, std::string>> LoadAddresses(const std::string& path) {
   std::map<std::string, std::string> addresses;
+  TY_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMostAddressBytes));
   try {
-    const YAML::Node root = YAML::LoadFile(path);
+    const YAML::Node root = YAML::Load(text);
+    if (!root.IsMap()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": names no services; expected {train: host:port, ...}"));
+    }
     for (const auto& entry : root) {
       const auto name = entry.first.as<std::string>();
       TY_RETURN_IF_ERROR(

@@ -33,6 +33,17 @@ std::string RewriteWord(const std::string& word) {
   return equals == std::string::npos ? form->second : form->second + word.substr(equals);
 }
 
+// CLI11 would read the `=` of `-k=KEY` as the key's first letter, and take what follows `--key=` for
+// the key.
+void Add(const std::string& word, std::vector<std::string>& words) {
+  const size_t equals = word.find('=');
+  const bool is_short = equals == 2 && word[0] == '-' && word[1] != '-';
+  const bool is_empty = equals > 2 && word.compare(0, 2, "--") == 0 && equals == word.size() - 1;
+  if (!is_short && !is_empty) return words.push_back(word);
+  words.push_back(word.substr(0, equals));
+  words.push_back(word.substr(equals + 1));
+}
+
 }  // namespace
 
 std::vector<std::string> RewriteFlags(std::vector<std::string> words) {
@@ -45,15 +56,17 @@ std::vector<std::string> RewriteFlags(std::vector<std::string> words) {
   if (words.size() >= 2 && (words[0] == "model" || words[0] == "deploy") && words[1] == "ssd") {
     words.erase(words.begin());
   }
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--") break;
+  std::vector<std::string> rewritten;
+  size_t i = 0;
+  for (; i < words.size() && words[i] != "--"; ++i) {
     if (i == 1 && words[0] == "ssd") {
       const auto name = SubCommands().find(words[i]);
       if (name != SubCommands().end()) words[i] = name->second;
     }
-    words[i] = RewriteWord(words[i]);
+    Add(RewriteWord(words[i]), rewritten);
   }
-  return words;
+  rewritten.insert(rewritten.end(), words.begin() + static_cast<ptrdiff_t>(i), words.end());
+  return rewritten;
 }
 
 }  // namespace trainyard::cli

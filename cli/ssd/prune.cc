@@ -63,7 +63,10 @@ void AddPrune(CLI::App& ssd, Run& run) {
                      "-pth: norms not above this go (0.1)");
   command.add_option("--min_num_filters", flags->min_filters,
                      "-nf: fewest channels of a layer (16)");
-  command.add_option("--excluded_layers", flags->excluded, "-el: layers that keep their channels");
+  command
+      .add_option("--excluded_layers", flags->excluded,
+                  "-el: layers that keep their channels, separated by commas or blanks")
+      ->delimiter(',');
   command.add_option("--remove", flags->remove,
                      "fraction of the parameters to remove; the threshold is searched");
   command.add_flag("--tao-compat", flags->tao_compat, "the factor N of TAO's L2 normalizer");

@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
+#include "libs/base/csv.h"
 
 namespace trainyard::report {
 namespace {
@@ -40,9 +41,9 @@ absl::StatusOr<std::vector<Series>> ParseTrainingLog(absl::string_view csv) {
     ++line_number;
     line = absl::StripAsciiWhitespace(line);
     if (line.empty()) continue;
-    const std::vector<absl::string_view> cells = absl::StrSplit(line, ',');
+    const std::vector<std::string> cells = SplitCsv(line);
     if (series.empty()) {
-      for (absl::string_view cell : cells) series.push_back({.name = std::string(cell)});
+      for (const std::string& cell : cells) series.push_back({.name = cell});
       continue;
     }
     if (cells.size() != series.size()) {

@@ -129,7 +129,9 @@ std::string TrainingCharts(const ReportInput& input, const v1::Run::Stage& stage
   if (!text.has_value()) return "";
   const auto columns = ParseTrainingLog(*text);
   if (!columns.ok()) return "";
-  const auto is_loss = [](const std::string& name) { return absl::StrContains(name, "loss"); };
+  const auto is_loss = [](const std::string& name) {
+    return name == "loss" || name == "validation_loss";
+  };
   const auto is_precision = [](const std::string& name) {
     return name == "mAP" || absl::StartsWith(name, "AP_");
   };

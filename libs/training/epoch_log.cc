@@ -6,8 +6,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "libs/base/csv.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/base/writes.h"
@@ -17,17 +17,26 @@ namespace {
 
 constexpr int64_t kMaxLogBytes = int64_t{64} << 20;
 
-// The rows of `text` that stay: whole lines of epochs before `first_epoch`.
-std::string KeptRows(absl::string_view text, absl::string_view header, int first_epoch) {
+// The rows of `text` that stay: whole lines of epochs before `first_epoch`, with the columns `keys`.
+std::string KeptRows(absl::string_view text, const std::vector<std::string>& keys,
+                     int first_epoch) {
   std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
   // What stands behind the last line break is a row cut short.
   lines.pop_back();
-  if (lines.empty() || lines.front() != header) return "";
+  if (lines.empty()) return "";
+  const std::vector<std::string> names = SplitCsv(lines.front());
   std::string kept;
   for (size_t i = 1; i < lines.size(); ++i) {
+    const std::vector<std::string> cells = SplitCsv(lines[i]);
     int epoch = 0;
-    if (!absl::SimpleAtoi(lines[i].substr(0, lines[i].find(',')), &epoch)) continue;
-    if (epoch < first_epoch) absl::StrAppend(&kept, lines[i], "\n");
+    if (cells.size() != names.size() || !absl::SimpleAtoi(cells[0], &epoch)) continue;
+    if (epoch >= first_epoch) continue;
+    absl::StrAppend(&kept, epoch);
+    for (const std::string& key : keys) {
+      const auto found = std::find(names.begin() + 1, names.end(), key);
+      absl::StrAppend(&kept, ",", found == names.end() ? "nan" : cells[found - names.begin()]);
+    }
+    absl::StrAppend(&kept, "\n");
   }
   return kept;
 }
@@ -37,11 +46,12 @@ std::string KeptRows(absl::string_view text, absl::string_view header, int first
 absl::StatusOr<EpochLog> EpochLog::Open(const std::string& path, std::vector<std::string> keys,
                                         int first_epoch) {
   std::sort(keys.begin(), keys.end());
-  const std::string header = absl::StrCat("epoch,", absl::StrJoin(keys, ","));
+  std::string header = "epoch";
+  for (const std::string& key : keys) absl::StrAppend(&header, ",", CsvCell(key));
   std::string rows;
   if (first_epoch > 1 && FileExists(path)) {
     TY_ASSIGN_OR_RETURN(const std::string old, ReadFile(path, kMaxLogBytes));
-    rows = KeptRows(old, header, first_epoch);
+    rows = KeptRows(old, keys, first_epoch);
   }
   TY_RETURN_IF_ERROR(WriteFileAtomically(path, absl::StrCat(header, "\n", rows)));
   return EpochLog(path, std::move(keys));

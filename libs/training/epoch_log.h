@@ -14,8 +14,8 @@ namespace trainyard::training {
 /// TAO, which starts over. Rows are appended whole. Not thread-safe.
 class EpochLog {
  public:
-  /// Keeps of an existing file the rows of epochs before `first_epoch` (1-based) if its header is the
-  /// same; else starts a new one. `keys` without `epoch`.
+  /// Keeps of an existing file the rows of epochs before `first_epoch` (1-based), column by column:
+  /// those that it has not are `nan`, those that are no keys any more go. `keys` without `epoch`.
   static absl::StatusOr<EpochLog> Open(const std::string& path, std::vector<std::string> keys,
                                        int first_epoch);
 

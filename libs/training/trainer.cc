@@ -13,6 +13,7 @@
 #include "ATen/Context.h"
 #include "ATen/core/grad_mode.h"
 #include "ATen/cpu/Utils.h"
+#include "ATen/ops/isfinite.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -82,6 +83,8 @@ class TrainingRun {
   absl::Status MakeNetwork();
   absl::Status MakeReport();
   absl::Status RestoreOptimizer();
+  absl::Status RestorePlace();
+  void RestoreBest();
   absl::Status AnnounceStart();
   absl::StatusOr<std::unique_ptr<BatchLoader>> MakeLoader() const;
 
@@ -107,6 +110,7 @@ class TrainingRun {
   absl::Status SaveEpoch();
   absl::Status SaveBest();
   absl::StatusOr<TrainState> Snapshot(absl::Span<const at::Tensor> statistics);
+  absl::Status CheckWeights() const;
   absl::Status AppendCheckpoint(const std::string& path);
   absl::Status StoppedStatus() const;
   void ReportProgress();
@@ -158,6 +162,7 @@ absl::Status TrainingRun::Prepare() {
   TY_RETURN_IF_ERROR(CheckPlan(plan_, validation_data_.has_value()));
   TY_RETURN_IF_ERROR(MakeNetwork());
   TY_RETURN_IF_ERROR(RestoreOptimizer());
+  TY_RETURN_IF_ERROR(RestorePlace());
   TY_RETURN_IF_ERROR(store_.Open());
   if (resumed_from_.empty()) {
     TY_ASSIGN_OR_RETURN(const int removed, store_.RemoveAll());
@@ -168,6 +173,7 @@ absl::Status TrainingRun::Prepare() {
   } else if (IsSamePath(resumed_from_, store_.BestPath())) {
     TY_RETURN_IF_ERROR(store_.KeepBest(state_.epoch()));
   }
+  RestoreBest();
   TY_RETURN_IF_ERROR(MakeReport());
   TY_RETURN_IF_ERROR(AnnounceStart());
   // Before the first step, for what is wrong now is wrong for hours; and again with the result.
@@ -251,13 +257,52 @@ absl::Status TrainingRun::RestoreOptimizer() {
     TY_RETURN_IF_ERROR(sgd_->SetMomentum(momentum.name(), ToTorch(values)));
   }
   state_.clear_momentum();
+  return absl::OkStatus();
+}
+
+// Where in the training the state stands, with the data as it is now.
+absl::Status TrainingRun::RestorePlace() {
   if (state_.step_in_epoch() > steps_per_epoch_) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "checkpoint '%s' stands at step %d of an epoch; with this spec and data an epoch has %d",
         resumed_from_, state_.step_in_epoch(), steps_per_epoch_));
   }
-  state_.set_step(state_.epoch() * steps_per_epoch_ + state_.step_in_epoch());
+  const int64_t step = state_.epoch() * steps_per_epoch_ + state_.step_in_epoch();
+  if (state_.step() > 0 && state_.step() != step && !state_.mixed()) {
+    state_.set_mixed(true);
+    warnings_.push_back(absl::StrFormat(
+        "'%s' stands at step %d, which with the training data of now is step %d: pictures came or "
+        "went since. Not an exact resume: the result is not that of an undisturbed training",
+        resumed_from_, state_.step(), step));
+  }
+  state_.set_step(step);
+  // Stopped between the last step of an epoch and its end.
+  if (state_.step_in_epoch() == steps_per_epoch_) {
+    state_.set_epoch(state_.epoch() + 1);
+    state_.set_step_in_epoch(0);
+    state_.set_judged(false);
+  }
   return absl::OkStatus();
+}
+
+// The best epoch's file may be in another folder, or gone: what is told of it would be told of a
+// file with other weights. The epoch that the state stands after is the best one then, if it was
+// judged.
+void TrainingRun::RestoreBest() {
+  const bool stands_after_epoch = state_.step_in_epoch() == 0;
+  if (state_.best_epoch() == 0 || FileExists(store_.BestPath()) ||
+      (stands_after_epoch && state_.best_epoch() == state_.epoch())) {
+    return;
+  }
+  warnings_.push_back(absl::StrFormat(
+      "epoch %d, the best one so far (mAP %.4g), is not in '%s'; 'best' is chosen among the epochs "
+      "from here on",
+      state_.best_epoch(), state_.best_metrics(0).value(), DirName(store_.BestPath())));
+  state_.set_best_epoch(0);
+  state_.clear_best_metrics();
+  if (!stands_after_epoch || state_.last_judged_epoch() != state_.epoch()) return;
+  state_.set_best_epoch(state_.epoch());
+  *state_.mutable_best_metrics() = state_.last_metrics();
 }
 
 absl::Status TrainingRun::MakeReport() {
@@ -330,7 +375,11 @@ absl::Status TrainingRun::RunEpochs() {
     TY_RETURN_IF_ERROR(CompleteLastEpoch());
     if (IsLastEpoch()) {
       notes_.push_back(absl::StrCat("no epoch was left to train: the training stands after epoch ",
-                                    state_.epoch(), " of num_epochs ", plan_.epochs));
+                                    state_.epoch(), " of num_epochs ", plan_.epochs,
+                                    state_.epoch() < plan_.epochs
+                                        ? ", where early_stopping ended it; a longer patience, or "
+                                          "none, goes on (-m CHECKPOINT --initial_epoch N)"
+                                        : ""));
       // Its checkpoint may lie in another folder.
       if (FileExists(store_.EpochPath(state_.epoch()))) return absl::OkStatus();
       const std::lock_guard lock(mutex_);
@@ -341,6 +390,10 @@ absl::Status TrainingRun::RunEpochs() {
   do {
     TY_RETURN_IF_ERROR(RunEpoch(*loader));
   } while (!IsLastEpoch());
+  if (state_.epoch() < plan_.epochs) {
+    notes_.push_back(absl::StrCat("early_stopping ended the training after epoch ", state_.epoch(),
+                                  " of num_epochs ", plan_.epochs));
+  }
   return absl::OkStatus();
 }
 
@@ -444,6 +497,13 @@ absl::Status TrainingRun::JudgeEpoch(absl::Duration time) {
                        .time = time};
   if (IsValidationDue()) {
     TY_ASSIGN_OR_RETURN(summary.validation, validation_->Run(*executor_, *loss_, context_.stop));
+    if (!std::isfinite(summary.validation->loss)) {
+      notes_.push_back(absl::StrFormat(
+          "validation_loss is %g after epoch %d: what the network puts out is no number; lower "
+          "max_learning_rate or lengthen soft_start",
+          summary.validation->loss, state_.epoch()));
+      context_.Warn(absl::FailedPreconditionError(notes_.back()));
+    }
   }
   TY_RETURN_IF_ERROR(report_->Epoch(summary));
   // A stop finds the state before all of this or after it.
@@ -494,6 +554,7 @@ absl::Status TrainingRun::SaveEpoch() {
 // Brings the model up to date and returns the state with its momentum. Needs `mutex_`.
 absl::StatusOr<TrainState> TrainingRun::Snapshot(absl::Span<const at::Tensor> statistics) {
   const at::NoGradGuard no_gradients;
+  TY_RETURN_IF_ERROR(CheckWeights());
   TY_RETURN_IF_ERROR(executor_->WriteBack(model_.graph, statistics));
   TrainState state = state_;
   for (size_t i = 0; i < sgd_->names().size(); ++i) {
@@ -503,6 +564,19 @@ absl::StatusOr<TrainState> TrainingRun::Snapshot(absl::Span<const at::Tensor> st
     momentum.set_values(values.raw(), static_cast<size_t>(values.size_bytes()));
   }
   return state;
+}
+
+// A step may bring infinite weights with a loss that is a number still, and nobody can go on from
+// such a checkpoint.
+absl::Status TrainingRun::CheckWeights() const {
+  for (const Parameter& parameter : executor_->parameters()) {
+    if (at::isfinite(parameter.value).all().item<bool>()) continue;
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "'%s' has weights that are no numbers after epoch %d, step %d; lower max_learning_rate or "
+        "lengthen soft_start, and go on from an earlier checkpoint",
+        parameter.name, state_.epoch(), state_.step_in_epoch()));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status TrainingRun::AppendCheckpoint(const std::string& path) {

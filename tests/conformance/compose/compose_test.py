@@ -295,5 +295,35 @@ class ShimTest(unittest.TestCase):
         self.assertIn("--out_label_dir", done.stdout)
 
 
+class BundleTest(unittest.TestCase):
+    """scripts/bundle empties the folder that it is given, so that must be new or one of its own."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = pathlib.Path(scratch.name).resolve()
+        # A repository whose build says what would be replaced, and ends there.
+        self.script = self.folder / "repository/scripts/bundle"
+        self.script.parent.mkdir(parents=True)
+        shutil.copy(house.SOURCE / "scripts/bundle", self.script)
+        self.script.with_name("build").write_text('cd "$root"; echo "$bundle"; exit 0\n')
+
+    def bundle(self, *words):
+        return subprocess.run([self.script, *words], cwd=self.folder, capture_output=True, text=True)
+
+    def test_a_folder_with_something_else_in_it_is_refused(self):
+        (self.folder / "docs").mkdir()
+        (self.folder / "docs/notes").write_text("mine")
+        for words in (["docs"], [str(self.folder / "docs"), "--no-engine"]):
+            done = self.bundle(*words)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), words)
+            self.assertIn("is there and is no bundle", done.stderr)
+        for words in ([], ["--no-engine", "new"], ["new", "--noengine"]):
+            self.assertEqual(self.bundle(*words).returncode, 2, words)
+
+    def test_a_name_is_seen_from_where_the_user_stands(self):
+        self.assertEqual(self.bundle("new").stdout, f"{self.folder}/new\n")
+
+
 if __name__ == "__main__":
     unittest.main()

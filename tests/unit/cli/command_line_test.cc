@@ -84,5 +84,26 @@ TEST(RunCommandLineTest, AskingForHelpIsNoError) {
               AllOf(HasSubstr("--experiment_spec"), HasSubstr("trainyard 0.1.0")));
 }
 
+TEST(RunCommandLineTest, HelpForAWordThatNobodyKnowsIsAnError) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunCommandLine({"help", "ssd", "trian"}), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("did you mean 'train'?"));
+}
+
+// Else the training would begin, with the next flag as its key.
+TEST(RunCommandLineTest, AFlagThatIsGivenNothingOrTheNextFlagIsAnError) {
+  const auto said = [](std::vector<std::string> words) {
+    words.insert(words.begin(), {"ssd", "train", "-e", "no such file", "-r", "out"});
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(RunCommandLine(words), 2);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(said({"-k", "--dry-run"}), HasSubstr("--key has no value; '--dry-run' is the next"));
+  EXPECT_THAT(said({"-m", "-q"}), HasSubstr("has no value; '-q' is the next flag"));
+  EXPECT_THAT(said({"--key=", "--dry-run"}), HasSubstr("--key is given an empty value"));
+  EXPECT_THAT(said({"-m", ""}), HasSubstr("is given an empty value"));
+  EXPECT_THAT(said({"-k", "-", "--set", "a=-1"}), HasSubstr("no such file"));
+}
+
 }  // namespace
 }  // namespace trainyard::cli

@@ -76,6 +76,18 @@ TEST_F(ContextsTest, AreKeptInAFileThatNeedNotBeThere) {
   EXPECT_EQ(again->current(), "");
 }
 
+TEST_F(ContextsTest, WithoutAHomeThereAreNoneAndNoneAreKept) {
+  const char* const home = getenv("HOME");
+  const std::string kept = home == nullptr ? "" : home;
+  for (const char* name : {"TRAINYARD_CONTEXTS", "XDG_CONFIG_HOME", "HOME"}) unsetenv(name);
+  const auto contexts = Contexts::Load();
+  ASSERT_THAT(contexts, IsOk());
+  EXPECT_TRUE(contexts->all().empty());
+  EXPECT_THAT(contexts->Save(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no place for contexts")));
+  if (!kept.empty()) setenv("HOME", kept.c_str(), 1);
+}
+
 TEST_F(ContextsTest, AFileThatIsNoneIsNamedWithItsLine) {
   ASSERT_THAT(MakeFolders(folder_ / "some"), IsOk());
   for (const auto& [text, what] : std::initializer_list<std::pair<const char*, const char*>>{

@@ -314,6 +314,22 @@ TEST_F(ExitCodesTest, EditsOfContextsAnswerInJsonToo) {
   unsetenv("TRAINYARD_CONTEXTS");
 }
 
+TEST_F(ExitCodesTest, AContextCannotHaveTheNameThatEndsTheUseOfOne) {
+  setenv("TRAINYARD_CONTEXTS", (folder_ / "contexts.yaml").c_str(), 1);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunCommandLine({"context", "set", "none", "--endpoint", "lab:7000"}), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("name is 'none'"));
+  unsetenv("TRAINYARD_CONTEXTS");
+}
+
+TEST_F(ExitCodesTest, SampleDataSpeaksOfItsFlags) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunCommandLine({"sample-data", folder_ / "parts", "--train", "-5", "--size", "9x9"}), 1);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("--train and --val are -5 and 100"),
+                    HasSubstr("the width of --size is 9; ")));
+}
+
 TEST_F(ExitCodesTest, NumbersThatNoFlagMeansAreWrongUsage) {
   const std::string parts = folder_ / "parts";
   EXPECT_EQ(RunCommandLine({"sample-data", parts, "--seed", "-1"}), 2);
@@ -365,6 +381,33 @@ TEST_F(ExitCodesTest, WhatNamesNoServiceIsWrongUsage) {
   EXPECT_EQ(Operations("list", "prne"), 2);
   EXPECT_EQ(RunCommandLine({"operations", "list", "prune", "--endpoint", "host"}), 2);
   EXPECT_EQ(RunCommandLine({"runs", "--context", "not there"}), 2);
+}
+
+TEST_F(ExitCodesTest, WhatNamesNoServicesIsSaid) {
+  const std::string spec = folder_.Write("s.txt", SmallSsdSpec());
+  ::testing::internal::CaptureStderr();
+  for (const std::string& file : {folder_.Folder("folder"), folder_.Write("empty.yaml", ""),
+                                  folder_.Write("word.yaml", "train\n"), std::string("/dev/zero")}) {
+    EXPECT_EQ(RunCommandLine({"ssd", "train", "-e", spec, "-r", "out", "--services", file}), 2);
+  }
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("folder' is a folder"), HasSubstr("empty.yaml: names no services"),
+                    HasSubstr("word.yaml: names no services"), HasSubstr("'/dev/zero' is a device")));
+}
+
+TEST_F(ExitCodesTest, APipelineMayFollowItsParametersAndNoneOfThemIsGivenTwice) {
+  const std::string pipeline = folder_.Write("p.yaml", "version: 1\n");
+  const auto run = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "run");
+    words.insert(words.end(), {pipeline, "--endpoint", server_->address(), "--no-wait"});
+    return RunCommandLine(words);
+  };
+  EXPECT_EQ(run({"-p", "a=1", "-p", "b=2"}), 64 + 12) << "sent, to a service that knows no runs";
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(run({"-p", "a=1", "-p", "a=2"}), 2);
+  EXPECT_EQ(run({"-p", "data=x", "--data", "y"}), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("-p names 'a' twice"), HasSubstr("--data and -p data=")));
 }
 
 TEST_F(ExitCodesTest, FilesThatAreNotThereAreWrongUsage) {

@@ -21,6 +21,12 @@ TEST(RewriteFlagsTest, KeepsTheValueAfterAnEqualsSign) {
               ElementsAre("ssd", "prune", "--pruning_threshold=0.7"));
 }
 
+TEST(RewriteFlagsTest, AnEqualsSignIsNoPartOfAShortFlagsValueAndNothingBehindOneIsAValueToo) {
+  EXPECT_THAT(RewriteFlags({"ssd", "train", "-k=env:KEY", "--set=a=b", "--key=", "-q", "--", "-k=x"}),
+              ElementsAre("ssd", "train", "-k", "env:KEY", "--set=a=b", "--key", "", "-q", "--",
+                          "-k=x"));
+}
+
 TEST(RewriteFlagsTest, KnowsTheSpellingsOfBothTaoGenerations) {
   EXPECT_THAT(RewriteFlags({"model", "ssd", "dataset-convert", "-d", "s"}),
               ElementsAre("ssd", "dataset_convert", "-d", "s"));

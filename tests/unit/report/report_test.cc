@@ -175,6 +175,13 @@ TEST(ParseTrainingLogTest, ReadsColumnsOverTheEpoch) {
   EXPECT_THAT((*series)[1].points, ElementsAre(Pair(1, 4.5), Pair(2, 3)));
 }
 
+TEST(ParseTrainingLogTest, ANameMayHaveACommaInQuotes) {
+  const auto series = ParseTrainingLog("epoch,\"AP_nut, hex\",loss\n1,0.5,3\n");
+  ASSERT_THAT(series, IsOk());
+  ASSERT_THAT(*series, SizeIs(2));
+  EXPECT_EQ((*series)[0].name, "AP_nut, hex");
+}
+
 TEST(ParseTrainingLogTest, NamesTheLineThatDoesNotFit) {
   EXPECT_THAT(ParseTrainingLog("epoch,loss\n1,2\n2\n"),
               StatusIs(absl::StatusCode::kInvalidArgument,
@@ -247,6 +254,13 @@ TEST_F(ReportHtmlTest, SaysWhyPicturesAreLeftOut) {
   const std::string html = ReportHtml(Input(), MakeLedger(small_.run, small_.inputs));
   EXPECT_THAT(html, AllOf(HasSubstr("The pictures are left out: "), HasSubstr("signal 11"),
                           HasSubstr("train: loss")));
+}
+
+// A chart of one series has no legend.
+TEST_F(ReportHtmlTest, AClassWhoseNameHoldsLossIsNoLoss) {
+  ASSERT_THAT(WriteFileAtomically(folder_ + "/log.csv", "epoch,AP_gloss,loss\n1,0.5,2\n"), IsOk());
+  const std::string html = ReportHtml(Input(), MakeLedger(small_.run, small_.inputs));
+  EXPECT_THAT(html, AllOf(HasSubstr("train: loss"), Not(HasSubstr("AP_gloss"))));
 }
 
 TEST_F(ReportHtmlTest, NeedsNothingFromElsewhere) {

@@ -207,6 +207,12 @@ class TrainerTest : public ::testing::Test {
     return folder_ / absl::StrCat(name, "/weights/ssd_resnet10_", which, ".tlt");
   }
 
+  void SaveState(const std::string& path, const Checkpoint& checkpoint) {
+    ASSERT_THAT(SaveModel(path, SealedKind::kCheckpoint, checkpoint.model,
+                          {{"train_state", checkpoint.state->SerializeAsString()}}, key_),
+                IsOk());
+  }
+
   // The loss of the first epoch, as its log has it.
   double FirstLoss(const std::string& name) {
     const auto text = ReadFile(folder_ / (name + "/ssd_training_log_resnet10.csv"));
@@ -341,6 +347,7 @@ TEST_F(TrainerTest, TheEpochThatEarlyStoppingMakesTheLastIsJudged) {
   ASSERT_THAT(finished, IsOk());
   std::map<std::string, double> metrics = MetricsOf(*finished);
   EXPECT_EQ(metrics["epochs"], 2);
+  EXPECT_THAT(finished->notes(), Contains(HasSubstr("ended the training after epoch 2 of")));
   EXPECT_EQ(metrics["best_epoch"], 2);
   EXPECT_TRUE(metrics.contains("mAP"));
   EXPECT_TRUE(FileExists(Weights("run", "best")));
@@ -352,6 +359,7 @@ TEST_F(TrainerTest, TheEpochThatEarlyStoppingMakesTheLastIsJudged) {
   const auto again = Run(job);
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ(MetricsOf(*again)["last_mAP"], metrics["last_mAP"]);
+  EXPECT_THAT(again->notes(), Contains(HasSubstr("early_stopping ended it")));
 }
 
 TEST_F(TrainerTest, SaysBeforeTheFirstStepWhatIsProbablyNotMeant) {
@@ -693,6 +701,80 @@ TEST_F(TrainerTest, ALedgerOfAnEarlierTryGoes) {
   ASSERT_THAT(WriteFileAtomically(folder_ / "run/label_ledger.jsonl", "{}\n"), IsOk());
   ASSERT_THAT(Run(JobOf("run", 1)), IsOk());
   EXPECT_FALSE(FileExists(folder_ / "run/label_ledger.jsonl"));
+}
+
+TEST_F(TrainerTest, ABestThatLiesElsewhereIsNotToldOfThisFoldersFiles) {
+  ASSERT_THAT(Run(Job("run")), IsOk());
+  auto last = LoadCheckpoint(Weights("run", "epoch_002"), key_);
+  ASSERT_THAT(last, IsOk());
+  last->state->set_best_epoch(1);
+  last->state->mutable_best_metrics(0)->set_value(0.9);
+  SaveState(folder_ / "last.tlt", *last);
+
+  worker::WorkerJob job = JobOf("other", 3);
+  job.mutable_train()->set_resume_model(folder_ / "last.tlt");
+  job.mutable_train()->set_initial_epoch(3);
+  const auto finished = Run(job);
+  ASSERT_THAT(finished, IsOk());
+  EXPECT_THAT(WarningsOfJob(job), Contains(HasSubstr("epoch 1, the best one so far (mAP 0.9)")));
+  std::map<std::string, double> metrics = MetricsOf(*finished);
+  EXPECT_LT(metrics["mAP"], 0.9);
+  const auto best = LoadCheckpoint(Weights("other", "best"), key_);
+  ASSERT_THAT(best, IsOk());
+  EXPECT_EQ(best->state->epoch(), metrics["best_epoch"]);
+  EXPECT_EQ(Digest(*finished, "best"), *FileDigest(Weights("other", "best")));
+}
+
+TEST_F(TrainerTest, PicturesThatCameSinceTheCheckpointAreSaid) {
+  ASSERT_THAT(RunAndStopAt(Job("run"), worker::WorkerEvent::kCheckpoint),
+              StatusIs(absl::StatusCode::kCancelled));
+  WriteSample(folder_ / "data", 5);
+  WriteSample(folder_ / "data", 6);
+  worker::WorkerJob again = Job("run");
+  again.mutable_train()->set_resume_model(folder_ / "run");
+  ASSERT_THAT(Run(again), IsOk());
+  EXPECT_THAT(WarningsOfJob(again), Contains(AllOf(HasSubstr("pictures came or went since"),
+                                                   HasSubstr("Not an exact resume"))));
+}
+
+// Stopped after the last step of an epoch, before the epoch was counted.
+TEST_F(TrainerTest, AStopBetweenTheLastStepOfAnEpochAndItsEndLosesNothing) {
+  const auto whole = Run(Job("whole"));
+  ASSERT_THAT(whole, IsOk());
+  auto stopped = LoadCheckpoint(Weights("whole", "epoch_001"), key_);
+  ASSERT_THAT(stopped, IsOk());
+  stopped->state->set_epoch(0);
+  stopped->state->set_step_in_epoch(3);
+  stopped->state->set_judged(false);
+  stopped->state->set_best_epoch(0);
+  stopped->state->clear_best_metrics();
+  ASSERT_THAT(MakeFolders(folder_ / "stopped/weights"), IsOk());
+  SaveState(Weights("stopped", "interrupted"), *stopped);
+  worker::WorkerJob again = Job("stopped");
+  again.mutable_train()->set_resume_model(folder_ / "stopped");
+  const auto resumed = Run(again);
+  ASSERT_THAT(resumed, IsOk());
+  for (const char* output : {"best", "last", "log"}) {
+    EXPECT_EQ(Digest(*resumed, output), Digest(*whole, output)) << output;
+  }
+}
+
+// The rate of the last step; the loss before it is a number.
+TEST_F(TrainerTest, WeightsThatAreNoNumbersAreNoCheckpoint) {
+  worker::WorkerJob job = JobOf("run", 1);
+  job.set_spec(Replaced(Replaced(job.spec(), "batch_size_per_gpu: 2", "batch_size_per_gpu: 4"),
+                        "max_learning_rate: 1e-3", "max_learning_rate: 3e38"));
+  EXPECT_THAT(Run(job), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                 AllOf(HasSubstr("weights that are no numbers after epoch 1"),
+                                       HasSubstr("lower max_learning_rate"))));
+  EXPECT_FALSE(FileExists(Weights("run", "epoch_001")));
+
+  // Weights that are numbers, of a network that is useless.
+  job.set_spec(Replaced(job.spec(), "max_learning_rate: 3e38", "max_learning_rate: 1e25"));
+  job.set_job_dir(folder_ / "again");
+  const auto finished = Run(job);
+  ASSERT_THAT(finished, IsOk());
+  EXPECT_THAT(finished->notes(), Contains(HasSubstr("after epoch 1: what the network puts out")));
 }
 
 TEST_F(TrainerTest, SaysThatNoEpochWasLeft) {

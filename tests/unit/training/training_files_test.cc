@@ -44,12 +44,23 @@ TEST(EpochLogTest, AResumedTrainingKeepsTheRowsBeforeItAndDropsACutOne) {
   EXPECT_THAT(ReadFile(path), IsOkAndHolds("epoch,loss\n1,3\n2,2\n3,1.5\n"));
 }
 
-TEST(EpochLogTest, AFreshTrainingOrOtherColumnsStartOver) {
+TEST(EpochLogTest, OtherColumnsKeepTheRowsAndANameMayHaveACommaOrQuotes) {
   const TemporaryFolder folder;
   const std::string path = folder / "log.csv";
-  ASSERT_THAT(WriteFileAtomically(path, "epoch,loss\n1,3\n"), IsOk());
-  ASSERT_THAT(EpochLog::Open(path, {"loss", "lr"}, 2), IsOk());
-  EXPECT_THAT(ReadFile(path), IsOkAndHolds("epoch,loss,lr\n"));
+  ASSERT_THAT(WriteFileAtomically(path, "epoch,AP_old,loss\n1,0.5,3\n2,0.6,2\n"), IsOk());
+  ASSERT_THAT(EpochLog::Open(path, {"loss", "AP_nut, \"hex\"", "lr"}, 3), IsOk());
+  EXPECT_THAT(ReadFile(path), IsOkAndHolds("epoch,\"AP_nut, \"\"hex\"\"\",loss,lr\n"
+                                           "1,nan,3,nan\n2,nan,2,nan\n"));
+  auto log = EpochLog::Open(path, {"AP_nut, \"hex\"", "loss"}, 2);
+  ASSERT_THAT(log, IsOk());
+  ASSERT_THAT(log->Append(2, {{"AP_nut, \"hex\"", 0.25}, {"loss", 1}}), IsOk());
+  EXPECT_THAT(ReadFile(path),
+              IsOkAndHolds("epoch,\"AP_nut, \"\"hex\"\"\",loss\n1,nan,3\n2,0.25,1\n"));
+}
+
+TEST(EpochLogTest, AFreshTrainingStartsOver) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "log.csv";
   ASSERT_THAT(WriteFileAtomically(path, "epoch,loss\n1,3\n"), IsOk());
   ASSERT_THAT(EpochLog::Open(path, {"loss"}, 1), IsOk());
   EXPECT_THAT(ReadFile(path), IsOkAndHolds("epoch,loss\n"));
