@@ -12,7 +12,7 @@
 #include "libs/engine/engine_file.h"
 #include "libs/engine/int8_coverage.h"
 #include "libs/engine/limits.h"
-#include "libs/models/network.h"
+#include "libs/model/model.h"
 #include "libs/quantization/calibration.h"
 #include "libs/quantization/quantize.h"
 

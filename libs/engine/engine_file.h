@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "libs/engine/backend.h"
 #include "libs/engine/fingerprint.h"
-#include "libs/models/network.h"
+#include "libs/model/model.h"
 
 namespace trainyard {
 

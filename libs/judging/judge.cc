@@ -63,12 +63,11 @@ void TellDifferences(Context& context, const Network& network, const ModelRecord
 
 absl::StatusOr<OpenedSources> OpenData(const Context& context, const Network& network,
                                        const ModelRecord& record) {
-  const std::vector<std::string> classes(record.classes().begin(), record.classes().end());
   TrainingPlan plan = network.training_plan();
   plan.input = {record.preprocess().width(), record.preprocess().height()};
   TY_ASSIGN_OR_RETURN(std::optional<OpenedSources> data,
-                      OpenValidationData(plan, classes,
-                                         context.job.evaluate().strict(), ThreadsOf(context)));
+                      OpenValidationData(plan, ClassesOf(record), context.job.evaluate().strict(),
+                                         ThreadsOf(context)));
   if (!data) {
     return absl::InvalidArgumentError(
         "the spec has neither validation_data_sources nor validation_fold; there is nothing to "

@@ -14,19 +14,10 @@
 #include "libs/data/sources.h"
 #include "libs/detection/decoder.h"
 #include "libs/detection/evaluation_plan.h"
-#include "libs/graph/graph.h"
+#include "libs/model/model.h"
 #include "libs/tensor/tensor.h"
-#include "trainyard/model/v1/model_record.pb.h"
 
 namespace trainyard {
-
-using model::v1::ModelRecord;
-
-/// A network: its graph with weights, and all that is said beside it.
-struct Model {
-  Graph graph;
-  ModelRecord record;
-};
 
 /// Soft-start annealing (TAO `soft_start_annealing_schedule`): exponential ramps.
 struct LearningRateSchedule {

@@ -11,8 +11,6 @@
 namespace trainyard {
 namespace {
 
-using model::v1::ModelRecord;
-using model::v1::Preprocess;
 using model::v1::SsdHead;
 
 template <typename List>
@@ -89,11 +87,6 @@ void CompareHeads(const SsdHead& ours, const SsdHead& theirs, Differences& diffe
 }
 
 }  // namespace
-
-std::string InputText(const Preprocess& preprocess) {
-  return absl::StrFormat("%dx%dx%d", preprocess.width(), preprocess.height(),
-                         preprocess.mean_size());
-}
 
 std::vector<std::string> OverriddenFields(const ModelRecord& spec, const ModelRecord& model,
                                           bool trains) {

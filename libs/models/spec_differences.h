@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "trainyard/model/v1/model_record.pb.h"
+#include "libs/model/model.h"
 
 namespace trainyard {
 
@@ -12,10 +12,7 @@ namespace trainyard {
 /// the model has [1, 1, 1, 1]". `spec` is what Network::Record makes of the spec, `model` the
 /// record that is used. With `trains` what is frozen is compared too. Names of classes are not
 /// looked at.
-std::vector<std::string> OverriddenFields(const model::v1::ModelRecord& spec,
-                                          const model::v1::ModelRecord& model, bool trains);
-
-/// "300x300x3": width, height and channels of the input.
-std::string InputText(const model::v1::Preprocess& preprocess);
+std::vector<std::string> OverriddenFields(const ModelRecord& spec,
+                                          const ModelRecord& model, bool trains);
 
 }  // namespace trainyard

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "libs/models/network.h"
+#include "libs/model/model.h"
 
 namespace trainyard {
 

@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "libs/models/network.h"
+#include "libs/model/model.h"
 #include "libs/pruning/scores.h"
 
 namespace trainyard {

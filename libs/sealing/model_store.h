@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "libs/models/network.h"
+#include "libs/model/model.h"
 #include "libs/sealing/model_file.h"
 
 namespace trainyard {

@@ -34,7 +34,7 @@ absl::Status CheckBelongs(const Network& network, const ModelRecord& record) {
     return absl::InvalidArgumentError(absl::StrCat("is of network '", record.network(),
                                                    "'; the spec is for '", network.name(), "'"));
   }
-  const std::vector<std::string> theirs(record.classes().begin(), record.classes().end());
+  const std::vector<std::string> theirs = ClassesOf(record);
   const std::vector<std::string> ours = network.classes();
   if (ours.empty() || ours == theirs) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("has the classes ", absl::StrJoin(theirs, ", "),

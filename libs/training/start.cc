@@ -22,10 +22,6 @@ using worker::v1::WorkerJob;
 
 constexpr char kVersion[] = TRAINYARD_VERSION;
 
-std::vector<std::string> ClassesOf(const ModelRecord& record) {
-  return {record.classes().begin(), record.classes().end()};
-}
-
 absl::Status CheckFits(const Network& network, const ModelRecord& spec, const ModelRecord& record) {
   if (record.network() != network.name()) {
     return absl::InvalidArgumentError(absl::StrCat("is a model of network '", record.network(),

@@ -115,9 +115,7 @@ class TrainingRun {
   absl::Status StoppedStatus() const;
   void ReportProgress();
   double Rate() const;
-  std::vector<std::string> Classes() const {
-    return {model_.record.classes().begin(), model_.record.classes().end()};
-  }
+  std::vector<std::string> Classes() const { return ClassesOf(model_.record); }
 
   Context& context_;
   const worker::v1::TrainTask& task_;

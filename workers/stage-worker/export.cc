@@ -32,7 +32,7 @@ constexpr int kSteps = 3;
 absl::Status CheckClasses(const Network& network, const ModelRecord& record,
                           absl::string_view path) {
   const std::vector<std::string> ours = network.classes();
-  const std::vector<std::string> theirs(record.classes().begin(), record.classes().end());
+  const std::vector<std::string> theirs = ClassesOf(record);
   if (ours.empty() || ours == theirs) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("the classes of '", path, "' are ",
                                                  absl::StrJoin(theirs, ", "), "; the spec maps to ",

@@ -2,7 +2,7 @@
 
 #include "absl/status/statusor.h"
 #include "libs/graph/graph.h"
-#include "libs/models/network.h"
+#include "libs/model/model.h"
 
 namespace trainyard {
 
