@@ -61,12 +61,12 @@ std::string GuessKind(absl::string_view text) {
   return best;
 }
 
-const std::map<std::string, SsdTask>& Tasks() {
-  static const auto* tasks = new std::map<std::string, SsdTask>{{"train", SsdTask::kTrain},
-                                                                {"evaluate", SsdTask::kEvaluate},
-                                                                {"inference", SsdTask::kInference},
-                                                                {"export", SsdTask::kExport}};
-  return *tasks;
+const std::map<std::string, SpecUse>& Uses() {
+  static const auto* uses = new std::map<std::string, SpecUse>{{"train", SpecUse::kTrain},
+                                                               {"evaluate", SpecUse::kEvaluate},
+                                                               {"inference", SpecUse::kInference},
+                                                               {"export", SpecUse::kExport}};
+  return *uses;
 }
 
 template <typename Message>
@@ -85,7 +85,7 @@ absl::StatusOr<std::string> CheckSpec(const SpecFlags& flags, const std::string&
     return Canonical(LoadAugment(text, flags.path, flags.overrides, warnings));
   }
   return Canonical(
-      LoadExperiment(text, flags.path, flags.overrides, Tasks().at(flags.task), warnings));
+      LoadExperiment(text, flags.path, flags.overrides, Uses().at(flags.task), warnings));
 }
 
 int RunSpecCheck(const SpecFlags& flags) {
@@ -192,7 +192,7 @@ void AddToolCommands(CLI::App& app, Run& run) {
   check.add_option("--kind", spec_flags->kind, "ssd, dataset or augment (by its content)")
       ->check(CLI::IsMember({"ssd", "dataset", "augment"}));
   check.add_option("--task", spec_flags->task, "train, evaluate, inference or export (train)")
-      ->check(CLI::IsMember(Tasks()));
+      ->check(CLI::IsMember(Uses()));
   check.add_option("--set", spec_flags->overrides, "change the spec: path=value (repeatable)")
       ->allow_extra_args(false);
   check.add_flag("--print", spec_flags->print, "print the spec with defaults applied");

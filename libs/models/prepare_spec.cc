@@ -12,20 +12,6 @@
 namespace trainyard {
 namespace {
 
-SsdTask SsdTaskOf(NetworkTask task) {
-  switch (task) {
-    case NetworkTask::kTrain:
-      return SsdTask::kTrain;
-    case NetworkTask::kEvaluate:
-      return SsdTask::kEvaluate;
-    case NetworkTask::kInference:
-      return SsdTask::kInference;
-    case NetworkTask::kExport:
-      return SsdTask::kExport;
-  }
-  return SsdTask::kTrain;
-}
-
 // The spec's own model: one of a oneof.
 void SetModel(const spec::common::v1::TrainingConfig& training, PreparedSpec& prepared) {
   using spec::common::v1::TrainingConfig;
@@ -58,8 +44,8 @@ void AddSource(const spec::common::v1::DataSource& source, const std::string& fi
 }
 
 // An evaluation reads the validation data; without, a fold of the converted sets.
-std::vector<SpecPath> DataOf(const spec::common::v1::DatasetConfig& dataset, NetworkTask task) {
-  const bool trains = task == NetworkTask::kTrain, evaluates = task == NetworkTask::kEvaluate;
+std::vector<SpecPath> DataOf(const spec::common::v1::DatasetConfig& dataset, SpecUse use) {
+  const bool trains = use == SpecUse::kTrain, evaluates = use == SpecUse::kEvaluate;
   const bool validates_on_fold = dataset.validation_data_sources().empty();
   std::vector<SpecPath> paths;
   for (int i = 0; i < dataset.data_sources_size(); ++i) {
@@ -80,7 +66,7 @@ std::vector<SpecPath> DataOf(const spec::common::v1::DatasetConfig& dataset, Net
 
 absl::StatusOr<PreparedSpec> PrepareSpec(
     absl::string_view network, absl::string_view text, absl::string_view file_name,
-    absl::Span<const std::string> overrides, NetworkTask task,
+    absl::Span<const std::string> overrides, SpecUse use,
     const std::function<absl::StatusOr<std::string>(absl::string_view)>& resolve) {
   if (network != "ssd") {
     const std::vector<std::string> names = NetworkNames();
@@ -91,10 +77,10 @@ absl::StatusOr<PreparedSpec> PrepareSpec(
   PreparedSpec prepared;
   TY_ASSIGN_OR_RETURN(
       spec::ssd::v1::Experiment experiment,
-      LoadExperiment(text, file_name, overrides, SsdTaskOf(task), &prepared.warnings));
+      LoadExperiment(text, file_name, overrides, use, &prepared.warnings));
   TY_RETURN_IF_ERROR(RewritePaths(&experiment, resolve));
   SetModel(experiment.training_config(), prepared);
-  prepared.data = DataOf(experiment.dataset_config(), task);
+  prepared.data = DataOf(experiment.dataset_config(), use);
   prepared.freezes_blocks = experiment.ssd_config().freeze_blocks_size() > 0;
   prepared.canonical_text = PrintCanonical(experiment);
   return prepared;

@@ -7,11 +7,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "libs/spec/spec_use.h"
 
 namespace trainyard {
-
-/// What a spec is wanted for.
-enum class NetworkTask { kTrain, kEvaluate, kInference, kExport };
 
 /// A path that a spec names.
 struct SpecPath {
@@ -19,7 +17,7 @@ struct SpecPath {
   std::string field;
   /// Resolved.
   std::string path;
-  /// Whether the task reads it, so that it has to be there.
+  /// Whether the use reads it, so that it has to be there.
   bool is_read = false;
 };
 
@@ -33,21 +31,21 @@ struct PreparedSpec {
   /// the one whose training it goes on with (`resume_model_path`), resolved; "" = none. At most one
   /// of them is set; `model_field` is that field's path.
   std::string initial_model, resume_model, model_field;
-  /// Where the spec's labelled images lie, whatever the task. Not looked for: a pipeline's stage
+  /// Where the spec's labelled images lie, whatever the use. Not looked for: a pipeline's stage
   /// may make them later.
   std::vector<SpecPath> data;
   /// Whether blocks are frozen: without a model to start from, random weights would be.
   bool freezes_blocks = false;
 };
 
-/// Checks the spec of any network for a task, so that no service knows a network's spec messages.
+/// Checks the spec of any network for a use, so that no service knows a network's spec messages.
 /// `resolve` turns each path of the spec into an absolute one (or refuses it).
 ///
 /// Fails with all problems at once: kInvalidArgument; kUnimplemented when only things that are not
 /// offered yet remain; kNotFound with the known names for an unknown network.
 absl::StatusOr<PreparedSpec> PrepareSpec(
     absl::string_view network, absl::string_view text, absl::string_view file_name,
-    absl::Span<const std::string> overrides, NetworkTask task,
+    absl::Span<const std::string> overrides, SpecUse use,
     const std::function<absl::StatusOr<std::string>(absl::string_view)>& resolve);
 
 }  // namespace trainyard

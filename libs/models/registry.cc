@@ -21,7 +21,7 @@ absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,
   }
   // The stage that asked has checked the spec for its task; here the least demanding one will do.
   TY_ASSIGN_OR_RETURN(spec::ssd::v1::Experiment experiment,
-                      LoadExperiment(spec_text, spec_name, {}, SsdTask::kExport, nullptr));
+                      LoadExperiment(spec_text, spec_name, {}, SpecUse::kExport, nullptr));
   return SsdNetwork::Create(std::move(experiment));
 }
 

@@ -4,7 +4,6 @@
 
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
-#include "libs/spec/coverage.h"
 #include "libs/spec/internal/defaults.h"
 #include "libs/spec/internal/field_check.h"
 #include "libs/spec/internal/text_parser.h"
@@ -99,7 +98,6 @@ void CheckInto(const AugmentConfig& config, FieldCheck* check) {
   CheckSpatial(config.spatial_config(), check);
   CheckColor(config.color_config(), check);
   CheckBlur(config.blur_config(), check);
-  check->NotOfferedIn(config);
 }
 
 AugmentConfig ParseInto(absl::string_view text, absl::string_view file_name,
@@ -108,7 +106,6 @@ AugmentConfig ParseInto(absl::string_view text, absl::string_view file_name,
   AugmentConfig config;
   internal::ParseTextFormatInto(text, file_name, &config, warnings, places, problems);
   internal::ApplyOverridesInto(overrides, &config, places, problems);
-  WarnOfNoEffect(config, *places, warnings);
   return config;
 }
 

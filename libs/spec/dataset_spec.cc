@@ -15,6 +15,32 @@
 namespace trainyard {
 namespace {
 
+constexpr absl::string_view kSsdIgnores = "SSD ignores it, in TAO too";
+constexpr absl::string_view kRecordsHoldNumbers =
+    "it goes by class names, and SSD's records hold class numbers, in TAO too";
+
+constexpr CoverageRule kRules[] = {
+    {"dataset.v1.DatasetExportConfig.coco_config", FieldSupport::kUnimplemented, FieldUse::kWhenSet,
+     "COCO conversion"},
+    {"dataset.v1.COCOConfig", FieldSupport::kUnimplemented, FieldUse::kWhenSet, ""},
+    {"dataset.v1.KITTIConfig.point_clouds_dir", FieldSupport::kNoEffect, FieldUse::kWhenSet,
+     kSsdIgnores},
+    {"dataset.v1.KITTIConfig.calibrations_dir", FieldSupport::kNoEffect, FieldUse::kWhenSet,
+     kSsdIgnores},
+    {"dataset.v1.KITTIConfig.kitti_sequence_to_frames_file", FieldSupport::kNoEffect,
+     FieldUse::kWhenNotNeutral, "only conversion by sequences reads it"},
+    {"dataset.v1.SampleModifierConfig.filter_samples_containing_only", FieldSupport::kNoEffect,
+     FieldUse::kWhenSet, kRecordsHoldNumbers},
+    {"dataset.v1.SampleModifierConfig.dominant_target_classes", FieldSupport::kNoEffect,
+     FieldUse::kWhenSet, kRecordsHoldNumbers},
+    {"dataset.v1.SampleModifierConfig.minimum_target_class_imbalance", FieldSupport::kNoEffect,
+     FieldUse::kWhenSet, kRecordsHoldNumbers},
+    {"dataset.v1.SampleModifierConfig.num_duplicates", FieldSupport::kNoEffect, FieldUse::kWhenSet,
+     kRecordsHoldNumbers},
+    {"dataset.v1.SampleModifierConfig.source_to_target_class_mapping", FieldSupport::kNoEffect,
+     FieldUse::kWhenSet, kRecordsHoldNumbers},
+};
+
 using internal::FieldCheck;
 using internal::Presence;
 using spec::dataset::v1::DatasetExportConfig;
@@ -75,7 +101,7 @@ void CheckInto(const DatasetExportConfig& config, bool root_given, FieldCheck* c
   } else if (!config.has_coco_config()) {
     check->Missing("kitti_config", "it, or coco_config");
   }
-  check->NotOfferedIn(config);
+  check->NotOfferedIn(config, kRules);
 }
 
 DatasetExportConfig ParseInto(absl::string_view text, absl::string_view file_name,
@@ -85,7 +111,7 @@ DatasetExportConfig ParseInto(absl::string_view text, absl::string_view file_nam
   DatasetExportConfig config;
   internal::ParseTextFormatInto(text, file_name, &config, warnings, places, problems);
   internal::ApplyOverridesInto(overrides, &config, places, problems);
-  WarnOfNoEffect(config, *places, warnings);
+  WarnOfNoEffect(config, kRules, *places, warnings);
   const KITTIConfig& kitti = config.kitti_config();
   if (warnings != nullptr && kitti.partition_mode() == "random" && kitti.has_num_partitions() &&
       kitti.num_partitions() != 2) {
@@ -97,6 +123,8 @@ DatasetExportConfig ParseInto(absl::string_view text, absl::string_view file_nam
 }
 
 }  // namespace
+
+absl::Span<const CoverageRule> DatasetExportCoverage() { return kRules; }
 
 absl::StatusOr<DatasetExportConfig> ParseDatasetExport(absl::string_view text,
                                                        absl::string_view file_name,

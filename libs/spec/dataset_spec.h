@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "libs/spec/coverage.h"
 #include "libs/spec/text_format.h"
 #include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
 
@@ -24,6 +25,9 @@ absl::StatusOr<spec::dataset::v1::DatasetExportConfig> ParseDatasetExport(
 /// Source: TAO's `dataset_export_spec`.
 absl::Status CheckDatasetExport(const spec::dataset::v1::DatasetExportConfig& config,
                                 bool root_given, const FieldPlaces* places = nullptr);
+
+/// What a conversion does not act on: docs/spec-coverage.md.
+absl::Span<const CoverageRule> DatasetExportCoverage();
 
 /// Sets every absent scalar that has a default, and makes root_directory_path and
 /// image_directory_path the same when one is absent. Idempotent.

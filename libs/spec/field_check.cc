@@ -78,8 +78,8 @@ void FieldCheck::NotOffered(absl::string_view path, std::string description) {
   not_offered_.AddProblem({std::string(path), std::move(description), PlaceOf(path)});
 }
 
-void FieldCheck::NotOfferedIn(const Message& message) {
-  for (const UnsupportedField& field : FindUnsupported(message)) {
+void FieldCheck::NotOfferedIn(const Message& message, absl::Span<const CoverageRule> rules) {
+  for (const UnsupportedField& field : FindUnsupported(message, rules)) {
     if (field.support == FieldSupport::kUnimplemented) NotOffered(field.path, field.description);
   }
 }

@@ -7,6 +7,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "libs/spec/common/dataset_config.h"
+#include "libs/spec/common/nms_config.h"
+#include "libs/spec/common/training_config.h"
 #include "libs/spec/internal/field_check.h"
 #include "libs/spec/internal/field_names.h"
 #include "libs/spec/internal/ssd_lists.h"
@@ -16,23 +19,11 @@ namespace trainyard {
 namespace internal {
 namespace {
 
-using google::protobuf::RepeatedPtrField;
-using spec::common::v1::DatasetConfig;
-using spec::common::v1::DataSource;
-using spec::common::v1::EarlyStopping;
-using spec::common::v1::LearningRateConfig;
-using spec::common::v1::NMSConfig;
-using spec::common::v1::RegularizerConfig;
-using spec::common::v1::TrainingConfig;
 using spec::ssd::v1::AugmentationConfig;
 using spec::ssd::v1::EvalConfig;
 using spec::ssd::v1::Experiment;
 using spec::ssd::v1::SSDConfig;
 
-// Upper ends that no sensible spec reaches: they keep a slip of the pen from asking for terabytes,
-// and values within the range of int.
-constexpr Range kCount{.least = 1, .most = 1e6};
-constexpr Range kCountOrZero{.least = 0, .most = 1e6};
 constexpr Range kSide{.least = 128, .most = 8192};
 
 // TAO's backbones that we do not offer yet.
@@ -70,7 +61,7 @@ void CheckArch(const SSDConfig& config, FieldCheck* check) {
   }
 }
 
-void CheckNetwork(const Experiment& experiment, SsdTask task, FieldCheck* check) {
+void CheckNetwork(const Experiment& experiment, SpecUse use, FieldCheck* check) {
   if (experiment.has_dssd_config()) return;  // NotOfferedIn has said it
   if (!experiment.has_ssd_config()) {
     check->Missing("ssd_config", "a network");
@@ -88,7 +79,7 @@ void CheckNetwork(const Experiment& experiment, SsdTask task, FieldCheck* check)
     check->Add(IndexedPath("ssd_config.freeze_blocks", i),
                "is %d; expected a block of resnet, 0 to 4", config.freeze_blocks(i));
   }
-  if (task == SsdTask::kTrain && config.pred_num_channels() != 0 &&
+  if (use == SpecUse::kTrain && config.pred_num_channels() != 0 &&
       config.pred_num_channels() != 256 && config.pred_num_channels() != 512 &&
       config.pred_num_channels() != 1024) {
     check->Add("ssd_config.pred_num_channels", "is %d; expected 0, 256, 512 or 1024",
@@ -96,101 +87,41 @@ void CheckNetwork(const Experiment& experiment, SsdTask task, FieldCheck* check)
   }
 }
 
-void CheckLearningRate(const TrainingConfig& config, FieldCheck* check) {
-  const std::string path = "training_config.learning_rate";
-  const LearningRateConfig& rate = config.learning_rate();
-  if (rate.has_soft_start_cosine_annealing_schedule()) return;  // NotOfferedIn has said it
-  if (!rate.has_soft_start_annealing_schedule()) {
-    return check->Missing(
-        config.has_learning_rate() ? path + ".soft_start_annealing_schedule" : path,
-        "soft_start_annealing_schedule { ... }");
-  }
-  const auto& schedule = rate.soft_start_annealing_schedule();
-  const std::string prefix = path + ".soft_start_annealing_schedule";
-  check->Number(schedule, prefix, "min_learning_rate", kPositive, Presence::kRequired);
-  check->Number(schedule, prefix, "max_learning_rate", kPositive, Presence::kRequired);
-  check->Number(schedule, prefix, "soft_start", kOpenUnit, Presence::kRequired);
-  check->Number(schedule, prefix, "annealing", kOpenUnit, Presence::kRequired);
-  if (schedule.has_min_learning_rate() && schedule.has_max_learning_rate() &&
-      schedule.min_learning_rate() > schedule.max_learning_rate()) {
-    check->Add(prefix + ".min_learning_rate",
-               "is %g; expected at most max_learning_rate, which is %g",
-               schedule.min_learning_rate(), schedule.max_learning_rate());
-  }
-  if (schedule.has_soft_start() && schedule.has_annealing() &&
-      schedule.soft_start() >= schedule.annealing()) {
-    check->Add(prefix + ".soft_start", "is %g; expected below annealing, which is %g",
-               schedule.soft_start(), schedule.annealing());
-  }
-}
-
-void CheckEarlyStopping(const Experiment& experiment, FieldCheck* check) {
-  const EarlyStopping& stopping = experiment.training_config().early_stopping();
-  const std::string path = "training_config.early_stopping";
-  if (check->Text(stopping, path, "monitor", "loss, validation_loss or val_loss")) {
-    check->Choice(stopping, path, "monitor", {"loss", "validation_loss", "val_loss"});
-  }
-  check->Number(stopping, path, "min_delta", kNotNegative);
-  check->Number(stopping, path, "patience", kCountOrZero);
-  if (stopping.monitor() != "validation_loss" && stopping.monitor() != "val_loss") return;
-  const DatasetConfig& data = experiment.dataset_config();
-  if (data.validation_data_sources().empty() && !data.has_validation_fold()) {
-    check->Add(path + ".monitor", "is \"%s\"; expected validation data in dataset_config for it",
-               stopping.monitor());
-  }
-  if (experiment.eval_config().validation_period_during_training() != 1) {
-    check->Add(path + ".monitor",
-               "is \"%s\"; expected eval_config.validation_period_during_training to be 1 for it",
-               stopping.monitor());
-  }
-}
-
-void CheckTraining(const Experiment& experiment, SsdTask task, FieldCheck* check) {
+void CheckTraining(const Experiment& experiment, SpecUse use, FieldCheck* check) {
   if (!experiment.has_training_config()) {
-    if (task == SsdTask::kTrain) check->Missing("training_config", "it for a training");
+    if (use == SpecUse::kTrain) check->Missing("training_config", "it for a training");
     return;
   }
-  const std::string path = "training_config";
-  const TrainingConfig& config = experiment.training_config();
-  check->Number(config, path, "batch_size_per_gpu", kCount, Presence::kRequired);
-  check->Number(config, path, "num_epochs", kCount, Presence::kRequired);
-  check->Number(config, path, "checkpoint_interval", kCountOrZero);
-  check->Number(config, path, "max_queue_size", kCountOrZero);
-  check->Number(config, path, "n_workers", {.least = 0, .most = 1024});
-  CheckLearningRate(config, check);
-  if (!config.has_regularizer()) {
-    check->Missing(path + ".regularizer", "regularizer { type: ... weight: ... }; NO_REG for none");
-  } else if (config.regularizer().type() != RegularizerConfig::NO_REG) {
-    check->Number(config.regularizer(), path + ".regularizer", "weight", kOpenUnit,
-                  Presence::kRequired);
-  }
-  if (config.has_early_stopping()) CheckEarlyStopping(experiment, check);
-  if (config.has_visualizer()) {
-    check->Number(config.visualizer(), path + ".visualizer", "num_images", kCountOrZero);
-  }
+  const auto& data = experiment.dataset_config();
+  const TrainingSurroundings surroundings{
+      .has_validation_data = !data.validation_data_sources().empty() || data.has_validation_fold(),
+      .validation_period =
+          static_cast<int>(experiment.eval_config().validation_period_during_training())};
+  CheckTrainingConfig(experiment.training_config(), surroundings, check);
 }
 
-void CheckEvaluation(const Experiment& experiment, SsdTask task, FieldCheck* check) {
+void CheckEvaluation(const Experiment& experiment, SpecUse use, FieldCheck* check) {
   if (!experiment.has_eval_config()) {
-    if (task != SsdTask::kExport) check->Missing("eval_config", "it for this task");
+    if (use != SpecUse::kExport) check->Missing("eval_config", "it for this task");
     return;
   }
   const EvalConfig& config = experiment.eval_config();
   check->Number(config, "eval_config", "validation_period_during_training", kCount,
-                RequiredIf(task == SsdTask::kTrain));
-  check->Number(config, "eval_config", "batch_size", kCount, RequiredIf(task != SsdTask::kExport));
+                RequiredIf(use == SpecUse::kTrain));
+  check->Number(config, "eval_config", "batch_size", kCount, RequiredIf(use != SpecUse::kExport));
   check->Number(config, "eval_config", "matching_iou_threshold", kOpenUnit);
 }
 
-void CheckNms(const Experiment& experiment, SsdTask task, FieldCheck* check) {
-  if (!experiment.has_nms_config()) {
-    if (task != SsdTask::kExport) check->Missing("nms_config", "it for this task");
-    return;
+void CheckNms(const Experiment& experiment, SpecUse use, FieldCheck* check) {
+  if (experiment.has_nms_config()) return CheckNmsConfig(experiment.nms_config(), check);
+  if (use != SpecUse::kExport) check->Missing("nms_config", "it for this task");
+}
+
+void CheckDataset(const Experiment& experiment, SpecUse use, FieldCheck* check) {
+  if (experiment.has_dataset_config()) {
+    return CheckDatasetConfig(experiment.dataset_config(), use, check);
   }
-  const NMSConfig& config = experiment.nms_config();
-  check->Number(config, "nms_config", "confidence_threshold", kOpenUnit, Presence::kRequired);
-  check->Number(config, "nms_config", "clustering_iou_threshold", kOpenUnit, Presence::kRequired);
-  check->Number(config, "nms_config", "top_k", kCount, Presence::kRequired);
+  if (use != SpecUse::kExport) check->Missing("dataset_config", "it for this task");
 }
 
 void CheckOrdered(absl::string_view least_name, float least, absl::string_view most_name,
@@ -227,9 +158,9 @@ void CheckImageMean(const AugmentationConfig& config, FieldCheck* check) {
   }
 }
 
-void CheckAugmentation(const Experiment& experiment, SsdTask task, FieldCheck* check) {
+void CheckAugmentation(const Experiment& experiment, SpecUse use, FieldCheck* check) {
   if (!experiment.has_augmentation_config()) {
-    if (task != SsdTask::kExport) check->Missing("augmentation_config", "it for this task");
+    if (use != SpecUse::kExport) check->Missing("augmentation_config", "it for this task");
     return;
   }
   const AugmentationConfig& config = experiment.augmentation_config();
@@ -270,88 +201,24 @@ void CheckAugmentation(const Experiment& experiment, SsdTask task, FieldCheck* c
   CheckImageMean(config, check);
 }
 
-// TFRecords, or both folders.
-void CheckSource(const DataSource& source, const std::string& path, FieldCheck* check) {
-  if (!source.tfrecords_path().empty()) return;
-  const bool no_images = source.image_directory_path().empty();
-  const bool no_labels = source.label_directory_path().empty();
-  if (no_images && no_labels) {
-    check->Missing(path + ".tfrecords_path",
-                   "it, or image_directory_path and label_directory_path");
-  } else if (no_images) {
-    check->Missing(path + ".image_directory_path",
-                   "the folder of the images of label_directory_path");
-  } else if (no_labels) {
-    check->Missing(path + ".label_directory_path",
-                   "the folder of the labels of image_directory_path");
-  }
-}
-
-void CheckSources(const RepeatedPtrField<DataSource>& sources, const std::string& path,
-                  FieldCheck* check) {
-  const auto is_records = [](const DataSource& source) { return !source.tfrecords_path().empty(); };
-  for (int i = 0; i < sources.size(); ++i) CheckSource(sources[i], IndexedPath(path, i), check);
-  const auto records = std::count_if(sources.begin(), sources.end(), is_records);
-  if (records != 0 && records != sources.size()) {
-    check->Add(path, "mixes %d with tfrecords_path and %d with folders; expected one kind", records,
-               sources.size() - records);
-  }
-}
-
-void CheckValidationFold(const DatasetConfig& config, FieldCheck* check) {
-  const std::string path = "dataset_config.validation_fold";
-  if (!config.has_validation_fold()) return;
-  check->Number(config, "dataset_config", "validation_fold", {.least = 0, .most = 999});
-  if (!config.validation_data_sources().empty()) {
-    check->Add(path, "is given beside validation_data_sources; expected one of the two");
-  }
-  if (config.data_sources().empty() || config.data_sources(0).tfrecords_path().empty()) {
-    check->Add(path, "is a fold of a converted set; expected data_sources with tfrecords_path");
-  }
-}
-
-void CheckDataset(const Experiment& experiment, SsdTask task, FieldCheck* check) {
-  const std::string path = "dataset_config";
-  if (!experiment.has_dataset_config()) {
-    if (task != SsdTask::kExport) check->Missing(path, "it for this task");
-    return;
-  }
-  const DatasetConfig& config = experiment.dataset_config();
-  if (config.target_class_mapping().empty() && task != SsdTask::kExport) {
-    check->Missing(path + ".target_class_mapping", "at least one { key: ... value: ... }");
-  }
-  check->ClassMapping(config.target_class_mapping(), path + ".target_class_mapping");
-  if (task == SsdTask::kTrain && config.data_sources().empty()) {
-    check->Missing(path + ".data_sources", "at least one");
-  }
-  if (task == SsdTask::kEvaluate && config.validation_data_sources().empty() &&
-      !config.has_validation_fold()) {
-    check->Missing(path + ".validation_data_sources", "at least one, or validation_fold");
-  }
-  if (task != SsdTask::kTrain && task != SsdTask::kEvaluate) return;
-  if (task == SsdTask::kTrain) CheckSources(config.data_sources(), path + ".data_sources", check);
-  CheckSources(config.validation_data_sources(), path + ".validation_data_sources", check);
-  CheckValidationFold(config, check);
-}
-
 }  // namespace
 
-void CheckExperimentInto(const Experiment& experiment, SsdTask task, FieldCheck* check) {
-  CheckNetwork(experiment, task, check);
-  CheckTraining(experiment, task, check);
-  CheckEvaluation(experiment, task, check);
-  CheckNms(experiment, task, check);
-  CheckAugmentation(experiment, task, check);
-  CheckDataset(experiment, task, check);
-  check->NotOfferedIn(experiment);
+void CheckExperimentInto(const Experiment& experiment, SpecUse use, FieldCheck* check) {
+  CheckNetwork(experiment, use, check);
+  CheckTraining(experiment, use, check);
+  CheckEvaluation(experiment, use, check);
+  CheckNms(experiment, use, check);
+  CheckAugmentation(experiment, use, check);
+  CheckDataset(experiment, use, check);
+  check->NotOfferedIn(experiment, SsdCoverage());
 }
 
 }  // namespace internal
 
-absl::Status CheckExperiment(const spec::ssd::v1::Experiment& experiment, SsdTask task,
+absl::Status CheckExperiment(const spec::ssd::v1::Experiment& experiment, SpecUse use,
                              const FieldPlaces* places) {
   internal::FieldCheck check(places, /*partial=*/false);
-  internal::CheckExperimentInto(experiment, task, &check);
+  internal::CheckExperimentInto(experiment, use, &check);
   return check.ToStatus();
 }
 

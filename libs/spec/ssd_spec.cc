@@ -1,12 +1,12 @@
 #include "libs/spec/ssd_spec.h"
 
-#include "absl/strings/str_cat.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
-#include "libs/spec/coverage.h"
+#include "libs/spec/common/dataset_config.h"
+#include "libs/spec/common/nms_config.h"
+#include "libs/spec/common/training_config.h"
 #include "libs/spec/internal/defaults.h"
 #include "libs/spec/internal/field_check.h"
-#include "libs/spec/internal/field_names.h"
 #include "libs/spec/internal/ssd_check.h"
 #include "libs/spec/internal/text_parser.h"
 #include "libs/spec/spec_kind.h"
@@ -14,35 +14,10 @@
 namespace trainyard {
 namespace {
 
-using spec::common::v1::DatasetConfig;
-using spec::common::v1::NMSConfig;
-using spec::common::v1::RegularizerConfig;
-using spec::common::v1::TrainingConfig;
 using spec::ssd::v1::AugmentationConfig;
 using spec::ssd::v1::EvalConfig;
 using spec::ssd::v1::Experiment;
 using spec::ssd::v1::SSDConfig;
-
-// Folders beside tfrecords_path are not read; TAO does not say so.
-void WarnOfUnusedFolders(const Experiment& experiment, const FieldPlaces& places,
-                         std::vector<std::string>* warnings) {
-  if (warnings == nullptr) return;
-  const auto warn = [&](const auto& sources, absl::string_view list) {
-    for (int i = 0; i < sources.size(); ++i) {
-      if (sources[i].tfrecords_path().empty() || (sources[i].image_directory_path().empty() &&
-                                                  sources[i].label_directory_path().empty())) {
-        continue;
-      }
-      const std::string path = internal::IndexedPath(absl::StrCat("dataset_config.", list), i);
-      const auto place = places.find(path);
-      warnings->push_back(
-          absl::StrCat(place == places.end() ? "" : place->second + ": ", path,
-                       " has tfrecords_path and folders; the folders are not read"));
-    }
-  };
-  warn(experiment.dataset_config().data_sources(), "data_sources");
-  warn(experiment.dataset_config().validation_data_sources(), "validation_data_sources");
-}
 
 Experiment ParseInto(absl::string_view text, absl::string_view file_name,
                      absl::Span<const std::string> overrides, std::vector<std::string>* warnings,
@@ -50,8 +25,8 @@ Experiment ParseInto(absl::string_view text, absl::string_view file_name,
   Experiment experiment;
   internal::ParseTextFormatInto(text, file_name, &experiment, warnings, places, problems);
   internal::ApplyOverridesInto(overrides, &experiment, places, problems);
-  WarnOfNoEffect(experiment, *places, warnings);
-  WarnOfUnusedFolders(experiment, *places, warnings);
+  WarnOfNoEffect(experiment, SsdCoverage(), *places, warnings);
+  internal::WarnOfUnusedFolders(experiment.dataset_config(), *places, warnings);
   return experiment;
 }
 
@@ -64,25 +39,6 @@ void SsdDefaults(SSDConfig* config) {
   TY_DEFAULT_FOR_ZERO(config, pos_iou_thresh, 0.5f);
   TY_DEFAULT_FOR_ZERO(config, neg_iou_thresh, 0.5f);
   TY_DEFAULT(config, freeze_bn, false);
-}
-
-void TrainingDefaults(TrainingConfig* config) {
-  TY_DEFAULT_FOR_ZERO(config, checkpoint_interval, 1);
-  TY_DEFAULT(config, enable_qat, false);
-  TY_DEFAULT_FOR_ZERO(config, max_queue_size, 20);
-  TY_DEFAULT(config, n_workers, 0);
-  if (config->has_regularizer()) {
-    TY_DEFAULT(config->mutable_regularizer(), type, RegularizerConfig::NO_REG);
-    TY_DEFAULT(config->mutable_regularizer(), weight, 0.0f);
-  }
-  if (config->has_early_stopping()) {
-    TY_DEFAULT(config->mutable_early_stopping(), min_delta, 0.0f);
-    TY_DEFAULT(config->mutable_early_stopping(), patience, 0);
-  }
-  if (config->has_visualizer()) {
-    TY_DEFAULT(config->mutable_visualizer(), enabled, false);
-    TY_DEFAULT(config->mutable_visualizer(), num_images, 0);
-  }
 }
 
 void EvaluationDefaults(EvalConfig* config) {
@@ -133,14 +89,14 @@ absl::StatusOr<Experiment> ParseExperiment(absl::string_view text, absl::string_
 }
 
 absl::StatusOr<Experiment> LoadExperiment(absl::string_view text, absl::string_view file_name,
-                                          absl::Span<const std::string> overrides, SsdTask task,
+                                          absl::Span<const std::string> overrides, SpecUse use,
                                           std::vector<std::string>* warnings) {
   TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kExperiment));
   FieldPlaces places;
   Problems problems;
   Experiment experiment = ParseInto(text, file_name, overrides, warnings, &places, &problems);
   internal::FieldCheck check(&places, /*partial=*/!problems.empty());
-  internal::CheckExperimentInto(experiment, task, &check);
+  internal::CheckExperimentInto(experiment, use, &check);
   const absl::Status status = check.ToStatus(problems);
   if (!status.ok()) return status;
   ApplyDefaults(&experiment);
@@ -150,16 +106,16 @@ absl::StatusOr<Experiment> LoadExperiment(absl::string_view text, absl::string_v
 void ApplyDefaults(Experiment* experiment) {
   TY_DEFAULT(experiment, random_seed, 42);
   if (experiment->has_ssd_config()) SsdDefaults(experiment->mutable_ssd_config());
-  if (experiment->has_training_config()) TrainingDefaults(experiment->mutable_training_config());
+  if (experiment->has_training_config()) {
+    internal::ApplyTrainingDefaults(experiment->mutable_training_config());
+  }
   if (experiment->has_eval_config()) EvaluationDefaults(experiment->mutable_eval_config());
   if (experiment->has_augmentation_config()) {
     AugmentationDefaults(experiment->mutable_augmentation_config());
   }
-  if (experiment->has_nms_config()) {
-    TY_DEFAULT(experiment->mutable_nms_config(), infer_nms_score_bits, 0);
-  }
+  if (experiment->has_nms_config()) internal::ApplyNmsDefaults(experiment->mutable_nms_config());
   if (experiment->has_dataset_config()) {
-    TY_DEFAULT(experiment->mutable_dataset_config(), include_difficult_in_training, true);
+    internal::ApplyDatasetDefaults(experiment->mutable_dataset_config());
   }
 }
 

@@ -9,6 +9,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "libs/spec/coverage.h"
+#include "libs/spec/spec_use.h"
 #include "libs/spec/text_format.h"
 #include "trainyard/spec/ssd/v1/experiment.pb.h"
 
@@ -16,9 +18,6 @@ namespace trainyard {
 
 /// Prediction maps of SSD.
 inline constexpr int kSsdMaps = 6;
-
-/// What the spec is wanted for: what is required differs.
-enum class SsdTask { kTrain, kEvaluate, kInference, kExport };
 
 /// Parses an experiment spec and applies `overrides` (ApplyOverrides). No defaults, no checks of
 /// values: CheckExperiment, then ApplyDefaults.
@@ -32,15 +31,18 @@ absl::StatusOr<spec::ssd::v1::Experiment> ParseExperiment(absl::string_view text
                                                           std::vector<std::string>* warnings,
                                                           FieldPlaces* places = nullptr);
 
-/// Checks everything about an experiment that needs no other file: required parts for the task,
+/// Checks everything about an experiment that needs no other file: required parts for the use,
 /// ranges, the lists in texts, what TAO can do and we do not yet. Defaults need not be applied.
 ///
 /// Fails with all problems at once: kInvalidArgument, or kUnimplemented when nothing is wrong but
 /// something is not offered yet. `places` (may be null) gives problems their file and line.
 ///
 /// Source: TAO's validator.
-absl::Status CheckExperiment(const spec::ssd::v1::Experiment& experiment, SsdTask task,
+absl::Status CheckExperiment(const spec::ssd::v1::Experiment& experiment, SpecUse use,
                              const FieldPlaces* places = nullptr);
+
+/// What SSD does not act on: docs/spec-coverage.md.
+absl::Span<const CoverageRule> SsdCoverage();
 
 /// Sets every absent scalar that has a default, in messages that are there, and the image mean. 0
 /// counts as absent where TAO takes it so (alpha, neg_pos_ratio, the IoU thresholds of matching,
@@ -53,7 +55,7 @@ void ApplyDefaults(spec::ssd::v1::Experiment* experiment);
 absl::StatusOr<spec::ssd::v1::Experiment> LoadExperiment(absl::string_view text,
                                                          absl::string_view file_name,
                                                          absl::Span<const std::string> overrides,
-                                                         SsdTask task,
+                                                         SpecUse use,
                                                          std::vector<std::string>* warnings);
 
 /// The lists that ssd_config holds in texts, as numbers. Arithmetic in double; min_scale and

@@ -162,7 +162,7 @@ absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& proto,
   const v1::ExportOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
   request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(NetworkTask::kExport, StageRequest::kOptional);
+  const PreparedSpec spec = request.Spec(SpecUse::kExport, StageRequest::kOptional);
   ExportPlan plan{.warnings = spec.warnings};
   plan.job.set_network(proto.stage().network());
   plan.job.set_spec(spec.canonical_text);

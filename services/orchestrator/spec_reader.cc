@@ -16,11 +16,11 @@ absl::StatusOr<std::string> Canonical(absl::StatusOr<Spec> spec, const PathRule&
   return PrintCanonical(*spec);
 }
 
-NetworkTask TaskOf(const StageKind& kind) {
-  if (kind.name == "train") return NetworkTask::kTrain;
-  if (kind.name == "export") return NetworkTask::kExport;
-  if (kind.name == "infer" || kind.name == "infer_engine") return NetworkTask::kInference;
-  return NetworkTask::kEvaluate;
+SpecUse UseOf(const StageKind& kind) {
+  if (kind.name == "train") return SpecUse::kTrain;
+  if (kind.name == "export") return SpecUse::kExport;
+  if (kind.name == "infer" || kind.name == "infer_engine") return SpecUse::kInference;
+  return SpecUse::kEvaluate;
 }
 
 }  // namespace
@@ -36,7 +36,7 @@ absl::StatusOr<std::string> ReadSpec(const SpecQuestion& question, const PathRul
   }
   TY_ASSIGN_OR_RETURN(PreparedSpec spec,
                       PrepareSpec(question.network, question.text, question.name,
-                                  question.overrides, TaskOf(*question.kind), rule));
+                                  question.overrides, UseOf(*question.kind), rule));
   return std::move(spec.canonical_text);
 }
 

@@ -17,7 +17,7 @@ Judging JudgingOn(const StageRequest& request, const PreparedSpec& spec) {
 
 Judging AskEvaluation(StageRequest& request, const std::string& matching, bool strict) {
   request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(NetworkTask::kEvaluate);
+  const PreparedSpec spec = request.Spec(SpecUse::kEvaluate);
   Judging judging = JudgingOn(request, spec);
   worker::v1::EvaluateTask& task = *judging.job.mutable_evaluate();
   task.set_model(request.Input("model", StageRequest::kRequired));
@@ -32,7 +32,7 @@ Judging AskEvaluation(StageRequest& request, const std::string& matching, bool s
 
 Judging AskInference(StageRequest& request, double threshold) {
   request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(NetworkTask::kInference);
+  const PreparedSpec spec = request.Spec(SpecUse::kInference);
   Judging judging = JudgingOn(request, spec);
   worker::v1::InferTask& task = *judging.job.mutable_infer();
   task.set_model(request.Input("model", StageRequest::kRequired));

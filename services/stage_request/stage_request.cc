@@ -264,7 +264,7 @@ StageRequest::SpecText StageRequest::ReadSpec(Need need) {
           stage_.spec_name().empty() ? stage_.spec_uri() : stage_.spec_name()};
 }
 
-PreparedSpec StageRequest::Spec(NetworkTask task, Need need) {
+PreparedSpec StageRequest::Spec(SpecUse use, Need need) {
   const SpecText spec = ReadSpec(need);
   if (spec.name.empty()) {
     // An absent spec is a problem already, or was optional.
@@ -275,7 +275,7 @@ PreparedSpec StageRequest::Spec(NetworkTask task, Need need) {
   const std::vector<std::string> networks = NetworkNames();
   if (std::find(networks.begin(), networks.end(), stage_.network()) == networks.end()) return {};
   const std::vector<std::string> overrides(stage_.overrides().begin(), stage_.overrides().end());
-  auto prepared = PrepareSpec(stage_.network(), spec.text, spec.name, overrides, task,
+  auto prepared = PrepareSpec(stage_.network(), spec.text, spec.name, overrides, use,
                               [this](absl::string_view path) { return Resolve(path); });
   if (!prepared.ok()) {
     Add("", prepared.status());

@@ -22,7 +22,7 @@ namespace trainyard {
 ///
 ///     StageRequest request(proto.stage(), workspace);
 ///     const std::string model = request.Input("model", kRequired);
-///     const PreparedSpec spec = request.Spec(NetworkTask::kTrain);
+///     const PreparedSpec spec = request.Spec(SpecUse::kTrain);
 ///     request.NoOtherNames();
 ///     TY_RETURN_IF_ERROR(request.Status());
 ///
@@ -73,7 +73,7 @@ class StageRequest {
   SpecText ReadSpec(Need need);
   /// The network's spec, checked for `task`, paths resolved through the workspace. The data that
   /// the task reads must be there. Overrides without a spec are a problem.
-  PreparedSpec Spec(NetworkTask task, Need need = kRequired);
+  PreparedSpec Spec(SpecUse use, Need need = kRequired);
   /// A spec and overrides are problems: the stage has no use for them.
   void NoSpec();
 

@@ -85,7 +85,7 @@ absl::StatusOr<worker::v1::WorkerJob> TrainJob(const v1::TrainRequest& proto,
   const v1::TrainOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
   request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(NetworkTask::kTrain);
+  const PreparedSpec spec = request.Spec(SpecUse::kTrain);
   const std::string given_model = request.Input("model", StageRequest::kOptional);
   const std::string results = request.OutputFolder("results", StageRequest::kRequired);
   request.NoOtherNames();

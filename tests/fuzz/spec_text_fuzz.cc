@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace trainyard;
   const absl::string_view text = fuzz::AsText(data, size);
   ReadTwice<spec::ssd::v1::Experiment>(text, [](absl::string_view t, auto* warnings) {
-    return LoadExperiment(t, "spec.txt", {}, SsdTask::kTrain, warnings);
+    return LoadExperiment(t, "spec.txt", {}, SpecUse::kTrain, warnings);
   });
   ReadTwice<spec::dataset::v1::DatasetExportConfig>(text, [](absl::string_view t, auto* warnings) {
     return LoadDatasetExport(t, "spec.txt", {}, false, warnings);

@@ -11,6 +11,7 @@
 #include "google/protobuf/map.h"
 #include "google/protobuf/message.h"
 #include "libs/base/problems.h"
+#include "libs/spec/coverage.h"
 #include "libs/spec/text_format.h"
 
 namespace trainyard::internal {
@@ -33,6 +34,10 @@ inline constexpr Range kNotNegative{.least = 0};
 /// (0, 1).
 inline constexpr Range kOpenUnit{.least = 0, .most = 1, .open_least = true, .open_most = true};
 inline constexpr Range kUnit{.least = 0, .most = 1};
+/// Upper ends that no sensible spec reaches: they keep a slip of the pen from asking for terabytes,
+/// and values within the range of int.
+inline constexpr Range kCount{.least = 1, .most = 1e6};
+inline constexpr Range kCountOrZero{.least = 0, .most = 1e6};
 
 enum class Presence { kOptional, kRequired };
 
@@ -52,7 +57,7 @@ class FieldCheck {
   /// "... is not offered yet".
   void NotOffered(absl::string_view path, std::string description);
   /// NotOffered for every such field of the message that is set (FindUnsupported).
-  void NotOfferedIn(const google::protobuf::Message& message);
+  void NotOfferedIn(const google::protobuf::Message& message, absl::Span<const CoverageRule> rules);
 
   /// Checks the number `name` of a message whose path is `prefix`; absent is fine unless required.
   void Number(const google::protobuf::Message& message, absl::string_view prefix,

@@ -6,7 +6,7 @@
 namespace trainyard::internal {
 
 /// CheckExperiment, with the problems added to `check`.
-void CheckExperimentInto(const spec::ssd::v1::Experiment& experiment, SsdTask task,
+void CheckExperimentInto(const spec::ssd::v1::Experiment& experiment, SpecUse use,
                          FieldCheck* check);
 
 }  // namespace trainyard::internal

@@ -94,16 +94,16 @@ constexpr char kCoco[] =
     "image_directory_path: \"/workspace/tao-experiments/data/coco\"";
 
 TEST(GuideSpecsTest, TheTrainingSampleServesEveryTaskWithoutAWarning) {
-  for (SsdTask task :
-       {SsdTask::kTrain, SsdTask::kEvaluate, SsdTask::kInference, SsdTask::kExport}) {
+  for (SpecUse use :
+       {SpecUse::kTrain, SpecUse::kEvaluate, SpecUse::kInference, SpecUse::kExport}) {
     std::vector<std::string> warnings;
-    EXPECT_THAT(LoadExperiment(kTrain, "train.txt", {}, task, &warnings), IsOk());
+    EXPECT_THAT(LoadExperiment(kTrain, "train.txt", {}, use, &warnings), IsOk());
     EXPECT_THAT(warnings, IsEmpty());
   }
 }
 
 TEST(GuideSpecsTest, TheTrainingSampleMeansWhatTheGuideSays) {
-  const auto spec = LoadExperiment(kTrain, "train.txt", {}, SsdTask::kTrain, nullptr);
+  const auto spec = LoadExperiment(kTrain, "train.txt", {}, SpecUse::kTrain, nullptr);
   ASSERT_THAT(spec, IsOk());
   EXPECT_EQ(spec->random_seed(), 42);
   EXPECT_EQ(spec->ssd_config().arch(), "resnet");
@@ -135,7 +135,7 @@ TEST(GuideSpecsTest, TheTrainingSampleMeansWhatTheGuideSays) {
 
 // "Default: 32" and so on in the guide's table of augmentation_config, which the sample leaves out.
 TEST(GuideSpecsTest, TheTrainingSampleAugmentsAsTheGuidesTableSays) {
-  const auto spec = LoadExperiment(kTrain, "train.txt", {}, SsdTask::kTrain, nullptr);
+  const auto spec = LoadExperiment(kTrain, "train.txt", {}, SpecUse::kTrain, nullptr);
   ASSERT_THAT(spec, IsOk());
   EXPECT_EQ(spec->augmentation_config().brightness(), 32);
   EXPECT_EQ(spec->augmentation_config().hue(), 18);
@@ -148,7 +148,7 @@ TEST(GuideSpecsTest, TheSecondOptionOfTheTrainingSampleIsRawFolders) {
       absl::StrReplaceAll(kTrain, {{"    tfrecords_path:", "    # tfrecords_path:"},
                                    {"# label_directory_path", "label_directory_path"},
                                    {"# image_directory_path", "image_directory_path"}});
-  const auto spec = LoadExperiment(raw, "train.txt", {}, SsdTask::kTrain, nullptr);
+  const auto spec = LoadExperiment(raw, "train.txt", {}, SpecUse::kTrain, nullptr);
   ASSERT_THAT(spec, IsOk());
   EXPECT_EQ(spec->dataset_config().data_sources(0).label_directory_path(), "/path/to/train/labels");
   EXPECT_EQ(spec->dataset_config().data_sources(0).image_directory_path(), "/path/to/train/images");
@@ -159,7 +159,7 @@ TEST(GuideSpecsTest, TheRetrainingSpecDiffersByTheModelAndTheRegularizer) {
   const auto spec = LoadExperiment(kTrain, "retrain.txt",
                                    {"training_config.regularizer.type = NO_REG",
                                     "training_config.pretrain_model_path = /models/pruned.tlt"},
-                                   SsdTask::kTrain, nullptr);
+                                   SpecUse::kTrain, nullptr);
   ASSERT_THAT(spec, IsOk());
   EXPECT_EQ(spec->training_config().regularizer().type(), RegularizerConfig::NO_REG);
 }
@@ -174,7 +174,7 @@ TEST(GuideSpecsTest, TakesTheTypicalValuesOfTheTables) {
        "training_config.early_stopping = { monitor: 'loss' patience: 5 min_delta: 0.01 }",
        "nms_config.clustering_iou_threshold =", "nms_config.cluster_iou_threshold = 0.6",
        "nms_config.infer_nms_score_bits = 0", "eval_config.visualize_pr_curve = True"},
-      SsdTask::kTrain, nullptr);
+      SpecUse::kTrain, nullptr);
   EXPECT_THAT(spec, IsOk());
 }
 
@@ -205,7 +205,7 @@ TEST(GuideSpecsTest, EveryPathOfTheSamplesIsRewritten) {
   const auto moved = [](absl::string_view path) -> absl::StatusOr<std::string> {
     return absl::StrCat("/root", path);
   };
-  auto spec = LoadExperiment(kTrain, "train.txt", {}, SsdTask::kTrain, nullptr);
+  auto spec = LoadExperiment(kTrain, "train.txt", {}, SpecUse::kTrain, nullptr);
   ASSERT_THAT(spec, IsOk());
   ASSERT_THAT(RewritePaths(&*spec, moved), IsOk());
   auto config = LoadDatasetExport(kKitti, "convert.txt", {}, false, nullptr);

@@ -25,7 +25,7 @@ absl::StatusOr<std::string> Below(absl::string_view path) {
 absl::StatusOr<PreparedSpec> Prepare(const std::string& text,
                                      const std::vector<std::string>& overrides = {},
                                      absl::string_view network = "ssd") {
-  return PrepareSpec(network, text, "specs/train.txt", overrides, NetworkTask::kTrain, Below);
+  return PrepareSpec(network, text, "specs/train.txt", overrides, SpecUse::kTrain, Below);
 }
 
 TEST(PrepareSpecTest, TheCanonicalTextIsAllAWorkerNeeds) {
@@ -41,9 +41,9 @@ TEST(PrepareSpecTest, PreparingTwiceChangesNothing) {
   const auto same = [](absl::string_view path) -> absl::StatusOr<std::string> {
     return std::string(path);
   };
-  const auto once = PrepareSpec("ssd", SmallSsdSpec(), "a", {}, NetworkTask::kTrain, same);
+  const auto once = PrepareSpec("ssd", SmallSsdSpec(), "a", {}, SpecUse::kTrain, same);
   ASSERT_THAT(once, IsOk());
-  const auto twice = PrepareSpec("ssd", once->canonical_text, "b", {}, NetworkTask::kTrain, same);
+  const auto twice = PrepareSpec("ssd", once->canonical_text, "b", {}, SpecUse::kTrain, same);
   ASSERT_THAT(twice, IsOk());
   EXPECT_EQ(twice->canonical_text, once->canonical_text);
 }

@@ -20,6 +20,7 @@
 #include "libs/models/prepare_spec.h"
 #include "libs/models/ssd/ssd_network.h"
 #include "libs/spec/coverage.h"
+#include "libs/spec/dataset_spec.h"
 #include "tests/support/ssd_spec_text.h"
 #include "tests/support/status_matchers.h"
 #include "trainyard/spec/augment/v1/augment_config.pb.h"
@@ -91,10 +92,10 @@ std::string TargetsText(const SsdNetwork& network, const ModelRecord& record) {
 // What is made of a spec; `weights` with its graph, which takes a moment.
 std::string MadeOf(const std::vector<std::string>& overrides, bool weights) {
   const auto prepared =
-      PrepareSpec("ssd", SmallSsdSpec(), "spec", overrides, NetworkTask::kTrain, AsItIs);
+      PrepareSpec("ssd", SmallSsdSpec(), "spec", overrides, SpecUse::kTrain, AsItIs);
   if (!prepared.ok()) return std::string(prepared.status().message());
   const auto experiment =
-      LoadExperiment(prepared->canonical_text, "spec", {}, SsdTask::kTrain, nullptr);
+      LoadExperiment(prepared->canonical_text, "spec", {}, SpecUse::kTrain, nullptr);
   EXPECT_THAT(experiment, IsOk());
   const auto network = SsdNetwork::Create(*experiment);
   EXPECT_THAT(network, IsOk());
@@ -219,14 +220,14 @@ std::map<std::string, Change> ExperimentChanges() {
 }
 
 // The supported fields below `type` that hold a value of their own: "common.v1.NMSConfig.top_k".
-void CollectLeaves(const Descriptor* type, std::set<std::string>& seen,
-                   std::set<std::string>& leaves) {
+void CollectLeaves(const Descriptor* type, absl::Span<const CoverageRule> rules,
+                   std::set<std::string>& seen, std::set<std::string>& leaves) {
   if (!seen.insert(std::string(type->full_name())).second) return;
   for (int i = 0; i < type->field_count(); ++i) {
     const FieldDescriptor* field = type->field(i);
-    if (SupportOf(field) != FieldSupport::kSupported) continue;
+    if (SupportOf(field, rules) != FieldSupport::kSupported) continue;
     if (field->message_type() != nullptr && !field->is_map()) {
-      CollectLeaves(field->message_type(), seen, leaves);
+      CollectLeaves(field->message_type(), rules, seen, leaves);
       continue;
     }
     absl::string_view name = field->full_name();
@@ -235,9 +236,9 @@ void CollectLeaves(const Descriptor* type, std::set<std::string>& seen,
   }
 }
 
-std::set<std::string> LeavesOf(const Descriptor* type) {
+std::set<std::string> LeavesOf(const Descriptor* type, absl::Span<const CoverageRule> rules) {
   std::set<std::string> seen, leaves;
-  CollectLeaves(type, seen, leaves);
+  CollectLeaves(type, rules, seen, leaves);
   return leaves;
 }
 
@@ -245,7 +246,7 @@ TEST(SpecBehaviourTest, EverySupportedFieldOfAnExperimentChangesWhatTheStagesSee
   const std::map<std::string, Change> changes = ExperimentChanges();
   std::set<std::string> changed;
   for (const auto& [field, change] : changes) changed.insert(field);
-  EXPECT_EQ(changed, LeavesOf(spec::ssd::v1::Experiment::descriptor()))
+  EXPECT_EQ(changed, LeavesOf(spec::ssd::v1::Experiment::descriptor(), SsdCoverage()))
       << "a supported field needs a row in this test, and only those do";
   for (const auto& [field, change] : changes) {
     std::vector<std::string> after = change.before;
@@ -333,8 +334,9 @@ const std::map<std::string, std::string>& TestsOfOtherSpecs() {
 }
 
 TEST(SpecBehaviourTest, EverySupportedFieldOfTheOtherSpecsHasATestThatIsThere) {
-  std::set<std::string> fields = LeavesOf(spec::dataset::v1::DatasetExportConfig::descriptor());
-  fields.merge(LeavesOf(spec::augment::v1::AugmentConfig::descriptor()));
+  std::set<std::string> fields =
+      LeavesOf(spec::dataset::v1::DatasetExportConfig::descriptor(), DatasetExportCoverage());
+  fields.merge(LeavesOf(spec::augment::v1::AugmentConfig::descriptor(), {}));
   std::set<std::string> named;
   for (const auto& [field, test] : TestsOfOtherSpecs()) {
     named.insert(field);

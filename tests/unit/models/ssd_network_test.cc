@@ -24,7 +24,7 @@ using ::trainyard::testing::SmallSsdSpec;
 using ::trainyard::testing::StatusIs;
 
 std::unique_ptr<SsdNetwork> Make(const std::string& text) {
-  auto experiment = LoadExperiment(text, "spec", {}, SsdTask::kTrain, nullptr);
+  auto experiment = LoadExperiment(text, "spec", {}, SpecUse::kTrain, nullptr);
   EXPECT_THAT(experiment, IsOk());
   auto network = SsdNetwork::Create(*experiment);
   EXPECT_THAT(network, IsOk());
@@ -211,7 +211,7 @@ TEST(SsdNetworkTest, TargetsHaveOneRowForEachAnchor) {
 }
 
 TEST(SsdNetworkTest, RefusesByName) {
-  auto experiment = LoadExperiment(SmallSsdSpec(), "spec", {}, SsdTask::kTrain, nullptr);
+  auto experiment = LoadExperiment(SmallSsdSpec(), "spec", {}, SpecUse::kTrain, nullptr);
   ASSERT_THAT(experiment, IsOk());
   experiment->mutable_ssd_config()->set_arch("vgg");
   EXPECT_THAT((*SsdNetwork::Create(*experiment))->Build(),

@@ -12,6 +12,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
+#include "libs/spec/dataset_spec.h"
+#include "libs/spec/ssd_spec.h"
 #include "tests/support/status_matchers.h"
 #include "trainyard/spec/augment/v1/augment_config.pb.h"
 #include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
@@ -26,21 +28,22 @@ using testing::IsOk;
 
 // Field -> word, for every field below `type`: "SSDConfig.arch",
 // "augment.DatasetConfig.image_path".
-void Collect(const Descriptor* type, std::map<std::string, std::string>* fields) {
+void Collect(const Descriptor* type, absl::Span<const CoverageRule> rules,
+             std::map<std::string, std::string>* fields) {
   for (int i = 0; i < type->field_count(); ++i) {
     const FieldDescriptor* field = type->field(i);
     absl::string_view name = field->full_name();
     absl::ConsumePrefix(&name, "trainyard.spec.");
-    if (!fields->emplace(name, NameOf(SupportOf(field))).second || field->is_map()) continue;
-    if (field->message_type() != nullptr) Collect(field->message_type(), fields);
+    if (!fields->emplace(name, NameOf(SupportOf(field, rules))).second || field->is_map()) continue;
+    if (field->message_type() != nullptr) Collect(field->message_type(), rules, fields);
   }
 }
 
 std::map<std::string, std::string> FieldsOfDescriptors() {
   std::map<std::string, std::string> fields;
-  Collect(spec::ssd::v1::Experiment::descriptor(), &fields);
-  Collect(spec::dataset::v1::DatasetExportConfig::descriptor(), &fields);
-  Collect(spec::augment::v1::AugmentConfig::descriptor(), &fields);
+  Collect(spec::ssd::v1::Experiment::descriptor(), SsdCoverage(), &fields);
+  Collect(spec::dataset::v1::DatasetExportConfig::descriptor(), DatasetExportCoverage(), &fields);
+  Collect(spec::augment::v1::AugmentConfig::descriptor(), {}, &fields);
   return fields;
 }
 

@@ -79,7 +79,7 @@ TEST(RecogniseSpecTest, AnOwnFieldOutweighsOnesOfOldVersions) {
 
 TEST(ExpectSpecKindTest, EveryReaderNamesWhatItGotInOneProblem) {
   const char yolo[] = "random_seed: 4\nyolov4_config {\n  big_anchor_shape: \"[(1, 2)]\"\n}\n";
-  EXPECT_THAT(LoadExperiment(yolo, "spec.txt", {}, SsdTask::kTrain, nullptr),
+  EXPECT_THAT(LoadExperiment(yolo, "spec.txt", {}, SpecUse::kTrain, nullptr),
               StatusIs(absl::StatusCode::kUnimplemented,
                        "spec.txt:2:1: yolov4_config is a field of a YOLOv4 experiment; expected an "
                        "SSD experiment, with ssd_config"));
@@ -91,10 +91,10 @@ TEST(ExpectSpecKindTest, EveryReaderNamesWhatItGotInOneProblem) {
       LoadAugment("kitti_config { }", "a.txt", {}, nullptr),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("for augment, with dataset_config")));
   EXPECT_THAT(
-      LoadExperiment("train:\n  a: 1\n", "s.yaml", {}, SsdTask::kTrain, nullptr),
+      LoadExperiment("train:\n  a: 1\n", "s.yaml", {}, SpecUse::kTrain, nullptr),
       StatusIs(absl::StatusCode::kInvalidArgument,
                HasSubstr("s.yaml:1:1: the text is a YAML file; expected an SSD experiment")));
-  EXPECT_THAT(LoadExperiment("\n", "e.txt", {}, SsdTask::kTrain, nullptr),
+  EXPECT_THAT(LoadExperiment("\n", "e.txt", {}, SpecUse::kTrain, nullptr),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "e.txt:1:1: the text is empty; expected an SSD experiment, with ssd_config "
                        "in protobuf text format"));
@@ -102,7 +102,7 @@ TEST(ExpectSpecKindTest, EveryReaderNamesWhatItGotInOneProblem) {
 
 TEST(ExpectSpecKindTest, APipelinesTemplateIsNamed) {
   EXPECT_THAT(LoadExperiment("# ${param.x}\nssd_config {\n  nlayers: ${param.nlayers}\n}", "t.txt", {},
-                             SsdTask::kTrain, nullptr),
+                             SpecUse::kTrain, nullptr),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "t.txt:3:12: ${param.nlayers} is filled in by a pipeline: this file is a "
                        "template for `trainyard run`, not a spec by itself"));
@@ -119,7 +119,7 @@ TEST(ExamplesTest, EverySpecIsValidAsItLiesOrATemplate) {
     const absl::Status status =
         kind == SpecKind::kConversion ? LoadDatasetExport(*text, "s", {}, false, nullptr).status()
         : kind == SpecKind::kAugment  ? LoadAugment(*text, "s", {}, nullptr).status()
-                                      : LoadExperiment(*text, "s", {}, SsdTask::kTrain, nullptr).status();
+                                      : LoadExperiment(*text, "s", {}, SpecUse::kTrain, nullptr).status();
     const bool is_template = text->find("# A template: `trainyard run`") == 0;
     EXPECT_EQ(status.ok(), !is_template) << entry.path() << ": " << status;
     ++specs;

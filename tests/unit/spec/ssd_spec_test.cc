@@ -53,26 +53,26 @@ dataset_config {
 )";
 
 absl::StatusOr<Experiment> Load(const std::vector<std::string>& overrides,
-                                SsdTask task = SsdTask::kTrain,
+                                SpecUse use = SpecUse::kTrain,
                                 std::vector<std::string>* warnings = nullptr) {
-  return LoadExperiment(kSpec, "train.txt", overrides, task, warnings);
+  return LoadExperiment(kSpec, "train.txt", overrides, use, warnings);
 }
 
 // "field description" of every problem that the overrides cause.
 std::vector<std::string> ProblemsOf(const std::vector<std::string>& overrides,
-                                    SsdTask task = SsdTask::kTrain) {
+                                    SpecUse use = SpecUse::kTrain) {
   std::vector<std::string> lines;
-  for (const Problem& problem : ProblemsFrom(Load(overrides, task).status())) {
+  for (const Problem& problem : ProblemsFrom(Load(overrides, use).status())) {
     lines.push_back(absl::StrCat(problem.field, " ", problem.description));
   }
   return lines;
 }
 
 TEST(LoadExperimentTest, TakesAGoodSpecForEveryTask) {
-  for (SsdTask task :
-       {SsdTask::kTrain, SsdTask::kEvaluate, SsdTask::kInference, SsdTask::kExport}) {
+  for (SpecUse use :
+       {SpecUse::kTrain, SpecUse::kEvaluate, SpecUse::kInference, SpecUse::kExport}) {
     std::vector<std::string> warnings;
-    EXPECT_THAT(Load({}, task, &warnings), IsOk());
+    EXPECT_THAT(Load({}, use, &warnings), IsOk());
     EXPECT_THAT(warnings, IsEmpty());
   }
 }
@@ -129,26 +129,26 @@ TEST(LoadExperimentTest, DefaultsAreIdempotentAndSurviveTheCanonicalText) {
   ApplyDefaults(&again);
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(again, *spec));
   const auto reread =
-      LoadExperiment(PrintCanonical(*spec), "canonical", {}, SsdTask::kTrain, nullptr);
+      LoadExperiment(PrintCanonical(*spec), "canonical", {}, SpecUse::kTrain, nullptr);
   ASSERT_THAT(reread, IsOk());
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(*reread, *spec));
 }
 
 TEST(LoadExperimentTest, NamesWhatEachTaskMisses) {
-  const auto missing = [](SsdTask task) {
+  const auto missing = [](SpecUse use) {
     std::vector<std::string> fields;
     for (const Problem& problem :
-         ProblemsFrom(LoadExperiment("random_seed: 1", "s", {}, task, nullptr).status())) {
+         ProblemsFrom(LoadExperiment("random_seed: 1", "s", {}, use, nullptr).status())) {
       fields.push_back(problem.field);
     }
     return fields;
   };
-  EXPECT_THAT(missing(SsdTask::kTrain),
+  EXPECT_THAT(missing(SpecUse::kTrain),
               ElementsAre("ssd_config", "training_config", "eval_config", "nms_config",
                           "augmentation_config", "dataset_config"));
-  EXPECT_THAT(missing(SsdTask::kEvaluate), ElementsAre("ssd_config", "eval_config", "nms_config",
+  EXPECT_THAT(missing(SpecUse::kEvaluate), ElementsAre("ssd_config", "eval_config", "nms_config",
                                                        "augmentation_config", "dataset_config"));
-  EXPECT_THAT(missing(SsdTask::kExport), ElementsAre("ssd_config"));
+  EXPECT_THAT(missing(SpecUse::kExport), ElementsAre("ssd_config"));
 }
 
 TEST(LoadExperimentTest, NamesMissingPartsOfWhatIsThere) {
@@ -266,8 +266,8 @@ TEST(LoadExperimentTest, ValidationDataMayBeAFoldOfAConvertedSet) {
       "dataset_config.validation_data_sources =", "dataset_config.validation_fold = 0",
       "dataset_config.data_sources = { tfrecords_path: '/t/bccd' }"};
   EXPECT_THAT(Load(overrides), IsOk());
-  EXPECT_THAT(Load(overrides, SsdTask::kEvaluate), IsOk());
-  EXPECT_THAT(ProblemsOf({"dataset_config.validation_data_sources ="}, SsdTask::kEvaluate),
+  EXPECT_THAT(Load(overrides, SpecUse::kEvaluate), IsOk());
+  EXPECT_THAT(ProblemsOf({"dataset_config.validation_data_sources ="}, SpecUse::kEvaluate),
               ElementsAre(HasSubstr("expected at least one, or validation_fold")));
 }
 
@@ -287,7 +287,7 @@ TEST(LoadExperimentTest, WhatIsNotOfferedIsUnimplementedByName) {
   std::string dssd = kSpec;
   dssd = absl::StrReplaceAll(dssd, {{"ssd_config {", "dssd_config {"}});
   EXPECT_THAT(
-      LoadExperiment(dssd, "s", {}, SsdTask::kTrain, nullptr),
+      LoadExperiment(dssd, "s", {}, SpecUse::kTrain, nullptr),
       StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("dssd_config is not offered yet")));
   EXPECT_THAT(Load({"training_config.enable_qat = false", "ssd_config.pred_num_channels = 0"}),
               IsOk());
@@ -307,7 +307,7 @@ TEST(LoadExperimentTest, WarnsOfFieldsWithoutEffectWithTheirPlace) {
       "} }\n"
       "  visualizer { enabled: true wandb_config { project: 'p' } clearml_config {} } }\n"
       "nms_config { force_on_cpu: true }\nssd_config { mean_color: '0' }\n";
-  EXPECT_THAT(LoadExperiment(text, "s.txt", {}, SsdTask::kTrain, &warnings), IsOk());
+  EXPECT_THAT(LoadExperiment(text, "s.txt", {}, SpecUse::kTrain, &warnings), IsOk());
   EXPECT_THAT(warnings, UnorderedElementsAre(
                             HasSubstr("s.txt:24:19: training_config.model_ema has no effect"),
                             HasSubstr("training_config.use_multiprocessing has no effect"),
@@ -321,7 +321,7 @@ TEST(LoadExperimentTest, WarnsOfFieldsWithoutEffectWithTheirPlace) {
 TEST(LoadExperimentTest, WarnsOfFoldersBesideRecords) {
   std::vector<std::string> warnings;
   EXPECT_THAT(
-      Load({"dataset_config.data_sources[0].tfrecords_path = /t"}, SsdTask::kTrain, &warnings),
+      Load({"dataset_config.data_sources[0].tfrecords_path = /t"}, SpecUse::kTrain, &warnings),
       IsOk());
   EXPECT_THAT(warnings, ElementsAre(HasSubstr("data_sources[0] has tfrecords_path and folders")));
 }
@@ -330,7 +330,7 @@ TEST(LoadExperimentTest, ProblemsOfTextOverridesAndValuesComeTogetherWithTheirPl
   std::string text = kSpec;
   text += "bogus: 1\nnms_config { top_k: 0 }\n";
   const auto result = LoadExperiment(text, "s.txt", {"training_config.num_epochs = 0", "nms = 1"},
-                                     SsdTask::kTrain, nullptr);
+                                     SpecUse::kTrain, nullptr);
   std::vector<std::string> places;
   for (const Problem& problem : ProblemsFrom(result.status())) places.push_back(problem.place);
   EXPECT_THAT(places, ElementsAre("s.txt:24:1", "override 'nms'",
@@ -429,10 +429,10 @@ TEST(ListsOfTest, ScalesNeedBothEnds) {
 
 TEST(CheckExperimentTest, WorksWithoutPlaces) {
   Experiment spec;
-  EXPECT_THAT(CheckExperiment(spec, SsdTask::kTrain), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(CheckExperiment(spec, SpecUse::kTrain), StatusIs(absl::StatusCode::kInvalidArgument));
   const auto parsed = ParseExperiment(kSpec, "s", {}, nullptr);
   ASSERT_THAT(parsed, IsOk());
-  EXPECT_THAT(CheckExperiment(*parsed, SsdTask::kTrain), IsOk());
+  EXPECT_THAT(CheckExperiment(*parsed, SpecUse::kTrain), IsOk());
   EXPECT_FALSE(parsed->augmentation_config().has_hue());
 }
 
