@@ -8,6 +8,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "cli/commands.h"
 #include "cli/display.h"
@@ -18,12 +19,12 @@
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/data/sample_data.h"
+#include "libs/networks/registry.h"
 #include "libs/sealing/model_file.h"
 #include "libs/service/key.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
 #include "libs/spec/spec_kind.h"
-#include "libs/spec/ssd_spec.h"
 #include "libs/worker/rpc_status.h"
 #include "libs/worker/run_alone.h"
 
@@ -39,26 +40,34 @@ struct SpecFlags {
   bool print = false;
 };
 
+// The networks' names, and those of the specs that belong to none.
+std::vector<std::string> Kinds() {
+  std::vector<std::string> kinds = NetworkNames();
+  kinds.insert(kinds.end(), {"dataset", "augment"});
+  return kinds;
+}
+
+size_t CountProblems(const absl::Status& status) {
+  return status.ok() ? 0 : std::max<size_t>(ProblemsFrom(status).size(), 1);
+}
+
+size_t ProblemsAs(const std::string& kind, absl::string_view text) {
+  if (kind == "dataset") return CountProblems(ParseDatasetExport(text, "", {}, nullptr).status());
+  if (kind == "augment") return CountProblems(ParseAugment(text, "", {}, nullptr).status());
+  return CountProblems((*FindNetwork(kind))->Parse(text, "", {}, nullptr).status());
+}
+
 // What the text's own fields tell; else the kind of message that it parses as with the fewest
-// problems, an experiment among equals.
+// problems, the first among equals.
 std::string GuessKind(absl::string_view text) {
   const SpecKind told = RecogniseSpec(text).kind;
   if (told == SpecKind::kConversion) return "dataset";
   if (told == SpecKind::kAugment) return "augment";
-  if (told != SpecKind::kUnknown) return "ssd";
-  const auto problems = [](const absl::Status& status) {
-    return status.ok() ? 0 : std::max<size_t>(ProblemsFrom(status).size(), 1);
-  };
-  std::string best = "ssd";
-  size_t fewest = problems(ParseExperiment(text, "", {}, nullptr).status());
-  for (const auto& [kind, count] :
-       {std::pair("dataset", problems(ParseDatasetExport(text, "", {}, nullptr).status())),
-        std::pair("augment", problems(ParseAugment(text, "", {}, nullptr).status()))}) {
-    if (count >= fewest) continue;
-    best = kind;
-    fewest = count;
-  }
-  return best;
+  const std::vector<std::string> kinds = Kinds();
+  if (told != SpecKind::kUnknown) return kinds.front();
+  return *std::min_element(kinds.begin(), kinds.end(), [&](const auto& a, const auto& b) {
+    return ProblemsAs(a, text) < ProblemsAs(b, text);
+  });
 }
 
 const std::map<std::string, SpecUse>& Uses() {
@@ -84,8 +93,10 @@ absl::StatusOr<std::string> CheckSpec(const SpecFlags& flags, const std::string&
   if (kind == "augment") {
     return Canonical(LoadAugment(text, flags.path, flags.overrides, warnings));
   }
-  return Canonical(
-      LoadExperiment(text, flags.path, flags.overrides, Uses().at(flags.task), warnings));
+  TY_ASSIGN_OR_RETURN(const NetworkFamily* network, FindNetwork(kind));
+  TY_ASSIGN_OR_RETURN(const SpecMessage spec, network->Load(text, flags.path, flags.overrides,
+                                                            Uses().at(flags.task), warnings));
+  return PrintCanonical(*spec);
 }
 
 int RunSpecCheck(const SpecFlags& flags) {
@@ -189,8 +200,10 @@ void AddToolCommands(CLI::App& app, Run& run) {
   auto spec_flags = std::make_shared<SpecFlags>();
   CLI::App& check = *spec.add_subcommand("check", "name everything that is wrong with a spec");
   check.add_option("file", spec_flags->path, "spec file")->required();
-  check.add_option("--kind", spec_flags->kind, "ssd, dataset or augment (by its content)")
-      ->check(CLI::IsMember({"ssd", "dataset", "augment"}));
+  check
+      .add_option("--kind", spec_flags->kind,
+                  absl::StrCat(absl::StrJoin(NetworkNames(), ", "), ", dataset or augment (by its content)"))
+      ->check(CLI::IsMember(Kinds()));
   check.add_option("--task", spec_flags->task, "train, evaluate, inference or export (train)")
       ->check(CLI::IsMember(Uses()));
   check.add_option("--set", spec_flags->overrides, "change the spec: path=value (repeatable)")

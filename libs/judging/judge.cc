@@ -14,8 +14,8 @@
 #include "libs/data/sources.h"
 #include "libs/detection/evaluator.h"
 #include "libs/detection/results.h"
-#include "libs/models/datasets.h"
-#include "libs/models/spec_differences.h"
+#include "libs/networks/datasets.h"
+#include "libs/networks/registry.h"
 #include "libs/worker/outcome.h"
 
 namespace trainyard::judging {

@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "libs/detection/decoder.h"
 #include "libs/graph/runner.h"
-#include "libs/models/network.h"
+#include "libs/networks/network.h"
 #include "libs/worker/runtime.h"
 
 namespace trainyard::judging {

@@ -4,10 +4,10 @@
 
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
-#include "libs/spec/internal/defaults.h"
-#include "libs/spec/internal/field_check.h"
-#include "libs/spec/internal/text_parser.h"
+#include "libs/spec/defaults.h"
+#include "libs/spec/field_check.h"
 #include "libs/spec/spec_kind.h"
+#include "libs/spec/text_parser.h"
 
 namespace trainyard {
 namespace {

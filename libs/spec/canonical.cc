@@ -5,7 +5,7 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/text_format.h"
-#include "libs/spec/internal/field_names.h"
+#include "libs/spec/field_names.h"
 #include "libs/spec/text_format.h"
 
 namespace trainyard {

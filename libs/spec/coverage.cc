@@ -3,7 +3,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "libs/spec/internal/field_names.h"
+#include "libs/spec/field_names.h"
 
 namespace trainyard {
 namespace {

@@ -1,4 +1,4 @@
-#include "libs/spec/internal/field_check.h"
+#include "libs/spec/field_check.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +13,7 @@
 #include "google/protobuf/descriptor.h"
 #include "libs/base/text_file.h"
 #include "libs/spec/coverage.h"
-#include "libs/spec/internal/field_names.h"
+#include "libs/spec/field_names.h"
 
 namespace trainyard::internal {
 namespace {

@@ -1,4 +1,4 @@
-#include "libs/spec/internal/field_names.h"
+#include "libs/spec/field_names.h"
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"

@@ -12,7 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/problems.h"
 #include "libs/base/utf8.h"
-#include "libs/spec/internal/field_names.h"
+#include "libs/spec/field_names.h"
 
 namespace trainyard::internal {
 namespace {

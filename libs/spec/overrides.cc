@@ -15,10 +15,10 @@
 #include "google/protobuf/message.h"
 #include "libs/base/problems.h"
 #include "libs/base/utf8.h"
-#include "libs/spec/internal/field_names.h"
+#include "libs/spec/field_names.h"
 #include "libs/spec/internal/literal.h"
-#include "libs/spec/internal/text_parser.h"
 #include "libs/spec/text_format.h"
+#include "libs/spec/text_parser.h"
 
 namespace trainyard {
 namespace internal {

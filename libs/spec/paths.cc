@@ -6,7 +6,7 @@
 
 #include "google/protobuf/descriptor.h"
 #include "libs/base/problems.h"
-#include "libs/spec/internal/field_names.h"
+#include "libs/spec/field_names.h"
 
 namespace trainyard {
 namespace {

@@ -1,7 +1,7 @@
 #include "libs/spec/text_format.h"
 
 #include "libs/base/problems.h"
-#include "libs/spec/internal/text_parser.h"
+#include "libs/spec/text_parser.h"
 
 namespace trainyard {
 

@@ -1,11 +1,11 @@
-#include "libs/spec/internal/text_parser.h"
+#include "libs/spec/text_parser.h"
 
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "google/protobuf/descriptor.pb.h"
-#include "libs/spec/internal/field_names.h"
+#include "libs/spec/field_names.h"
 #include "libs/spec/internal/literal.h"
 
 namespace trainyard::internal {

@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "libs/models/network.h"
+#include "libs/networks/network.h"
 #include "trainyard/model/v1/train_state.pb.h"
 
 namespace trainyard::training {

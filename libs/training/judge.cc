@@ -10,7 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
 #include "libs/judging/judge.h"
-#include "libs/models/network.h"
+#include "libs/networks/registry.h"
 #include "libs/sealing/model_store.h"
 #include "libs/training/artifacts.h"
 #include "libs/training/device.h"

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "libs/models/network.h"
+#include "libs/networks/network.h"
 #include "libs/training/validation.h"
 #include "libs/worker/journal.h"
 #include "trainyard/model/v1/train_state.pb.h"

@@ -6,7 +6,7 @@
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "libs/models/network.h"
+#include "libs/networks/network.h"
 #include "libs/training/executor.h"
 
 namespace trainyard::training {

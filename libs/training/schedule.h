@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
-#include "libs/models/network.h"
+#include "libs/networks/network.h"
 
 namespace trainyard::training {
 

@@ -10,8 +10,8 @@
 #include "libs/base/files.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
-#include "libs/models/spec_differences.h"
-#include "libs/models/transfer.h"
+#include "libs/networks/registry.h"
+#include "libs/networks/transfer.h"
 #include "libs/sealing/model_store.h"
 
 namespace trainyard::training {

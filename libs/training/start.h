@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "libs/models/network.h"
+#include "libs/networks/network.h"
 #include "libs/training/checkpoints.h"
 #include "trainyard/worker/v1/worker.pb.h"
 

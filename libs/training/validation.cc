@@ -1,3 +1,4 @@
+#include "libs/networks/registry.h"
 #include "libs/training/validation.h"
 
 #include <algorithm>

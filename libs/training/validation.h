@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "libs/data/sample.h"
 #include "libs/detection/evaluator.h"
-#include "libs/models/network.h"
+#include "libs/networks/network.h"
 #include "libs/training/executor.h"
 #include "libs/training/losses/loss.h"
 

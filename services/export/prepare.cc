@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
-#include "libs/models/deepstream.h"
+#include "libs/networks/ssd/deepstream.h"
 #include "services/stage_request/stage_request.h"
 
 namespace trainyard {

@@ -1,7 +1,7 @@
 #include "services/orchestrator/spec_reader.h"
 
 #include "libs/base/status.h"
-#include "libs/models/prepare_spec.h"
+#include "libs/networks/prepare_spec.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
 #include "libs/spec/paths.h"

@@ -32,7 +32,7 @@ using PathRule = std::function<absl::StatusOr<std::string>(absl::string_view pat
 using SpecReader =
     std::function<absl::StatusOr<std::string>(const SpecQuestion& question, const PathRule& rule)>;
 
-/// The reader over libs/spec and libs/models.
+/// The reader over libs/spec and libs/networks.
 absl::StatusOr<std::string> ReadSpec(const SpecQuestion& question, const PathRule& rule);
 
 }  // namespace trainyard::orchestrator

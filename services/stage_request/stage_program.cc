@@ -1,6 +1,6 @@
 #include "services/stage_request/stage_program.h"
 
-#include "libs/models/network.h"
+#include "libs/networks/registry.h"
 
 namespace trainyard {
 namespace {

@@ -10,7 +10,7 @@
 #include "libs/base/files.h"
 #include "libs/base/paths.h"
 #include "libs/base/status.h"
-#include "libs/models/network.h"
+#include "libs/networks/registry.h"
 #include "libs/service/worker_job.h"
 #include "libs/worker/rpc_status.h"
 

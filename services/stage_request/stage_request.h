@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "libs/base/problems.h"
-#include "libs/models/prepare_spec.h"
+#include "libs/networks/prepare_spec.h"
 #include "libs/sealing/model_file.h"
 #include "libs/service/operations.h"
 #include "libs/service/workspace.h"

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
-#include "libs/spec/ssd_spec.h"
 #include "tests/fuzz/fuzz_input.h"
 
 namespace {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "libs/models/network.h"
-#include "libs/models/ssd/ssd_builder.h"
+#include "libs/networks/network.h"
+#include "libs/networks/ssd/ssd_builder.h"
 
 namespace trainyard::testing {
 

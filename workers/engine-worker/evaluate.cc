@@ -7,6 +7,7 @@
 #include "libs/engine/benchmark.h"
 #include "libs/engine/engine.h"
 #include "libs/judging/judge.h"
+#include "libs/networks/registry.h"
 #include "libs/worker/outcome.h"
 #include "workers/engine-worker/started.h"
 #include "workers/engine-worker/tasks.h"

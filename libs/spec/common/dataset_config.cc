@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "libs/spec/internal/defaults.h"
-#include "libs/spec/internal/field_names.h"
+#include "libs/spec/defaults.h"
+#include "libs/spec/field_names.h"
 
 namespace trainyard::internal {
 namespace {

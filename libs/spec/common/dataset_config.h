@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "libs/spec/internal/field_check.h"
+#include "libs/spec/field_check.h"
 #include "libs/spec/spec_use.h"
 #include "libs/spec/text_format.h"
 #include "trainyard/spec/common/v1/dataset.pb.h"

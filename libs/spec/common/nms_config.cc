@@ -1,6 +1,6 @@
 #include "libs/spec/common/nms_config.h"
 
-#include "libs/spec/internal/defaults.h"
+#include "libs/spec/defaults.h"
 
 namespace trainyard::internal {
 

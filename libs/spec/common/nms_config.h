@@ -1,6 +1,6 @@
 #pragma once
 
-#include "libs/spec/internal/field_check.h"
+#include "libs/spec/field_check.h"
 #include "trainyard/spec/common/v1/nms.pb.h"
 
 // What every detector of TAO says of its suppression in the same message, judged once.

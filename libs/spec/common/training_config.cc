@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "libs/spec/internal/defaults.h"
-#include "libs/spec/internal/field_names.h"
+#include "libs/spec/defaults.h"
+#include "libs/spec/field_names.h"
 
 namespace trainyard::internal {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "libs/spec/internal/field_check.h"
+#include "libs/spec/field_check.h"
 #include "trainyard/spec/common/v1/training.pb.h"
 
 // What every network of TAO says of its training in the same message, judged once.

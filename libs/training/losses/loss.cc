@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
-#include "libs/models/ssd/ssd_network.h"
+#include "libs/networks/ssd/ssd_network.h"
 #include "libs/training/losses/ssd_loss.h"
 
 namespace trainyard::training {

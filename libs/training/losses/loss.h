@@ -7,7 +7,7 @@
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "libs/models/network.h"
+#include "libs/networks/network.h"
 
 namespace trainyard::training {
 

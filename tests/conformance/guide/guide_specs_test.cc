@@ -9,10 +9,10 @@
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
 #include "libs/spec/paths.h"
-#include "libs/spec/ssd_spec.h"
 #include "tests/support/status_matchers.h"
 
 namespace trainyard {

@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
 #include "libs/graph/builder.h"
-#include "libs/models/ssd/ssd_builder.h"
+#include "libs/networks/ssd/ssd_builder.h"
 #include "onnx/onnx_pb.h"
 #include "tests/support/onnxruntime_oracle.h"
 #include "tests/support/quantization_reference.h"

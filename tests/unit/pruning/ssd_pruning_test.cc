@@ -3,7 +3,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/models/ssd/ssd_builder.h"
+#include "libs/networks/ssd/ssd_builder.h"
 #include "libs/pruning/prune.h"
 #include "onnx/onnx_pb.h"
 #include "tests/support/graph_interpreter.h"

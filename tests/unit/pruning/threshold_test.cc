@@ -1,6 +1,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/models/ssd/ssd_builder.h"
+#include "libs/networks/ssd/ssd_builder.h"
 #include "libs/pruning/prune.h"
 #include "tests/support/status_matchers.h"
 

@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/dataset_spec.h"
-#include "libs/spec/ssd_spec.h"
 #include "tests/support/status_matchers.h"
 
 namespace trainyard {

@@ -6,9 +6,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
+#include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
-#include "libs/spec/ssd_spec.h"
 #include "tests/support/status_matchers.h"
 
 namespace trainyard {

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "ATen/TensorOperators.h"
-#include "libs/models/ssd/ssd_builder.h"
+#include "libs/networks/ssd/ssd_builder.h"
 #include "libs/training/executor.h"
 #include "libs/training/torch_tensor.h"
 #include "tests/support/onnxruntime_oracle.h"

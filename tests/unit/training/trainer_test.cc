@@ -20,7 +20,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
-#include "libs/models/network.h"
+#include "libs/networks/registry.h"
 #include "libs/sealing/model_store.h"
 #include "libs/training/checkpoints.h"
 #include "libs/training/judge.h"

@@ -1,0 +1,215 @@
+#include "libs/networks/datasets.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/paths.h"
+#include "libs/base/status.h"
+#include "libs/base/utf8.h"
+#include "libs/data/tfrecord/shards.h"
+
+namespace trainyard {
+namespace {
+
+// Entries of the ledger that a note spells out; the file holds all.
+constexpr size_t kEntriesTold = 5;
+constexpr absl::string_view kTrainingData = "training data", kValidationData = "validation data";
+
+SourceOptions OptionsOf(const TrainingPlan& plan, bool strict, int threads) {
+  return {.class_mapping = plan.class_mapping,
+          .include_difficult = plan.include_difficult,
+          .strict = strict,
+          .validation_fold = plan.validation_fold,
+          .input = plan.input,
+          .threads = threads};
+}
+
+absl::StatusOr<OpenedSources> Open(absl::string_view what, absl::Span<const DataSource> sources,
+                                   const SourceOptions& options,
+                                   const std::vector<std::string>& classes) {
+  auto opened = OpenSources(sources, options);
+  if (!opened.ok()) return Annotate(opened.status(), what);
+  if (opened->classes != classes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, ": its classes are ", absl::StrJoin(opened->classes, ", "),
+                     "; the model's are ", absl::StrJoin(classes, ", ")));
+  }
+  return opened;
+}
+
+// Names come from files, whose bytes may be anything; messages are UTF-8.
+std::string Readable(std::string text) {
+  return IsUtf8(text) ? std::move(text) : absl::CHexEscape(text);
+}
+
+int64_t Objects(const OpenedSources& sources) {
+  int64_t objects = 0;
+  for (const auto& [name, count] : sources.class_counts) objects += count;
+  return objects;
+}
+
+absl::Status CheckHasObjects(const OpenedSources& sources) {
+  if (Objects(sources) > 0) return absl::OkStatus();
+  std::string text = absl::StrCat("training data: its ", sources.source->size(),
+                                  " images hold no object to learn from");
+  if (sources.difficult > 0) {
+    absl::StrAppend(&text, ": all ", sources.difficult,
+                    " are occluded, and include_difficult_in_training is false");
+  }
+  return absl::InvalidArgumentError(text);
+}
+
+// Said of validation data that cannot be judged by; "" when it can.
+std::string AllDifficult(absl::string_view what, const OpenedSources& sources) {
+  if (what != kValidationData || sources.difficult == 0 || sources.difficult < Objects(sources)) {
+    return "";
+  }
+  return absl::StrCat(what, ": all ", sources.difficult,
+                      " objects are difficult (occluded), which count neither way; no average "
+                      "precision but 0 can come out");
+}
+
+// A source as the spec names it, and the files or the folder that it means, by which two are
+// compared: one thing has many spellings.
+struct Meant {
+  std::string name;
+  std::set<std::string> paths;
+
+  bool Overlaps(const Meant& other) const {
+    return std::any_of(paths.begin(), paths.end(),
+                       [&](const std::string& path) { return other.paths.contains(path); });
+  }
+};
+
+std::vector<Meant> MeantBy(absl::Span<const DataSource> sources, ShardUse use, int fold) {
+  std::vector<Meant> all;
+  for (const DataSource& source : sources) {
+    Meant one{.name = source.tfrecords.empty() ? source.image_dir : source.tfrecords};
+    std::vector<std::string> paths = {one.name};
+    if (!source.tfrecords.empty()) {
+      if (auto shards = FindShards(source.tfrecords, use, fold); shards.ok()) paths = *shards;
+    }
+    for (const std::string& path : paths) one.paths.insert(CanonicalPath(path));
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+void WarnOfRepeats(absl::string_view field, absl::Span<const Meant> sources,
+                   std::vector<std::string>& warnings) {
+  for (size_t j = 1; j < sources.size(); ++j) {
+    const auto first = std::find_if(sources.begin(), sources.begin() + j,
+                                    [&](const Meant& one) { return one.Overlaps(sources[j]); });
+    if (first == sources.begin() + j) continue;
+    warnings.push_back(absl::StrCat(field, "[", j, "] ('", sources[j].name, "') names data that ",
+                                    field, "[", first - sources.begin(), "] ('", first->name,
+                                    "') names too: what both name counts twice"));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<OpenedSources> OpenTrainingData(const TrainingPlan& plan,
+                                               const std::vector<std::string>& classes, bool strict,
+                                               int threads) {
+  SourceOptions options = OptionsOf(plan, strict, threads);
+  options.use = ShardUse::kTraining;
+  TY_ASSIGN_OR_RETURN(OpenedSources opened,
+                      Open(kTrainingData, plan.data_sources, options, classes));
+  TY_RETURN_IF_ERROR(Annotate(opened.mapped, kTrainingData));
+  TY_RETURN_IF_ERROR(CheckHasObjects(opened));
+  return opened;
+}
+
+absl::StatusOr<std::optional<OpenedSources>> OpenValidationData(
+    const TrainingPlan& plan, const std::vector<std::string>& classes, bool strict, int threads) {
+  std::vector<DataSource> sources = plan.validation_sources;
+  if (sources.empty() && plan.validation_fold >= 0) {
+    for (const DataSource& source : plan.data_sources) {
+      if (!source.tfrecords.empty()) sources.push_back(source);
+    }
+  }
+  if (sources.empty()) return std::nullopt;
+  SourceOptions options = OptionsOf(plan, strict, threads);
+  options.use = ShardUse::kValidation;
+  options.include_difficult = true;
+  return Open(kValidationData, sources, options, classes);
+}
+
+std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSources& sources) {
+  std::vector<std::string> notes;
+  std::vector<std::string> counts;
+  for (const auto& [name, count] : sources.class_counts) {
+    counts.push_back(absl::StrCat(name, " ", count));
+  }
+  notes.push_back(absl::StrCat(what, ": ", Objects(sources), " objects in ", sources.source->size(),
+                               " images (", absl::StrJoin(counts, ", "), ")"));
+  if (sources.difficult > 0) {
+    const bool validates = what == kValidationData;
+    const bool neutral = sources.neutral > 0;
+    notes.push_back(absl::StrCat(what, ": ", sources.difficult, " objects ",
+                                 neutral ? "more " : "of these ", "are difficult (occluded): ",
+                                 validates ? "a detection of one counts neither for nor against"
+                                 : neutral ? "neither learnt from nor taken for background, since "
+                                             "include_difficult_in_training is false"
+                                           : "learnt from like the others"));
+  }
+  const Ledger& ledger = sources.ledger;
+  if (!ledger.entries.empty()) {
+    notes.push_back(absl::StrCat(what, ": left out are ", ledger.RefusedImages(), " of ",
+                                 ledger.images, " images and ", ledger.RefusedLines(), " of ",
+                                 ledger.lines, " label lines"));
+  }
+  for (const std::string& line : ledger.Describe(kEntriesTold)) {
+    notes.push_back(absl::StrCat(what, ": ", line));
+  }
+  for (const std::string& note : sources.notes) notes.push_back(absl::StrCat(what, ": ", note));
+  if (std::string text = AllDifficult(what, sources); !text.empty()) notes.push_back(text);
+  for (std::string& note : notes) note = Readable(std::move(note));
+  return notes;
+}
+
+std::vector<std::string> WarningsOf(absl::string_view what, const OpenedSources& sources) {
+  std::vector<std::string> warnings;
+  for (const std::string& text : sources.warnings) {
+    warnings.push_back(Readable(absl::StrCat(what, ": ", text)));
+  }
+  if (std::string text = AllDifficult(what, sources); !text.empty()) warnings.push_back(text);
+  return warnings;
+}
+
+std::vector<std::string> WarningsOf(const TrainingPlan& plan, int64_t images) {
+  std::vector<std::string> warnings;
+  if (plan.validation_sources.empty() && plan.validation_fold < 0) {
+    warnings.push_back(
+        "the spec names no validation data (validation_data_sources or validation_fold): no epoch "
+        "is "
+        "judged, there is no mAP, and 'best' is the last epoch");
+  }
+  const std::vector<Meant> trained =
+      MeantBy(plan.data_sources, ShardUse::kTraining, plan.validation_fold);
+  const std::vector<Meant> judged =
+      MeantBy(plan.validation_sources, ShardUse::kValidation, plan.validation_fold);
+  WarnOfRepeats("data_sources", trained, warnings);
+  WarnOfRepeats("validation_data_sources", judged, warnings);
+  for (const Meant& one : judged) {
+    const bool is_trained_on = std::any_of(trained.begin(), trained.end(),
+                                           [&](const Meant& other) { return one.Overlaps(other); });
+    if (!is_trained_on) continue;
+    warnings.push_back(absl::StrCat(
+        "validation_data_sources names what is trained on too ('", one.name,
+        "'): the mAP says how well that was learnt, not how well other pictures are judged"));
+  }
+  if (images > 0 && plan.batch_size > images) {
+    warnings.push_back(absl::StrCat("batch_size_per_gpu is ", plan.batch_size,
+                                    ", the training data ", "has ", images,
+                                    " images: each batch holds some several times"));
+  }
+  return warnings;
+}
+
+}  // namespace trainyard

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "google/protobuf/message.h"
+#include "libs/base/problems.h"
+#include "libs/detection/decoder.h"
+#include "libs/graph/graph.h"
+#include "libs/model/model.h"
+#include "libs/networks/network.h"
+#include "libs/spec/spec_use.h"
+
+namespace trainyard {
+
+/// A spec in its network's own message.
+using SpecMessage = std::unique_ptr<google::protobuf::Message>;
+
+/// The parts of a spec that all networks say in the same messages.
+struct CommonSpec {
+  const spec::common::v1::TrainingConfig& training;
+  const spec::common::v1::DatasetConfig& data;
+  /// Whether blocks are frozen: without a model to start from, random weights would be.
+  bool freezes_blocks = false;
+};
+
+/// All networks of one name: what the stages ask before there is a network or without a spec, so that
+/// adding one touches no service. Made once, for the list in registry.cc; stateless.
+class NetworkFamily {
+ public:
+  virtual ~NetworkFamily() = default;
+  /// `ssd`: in requests, records and pipelines.
+  virtual absl::string_view name() const = 0;
+
+  // Of a spec.
+
+  /// Reads a spec and applies `overrides`; no checks of values, no defaults. Fails with all problems.
+  virtual absl::StatusOr<SpecMessage> Parse(absl::string_view text, absl::string_view file_name,
+                                            absl::Span<const std::string> overrides,
+                                            std::vector<std::string>* warnings) const = 0;
+  /// Reads, checks for the use and applies defaults; `warnings` may be null. Fails with all problems at
+  /// once: kInvalidArgument; kUnimplemented when only things that are not offered yet remain.
+  virtual absl::StatusOr<SpecMessage> Load(absl::string_view text, absl::string_view file_name,
+                                           absl::Span<const std::string> overrides, SpecUse use,
+                                           std::vector<std::string>* warnings) const = 0;
+  /// Parts of a message of Load, which own nothing.
+  virtual CommonSpec Common(const google::protobuf::Message& spec) const = 0;
+  /// The network of a spec that Load made.
+  virtual absl::StatusOr<std::unique_ptr<Network>> Create(SpecMessage spec) const = 0;
+
+  // Of a model alone: engines and exports have no spec.
+
+  virtual absl::StatusOr<std::unique_ptr<Decoder>> CreateDecoder(const ModelRecord& record) const = 0;
+  /// The graph with its head as standard nodes, for a plain `.onnx` that any runtime can use.
+  virtual absl::StatusOr<Graph> LowerHead(const Model& model) const = 0;
+
+  // Of a file's own graph where a spec asks for another.
+
+  /// The fields of a spec that have no effect where a model file's own graph and head are used, each
+  /// with both values: "ssd_config.variances is [0.1, 0.1, 0.2, 0.2], the model has [1, 1, 1, 1]".
+  /// `spec` is what Network::Record makes of the spec. With `trains` what is frozen is compared too.
+  virtual std::vector<std::string> OverriddenFields(const ModelRecord& spec, const ModelRecord& model,
+                                                    bool trains) const = 0;
+  /// What a pruned model's graph fixes in the head must be what the spec asks for.
+  virtual void CheckHeadFits(const ModelRecord& model, const ModelRecord& spec,
+                             Problems& problems) const = 0;
+  /// Puts the head of `model` into `record`, whose inference settings stay.
+  virtual void TakeHead(const ModelRecord& model, ModelRecord& record) const = 0;
+};
+
+}  // namespace trainyard

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "libs/data/box.h"
+#include "libs/data/sample.h"
+#include "libs/detection/evaluation_plan.h"
+#include "libs/model/model.h"
+#include "libs/networks/training_plan.h"
+#include "libs/tensor/tensor.h"
+
+namespace trainyard {
+
+/// A network as a spec describes it: what training and evaluation need to know of it, behind one
+/// interface. What is asked without a spec is its family's to say (family.h). Free of LibTorch; its loss
+/// is registered under the same name in libs/training/losses (docs/decisions). Thread-safe after
+/// creation.
+class Network {
+ public:
+  virtual ~Network() = default;
+  virtual absl::string_view name() const = 0;
+
+  /// A fresh model for the spec, weights drawn from Philox(seed, kInitialization). kInvalidArgument
+  /// for what the spec cannot mean, kUnimplemented (by name) for architectures that are not offered.
+  virtual absl::StatusOr<Model> Build() const = 0;
+  /// The record of that model without its weights: cheap. What is frozen is not in it. Fails alike.
+  virtual absl::StatusOr<ModelRecord> Record() const = 0;
+
+  virtual TrainingPlan training_plan() const = 0;
+  virtual EvaluationPlan evaluation_plan() const = 0;
+  /// Sorted, lower-cased, without background.
+  virtual std::vector<std::string> classes() const = 0;
+
+  /// Puts the spec's inference settings (NMS thresholds, top_k) into a record that was loaded.
+  virtual void ApplyInferenceSettings(ModelRecord& record) const = 0;
+
+  /// Training targets of one sample whose boxes are in pixels of the network input, for the record's
+  /// head. SSD: {i32 [A] class per anchor, -1 = neutral; f32 [A, 4] offsets}. Called from loader
+  /// threads. `encoder` state that is costly (anchors) is made once by MakeTargetEncoder.
+  using TargetEncoder =
+      std::function<absl::StatusOr<std::vector<Tensor>>(absl::Span<const LabelledBox> boxes)>;
+  virtual absl::StatusOr<TargetEncoder> MakeTargetEncoder(const ModelRecord& record) const = 0;
+};
+
+}  // namespace trainyard

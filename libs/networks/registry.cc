@@ -1,0 +1,72 @@
+#include "libs/networks/registry.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/problems.h"
+#include "libs/base/status.h"
+#include "libs/networks/ssd/ssd_family.h"
+
+namespace trainyard {
+namespace {
+
+// A line a network.
+absl::Span<const NetworkFamily* const> Families() {
+  static const NetworkFamily* const kFamilies[] = {&SsdFamily()};
+  return kFamilies;
+}
+
+absl::StatusOr<const NetworkFamily*> FamilyOf(const ModelRecord& record) {
+  const auto family = FindNetwork(record.network());
+  if (family.ok()) return family;
+  return absl::UnimplementedError(
+      absl::StrCat("network '", record.network(), "' has no head that can be decoded; known: ",
+                   absl::StrJoin(NetworkNames(), ", ")));
+}
+
+}  // namespace
+
+std::vector<std::string> NetworkNames() {
+  std::vector<std::string> names;
+  for (const NetworkFamily* family : Families()) names.emplace_back(family->name());
+  return names;
+}
+
+absl::StatusOr<const NetworkFamily*> FindNetwork(absl::string_view name) {
+  for (const NetworkFamily* family : Families()) {
+    if (family->name() == name) return family;
+  }
+  const std::vector<std::string> names = NetworkNames();
+  return absl::NotFoundError(absl::StrCat("there is no network '", name, "'; known: ",
+                                          absl::StrJoin(names, ", "), DidYouMean(name, names)));
+}
+
+absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,
+                                                       absl::string_view spec_text,
+                                                       absl::string_view spec_name) {
+  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FindNetwork(name));
+  // The stage that asked has checked the spec for its use; here the least demanding one will do.
+  TY_ASSIGN_OR_RETURN(SpecMessage spec,
+                      family->Load(spec_text, spec_name, {}, SpecUse::kExport, nullptr));
+  return family->Create(std::move(spec));
+}
+
+absl::StatusOr<std::unique_ptr<Decoder>> CreateDecoder(const ModelRecord& record) {
+  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(record));
+  return family->CreateDecoder(record);
+}
+
+absl::StatusOr<Graph> LowerHead(const Model& model) {
+  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(model.record));
+  return family->LowerHead(model);
+}
+
+std::vector<std::string> OverriddenFields(const ModelRecord& spec, const ModelRecord& model,
+                                          bool trains) {
+  const auto family = FindNetwork(spec.network());
+  if (!family.ok()) return {};
+  return (*family)->OverriddenFields(spec, model, trains);
+}
+
+}  // namespace trainyard

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "libs/networks/family.h"
+
+namespace trainyard {
+
+/// The names of all networks, in the order of the list.
+std::vector<std::string> NetworkNames();
+
+/// kNotFound with the known names. Never null.
+absl::StatusOr<const NetworkFamily*> FindNetwork(absl::string_view name);
+
+/// Makes the network `name` from a canonical spec text. kNotFound with the known names; otherwise as
+/// NetworkFamily::Load and Create say.
+absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,
+                                                       absl::string_view spec_text,
+                                                       absl::string_view spec_name);
+
+/// The decoder of the record's head. kUnimplemented when its network is not known.
+absl::StatusOr<std::unique_ptr<Decoder>> CreateDecoder(const ModelRecord& record);
+
+/// NetworkFamily::LowerHead of the model's network. kUnimplemented when it is not known.
+absl::StatusOr<Graph> LowerHead(const Model& model);
+
+/// NetworkFamily::OverriddenFields of the spec's network; nothing when it is not known.
+std::vector<std::string> OverriddenFields(const ModelRecord& spec, const ModelRecord& model,
+                                          bool trains);
+
+}  // namespace trainyard

@@ -1,0 +1,225 @@
+#include "libs/networks/ssd/ssd_check.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/networks/ssd/ssd_lists.h"
+#include "libs/networks/ssd/ssd_spec.h"
+#include "libs/spec/common/dataset_config.h"
+#include "libs/spec/common/nms_config.h"
+#include "libs/spec/common/training_config.h"
+#include "libs/spec/field_check.h"
+#include "libs/spec/field_names.h"
+
+namespace trainyard {
+namespace internal {
+namespace {
+
+using spec::ssd::v1::AugmentationConfig;
+using spec::ssd::v1::EvalConfig;
+using spec::ssd::v1::Experiment;
+using spec::ssd::v1::SSDConfig;
+
+constexpr Range kSide{.least = 128, .most = 8192};
+
+// TAO's backbones that we do not offer yet.
+const std::vector<std::string>& KnownArchs() {
+  static const auto* archs = new std::vector<std::string>{
+      "resnet",     "vgg",       "darknet",         "mobilenet_v1",   "mobilenet_v2",
+      "squeezenet", "googlenet", "efficientnet_b0", "efficientnet_b1"};
+  return *archs;
+}
+
+Presence RequiredIf(bool condition) {
+  return condition ? Presence::kRequired : Presence::kOptional;
+}
+
+void CheckArch(const SSDConfig& config, FieldCheck* check) {
+  const std::vector<std::string>& known = KnownArchs();
+  if (!check->Text(config, "ssd_config", "arch", "a backbone, such as \"resnet\"")) return;
+  check->Choice(config, "ssd_config", "arch", known);
+  if (config.arch() != "resnet") {
+    if (std::find(known.begin(), known.end(), config.arch()) != known.end()) {
+      check->NotOffered("ssd_config.arch", absl::StrCat("is \"", config.arch(),
+                                                        "\", which is not offered yet; resnet is"));
+    }
+    return;
+  }
+  constexpr uint32_t kOffered[] = {10, 18}, kOthers[] = {34, 50, 101};
+  const uint32_t layers = config.nlayers();
+  if (std::count(std::begin(kOthers), std::end(kOthers), layers) > 0) {
+    check->NotOffered("ssd_config.nlayers",
+                      absl::StrCat("is ", layers, ", which is not offered yet; 10 and 18 are"));
+  } else if (!config.has_nlayers()) {
+    check->Missing("ssd_config.nlayers", "10 or 18 for resnet");
+  } else if (std::count(std::begin(kOffered), std::end(kOffered), layers) == 0) {
+    check->Add("ssd_config.nlayers", "is %d; expected 10 or 18 for resnet", layers);
+  }
+}
+
+void CheckNetwork(const Experiment& experiment, SpecUse use, FieldCheck* check) {
+  if (experiment.has_dssd_config()) return;  // NotOfferedIn has said it
+  if (!experiment.has_ssd_config()) {
+    check->Missing("ssd_config", "a network");
+    return;
+  }
+  const SSDConfig& config = experiment.ssd_config();
+  CheckArch(config, check);
+  ReadSsdLists(config, check);
+  check->Number(config, "ssd_config", "alpha", kNotNegative);
+  check->Number(config, "ssd_config", "neg_pos_ratio", kNotNegative);
+  check->Number(config, "ssd_config", "pos_iou_thresh", kUnit);
+  check->Number(config, "ssd_config", "neg_iou_thresh", kUnit);
+  for (int i = 0; i < config.freeze_blocks_size(); ++i) {
+    if (config.arch() != "resnet" || config.freeze_blocks(i) <= 4) continue;
+    check->Add(IndexedPath("ssd_config.freeze_blocks", i),
+               "is %d; expected a block of resnet, 0 to 4", config.freeze_blocks(i));
+  }
+  if (use == SpecUse::kTrain && config.pred_num_channels() != 0 &&
+      config.pred_num_channels() != 256 && config.pred_num_channels() != 512 &&
+      config.pred_num_channels() != 1024) {
+    check->Add("ssd_config.pred_num_channels", "is %d; expected 0, 256, 512 or 1024",
+               config.pred_num_channels());
+  }
+}
+
+void CheckTraining(const Experiment& experiment, SpecUse use, FieldCheck* check) {
+  if (!experiment.has_training_config()) {
+    if (use == SpecUse::kTrain) check->Missing("training_config", "it for a training");
+    return;
+  }
+  const auto& data = experiment.dataset_config();
+  const TrainingSurroundings surroundings{
+      .has_validation_data = !data.validation_data_sources().empty() || data.has_validation_fold(),
+      .validation_period =
+          static_cast<int>(experiment.eval_config().validation_period_during_training())};
+  CheckTrainingConfig(experiment.training_config(), surroundings, check);
+}
+
+void CheckEvaluation(const Experiment& experiment, SpecUse use, FieldCheck* check) {
+  if (!experiment.has_eval_config()) {
+    if (use != SpecUse::kExport) check->Missing("eval_config", "it for this task");
+    return;
+  }
+  const EvalConfig& config = experiment.eval_config();
+  check->Number(config, "eval_config", "validation_period_during_training", kCount,
+                RequiredIf(use == SpecUse::kTrain));
+  check->Number(config, "eval_config", "batch_size", kCount, RequiredIf(use != SpecUse::kExport));
+  check->Number(config, "eval_config", "matching_iou_threshold", kOpenUnit);
+}
+
+void CheckNms(const Experiment& experiment, SpecUse use, FieldCheck* check) {
+  if (experiment.has_nms_config()) return CheckNmsConfig(experiment.nms_config(), check);
+  if (use != SpecUse::kExport) check->Missing("nms_config", "it for this task");
+}
+
+void CheckDataset(const Experiment& experiment, SpecUse use, FieldCheck* check) {
+  if (experiment.has_dataset_config()) {
+    return CheckDatasetConfig(experiment.dataset_config(), use, check);
+  }
+  if (use != SpecUse::kExport) check->Missing("dataset_config", "it for this task");
+}
+
+void CheckOrdered(absl::string_view least_name, float least, absl::string_view most_name,
+                  float most, FieldCheck* check) {
+  if (least <= most) return;
+  check->Add(JoinField("augmentation_config", least_name),
+             "is %g; expected at most %s, which is %g", least, most_name, most);
+}
+
+void CheckImageMean(const AugmentationConfig& config, FieldCheck* check) {
+  const std::string path = "augmentation_config.image_mean";
+  const bool grey = config.output_channel() == 1;
+  const std::vector<std::string> wanted =
+      grey ? std::vector<std::string>{"l"} : std::vector<std::string>{"b", "g", "r"};
+  const std::string names = absl::StrJoin(wanted, ", ");
+  if (config.image_mean().empty()) return;
+  for (const std::string& key : wanted) {
+    if (config.image_mean().count(key) == 0) {
+      check->Missing(absl::StrCat(path, "[\"", key, "\"]"),
+                     absl::StrFormat("all of %s for output_channel %d, or no image_mean at all",
+                                     names, config.output_channel()));
+    }
+  }
+  const std::map<std::string, float> sorted(config.image_mean().begin(), config.image_mean().end());
+  for (const auto& [key, value] : sorted) {
+    const std::string entry = absl::StrCat(path, "[\"", key, "\"]");
+    const bool other_order = key == "b" || key == "g" || key == "r" || key == "l";
+    if (std::count(wanted.begin(), wanted.end(), key) == 0 && !other_order) {
+      check->Add(entry, "is no channel; expected %s", names);
+    }
+    if (!Range{.least = 0, .most = 255}.Holds(value)) {
+      check->Add(entry, "is %g; expected a number in [0, 255]", value);
+    }
+  }
+}
+
+void CheckAugmentation(const Experiment& experiment, SpecUse use, FieldCheck* check) {
+  if (!experiment.has_augmentation_config()) {
+    if (use != SpecUse::kExport) check->Missing("augmentation_config", "it for this task");
+    return;
+  }
+  const AugmentationConfig& config = experiment.augmentation_config();
+  const auto number = [&](absl::string_view name, const Range& range,
+                          Presence presence = Presence::kOptional) {
+    check->Number(config, "augmentation_config", name, range, presence);
+  };
+  number("output_width", kSide, Presence::kRequired);
+  number("output_height", kSide, Presence::kRequired);
+  if (!config.has_output_channel()) {
+    check->Missing("augmentation_config.output_channel", "1 or 3");
+  } else if (config.output_channel() != 1 && config.output_channel() != 3) {
+    check->Add("augmentation_config.output_channel", "is %d; expected 1 or 3",
+               config.output_channel());
+  }
+  constexpr Range kCropScale{.least = 0, .most = 1, .open_least = true};
+  constexpr Range kFraction{.least = 0, .most = 1, .open_most = true};
+  for (const char* name : {"random_crop_min_scale", "random_crop_max_scale"})
+    number(name, kCropScale);
+  for (const char* name : {"random_crop_min_ar", "random_crop_max_ar"}) number(name, kPositive);
+  // Beyond 100 times nothing of the picture is left.
+  for (const char* name : {"zoom_out_min_scale", "zoom_out_max_scale"})
+    number(name, {.least = 1, .most = 100});
+  for (const char* name : {"contrast", "saturation", "random_flip"}) number(name, kFraction);
+  number("brightness", {.least = 0, .most = 255});
+  number("hue", {.least = 0, .most = 180});
+  // With the guide's defaults where one of a pair is absent.
+  Experiment with_defaults;
+  AugmentationConfig& full = *with_defaults.mutable_augmentation_config();
+  full = config;
+  ApplyDefaults(&with_defaults);
+  CheckOrdered("random_crop_min_scale", full.random_crop_min_scale(), "random_crop_max_scale",
+               full.random_crop_max_scale(), check);
+  CheckOrdered("random_crop_min_ar", full.random_crop_min_ar(), "random_crop_max_ar",
+               full.random_crop_max_ar(), check);
+  CheckOrdered("zoom_out_min_scale", full.zoom_out_min_scale(), "zoom_out_max_scale",
+               full.zoom_out_max_scale(), check);
+  CheckImageMean(config, check);
+}
+
+}  // namespace
+
+void CheckExperimentInto(const Experiment& experiment, SpecUse use, FieldCheck* check) {
+  CheckNetwork(experiment, use, check);
+  CheckTraining(experiment, use, check);
+  CheckEvaluation(experiment, use, check);
+  CheckNms(experiment, use, check);
+  CheckAugmentation(experiment, use, check);
+  CheckDataset(experiment, use, check);
+  check->NotOfferedIn(experiment, SsdCoverage());
+}
+
+}  // namespace internal
+
+absl::Status CheckExperiment(const spec::ssd::v1::Experiment& experiment, SpecUse use,
+                             const FieldPlaces* places) {
+  internal::FieldCheck check(places, /*partial=*/false);
+  internal::CheckExperimentInto(experiment, use, &check);
+  return check.ToStatus();
+}
+
+}  // namespace trainyard

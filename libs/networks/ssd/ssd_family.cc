@@ -1,0 +1,91 @@
+#include "libs/networks/ssd/ssd_family.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "libs/base/status.h"
+#include "libs/networks/ssd/anchors.h"
+#include "libs/networks/ssd/lower_head.h"
+#include "libs/networks/ssd/spec_differences.h"
+#include "libs/networks/ssd/ssd_decoder.h"
+#include "libs/networks/ssd/ssd_network.h"
+#include "libs/networks/ssd/ssd_spec.h"
+
+namespace trainyard {
+namespace {
+
+using spec::ssd::v1::Experiment;
+
+absl::StatusOr<SpecMessage> MessageOf(absl::StatusOr<Experiment> experiment) {
+  if (!experiment.ok()) return experiment.status();
+  return std::make_unique<Experiment>(*std::move(experiment));
+}
+
+class Family final : public NetworkFamily {
+ public:
+  absl::string_view name() const override { return "ssd"; }
+
+  absl::StatusOr<SpecMessage> Parse(absl::string_view text, absl::string_view file_name,
+                                    absl::Span<const std::string> overrides,
+                                    std::vector<std::string>* warnings) const override {
+    return MessageOf(ParseExperiment(text, file_name, overrides, warnings));
+  }
+  absl::StatusOr<SpecMessage> Load(absl::string_view text, absl::string_view file_name,
+                                   absl::Span<const std::string> overrides, SpecUse use,
+                                   std::vector<std::string>* warnings) const override {
+    return MessageOf(LoadExperiment(text, file_name, overrides, use, warnings));
+  }
+  CommonSpec Common(const google::protobuf::Message& spec) const override {
+    const auto& experiment = dynamic_cast<const Experiment&>(spec);
+    return {.training = experiment.training_config(),
+            .data = experiment.dataset_config(),
+            .freezes_blocks = experiment.ssd_config().freeze_blocks_size() > 0};
+  }
+  absl::StatusOr<std::unique_ptr<Network>> Create(SpecMessage spec) const override {
+    return SsdNetwork::Create(std::move(dynamic_cast<Experiment&>(*spec)));
+  }
+
+  absl::StatusOr<std::unique_ptr<Decoder>> CreateDecoder(const ModelRecord& record) const override {
+    return SsdDecoder::Create(record);
+  }
+  absl::StatusOr<Graph> LowerHead(const Model& model) const override { return LowerSsdHead(model); }
+
+  std::vector<std::string> OverriddenFields(const ModelRecord& spec, const ModelRecord& model,
+                                            bool trains) const override {
+    return SsdOverriddenFields(spec, model, trains);
+  }
+  void CheckHeadFits(const ModelRecord& from, const ModelRecord& to,
+                     Problems& problems) const override {
+    if (from.ssd().maps_size() != to.ssd().maps_size()) {
+      problems.Add("prediction maps", "are %d in the spec and %d in the pruned model",
+                   to.ssd().maps_size(), from.ssd().maps_size());
+    }
+    for (int i = 0; i < std::min(from.ssd().maps_size(), to.ssd().maps_size()); ++i) {
+      const int64_t ours = BoxesPerCell(to.ssd(), to.ssd().maps(i));
+      const int64_t theirs = BoxesPerCell(from.ssd(), from.ssd().maps(i));
+      if (ours == theirs) continue;
+      problems.Add(absl::StrFormat("boxes of a cell of prediction map %d", i),
+                   "are %d in the spec and %d in the pruned model", ours, theirs);
+    }
+  }
+  void TakeHead(const ModelRecord& model, ModelRecord& record) const override {
+    if (!model.has_ssd()) return;
+    const model::v1::SsdHead settings = record.ssd();
+    model::v1::SsdHead& head = *record.mutable_ssd();
+    head = model.ssd();
+    head.set_confidence_threshold(settings.confidence_threshold());
+    head.set_nms_iou_threshold(settings.nms_iou_threshold());
+    head.set_top_k(settings.top_k());
+    head.set_score_bits(settings.score_bits());
+  }
+};
+
+}  // namespace
+
+const NetworkFamily& SsdFamily() {
+  static const Family kFamily;
+  return kFamily;
+}
+
+}  // namespace trainyard

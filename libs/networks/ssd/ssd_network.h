@@ -1,0 +1,58 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/networks/network.h"
+#include "libs/networks/ssd/matching.h"
+#include "libs/networks/ssd/ssd_spec.h"
+#include "trainyard/spec/ssd/v1/experiment.pb.h"
+
+namespace trainyard {
+
+/// The numbers of SSD's loss.
+struct SsdLossOptions {
+  /// Weight of the location loss. > 0.
+  double alpha = 1;
+  /// Hard negatives kept per positive. > 0.
+  double neg_pos_ratio = 3;
+};
+
+/// SSD as TAO's spec describes it: ResNet-10 or -18, six prediction maps. Thread-safe.
+class SsdNetwork : public Network {
+ public:
+  /// From an experiment to which defaults are applied (libs/spec: LoadExperiment). Parts that only
+  /// a training needs may be missing; the plans then hold their defaults. Fails as ListsOf does.
+  static absl::StatusOr<std::unique_ptr<SsdNetwork>> Create(spec::ssd::v1::Experiment experiment);
+
+  absl::string_view name() const override { return "ssd"; }
+  /// kInvalidArgument, all at once: no classes, an input or anchors that cannot be; kUnimplemented:
+  /// an arch other than resnet 10 and 18, a prediction module.
+  absl::StatusOr<Model> Build() const override;
+  absl::StatusOr<ModelRecord> Record() const override;
+  TrainingPlan training_plan() const override;
+  EvaluationPlan evaluation_plan() const override;
+  std::vector<std::string> classes() const override;
+  void ApplyInferenceSettings(ModelRecord& record) const override;
+  absl::StatusOr<TargetEncoder> MakeTargetEncoder(const ModelRecord& record) const override;
+
+  SsdLossOptions loss_options() const;
+
+ private:
+  SsdNetwork(spec::ssd::v1::Experiment experiment, SsdLists lists);
+  model::v1::SsdHead Head() const;
+  MatchThresholds match_thresholds() const;
+
+  const spec::ssd::v1::Experiment experiment_;
+  const SsdLists lists_;
+};
+
+/// Fills `flags` for a graph that a builder made: what freeze_blocks and freeze_bn freeze, and
+/// which kernels the regularizer applies to (all convolutions'). Blocks that the graph lacks are
+/// ignored.
+void SetTrainingFlags(const Graph& graph, const spec::ssd::v1::SSDConfig& config,
+                      model::v1::TrainingFlags& flags);
+
+}  // namespace trainyard

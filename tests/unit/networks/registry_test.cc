@@ -1,0 +1,51 @@
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/networks/registry.h"
+#include "tests/support/ssd_spec_text.h"
+#include "tests/support/status_matchers.h"
+
+namespace trainyard {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::trainyard::testing::IsOk;
+using ::trainyard::testing::SmallSsdSpec;
+using ::trainyard::testing::StatusIs;
+
+TEST(RegistryTest, MakesNetworksByName) {
+  EXPECT_THAT(NetworkNames(), ElementsAre("ssd"));
+  const auto network = CreateNetwork("ssd", SmallSsdSpec(), "specs/train.txt");
+  ASSERT_THAT(network, IsOk());
+  EXPECT_EQ((*network)->name(), "ssd");
+  EXPECT_THAT((*network)->classes(), ElementsAre("car", "person"));
+}
+
+TEST(RegistryTest, AnUnknownNameIsAnsweredWithTheKnownOnes) {
+  EXPECT_THAT(CreateNetwork("sdd", SmallSsdSpec(), "specs/train.txt"),
+              StatusIs(absl::StatusCode::kNotFound,
+                       AllOf(HasSubstr("no network 'sdd'"), HasSubstr("known: ssd"))));
+}
+
+TEST(RegistryTest, ASpecThatIsWrongNamesItsFileAndField) {
+  EXPECT_THAT(
+      CreateNetwork("ssd", SmallSsdSpec() + "\nssd_config { nlayer: 3 }", "specs/train.txt"),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("specs/train.txt:"), HasSubstr("nlayer"))));
+}
+
+TEST(RegistryTest, DecodesTheHeadOfARecord) {
+  const auto network = CreateNetwork("ssd", SmallSsdSpec(), "specs/train.txt");
+  ASSERT_THAT(network, IsOk());
+  const auto model = (*network)->Build();
+  ASSERT_THAT(model, IsOk());
+  const auto decoder = CreateDecoder(model->record);
+  ASSERT_THAT(decoder, IsOk());
+  EXPECT_THAT((*decoder)->output_names(), ElementsAre("mbox_conf", "mbox_loc"));
+  EXPECT_EQ((*decoder)->output_names(), model->graph.OutputNames());
+  EXPECT_THAT(CreateDecoder(ModelRecord()), StatusIs(absl::StatusCode::kUnimplemented));
+}
+
+}  // namespace
+}  // namespace trainyard
