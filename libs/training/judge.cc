@@ -9,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
+#include "libs/graph/fold.h"
+#include "libs/graph/weights.h"
 #include "libs/judging/judge.h"
 #include "libs/networks/registry.h"
 #include "libs/sealing/model_store.h"
@@ -41,6 +43,14 @@ absl::Status CheckBelongs(const Network& network, const ModelRecord& record) {
                                                  "; the spec maps to ", absl::StrJoin(ours, ", ")));
 }
 
+// As an engine or an export would be held to: what is not finite finds nothing, which would be told as
+// an accuracy of 0.
+absl::Status CheckIsSound(const Graph& graph) {
+  Graph folded = graph.Clone();
+  TY_RETURN_IF_ERROR(FoldBatchNorm(folded));
+  return CheckWeights(folded);
+}
+
 absl::StatusOr<Loaded> Load(Context& context, const std::string& path, const std::string& device,
                             int device_index) {
   ConfigureLibTorch(context.job.threads(), /*deterministic=*/false);
@@ -51,6 +61,8 @@ absl::StatusOr<Loaded> Load(Context& context, const std::string& path, const std
   Loaded loaded{.network = std::move(network), .model = std::move(sealed.model)};
   TY_RETURN_IF_ERROR(Annotate(CheckBelongs(*loaded.network, loaded.model.record),
                               absl::StrCat("model '", path, "'")));
+  TY_RETURN_IF_ERROR(
+      Annotate(CheckIsSound(loaded.model.graph), absl::StrCat("model '", path, "'")));
   loaded.network->ApplyInferenceSettings(loaded.model.record);
   TY_ASSIGN_OR_RETURN(loaded.decoder, CreateDecoder(loaded.model.record));
   TY_ASSIGN_OR_RETURN(const at::Device where, ResolveDevice(device, device_index));

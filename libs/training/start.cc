@@ -66,7 +66,8 @@ absl::StatusOr<Start> FromBeginning(const WorkerJob& job, const Network& network
   Start start{.model = std::move(model), .state = StateBefore(task.initial_epoch())};
   if (!task.initial_model().empty()) {
     const std::string where = absl::StrCat("initial model '", task.initial_model(), "'");
-    TY_ASSIGN_OR_RETURN(const SealedModel initial, LoadModel(task.initial_model(), {}, key));
+    TY_ASSIGN_OR_RETURN(const SealedModel initial,
+                        LoadModel(task.initial_model(), {SealedKind::kCheckpoint}, key));
     const auto report = TransferWeights(initial.model, start.model);
     if (!report.ok()) return Annotate(report.status(), where);
     start.notes.push_back(absl::StrCat(where, ": ", report->Summary()));

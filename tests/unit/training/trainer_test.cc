@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <stop_token>
 #include <thread>
@@ -775,6 +776,29 @@ TEST_F(TrainerTest, WeightsThatAreNoNumbersAreNoCheckpoint) {
   const auto finished = Run(job);
   ASSERT_THAT(finished, IsOk());
   EXPECT_THAT(finished->notes(), Contains(HasSubstr("after epoch 1: what the network puts out")));
+}
+
+TEST_F(TrainerTest, WhatIsNoSoundModelIsNeitherJudgedNorStartedFrom) {
+  ASSERT_THAT(Run(JobOf("run", 1)), IsOk());
+  auto trained = LoadCheckpoint(Weights("run", "epoch_001"), key_);
+  ASSERT_THAT(trained, IsOk());
+  Model& model = trained->model;
+  const std::string engine = folder_ / "a.engine", broken = folder_ / "broken.tlt";
+  ASSERT_THAT(SaveModel(engine, SealedKind::kEngine, model, {}, ""), IsOk());
+  worker::WorkerJob job = JobOf("other", 1);
+  job.mutable_train()->set_initial_model(engine);
+  EXPECT_THAT(Run(job), StatusIs(absl::StatusCode::kInvalidArgument,
+                                 HasSubstr("is of kind engine (.engine); expected checkpoint")));
+
+  Tensor gamma = (*model.graph.Initializer("bn_conv1/gamma")).Clone();
+  gamma.data<float>()[0] = std::numeric_limits<float>::infinity();
+  ASSERT_THAT(model.graph.SetInitializer("bn_conv1/gamma", gamma), IsOk());
+  ASSERT_THAT(SaveModel(broken, SealedKind::kCheckpoint, model, {}, key_), IsOk());
+  worker::WorkerJob evaluate = Job("run");
+  evaluate.mutable_evaluate()->set_model(broken);
+  EXPECT_THAT(Run(evaluate),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("broken.tlt"), HasSubstr("that are not finite"))));
 }
 
 TEST_F(TrainerTest, SaysThatNoEpochWasLeft) {
