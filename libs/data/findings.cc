@@ -13,9 +13,6 @@ namespace {
 // Farther than this part of a side beyond the picture is no slip of the hand.
 constexpr double kFarBeyond = 0.1;
 
-// Coordinates of records are parts of a side in float32: less than this, in pixels, is rounding.
-constexpr double kRounding = 1e-3;
-
 // Whether a whole pixel of the box lies in the picture.
 bool IsSeen(const Box& b, ImageSize size) {
   const auto clip = [](float v, int64_t end) {
@@ -29,7 +26,7 @@ bool IsSeen(const Box& b, ImageSize size) {
 double Beyond(const Box& b, ImageSize size) {
   const auto part = [](float low, float high, int64_t end) {
     const double pixels = std::max<double>(-low, high - static_cast<double>(end));
-    return pixels > kRounding ? pixels / static_cast<double>(end) : 0.0;
+    return std::max(0.0, pixels / static_cast<double>(end));
   };
   return std::max(part(b.x1, b.x2, size.width), part(b.y1, b.y2, size.height));
 }
