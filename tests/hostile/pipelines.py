@@ -77,7 +77,7 @@ class Pipelines(attacked.Attacked):
     def test_references_to_the_run_that_multiply(self):
         self.refused(
             self.stub("orchestrator").StartRun, orchestrator_pb2.StartRunRequest(
-                pipeline="services: {train: \"127.0.0.1:1\"}\nresults: " + "r" * 4000 +
+                pipeline="services: {train: \"127.0.0.1:1\"}\nresults: " + ("r" * 200 + "/") * 15 +
                 "\nstages:\n  - {name: t, kind: train, spec: \"" + "${results}" * 60000 + ": \"}\n"),
             StatusCode.FAILED_PRECONDITION, "4194304 bytes")
 
