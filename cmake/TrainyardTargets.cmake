@@ -69,7 +69,7 @@ function(trainyard_binary name)
   set_property(GLOBAL PROPERTY trainyard_uses_${name} ${ARG_DEPS})
 endfunction()
 
-# One program per test file; DATA tests find the sources by TRAINYARD_SOURCE_DIR.
+# One program per test file; tests find sources and programs by tests/support/places.h.
 function(trainyard_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
   foreach(trainyard_missing IN LISTS ARG_SRCS)
@@ -79,9 +79,7 @@ function(trainyard_test name)
     endif()
   endforeach()
   add_executable(${name} ${ARG_SRCS})
-  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main trainyard_flags)
-  target_compile_definitions(${name} PRIVATE TRAINYARD_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
-    TRAINYARD_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} trainyard_test_places GTest::gmock GTest::gtest_main trainyard_flags)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   if(NOT ARG_TIMEOUT)

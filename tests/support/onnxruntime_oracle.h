@@ -15,6 +15,7 @@
 #include "libs/base/status.h"
 #include "libs/graph/graph.h"
 #include "libs/tensor/tensor.h"
+#include "tests/support/places.h"
 
 namespace trainyard::testing {
 
@@ -30,7 +31,7 @@ inline absl::StatusOr<std::vector<std::vector<Tensor>>> RunOnnxruntime(
     const std::vector<OracleJob>& jobs) {
   const std::string root = JoinPath(::testing::TempDir(), absl::StrCat("ort_", ::getpid()));
   std::string command =
-      absl::StrCat(TRAINYARD_SOURCE_DIR, "/.deps/venv/bin/python ", TRAINYARD_SOURCE_DIR,
+      absl::StrCat(SourceDir(), "/.deps/venv/bin/python ", SourceDir(),
                    "/tests/support/python/run_onnxruntime.py");
   for (size_t i = 0; i < jobs.size(); ++i) {
     const std::string folder = JoinPath(root, absl::StrCat(i));

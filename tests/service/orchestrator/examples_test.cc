@@ -4,6 +4,7 @@
 #include "services/orchestrator/pipeline.h"
 #include "services/orchestrator/spec_reader.h"
 #include "services/orchestrator/stage_input.h"
+#include "tests/support/places.h"
 #include "tests/support/status_matchers.h"
 
 namespace trainyard::orchestrator {
@@ -13,7 +14,7 @@ using ::trainyard::testing::IsOk;
 
 absl::StatusOr<Pipeline> ParseExample(const std::string& name,
                                       std::map<std::string, std::string> parameters) {
-  const std::string path = std::string(TRAINYARD_SOURCE_DIR) + "/examples/" + name + "/pipeline.yaml";
+  const std::string path = SourceDir() + "/examples/" + name + "/pipeline.yaml";
   const auto text = ReadFile(path);
   if (!text.ok()) return text.status();
   return ParsePipeline({.text = *text,

@@ -26,6 +26,7 @@
 #include "libs/worker/journal.h"
 #include "libs/worker/process.h"
 #include "libs/worker/rpc_status.h"
+#include "tests/support/places.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
@@ -113,7 +114,7 @@ class EngineWorkerTest : public ::testing::Test {
   absl::StatusOr<Finished> Run(const WorkerJob& job, const std::string& stop_at = "") {
     TY_RETURN_IF_ERROR(MakeFolders(job.job_dir()));
     worker::Process::Options options;
-    options.program = std::string(TRAINYARD_BINARY_DIR) + "/bin/trainyard-engine-worker";
+    options.program = BinaryDir() + "/bin/trainyard-engine-worker";
     options.job_dir = job.job_dir();
     options.key = kKey;
     options.log_path = JoinPath(job.job_dir(), "worker.log");

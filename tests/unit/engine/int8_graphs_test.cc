@@ -12,6 +12,7 @@
 #include "libs/graph/builder.h"
 #include "onnx/onnx_pb.h"
 #include "tests/support/onnxruntime_oracle.h"
+#include "tests/support/places.h"
 #include "tests/support/quantization_reference.h"
 #include "tests/support/random_graphs.h"
 #include "tests/support/status_matchers.h"
@@ -108,7 +109,7 @@ absl::StatusOr<Graph> Converted(const Graph& graph) {
                     to = folder + "/int8_graphs_test_new.onnx";
   TY_RETURN_IF_ERROR(graph.Save(from));
   const std::string command = absl::StrCat(
-      TRAINYARD_SOURCE_DIR, "/.deps/venv/bin/python -c \"import onnx, onnx.version_converter; ",
+      SourceDir(), "/.deps/venv/bin/python -c \"import onnx, onnx.version_converter; ",
       "model = onnx.load('", from,
       "'); onnx.save(onnx.version_converter.convert_version(model, 17), '", to, "')\"");
   if (std::system(command.c_str()) != 0) return absl::InternalError(command);

@@ -21,6 +21,7 @@
 #include "libs/networks/ssd/ssd_network.h"
 #include "libs/spec/coverage.h"
 #include "libs/spec/dataset_spec.h"
+#include "tests/support/places.h"
 #include "tests/support/ssd_spec_text.h"
 #include "tests/support/status_matchers.h"
 #include "trainyard/spec/augment/v1/augment_config.pb.h"
@@ -342,7 +343,7 @@ TEST(SpecBehaviourTest, EverySupportedFieldOfTheOtherSpecsHasATestThatIsThere) {
     named.insert(field);
     const size_t colon = test.find(": ");
     const auto text =
-        ReadFile(absl::StrCat(TRAINYARD_SOURCE_DIR, "/tests/unit/", test.substr(0, colon)));
+        ReadFile(absl::StrCat(SourceDir(), "/tests/unit/", test.substr(0, colon)));
     ASSERT_THAT(text, IsOk()) << test;
     EXPECT_TRUE(absl::StrContains(*text, absl::StrCat("(", test.substr(colon + 2), ")"))) << test;
     // Some line of that file sets the field, by the message's setter or in text.

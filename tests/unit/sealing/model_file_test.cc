@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
+#include "tests/support/places.h"
 #include "tests/support/sealing_folder.h"
 #include "tests/support/status_matchers.h"
 
@@ -255,7 +256,7 @@ TEST(SealedFileTest, ASectionNeedsAName) {
 // stays 1.0, equal content still gives these bytes.
 TEST(SealedFileTest, ReadsAndRepeatsTheFileOfVersion10) {
   const TestFolder folder;
-  const std::string golden = TRAINYARD_SOURCE_DIR "/tests/unit/sealing/golden/v1.0.etlt";
+  const std::string golden = SourceDir() + "/tests/unit/sealing/golden/v1.0.etlt";
   const Sections sections = {{"record", "a record"}, {"model.onnx", "a graph"}};
   EXPECT_THAT(LoadSealed(golden, kExport, "golden key"), IsOkAndHolds(Eq(sections)));
   ASSERT_THAT(SaveSealed(folder / "again", kExport, sections, "golden key"), IsOk());

@@ -14,6 +14,7 @@
 #include "libs/base/files.h"
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/dataset_spec.h"
+#include "tests/support/places.h"
 #include "tests/support/status_matchers.h"
 #include "trainyard/spec/augment/v1/augment_config.pb.h"
 #include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
@@ -63,7 +64,7 @@ std::map<std::string, std::string> FieldsOfTheDocument(const std::string& docume
 }
 
 TEST(CoverageTest, TheDocumentListsEveryFieldWithWhatBecomesOfIt) {
-  const auto document = ReadFile(std::string(TRAINYARD_SOURCE_DIR) + "/docs/spec-coverage.md");
+  const auto document = ReadFile(SourceDir() + "/docs/spec-coverage.md");
   ASSERT_THAT(document, IsOk());
   const auto documented = FieldsOfTheDocument(*document);
   const auto known = FieldsOfDescriptors();
@@ -78,7 +79,7 @@ TEST(CoverageTest, TheDocumentListsEveryFieldWithWhatBecomesOfIt) {
 }
 
 TEST(CoverageTest, TheDocumentListsEveryOtherSpelling) {
-  const auto document = ReadFile(std::string(TRAINYARD_SOURCE_DIR) + "/docs/spec-coverage.md");
+  const auto document = ReadFile(SourceDir() + "/docs/spec-coverage.md");
   ASSERT_THAT(document, IsOk());
   for (const FieldAlias& alias : Aliases()) {
     EXPECT_TRUE(absl::StrContains(*document, alias.alias)) << alias.alias;

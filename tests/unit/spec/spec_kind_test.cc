@@ -9,6 +9,7 @@
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
+#include "tests/support/places.h"
 #include "tests/support/status_matchers.h"
 
 namespace trainyard {
@@ -111,7 +112,7 @@ TEST(ExpectSpecKindTest, APipelinesTemplateIsNamed) {
 TEST(ExamplesTest, EverySpecIsValidAsItLiesOrATemplate) {
   int specs = 0;
   for (const auto& entry :
-       std::filesystem::recursive_directory_iterator(TRAINYARD_SOURCE_DIR "/examples")) {
+       std::filesystem::recursive_directory_iterator(SourceDir() + "/examples")) {
     if (entry.path().extension() != ".txt") continue;
     const auto text = ReadFile(entry.path().string());
     ASSERT_THAT(text, IsOk());

@@ -9,6 +9,7 @@
 #include "libs/training/executor.h"
 #include "libs/training/torch_tensor.h"
 #include "tests/support/onnxruntime_oracle.h"
+#include "tests/support/places.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/training_graphs.h"
 
@@ -20,7 +21,7 @@ using ::trainyard::testing::RandomTensor;
 using ::trainyard::testing::RunOnnxruntime;
 
 TEST(ExecutorWitnessTest, OnnxruntimeFindsTheSameHeadsAfterTrainingStepsOfTheStatistics) {
-  if (access(TRAINYARD_SOURCE_DIR "/.deps/venv/bin/python", X_OK) != 0) {
+  if (access((SourceDir() + "/.deps/venv/bin/python").c_str(), X_OK) != 0) {
     GTEST_SKIP() << "the Python test environment is not there; scripts/bootstrap makes it";
   }
   auto graph = BuildSsdGraph({.depth = 10, .width = 128, .height = 128, .classes = 3}, 5);
