@@ -8,7 +8,7 @@
 
 # The rooms below services, lowest first. A library may use those before it only.
 set(TRAINYARD_LIBRARIES
-  base tensor graph model sealing pruning quantization spec data detection networks worker judging training
+  base tensor graph model sealing pruning quantization spec data tasks networks worker judging training
   engine report service)
 
 set(TRAINYARD_SANITIZE "" CACHE STRING "sanitizers, comma separated")

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "libs/base/utf8.h"
 
 namespace trainyard {
@@ -48,6 +49,16 @@ std::string JsonNumber(double value) {
   if (!std::isfinite(value)) return "null";
   char text[32];
   return std::string(text, std::to_chars(text, text + sizeof(text), value).ptr);
+}
+
+std::string JsonObject(const JsonMembers& members) {
+  return absl::StrCat("{",
+                      absl::StrJoin(members, ", ",
+                                    [](std::string* out, const auto& member) {
+                                      absl::StrAppend(out, JsonText(member.first), ": ",
+                                                      member.second);
+                                    }),
+                      "}");
 }
 
 }  // namespace trainyard

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
@@ -12,5 +14,10 @@ std::string JsonText(absl::string_view text);
 
 /// A JSON number in the shortest form that reads back the same; `null` when it is not finite.
 std::string JsonNumber(double value);
+
+/// Names and values of a JSON object; the values are JSON already.
+using JsonMembers = std::vector<std::pair<std::string, std::string>>;
+/// `{"name": value, ...}` in one line.
+std::string JsonObject(const JsonMembers& members);
 
 }  // namespace trainyard

@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "libs/base/files.h"
 #include "libs/base/printable.h"
 #include "libs/base/status.h"
@@ -124,6 +125,26 @@ std::vector<std::string> PictureFolder::Notes(bool tell_unsupported) const {
                                  ") are left out; expected .jpg, .jpeg or .png"));
   }
   return notes;
+}
+
+absl::StatusOr<std::vector<std::string>> ListImages(const std::string& path,
+                                                    std::vector<std::string>* notes) {
+  if (FileExists(path)) {
+    if (HasImageExtension(path)) return std::vector<std::string>{path};
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", path, "' is no image; expected .jpg, .jpeg or .png"));
+  }
+  TY_ASSIGN_OR_RETURN(const PictureFolder found, ListPictures(path));
+  const std::vector<std::string> left_out = found.Notes(/*tell_unsupported=*/true);
+  if (found.pictures.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("folder '", path, "' holds no images (.jpg, .jpeg, .png)",
+                     left_out.empty() ? "" : "; ", absl::StrJoin(left_out, "; ")));
+  }
+  if (notes != nullptr) notes->insert(notes->end(), left_out.begin(), left_out.end());
+  std::vector<std::string> paths;
+  for (const std::string& name : found.pictures) paths.push_back(JoinPath(path, name));
+  return paths;
 }
 
 }  // namespace trainyard

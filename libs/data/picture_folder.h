@@ -40,4 +40,11 @@ struct PictureFolder {
 absl::StatusOr<PictureFolder> ListPictures(const std::string& folder,
                                            const std::string& extension = "");
 
+/// The images of a folder (ListPictures: .jpg .jpeg .png in any case, sorted by name, neither hidden
+/// nor below it), or the one image itself. What lies there and is not taken becomes
+/// lines of `notes`, when given. kNotFound when there is nothing there, kFailedPrecondition when the
+/// folder has no images, kInvalidArgument for a file with another extension.
+absl::StatusOr<std::vector<std::string>> ListImages(const std::string& path,
+                                                    std::vector<std::string>* notes = nullptr);
+
 }  // namespace trainyard

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,11 +12,14 @@
 #include "libs/base/files.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
+#include "libs/data/picture_folder.h"
 #include "libs/data/sources.h"
-#include "libs/detection/evaluator.h"
-#include "libs/detection/results.h"
 #include "libs/networks/datasets.h"
 #include "libs/networks/registry.h"
+#include "libs/tasks/evaluate.h"
+#include "libs/tasks/infer.h"
+#include "libs/tasks/results.h"
+#include "libs/tasks/speed.h"
 #include "libs/worker/outcome.h"
 
 namespace trainyard::judging {
@@ -44,8 +48,8 @@ ProgressFunction ImagesDone(Context& context, const char* message) {
 int ThreadsOf(const Context& context) { return std::max(1, context.job.threads()); }
 
 // Where loading and computing take turns, each has all threads; else one feeds the network.
-int LoaderThreadsOf(const Context& context, const Detector& detector) {
-  return std::max(1, ThreadsOf(context) - (detector.shares_cores ? 0 : 1));
+int LoaderThreadsOf(const Context& context, const RunningModel& model) {
+  return std::max(1, ThreadsOf(context) - (model.shares_cores ? 0 : 1));
 }
 
 // A model keeps its input and its anchors, whatever the spec says.
@@ -76,16 +80,12 @@ absl::StatusOr<OpenedSources> OpenData(const Context& context, const Network& ne
   return *std::move(data);
 }
 
-absl::StatusOr<EvaluationPlan> PlanFor(const Context& context, const Network& network,
-                                       int max_batch_size, Finished& finished) {
-  EvaluationPlan plan = network.evaluation_plan();
-  TY_ASSIGN_OR_RETURN(plan.matching, MatchingFromName(context.job.evaluate().matching()));
-  if (plan.batch_size > max_batch_size) {
-    finished.add_notes(absl::StrCat("batches of ", plan.batch_size, " images became ",
-                                    max_batch_size, ", the engine's largest"));
-    plan.batch_size = max_batch_size;
-  }
-  return plan;
+// A batch of `wanted` images, or of as many as the model takes.
+int BatchSizeFor(int wanted, const RunningModel& model, Finished& finished) {
+  if (wanted <= model.max_batch_size) return wanted;
+  finished.add_notes(absl::StrCat("batches of ", wanted, " images became ", model.max_batch_size,
+                                  ", the engine's largest"));
+  return model.max_batch_size;
 }
 
 void AddCounts(int64_t images, int64_t skipped, Finished& finished) {
@@ -96,97 +96,89 @@ void AddCounts(int64_t images, int64_t skipped, Finished& finished) {
   add("images_skipped", skipped);
 }
 
-// Classes whose names label files cannot hold as they are.
-void NoteNames(const ModelRecord& record, Finished& finished) {
-  for (const std::string& name : record.classes()) {
-    const std::string written = LabelName(name);
-    if (written == name) continue;
-    finished.add_notes(absl::StrCat("class '", name, "' is written as '", written,
-                                    "' in the label files, where blanks separate columns"));
-  }
-}
-
-absl::Status AddFolder(const char* name, const std::string& path, Finished& finished) {
-  if (path.empty()) return absl::OkStatus();
-  TY_ASSIGN_OR_RETURN(*finished.add_outputs(), DescribeArtifact(name, path, "folder"));
-  return absl::OkStatus();
-}
-
 }  // namespace
 
-absl::Status Evaluate(Context& context, const Network& network, const Detector& detector,
+absl::Status Evaluate(Context& context, const Network& network, const RunningModel& model,
                       Finished& finished) {
   const auto& task = context.job.evaluate();
-  TY_ASSIGN_OR_RETURN(const OpenedSources data, OpenData(context, network, detector.record));
+  TY_ASSIGN_OR_RETURN(const OpenedSources data, OpenData(context, network, model.record));
   for (const std::string& note : DescribeSources("validation data", data)) finished.add_notes(note);
   for (const std::string& warning : WarningsOf("validation data", data)) {
     context.Warn(absl::FailedPreconditionError(warning));
   }
-  TellDifferences(context, network, detector.record, finished);
-  TY_ASSIGN_OR_RETURN(const EvaluationPlan plan,
-                      PlanFor(context, network, detector.max_batch_size, finished));
-  EvaluationOptions options{.loader_threads = LoaderThreadsOf(context, detector),
-                            .runs_ahead = !detector.shares_cores,
-                            .measures_latency = !detector.warm_ms_per_image,
-                            .stop = context.stop,
-                            .progress = ImagesDone(context, "evaluating")};
+  TellDifferences(context, network, model.record, finished);
+  TY_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Evaluator> evaluator,
+      network.MakeEvaluator(model.head, model.record, {.matching = task.matching()}));
+  RunOptions options{
+      .batch_size = BatchSizeFor(network.evaluation_batch_size(), model, finished),
+      .loader_threads = LoaderThreadsOf(context, model),
+      .runs_ahead = !model.shares_cores,
+      .measures_latency = !model.warm_ms_per_image,
+      .stop = context.stop,
+      .progress = ImagesDone(context, "evaluating")};
   if (!task.strict()) options.skipped = WarnOfSkipped(context);
   TY_ASSIGN_OR_RETURN(EvaluationResult result,
-                      trainyard::Evaluate(detector.runner, detector.record, detector.decoder,
-                                          *data.source, plan, options));
+                      trainyard::Evaluate(model.runner, model.record.preprocess(), *evaluator,
+                                          *data.source, options));
   // Most of those that cannot be read were found when the data were opened.
-  result.images_skipped += data.ledger.RefusedImages();
-  if (detector.warm_ms_per_image) {
+  result.run.images_skipped += data.ledger.RefusedImages();
+  if (model.warm_ms_per_image) {
     context.Progress(0, 0, "", "measuring speed");
     context.Flush();
-    result.latency = {.batch_size = 1, .runs = 1};
-    TY_ASSIGN_OR_RETURN(result.latency.ms_per_image, detector.warm_ms_per_image());
+    result.run.latency = {.batch_size = 1, .runs = 1};
+    TY_ASSIGN_OR_RETURN(result.run.latency.ms_per_image, model.warm_ms_per_image());
   }
-  LogInfo("evaluation", {{"table", ResultsTable(result)}});
+  LogInfo("evaluation", {{"table", result.evaluation->Table(3)}});
   for (v1::Metric& metric : result.Metrics()) *finished.add_metrics() = std::move(metric);
-  AddCounts(result.images, result.images_skipped, finished);
+  AddCounts(result.run.images, result.run.images_skipped, finished);
   if (task.results_dir().empty()) return absl::OkStatus();
-  TY_RETURN_IF_ERROR(WriteResults(task.results_dir(), result, plan.pr_curve, absl::Now()));
+  TY_RETURN_IF_ERROR(WriteResults(task.results_dir(), result, absl::Now()));
   TY_ASSIGN_OR_RETURN(
       *finished.add_outputs(),
       DescribeArtifact("results", JoinPath(task.results_dir(), "results.json"), "log"));
   return absl::OkStatus();
 }
 
-absl::Status Infer(Context& context, int batch_size, const Detector& detector, Finished& finished) {
-  const auto& task = context.job.infer();
+absl::Status Infer(Context& context, int batch_size, const RunningModel& model,
+                   Finished& finished) {
+  const auto& job = context.job.infer();
+  TY_ASSIGN_OR_RETURN(const Task* task, TaskOf(model.record));
+  PredictionOptions outputs{.annotated_dir = job.annotated_dir(), .labels_dir = job.labels_dir()};
+  if (job.threshold() > 0) outputs.threshold = job.threshold();
+  TY_ASSIGN_OR_RETURN(const auto writer, task->MakeWriter(model.head, model.record, outputs));
   std::vector<std::string> left_out;
-  TY_ASSIGN_OR_RETURN(const std::vector<std::string> images, ListImages(task.images(), &left_out));
-  InferenceOptions options{.batch_size = std::clamp(batch_size, 1, detector.max_batch_size),
-                           .loader_threads = LoaderThreadsOf(context, detector),
-                           .runs_ahead = !detector.shares_cores,
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> images, ListImages(job.images(), &left_out));
+  RunOptions options{.batch_size = std::clamp(batch_size, 1, model.max_batch_size),
+                           .loader_threads = LoaderThreadsOf(context, model),
+                           .runs_ahead = !model.shares_cores,
                            .measures_latency = true,
-                           .annotated_dir = task.annotated_dir(),
-                           .labels_dir = task.labels_dir(),
                            .stop = context.stop,
-                           .progress = ImagesDone(context, "finding objects")};
+                           .progress = ImagesDone(context, task->predicting())};
   const auto warn = WarnOfSkipped(context);
   std::string example;
   options.skipped = [&](const absl::Status& status) {
     if (example.empty()) example = std::string(status.message());
     warn(status);
   };
-  if (task.threshold() > 0) options.threshold = task.threshold();
-  TY_ASSIGN_OR_RETURN(
-      const InferenceResult result,
-      trainyard::Infer(detector.runner, detector.record, detector.decoder, images, options));
-  finished.add_notes(absl::StrCat(result.detections, " objects in ", result.images, " images"));
-  if (result.images_skipped > 0) {
-    finished.add_notes(absl::StrCat(result.images_skipped, " of ", images.size(),
+  TY_ASSIGN_OR_RETURN(const InferenceResult result,
+                      trainyard::Infer(model.runner, model.record.preprocess(), *writer, images,
+                                       options));
+  finished.add_notes(absl::StrCat(writer->Summary(), " in ", result.run.images, " images"));
+  if (result.run.images_skipped > 0) {
+    finished.add_notes(absl::StrCat(result.run.images_skipped, " of ", images.size(),
                                     " images cannot be read and have no result (", example, ")"));
   }
   for (const std::string& note : left_out) finished.add_notes(note);
   for (const std::string& note : result.findings.Describe()) finished.add_notes(note);
-  if (!task.labels_dir().empty()) NoteNames(detector.record, finished);
-  for (v1::Metric& metric : result.Metrics()) *finished.add_metrics() = std::move(metric);
-  AddCounts(result.images, result.images_skipped, finished);
-  TY_RETURN_IF_ERROR(AddFolder("images", task.annotated_dir(), finished));
-  return AddFolder("labels", task.labels_dir(), finished);
+  std::vector<v1::Metric> speed;
+  AddSpeedMetrics(result.run, speed);
+  for (v1::Metric& metric : speed) *finished.add_metrics() = std::move(metric);
+  AddCounts(result.run.images, result.run.images_skipped, finished);
+  for (const auto& [name, path] : writer->Folders()) {
+    TY_ASSIGN_OR_RETURN(*finished.add_outputs(), DescribeArtifact(name, path, "folder"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace trainyard::judging

@@ -9,11 +9,11 @@
 #include "absl/types/span.h"
 #include "google/protobuf/message.h"
 #include "libs/base/problems.h"
-#include "libs/detection/decoder.h"
 #include "libs/graph/graph.h"
 #include "libs/model/model.h"
 #include "libs/networks/network.h"
 #include "libs/spec/spec_use.h"
+#include "libs/tasks/task.h"
 
 namespace trainyard {
 
@@ -35,6 +35,8 @@ class NetworkFamily {
   virtual ~NetworkFamily() = default;
   /// `ssd`: in requests, records and pipelines.
   virtual absl::string_view name() const = 0;
+  /// What its networks predict.
+  virtual const Task& task() const = 0;
 
   // Of a spec.
 
@@ -54,7 +56,8 @@ class NetworkFamily {
 
   // Of a model alone: engines and exports have no spec.
 
-  virtual absl::StatusOr<std::unique_ptr<Decoder>> CreateDecoder(const ModelRecord& record) const = 0;
+  /// The head that the record describes, of the task's kind.
+  virtual absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record) const = 0;
   /// The graph with its head as standard nodes, for a plain `.onnx` that any runtime can use.
   virtual absl::StatusOr<Graph> LowerHead(const Model& model) const = 0;
 

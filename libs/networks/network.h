@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -8,9 +9,9 @@
 #include "absl/types/span.h"
 #include "libs/data/box.h"
 #include "libs/data/sample.h"
-#include "libs/detection/evaluation_plan.h"
 #include "libs/model/model.h"
 #include "libs/networks/training_plan.h"
+#include "libs/tasks/task.h"
 #include "libs/tensor/tensor.h"
 
 namespace trainyard {
@@ -31,7 +32,12 @@ class Network {
   virtual absl::StatusOr<ModelRecord> Record() const = 0;
 
   virtual TrainingPlan training_plan() const = 0;
-  virtual EvaluationPlan evaluation_plan() const = 0;
+  /// Images of a batch of an evaluation. >= 1.
+  virtual int evaluation_batch_size() const = 0;
+  /// Judges models of this spec. `head` is the record's and outlives the evaluator. kInvalidArgument for
+  /// a choice that the task does not have; kInternal for another task's head.
+  virtual absl::StatusOr<std::unique_ptr<Evaluator>> MakeEvaluator(
+      const Head& head, const ModelRecord& record, const EvaluationChoices& choices) const = 0;
   /// Sorted, lower-cased, without background.
   virtual std::vector<std::string> classes() const = 0;
 

@@ -52,9 +52,14 @@ absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,
   return family->Create(std::move(spec));
 }
 
-absl::StatusOr<std::unique_ptr<Decoder>> CreateDecoder(const ModelRecord& record) {
+absl::StatusOr<const Task*> TaskOf(const ModelRecord& record) {
   TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(record));
-  return family->CreateDecoder(record);
+  return &family->task();
+}
+
+absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record) {
+  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(record));
+  return family->CreateHead(record);
 }
 
 absl::StatusOr<Graph> LowerHead(const Model& model) {

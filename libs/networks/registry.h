@@ -22,8 +22,11 @@ absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,
                                                        absl::string_view spec_text,
                                                        absl::string_view spec_name);
 
-/// The decoder of the record's head. kUnimplemented when its network is not known.
-absl::StatusOr<std::unique_ptr<Decoder>> CreateDecoder(const ModelRecord& record);
+/// What the record's network predicts. kUnimplemented when it is not known.
+absl::StatusOr<const Task*> TaskOf(const ModelRecord& record);
+
+/// NetworkFamily::CreateHead of the record's network. kUnimplemented when it is not known.
+absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record);
 
 /// NetworkFamily::LowerHead of the model's network. kUnimplemented when it is not known.
 absl::StatusOr<Graph> LowerHead(const Model& model);

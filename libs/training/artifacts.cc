@@ -4,7 +4,7 @@
 #include "libs/base/files.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
-#include "libs/detection/results.h"
+#include "libs/tasks/status_json.h"
 #include "libs/worker/outcome.h"
 
 namespace trainyard::training {

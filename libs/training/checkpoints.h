@@ -32,7 +32,7 @@ struct FoundCheckpoint {
 ///
 ///     <results>/weights/<network>_<arch>_epoch_007.tlt    after the 7th epoch (TAO's name)
 ///     <results>/weights/<network>_<arch>_interrupted.tlt  in the middle of one, after a stop
-///     <results>/weights/<network>_<arch>_best.tlt         the epoch with the highest mAP
+///     <results>/weights/<network>_<arch>_best.tlt         the epoch with the best primary metric
 ///
 /// Files are whole or not there. The interrupted one goes when an epoch is saved. Equal states give
 /// equal bytes. Not thread-safe.

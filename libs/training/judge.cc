@@ -27,7 +27,7 @@ using worker::Finished;
 struct Loaded {
   std::unique_ptr<Network> network;
   Model model;
-  std::unique_ptr<Decoder> decoder;
+  std::unique_ptr<Head> head;
   std::unique_ptr<Executor> executor;
 };
 
@@ -64,7 +64,7 @@ absl::StatusOr<Loaded> Load(Context& context, const std::string& path, const std
   TY_RETURN_IF_ERROR(
       Annotate(CheckIsSound(loaded.model.graph), absl::StrCat("model '", path, "'")));
   loaded.network->ApplyInferenceSettings(loaded.model.record);
-  TY_ASSIGN_OR_RETURN(loaded.decoder, CreateDecoder(loaded.model.record));
+  TY_ASSIGN_OR_RETURN(loaded.head, CreateHead(loaded.model.record));
   TY_ASSIGN_OR_RETURN(const at::Device where, ResolveDevice(device, device_index));
   TY_ASSIGN_OR_RETURN(loaded.executor, Executor::Create(loaded.model.graph,
                                                         {.device = where, .stop = context.stop}));
@@ -76,10 +76,10 @@ absl::StatusOr<Loaded> Load(Context& context, const std::string& path, const std
   return loaded;
 }
 
-judging::Detector DetectorOf(const Loaded& loaded) {
+judging::RunningModel RunningOf(const Loaded& loaded) {
   return {.runner = *loaded.executor,
           .record = loaded.model.record,
-          .decoder = *loaded.decoder,
+          .head = *loaded.head,
           .max_batch_size = std::numeric_limits<int>::max(),
           .shares_cores = loaded.executor->device().is_cpu()};
 }
@@ -89,7 +89,7 @@ absl::StatusOr<Finished> EvaluateAll(Context& context) {
   TY_ASSIGN_OR_RETURN(const Loaded loaded,
                       Load(context, task.model(), task.device(), task.device_index()));
   Finished finished;
-  TY_RETURN_IF_ERROR(judging::Evaluate(context, *loaded.network, DetectorOf(loaded), finished));
+  TY_RETURN_IF_ERROR(judging::Evaluate(context, *loaded.network, RunningOf(loaded), finished));
   TY_RETURN_IF_ERROR(AddSizeMetrics(loaded.model.graph, finished));
   return finished;
 }
@@ -106,9 +106,9 @@ absl::StatusOr<Finished> InferImages(Context& context) {
   const worker::v1::InferTask& task = context.job.infer();
   TY_ASSIGN_OR_RETURN(const Loaded loaded,
                       Load(context, task.model(), task.device(), task.device_index()));
-  const int batch_size = loaded.network->evaluation_plan().batch_size;
+  const int batch_size = loaded.network->evaluation_batch_size();
   Finished finished;
-  TY_RETURN_IF_ERROR(judging::Infer(context, batch_size, DetectorOf(loaded), finished));
+  TY_RETURN_IF_ERROR(judging::Infer(context, batch_size, RunningOf(loaded), finished));
   TY_RETURN_IF_ERROR(AddSizeMetrics(loaded.model.graph, finished));
   return finished;
 }

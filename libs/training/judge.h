@@ -7,16 +7,14 @@ namespace trainyard::training {
 
 /// Judges a `.tlt` or `.etlt` on the spec's validation data, as `context.job.evaluate` says.
 ///
-/// With a results folder: results.json, status.json and, when the spec asks, PR_curve.png. Outputs:
-/// `results` (results.json) when there is a folder. Metrics: what libs/judging adds,
-/// parameters, macs.
+/// Outputs and metrics: what libs/judging adds; parameters, macs.
 ///
 /// Fails as LoadModel does; kInvalidArgument when the model is of another network or other classes than
 /// the spec, or the spec names no validation data; kCancelled on request.
 absl::StatusOr<worker::Finished> EvaluateModel(worker::Context& context);
 
-/// Finds objects with a `.tlt` or `.etlt`, as `context.job.infer` says. Outputs: `images` and `labels`, the
-/// folders that were asked for. Metrics: ms_per_image, images_per_second, parameters, macs.
+/// Predicts with a `.tlt` or `.etlt`, as `context.job.infer` says. Outputs and
+/// metrics: what libs/judging adds; parameters, macs.
 absl::StatusOr<worker::Finished> InferImages(worker::Context& context);
 
 }  // namespace trainyard::training

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "libs/tasks/metrics.h"
 #include "libs/worker/outcome.h"
 
 namespace trainyard::training {
@@ -28,12 +29,13 @@ bool NoteJudged(const ValidationResult& result, TrainState& state) {
   state.set_validation_loss(result.loss);
   state.set_last_judged_epoch(state.epoch());
   state.clear_last_metrics();
-  // mAP first, by its contract.
-  for (const trainyard::v1::Metric& metric : result.evaluation.AccuracyMetrics()) {
+  // The primary one first, by its contract.
+  for (const trainyard::v1::Metric& metric : result.evaluation.evaluation->Metrics()) {
     *state.add_last_metrics() = metric;
   }
-  const double mean_ap = result.evaluation.ap.mean_ap;
-  if (state.best_epoch() > 0 && mean_ap <= state.best_metrics(0).value()) return false;
+  if (state.best_epoch() > 0 && !IsBetter(state.last_metrics(0), state.best_metrics(0))) {
+    return false;
+  }
   state.set_best_epoch(state.epoch());
   *state.mutable_best_metrics() = state.last_metrics();
   return true;
@@ -71,17 +73,18 @@ std::string AddJudgement(const TrainState& state, worker::Finished& finished) {
     *finished.add_metrics() = metric;
   }
   *finished.add_metrics() = worker::MakeMetric("best_epoch", state.best_epoch(), "epochs");
-  double last = 0;
   for (const trainyard::v1::Metric& metric : state.last_metrics()) {
     if (!metric.class_name().empty()) continue;
-    if (metric.primary()) last = metric.value();
-    *finished.add_metrics() = worker::MakeMetric(absl::StrCat("last_", metric.name()),
-                                                 metric.value(), "", /*higher_is_better=*/true);
+    *finished.add_metrics() =
+        worker::MakeMetric(absl::StrCat("last_", metric.name()), metric.value(), metric.unit(),
+                           metric.higher_is_better());
   }
+  const trainyard::v1::Metric& best = state.best_metrics(0);
   return absl::StrFormat(
-      "'best' is epoch %d, chosen by its mAP (%.4g) on the validation images themselves, so that "
-      "number flatters it; epoch %d, the last one judged, has mAP %.4g",
-      state.best_epoch(), state.best_metrics(0).value(), state.last_judged_epoch(), last);
+      "'best' is epoch %d, chosen by its %s (%.4g) on the validation images themselves, so that "
+      "number flatters it; epoch %d, the last one judged, has %s %.4g",
+      state.best_epoch(), best.name(), best.value(), state.last_judged_epoch(), best.name(),
+      state.last_metrics(0).value());
 }
 
 }  // namespace trainyard::training

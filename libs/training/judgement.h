@@ -31,7 +31,7 @@ bool StopsEarly(const TrainingPlan& plan, const model::v1::TrainState& state);
 bool WillStopEarly(const TrainingPlan& plan, const model::v1::TrainState& state);
 
 /// Adds the metrics of the best epoch, best_epoch and those of the last one that was judged
-/// (last_mAP), and returns what is to be known of the two; "" when no epoch was judged.
+/// (`last_` and their names), and returns what is to be known of the two; "" when no epoch was judged.
 std::string AddJudgement(const model::v1::TrainState& state, worker::Finished& finished);
 
 }  // namespace trainyard::training

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/strings/match.h"
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -13,8 +13,9 @@
 #include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
-#include "libs/detection/draw.h"
-#include "libs/detection/results.h"
+#include "libs/tasks/detection/draw.h"
+#include "libs/tasks/metrics.h"
+#include "libs/tasks/status_json.h"
 
 namespace trainyard::training {
 namespace {
@@ -24,16 +25,17 @@ std::string LogPath(const TrainingReport::Options& options) {
                   absl::StrCat(options.network, "_training_log_", options.arch, ".csv"));
 }
 
-// TAO's columns and tags of an epoch.
-std::map<std::string, double> ValuesOf(const EpochSummary& summary) {
-  std::map<std::string, double> values = {{"loss", summary.loss}, {"lr", summary.rate}};
-  if (!summary.validation) return values;
-  values["validation_loss"] = summary.validation->loss;
-  values["mAP"] = summary.validation->evaluation.ap.mean_ap;
-  for (const ClassResult& result : summary.validation->evaluation.ap.classes) {
-    values[absl::StrCat("AP_", result.name)] = result.ap;
-  }
-  return values;
+trainyard::v1::Metric MetricOf(const char* name, double value) {
+  trainyard::v1::Metric metric;
+  metric.set_name(name);
+  metric.set_value(value);
+  return metric;
+}
+
+// NaN when the epoch was not judged.
+double PrimaryOf(const EpochSummary& summary) {
+  if (!summary.validation) return std::nan("");
+  return summary.validation->evaluation.evaluation->Metrics().front().value();
 }
 
 // `H:MM:SS[.ffffff]`, as Python prints a timedelta.
@@ -65,25 +67,13 @@ Tensor PictureOf(const Tensor& row, const model::v1::Preprocess& preprocess) {
   return picture;
 }
 
-trainyard::v1::Metric MetricOf(const std::string& name, double value) {
-  trainyard::v1::Metric metric;
-  constexpr absl::string_view kPrefix = "AP_";
-  const bool of_class = absl::StartsWith(name, kPrefix);
-  metric.set_name(of_class ? "AP" : name);
-  if (of_class) metric.set_class_name(name.substr(kPrefix.size()));
-  metric.set_value(value);
-  metric.set_higher_is_better(of_class || name == "mAP");
-  metric.set_primary(name == "mAP");
-  return metric;
-}
-
 }  // namespace
 
 absl::StatusOr<TrainingReport> TrainingReport::Create(worker::Context& context, Options options) {
   std::vector<std::string> keys = {"loss", "lr"};
   if (options.validates) {
-    keys.insert(keys.end(), {"mAP", "validation_loss"});
-    for (const std::string& name : options.classes) keys.push_back(absl::StrCat("AP_", name));
+    keys.push_back("validation_loss");
+    keys.insert(keys.end(), options.names.columns.begin(), options.names.columns.end());
   }
   TY_ASSIGN_OR_RETURN(EpochLog log,
                       EpochLog::Open(LogPath(options), std::move(keys), options.first_epoch));
@@ -127,11 +117,27 @@ absl::Status TrainingReport::FirstBatch(const Batch& batch,
   return absl::OkStatus();
 }
 
+std::map<std::string, trainyard::v1::Metric> TrainingReport::ValuesOf(
+    const EpochSummary& summary) const {
+  std::map<std::string, trainyard::v1::Metric> values = {{"loss", MetricOf("loss", summary.loss)},
+                                                         {"lr", MetricOf("lr", summary.rate)}};
+  if (!summary.validation) return values;
+  values["validation_loss"] = MetricOf("validation_loss", summary.validation->loss);
+  const std::vector<std::string>& columns = options_.names.columns;
+  for (trainyard::v1::Metric& metric : summary.validation->evaluation.evaluation->Metrics()) {
+    const std::string column = ColumnOf(metric);
+    if (absl::c_linear_search(columns, column)) values[column] = std::move(metric);
+  }
+  return values;
+}
+
 absl::Status TrainingReport::Epoch(const EpochSummary& summary) {
-  const std::map<std::string, double> values = ValuesOf(summary);
-  TY_RETURN_IF_ERROR(log_.Append(summary.epoch, values));
+  const std::map<std::string, trainyard::v1::Metric> values = ValuesOf(summary);
+  std::map<std::string, double> row;
+  for (const auto& [column, metric] : values) row[column] = metric.value();
+  TY_RETURN_IF_ERROR(log_.Append(summary.epoch, row));
   if (events_) {
-    for (const auto& [name, value] : values) {
+    for (const auto& [name, value] : row) {
       if (name != "loss" && name != "lr") {
         TY_RETURN_IF_ERROR(events_->Scalar(summary.epoch - 1, name, value));
       }
@@ -142,23 +148,22 @@ absl::Status TrainingReport::Epoch(const EpochSummary& summary) {
   LogInfo("epoch done", {{"epoch", summary.epoch},
                          {"epochs", summary.epochs},
                          {"loss", summary.loss},
-                         {"mAP", summary.validation ? summary.validation->evaluation.ap.mean_ap
-                                                    : std::nan("")},
+                         {options_.names.columns.front(), PrimaryOf(summary)},
                          {"seconds", absl::ToDoubleSeconds(summary.time)}});
   if (summary.validation) {
-    LogInfo("validation", {{"table", ResultsTable(summary.validation->evaluation, 5)},
+    LogInfo("validation", {{"table", summary.validation->evaluation.evaluation->Table(5)},
                            {"validation_loss", summary.validation->loss}});
   }
   return absl::OkStatus();
 }
 
-absl::Status TrainingReport::AppendToJournal(const EpochSummary& summary,
-                                             const std::map<std::string, double>& values) {
+absl::Status TrainingReport::AppendToJournal(
+    const EpochSummary& summary, const std::map<std::string, trainyard::v1::Metric>& values) {
   worker::WorkerEvent event;
   auto& metrics = *event.mutable_metrics();
   metrics.set_epoch(summary.epoch);
   metrics.set_step(summary.step);
-  for (const auto& [name, value] : values) *metrics.add_metrics() = MetricOf(name, value);
+  for (const auto& [column, metric] : values) *metrics.add_metrics() = metric;
   return context_->journal.Append(std::move(event));
 }
 
@@ -166,7 +171,8 @@ absl::Status TrainingReport::AppendToStatus(const EpochSummary& summary) {
   const auto text = [](double value) {
     return JsonText(std::isnan(value) ? "nan" : absl::StrCat(value));
   };
-  const double map = summary.validation ? summary.validation->evaluation.ap.mean_ap : std::nan("");
+  const std::string& title = options_.names.primary_title;
+  const double primary = PrimaryOf(summary);
   const double loss = summary.validation ? summary.validation->loss : std::nan("");
   const absl::Time now = absl::Now();
   const std::string path = JoinPath(options_.results_dir, "status.json");
@@ -176,7 +182,7 @@ absl::Status TrainingReport::AppendToStatus(const EpochSummary& summary) {
         {.status = "RUNNING",
          .message = "Evaluation metrics generated.",
          .graphical = {{"validation loss", JsonNumber(Rounded(loss, 1e8))},
-                       {"mean average precision", JsonNumber(Rounded(map, 1e5))}}},
+                       {title, JsonNumber(Rounded(primary, 1e5))}}},
         now));
   }
   StatusEntry entry{
@@ -188,8 +194,8 @@ absl::Status TrainingReport::AppendToStatus(const EpochSummary& summary) {
       .graphical = {{"loss", text(summary.loss)},
                     {"learning_rate", text(summary.rate)},
                     {"validation_loss", text(loss)},
-                    {"mean average precision", text(map)}}};
-  if (summary.validation) entry.kpi = {{"mean average precision", JsonNumber(map)}};
+                    {title, text(primary)}}};
+  if (summary.validation) entry.kpi = {{title, JsonNumber(primary)}};
   return AppendStatus(path, entry, now);
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "libs/data/loader.h"
+#include "libs/tasks/task.h"
 #include "libs/training/epoch_log.h"
 #include "libs/training/tensorboard.h"
 #include "libs/training/validation.h"
@@ -40,7 +41,8 @@ class TrainingReport {
     std::string results_dir;
     /// `<network>` and `<arch>` for the log's name.
     std::string network, arch;
-    std::vector<std::string> classes;
+    /// Of the network's task.
+    EvaluationNames names;
     bool validates = false;
     /// Write events/ (TAO `visualizer.enabled`), and that many images of each epoch's first batch.
     bool visualize = false;
@@ -68,8 +70,10 @@ class TrainingReport {
         options_(std::move(options)),
         log_(std::move(log)),
         events_(std::move(events)) {}
+  /// What is measured of an epoch, by TAO's columns and tags.
+  std::map<std::string, trainyard::v1::Metric> ValuesOf(const EpochSummary& summary) const;
   absl::Status AppendToJournal(const EpochSummary& summary,
-                               const std::map<std::string, double>& values);
+                               const std::map<std::string, trainyard::v1::Metric>& values);
   absl::Status AppendToStatus(const EpochSummary& summary);
 
   worker::Context* context_;

@@ -293,9 +293,10 @@ void TrainingRun::RestoreBest() {
     return;
   }
   warnings_.push_back(absl::StrFormat(
-      "epoch %d, the best one so far (mAP %.4g), is not in '%s'; 'best' is chosen among the epochs "
+      "epoch %d, the best one so far (%s %.4g), is not in '%s'; 'best' is chosen among the epochs "
       "from here on",
-      state_.best_epoch(), state_.best_metrics(0).value(), DirName(store_.BestPath())));
+      state_.best_epoch(), state_.best_metrics(0).name(), state_.best_metrics(0).value(),
+      DirName(store_.BestPath())));
   state_.set_best_epoch(0);
   state_.clear_best_metrics();
   if (!stands_after_epoch || state_.last_judged_epoch() != state_.epoch()) return;
@@ -304,10 +305,11 @@ void TrainingRun::RestoreBest() {
 }
 
 absl::Status TrainingRun::MakeReport() {
+  TY_ASSIGN_OR_RETURN(const Task* task, TaskOf(model_.record));
   TrainingReport::Options options{.results_dir = task_.results_dir(),
                                   .network = model_.record.network(),
                                   .arch = model_.record.arch(),
-                                  .classes = Classes(),
+                                  .names = task->Names(Classes()),
                                   .validates = validation_.has_value(),
                                   .visualize = plan_.visualize,
                                   .visualize_images = plan_.visualize_images,

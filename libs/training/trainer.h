@@ -14,9 +14,9 @@ namespace trainyard::training {
 /// crash nor going on from it loses that. The last epoch is always saved, and judged when there is
 /// validation data.
 ///
-/// Outputs: `best` (highest validation mAP; the last when there is no validation data), `last`, `log`,
-/// `results`. Metrics: mAP (primary), AP per class, mAP_voc and AP_voc of `best`, best_epoch, last_mAP and
-/// last_mAP_voc (of the last epoch that was judged), loss, validation_loss, epochs, images_per_second and
+/// Outputs: `best` (by the primary metric of the validations; the last when there is no validation data), `last`, `log`,
+/// `results`. Metrics: those of the evaluation of `best` (one is primary), best_epoch, those of the last
+/// epoch that was judged (`last_` and their names), loss, validation_loss, epochs, images_per_second and
 /// startup_seconds (libs/training/throughput.h), parameters, macs.
 ///
 /// What is probably not meant (WarningsOf, Start::warnings) is said before the first step, and is among the

@@ -6,8 +6,9 @@
 
 #include "absl/status/statusor.h"
 #include "libs/data/sample.h"
-#include "libs/detection/evaluator.h"
 #include "libs/networks/network.h"
+#include "libs/tasks/evaluate.h"
+#include "libs/tasks/task.h"
 #include "libs/training/executor.h"
 #include "libs/training/losses/loss.h"
 
@@ -24,8 +25,8 @@ struct ValidationResult {
 /// Judges the network in training on its validation data. Not thread-safe.
 class Validation {
  public:
-  /// All arguments outlive this. kInvalidArgument / kUnimplemented when the record has no decoder.
-  /// `runs_ahead` as in EvaluationOptions.
+  /// All arguments outlive this. kInvalidArgument / kUnimplemented when the record has no head.
+  /// `runs_ahead` as in RunOptions.
   static absl::StatusOr<Validation> Create(const Network& network, const ModelRecord& record,
                                            const SampleSource& source, int loader_threads,
                                            bool runs_ahead);
@@ -35,23 +36,23 @@ class Validation {
   absl::StatusOr<ValidationResult> Run(Executor& executor, Loss& loss, std::stop_token stop);
 
  private:
-  Validation(const ModelRecord& record, const SampleSource& source, EvaluationPlan plan,
-             std::unique_ptr<Decoder> decoder, Network::TargetEncoder encode, int loader_threads,
+  Validation(const Network& network, const ModelRecord& record, const SampleSource& source,
+             std::unique_ptr<Head> head, Network::TargetEncoder encode, int loader_threads,
              bool runs_ahead)
-      : record_(&record),
+      : network_(&network),
+        record_(&record),
         source_(&source),
-        plan_(plan),
-        decoder_(std::move(decoder)),
+        head_(std::move(head)),
         encode_(std::move(encode)),
         loader_threads_(loader_threads),
         runs_ahead_(runs_ahead) {}
-  absl::StatusOr<double> BatchLoss(const RawBatch& batch, Loss& loss,
-                                   absl::Span<const std::string> graph_outputs) const;
+  absl::StatusOr<double> BatchLoss(const InputBatch& batch, absl::Span<const Tensor> outputs,
+                                   Loss& loss, absl::Span<const std::string> graph_outputs) const;
 
+  const Network* network_;
   const ModelRecord* record_;
   const SampleSource* source_;
-  EvaluationPlan plan_;
-  std::unique_ptr<Decoder> decoder_;
+  std::unique_ptr<Head> head_;
   Network::TargetEncoder encode_;
   int loader_threads_;
   bool runs_ahead_;

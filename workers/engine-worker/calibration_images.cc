@@ -10,8 +10,8 @@
 #include "libs/base/random.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
+#include "libs/data/picture_folder.h"
 #include "libs/data/preprocess.h"
-#include "libs/detection/evaluator.h"
 
 namespace trainyard::engine_worker {
 namespace {

@@ -22,16 +22,16 @@ using worker::MakeMetric;
 /// For the latency that an evaluation reports.
 constexpr double kBenchmarkSeconds = 1;
 
-/// An engine with what turns its outputs into boxes.
+/// An engine with what reads its outputs.
 struct OpenedEngine {
   LoadedEngine engine;
-  std::unique_ptr<Decoder> decoder;
+  std::unique_ptr<Head> head;
 
-  judging::Detector Detector(const Context& context) const {
+  judging::RunningModel Running(const Context& context) const {
     EngineRunner& runner = *engine.runner;
     return {.runner = runner,
             .record = engine.record,
-            .decoder = *decoder,
+            .head = *head,
             .max_batch_size = runner.max_batch_size(),
             .warm_ms_per_image = [&runner, stop = context.stop]() -> absl::StatusOr<double> {
               TY_ASSIGN_OR_RETURN(const BenchmarkResult result,
@@ -48,8 +48,8 @@ absl::StatusOr<OpenedEngine> OpenEngine(Context& context, const std::string& pat
   TY_ASSIGN_OR_RETURN(LoadedEngine engine, LoadEngine(path, threads));
   TY_RETURN_IF_ERROR(ReportStarted(context));
   if (network != nullptr) network->ApplyInferenceSettings(engine.record);
-  TY_ASSIGN_OR_RETURN(std::unique_ptr<Decoder> decoder, CreateDecoder(engine.record));
-  return OpenedEngine{std::move(engine), std::move(decoder)};
+  TY_ASSIGN_OR_RETURN(std::unique_ptr<Head> head, CreateHead(engine.record));
+  return OpenedEngine{std::move(engine), std::move(head)};
 }
 
 }  // namespace
@@ -60,7 +60,7 @@ absl::StatusOr<Finished> EvaluateEngine(Context& context) {
   TY_ASSIGN_OR_RETURN(const OpenedEngine opened,
                       OpenEngine(context, context.job.evaluate().model(), network.get()));
   Finished finished;
-  TY_RETURN_IF_ERROR(judging::Evaluate(context, *network, opened.Detector(context), finished));
+  TY_RETURN_IF_ERROR(judging::Evaluate(context, *network, opened.Running(context), finished));
   const EngineHeader& header = opened.engine.header;
   *finished.add_metrics() = MakeMetric("parameters", static_cast<double>(header.parameters()));
   *finished.add_metrics() = MakeMetric("macs", static_cast<double>(header.macs()));
@@ -74,9 +74,9 @@ absl::StatusOr<Finished> InferWithEngine(Context& context) {
   }
   TY_ASSIGN_OR_RETURN(const OpenedEngine opened,
                       OpenEngine(context, context.job.infer().model(), network.get()));
-  const int batch_size = network == nullptr ? 1 : network->evaluation_plan().batch_size;
+  const int batch_size = network == nullptr ? 1 : network->evaluation_batch_size();
   Finished finished;
-  TY_RETURN_IF_ERROR(judging::Infer(context, batch_size, opened.Detector(context), finished));
+  TY_RETURN_IF_ERROR(judging::Infer(context, batch_size, opened.Running(context), finished));
   return finished;
 }
 

@@ -7,7 +7,7 @@
 #include "libs/base/json.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
-#include "libs/detection/results.h"
+#include "libs/tasks/status_json.h"
 #include "libs/pruning/prune.h"
 #include "libs/pruning/prune_task.h"
 #include "libs/sealing/model_store.h"

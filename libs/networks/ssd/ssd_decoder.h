@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "libs/data/box.h"
-#include "libs/detection/decoder.h"
+#include "libs/tasks/detection/decoder.h"
 #include "libs/tensor/tensor.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
@@ -46,6 +46,7 @@ class SsdDecoder : public Decoder {
 
   /// The confidence output, then the location output.
   std::vector<std::string> output_names() const override { return {confidence_, location_}; }
+  float confidence_threshold() const override { return confidence_threshold_; }
 
  private:
   struct CenterBox {

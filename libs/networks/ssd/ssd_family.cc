@@ -11,6 +11,7 @@
 #include "libs/networks/ssd/ssd_decoder.h"
 #include "libs/networks/ssd/ssd_network.h"
 #include "libs/networks/ssd/ssd_spec.h"
+#include "libs/tasks/detection/detection_task.h"
 
 namespace trainyard {
 namespace {
@@ -25,6 +26,7 @@ absl::StatusOr<SpecMessage> MessageOf(absl::StatusOr<Experiment> experiment) {
 class Family final : public NetworkFamily {
  public:
   absl::string_view name() const override { return "ssd"; }
+  const Task& task() const override { return DetectionTask(); }
 
   absl::StatusOr<SpecMessage> Parse(absl::string_view text, absl::string_view file_name,
                                     absl::Span<const std::string> overrides,
@@ -46,7 +48,7 @@ class Family final : public NetworkFamily {
     return SsdNetwork::Create(std::move(dynamic_cast<Experiment&>(*spec)));
   }
 
-  absl::StatusOr<std::unique_ptr<Decoder>> CreateDecoder(const ModelRecord& record) const override {
+  absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record) const override {
     return SsdDecoder::Create(record);
   }
   absl::StatusOr<Graph> LowerHead(const Model& model) const override { return LowerSsdHead(model); }

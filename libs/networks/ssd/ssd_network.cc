@@ -10,6 +10,8 @@
 #include "libs/base/status.h"
 #include "libs/networks/ssd/anchors.h"
 #include "libs/networks/ssd/ssd_builder.h"
+#include "libs/tasks/detection/decoder.h"
+#include "libs/tasks/detection/detection_evaluator.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard {
@@ -120,7 +122,7 @@ std::vector<std::string> SsdNetwork::classes() const {
   return ClassesOf(experiment_.dataset_config());
 }
 
-model::v1::SsdHead SsdNetwork::Head() const {
+model::v1::SsdHead SsdNetwork::MakeHead() const {
   const auto& config = experiment_.ssd_config();
   const auto& input = experiment_.augmentation_config();
   const auto sizes = SsdMapSizes(input.output_height(), input.output_width());
@@ -163,7 +165,7 @@ absl::StatusOr<ModelRecord> SsdNetwork::Record() const {
   }
   TY_ASSIGN_OR_RETURN(*record.mutable_preprocess(),
                       PreprocessOf(experiment_.augmentation_config()));
-  *record.mutable_ssd() = Head();
+  *record.mutable_ssd() = MakeHead();
   ApplyInferenceSettings(record);
   return record;
 }
@@ -206,9 +208,20 @@ EvaluationPlan SsdNetwork::evaluation_plan() const {
   const bool integrate = config.average_precision_mode() == spec::ssd::v1::EvalConfig::INTEGRATE;
   plan.ap_mode = integrate ? ApMode::kIntegrate : ApMode::kSample;
   plan.iou_threshold = OrDefault(config.matching_iou_threshold(), 0.5);
-  if (config.batch_size() > 0) plan.batch_size = static_cast<int>(config.batch_size());
   plan.pr_curve = config.visualize_pr_curve();
   return plan;
+}
+
+int SsdNetwork::evaluation_batch_size() const {
+  return std::max(1, static_cast<int>(experiment_.eval_config().batch_size()));
+}
+
+absl::StatusOr<std::unique_ptr<Evaluator>> SsdNetwork::MakeEvaluator(
+    const Head& head, const ModelRecord& record, const EvaluationChoices& choices) const {
+  TY_ASSIGN_OR_RETURN(const Decoder* decoder, DecoderOf(head));
+  EvaluationPlan plan = evaluation_plan();
+  TY_ASSIGN_OR_RETURN(plan.matching, MatchingFromName(choices.matching));
+  return MakeDetectionEvaluator(*decoder, record, plan);
 }
 
 void SsdNetwork::ApplyInferenceSettings(ModelRecord& record) const {

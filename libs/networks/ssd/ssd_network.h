@@ -8,6 +8,7 @@
 #include "libs/networks/network.h"
 #include "libs/networks/ssd/matching.h"
 #include "libs/networks/ssd/ssd_spec.h"
+#include "libs/tasks/detection/evaluation_plan.h"
 #include "trainyard/spec/ssd/v1/experiment.pb.h"
 
 namespace trainyard {
@@ -33,7 +34,11 @@ class SsdNetwork : public Network {
   absl::StatusOr<Model> Build() const override;
   absl::StatusOr<ModelRecord> Record() const override;
   TrainingPlan training_plan() const override;
-  EvaluationPlan evaluation_plan() const override;
+  int evaluation_batch_size() const override;
+  absl::StatusOr<std::unique_ptr<Evaluator>> MakeEvaluator(
+      const Head& head, const ModelRecord& record, const EvaluationChoices& choices) const override;
+  /// What the spec says of an evaluation; its matching is kTao.
+  EvaluationPlan evaluation_plan() const;
   std::vector<std::string> classes() const override;
   void ApplyInferenceSettings(ModelRecord& record) const override;
   absl::StatusOr<TargetEncoder> MakeTargetEncoder(const ModelRecord& record) const override;
@@ -42,7 +47,7 @@ class SsdNetwork : public Network {
 
  private:
   SsdNetwork(spec::ssd::v1::Experiment experiment, SsdLists lists);
-  model::v1::SsdHead Head() const;
+  model::v1::SsdHead MakeHead() const;
   MatchThresholds match_thresholds() const;
 
   const spec::ssd::v1::Experiment experiment_;

@@ -6,7 +6,7 @@
 //
 // Arguments: CLASSES, and the matching (tao, voc, coco). Prints `CLASS AP AP50` for every class and
 // `mean AP AP50`.
-#include "libs/detection/average_precision.h"
+#include "libs/tasks/detection/average_precision.h"
 
 #include <cstdio>
 #include <cstdlib>

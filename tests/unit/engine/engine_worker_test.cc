@@ -15,14 +15,14 @@
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
 #include "libs/data/sample_data.h"
-#include "libs/detection/decoder.h"
-#include "libs/detection/evaluator.h"
 #include "libs/engine/engine.h"
 #include "libs/engine/engine_file.h"
 #include "libs/networks/datasets.h"
 #include "libs/networks/registry.h"
 #include "libs/quantization/calibration_table.h"
 #include "libs/sealing/model_store.h"
+#include "libs/tasks/detection/detection_evaluation.h"
+#include "libs/tasks/evaluate.h"
 #include "libs/worker/journal.h"
 #include "libs/worker/process.h"
 #include "libs/worker/rpc_status.h"
@@ -165,7 +165,7 @@ class EngineWorkerTest : public ::testing::Test {
   }
 
   /// The engine judged on the spec's validation data in this process.
-  static EvaluationResult JudgeHere(const std::string& engine_path) {
+  static DetectionEvaluation JudgeHere(const std::string& engine_path) {
     auto engine = LoadEngine(engine_path, 2);
     const auto network = CreateNetwork("ssd", SpecFor(Path("data")), "spec.txt");
     if (!engine.ok() || !network.ok()) {
@@ -173,20 +173,20 @@ class EngineWorkerTest : public ::testing::Test {
       return {};
     }
     (*network)->ApplyInferenceSettings(engine->record);
-    const auto decoder = CreateDecoder(engine->record);
-    const std::vector<std::string> classes(engine->record.classes().begin(),
-                                           engine->record.classes().end());
-    const auto data = OpenValidationData((*network)->training_plan(), classes, false, 1);
-    if (!decoder.ok() || !data.ok()) {
-      ADD_FAILURE() << decoder.status() << data.status();
+    const auto head = CreateHead(engine->record);
+    const auto data =
+        OpenValidationData((*network)->training_plan(), ClassesOf(engine->record), false, 1);
+    if (!head.ok() || !data.ok()) {
+      ADD_FAILURE() << head.status() << data.status();
       return {};
     }
-    EvaluationPlan plan = (*network)->evaluation_plan();
-    plan.batch_size = 1;
-    const auto result =
-        Evaluate(*engine->runner, engine->record, **decoder, *(*data)->source, plan, {});
+    const auto evaluator = (*network)->MakeEvaluator(**head, engine->record, {});
+    EXPECT_THAT(evaluator, IsOk());
+    const auto result = Evaluate(*engine->runner, engine->record.preprocess(), **evaluator,
+                                 *(*data)->source, {});
     EXPECT_THAT(result, IsOk());
-    return result.ok() ? *result : EvaluationResult();
+    if (!result.ok()) return {};
+    return dynamic_cast<const DetectionEvaluation&>(*result->evaluation);
   }
 
   static testing::TemporaryFolder* root_;
@@ -224,7 +224,7 @@ TEST_F(EngineWorkerTest, BuildsAnInt8EngineFromImagesAndRunsIt) {
   evaluation.mutable_evaluate()->set_results_dir(Path("results"));
   const auto judged = Run(evaluation);
   ASSERT_THAT(judged, IsOk());
-  const EvaluationResult expected = JudgeHere(Path("int8.engine"));
+  const DetectionEvaluation expected = JudgeHere(Path("int8.engine"));
   EXPECT_GT(expected.detections, 0);
   EXPECT_DOUBLE_EQ(MetricOf(*judged, "mAP"), expected.ap.mean_ap);
   const std::string results = *ReadFile(Path("results/results.json"));

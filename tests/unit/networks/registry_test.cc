@@ -35,16 +35,18 @@ TEST(RegistryTest, ASpecThatIsWrongNamesItsFileAndField) {
                AllOf(HasSubstr("specs/train.txt:"), HasSubstr("nlayer"))));
 }
 
-TEST(RegistryTest, DecodesTheHeadOfARecord) {
+TEST(RegistryTest, FindsTheHeadAndTheTaskOfARecord) {
   const auto network = CreateNetwork("ssd", SmallSsdSpec(), "specs/train.txt");
   ASSERT_THAT(network, IsOk());
   const auto model = (*network)->Build();
   ASSERT_THAT(model, IsOk());
-  const auto decoder = CreateDecoder(model->record);
-  ASSERT_THAT(decoder, IsOk());
-  EXPECT_THAT((*decoder)->output_names(), ElementsAre("mbox_conf", "mbox_loc"));
-  EXPECT_EQ((*decoder)->output_names(), model->graph.OutputNames());
-  EXPECT_THAT(CreateDecoder(ModelRecord()), StatusIs(absl::StatusCode::kUnimplemented));
+  const auto head = CreateHead(model->record);
+  ASSERT_THAT(head, IsOk());
+  EXPECT_THAT((*head)->output_names(), ElementsAre("mbox_conf", "mbox_loc"));
+  EXPECT_EQ((*head)->output_names(), model->graph.OutputNames());
+  EXPECT_THAT(CreateHead(ModelRecord()), StatusIs(absl::StatusCode::kUnimplemented));
+  EXPECT_EQ((*TaskOf(model->record))->name(), "detection");
+  EXPECT_THAT(TaskOf(ModelRecord()), StatusIs(absl::StatusCode::kUnimplemented));
 }
 
 }  // namespace

@@ -71,8 +71,7 @@ std::string Text(const TrainingPlan& p) {
 }
 
 std::string Text(const EvaluationPlan& p) {
-  return absl::StrCat(static_cast<int>(p.ap_mode), " ", p.iou_threshold, " ", p.batch_size, " ",
-                      p.pr_curve, "\n");
+  return absl::StrCat(static_cast<int>(p.ap_mode), " ", p.iou_threshold, " ", p.pr_curve, "\n");
 }
 
 // Targets of a box that several anchors overlap to several degrees.
@@ -105,7 +104,7 @@ std::string MadeOf(const std::vector<std::string>& overrides, bool weights) {
   const SsdLossOptions loss = (*network)->loss_options();
   std::string made = absl::StrCat(
       prepared->initial_model, "|", prepared->resume_model, "|", Text((*network)->training_plan()),
-      Text((*network)->evaluation_plan()), record->ShortDebugString(), loss.alpha, " ",
+      Text((*network)->evaluation_plan()), (*network)->evaluation_batch_size(), record->ShortDebugString(), loss.alpha, " ",
       loss.neg_pos_ratio, " ", TargetsText(**network, *record));
   if (weights) {
     const auto model = (*network)->Build();

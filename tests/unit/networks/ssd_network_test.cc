@@ -166,11 +166,12 @@ TEST(SsdNetworkTest, WithTFRecordsTheFoldersAreNotRead) {
 }
 
 TEST(SsdNetworkTest, TheEvaluationPlanIsTheSpec) {
-  const EvaluationPlan plan = Make(SmallSsdSpec())->evaluation_plan();
+  const auto network = Make(SmallSsdSpec());
+  const EvaluationPlan plan = network->evaluation_plan();
   EXPECT_EQ(plan.ap_mode, ApMode::kIntegrate);
   EXPECT_EQ(plan.matching, Matching::kTao);
   EXPECT_EQ(plan.iou_threshold, 0.5);
-  EXPECT_EQ(plan.batch_size, 8);
+  EXPECT_EQ(network->evaluation_batch_size(), 8);
 }
 
 TEST(SsdNetworkTest, InferenceSettingsReplaceThoseOfARecord) {

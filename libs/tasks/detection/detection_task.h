@@ -1,0 +1,10 @@
+#pragma once
+
+#include "libs/tasks/task.h"
+
+namespace trainyard {
+
+/// Finding objects by their boxes. Its truth is Sample::boxes, its heads are Decoders.
+const Task& DetectionTask();
+
+}  // namespace trainyard

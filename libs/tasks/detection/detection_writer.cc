@@ -1,0 +1,227 @@
+#include "libs/tasks/detection/detection_writer.h"
+
+#include <charconv>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/files.h"
+#include "libs/base/paths.h"
+#include "libs/base/problems.h"
+#include "libs/base/status.h"
+#include "libs/base/text_file.h"
+#include "libs/data/image_io.h"
+#include "libs/model/model.h"
+#include "libs/tasks/detection/draw.h"
+#include "libs/tasks/output_folder.h"
+
+namespace trainyard {
+namespace {
+
+// Pictures with boxes keep the names of their inputs: in the same folder they would replace them.
+void CheckInputsStay(absl::Span<const std::string> image_paths, const std::string& annotated_dir,
+                     Problems& problems) {
+  if (annotated_dir.empty()) return;
+  const std::string folder = CanonicalPath(annotated_dir);
+  std::set<std::string> inputs;
+  for (const std::string& path : image_paths) inputs.insert(CanonicalPath(path));
+  for (const std::string& path : image_paths) {
+    const std::string target = JoinPath(folder, BaseName(path));
+    if (CanonicalPath(DirName(path)) != folder && !inputs.contains(CanonicalPath(target))) continue;
+    problems.Add("images",
+                 "the output folder '%s' holds the input '%s', and the picture with boxes "
+                 "would replace it; choose another output folder",
+                 annotated_dir, path);
+    return;
+  }
+}
+
+// Both folders are looked at before either is written to.
+absl::Status ClaimFolders(absl::Span<const std::string> image_paths,
+                          const PredictionOptions& options, Findings& findings) {
+  std::set<std::string> labels, pictures;
+  for (const std::string& path : image_paths) {
+    labels.insert(Stem(path) + ".txt");
+    pictures.insert(BaseName(path));
+  }
+  const auto claim = [&](const std::string& folder, const std::set<std::string>& names,
+                         const std::string& what) -> absl::Status {
+    if (folder.empty()) return absl::OkStatus();
+    std::vector<std::string> left;
+    TY_RETURN_IF_ERROR(ClaimOutputs(folder, names, absl::StrCat(what, "s"), left));
+    if (left.empty()) return absl::OkStatus();
+    findings.notes.push_back(absl::StrCat(
+        "'", folder, "' still holds ", Counted(static_cast<int64_t>(left.size()), what),
+        " of an earlier inference (", SomeOf(left), "), of pictures that are not among these"));
+    return absl::OkStatus();
+  };
+  TY_RETURN_IF_ERROR(claim(options.labels_dir, labels, "label file"));
+  return claim(options.annotated_dir, pictures, "picture");
+}
+
+// What the decoder drops comes back by no threshold.
+void NoteThreshold(double threshold, float confidence, Findings& findings) {
+  if (static_cast<float>(threshold) >= confidence) return;
+  findings.notes.push_back(absl::StrFormat(
+      "the threshold is %g, but nms_config.confidence_threshold drops what is not above %g before",
+      threshold, confidence));
+}
+
+// Class names must stand in a label file as one word each, of which no two are the same.
+void CheckLabelNames(const ModelRecord& record, Problems& problems) {
+  std::map<std::string, std::string> owners;
+  for (const std::string& name : record.classes()) {
+    const std::string written = LabelName(name);
+    const auto [owner, fresh] = owners.emplace(written, name);
+    if (written.empty()) {
+      problems.Add("classes", "have one named '%s'; blanks alone are no column of a label file",
+                   name);
+    } else if (!fresh) {
+      problems.Add("classes",
+                   "'%s' and '%s' are both written as '%s' in label files, where blanks "
+                   "separate columns; train with other names, or write no label files",
+                   owner->second, name, written);
+    }
+  }
+}
+
+// Classes whose names label files cannot hold as they are.
+void NoteNames(const ModelRecord& record, Findings& findings) {
+  for (const std::string& name : record.classes()) {
+    const std::string written = LabelName(name);
+    if (written == name) continue;
+    findings.notes.push_back(absl::StrCat("class '", name, "' is written as '", written,
+                                          "' in the label files, where blanks separate columns"));
+  }
+}
+
+absl::Status Check(const ModelRecord& record, absl::Span<const std::string> image_paths,
+                   const PredictionOptions& options) {
+  Problems problems;
+  if (!(options.threshold > 0 && options.threshold < 1)) {
+    problems.Add("threshold", "is %g; expected above 0 and below 1", options.threshold);
+  }
+  // Two outputs of one name would overwrite each other.
+  std::map<std::string, std::string> owners;
+  for (const std::string& path : image_paths) {
+    if (options.labels_dir.empty() && options.annotated_dir.empty()) break;
+    const std::string name = options.labels_dir.empty() ? BaseName(path) : Stem(path);
+    const auto [owner, fresh] = owners.emplace(name, path);
+    if (!fresh) {
+      problems.Add(path, "has the same name as %s; both would be written to '%s'", owner->second,
+                   name);
+    }
+  }
+  CheckInputsStay(image_paths, options.annotated_dir, problems);
+  if (!options.labels_dir.empty()) CheckLabelNames(record, problems);
+  return problems.ToStatus();
+}
+
+// The shortest text that reads back as the same float32, with a decimal point, never an exponent.
+std::string FloatText(float value) {
+  char text[64];
+  const auto end = std::to_chars(text, text + sizeof(text), value, std::chars_format::fixed).ptr;
+  std::string result(text, end);
+  if (result.find_first_of(".ni") == std::string::npos) result += ".0";
+  return result;
+}
+
+std::string ClassName(const ModelRecord& record, int class_id) {
+  return class_id >= 1 && class_id <= record.classes_size() ? record.classes(class_id - 1)
+                                                            : absl::StrCat("class_", class_id);
+}
+
+absl::Status WriteLabels(const std::string& folder, const Sample& sample, const ModelRecord& record,
+                         absl::Span<const Detection> detections) {
+  std::string text;
+  for (const Detection& one : detections) {
+    absl::StrAppend(&text, LabelLine(ClassName(record, one.class_id), one), "\n");
+  }
+  return WriteFileAtomically(JoinPath(folder, Stem(sample.id) + ".txt"), text);
+}
+
+absl::Status WriteAnnotated(const std::string& folder, Sample& sample, const ModelRecord& record,
+                            absl::Span<const Detection> detections) {
+  TY_RETURN_IF_ERROR(DrawDetections(sample.image, detections, ClassesOf(record)));
+  const bool png = absl::AsciiStrToLower(Extension(sample.id)) == ".png";
+  TY_ASSIGN_OR_RETURN(const std::string bytes,
+                      png ? EncodePng(sample.image) : EncodeJpeg(sample.image));
+  return WriteFileAtomically(JoinPath(folder, BaseName(sample.id)), bytes);
+}
+
+class DetectionWriter final : public PredictionWriter {
+ public:
+  DetectionWriter(const Decoder& decoder, const ModelRecord& record, PredictionOptions options)
+      : decoder_(decoder), record_(record), options_(std::move(options)) {}
+
+  std::vector<std::string> output_names() const override { return decoder_.output_names(); }
+  bool needs_images() const override { return !options_.annotated_dir.empty(); }
+
+  absl::Status Open(absl::Span<const std::string> image_paths, Findings& findings) override {
+    TY_RETURN_IF_ERROR(Check(record_, image_paths, options_));
+    TY_RETURN_IF_ERROR(ClaimFolders(image_paths, options_, findings));
+    NoteThreshold(options_.threshold, decoder_.confidence_threshold(), findings);
+    if (!options_.labels_dir.empty()) NoteNames(record_, findings);
+    return absl::OkStatus();
+  }
+
+  absl::Status Write(InputBatch& batch, absl::Span<const Tensor> outputs) override {
+    TY_ASSIGN_OR_RETURN(auto found, DecodeBatch(decoder_, outputs, batch.samples.size()));
+    for (size_t i = 0; i < found.size(); ++i) {
+      std::erase_if(found[i], [&](const Detection& one) {
+        return one.score < static_cast<float>(options_.threshold);
+      });
+      ScaleToImage(found[i], batch.sizes[i]);
+      found_ += static_cast<int64_t>(found[i].size());
+      if (!options_.labels_dir.empty()) {
+        TY_RETURN_IF_ERROR(WriteLabels(options_.labels_dir, batch.samples[i], record_, found[i]));
+      }
+      if (!options_.annotated_dir.empty()) {
+        TY_RETURN_IF_ERROR(
+            WriteAnnotated(options_.annotated_dir, batch.samples[i], record_, found[i]));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  std::string Summary() const override { return absl::StrCat(found_, " objects"); }
+
+  std::vector<std::pair<std::string, std::string>> Folders() const override {
+    std::vector<std::pair<std::string, std::string>> folders;
+    if (!options_.annotated_dir.empty()) folders.emplace_back("images", options_.annotated_dir);
+    if (!options_.labels_dir.empty()) folders.emplace_back("labels", options_.labels_dir);
+    return folders;
+  }
+
+ private:
+  const Decoder& decoder_;
+  const ModelRecord& record_;
+  const PredictionOptions options_;
+  int64_t found_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<PredictionWriter> MakeDetectionWriter(const Decoder& decoder,
+                                                      const ModelRecord& record,
+                                                      PredictionOptions options) {
+  return std::make_unique<DetectionWriter>(decoder, record, std::move(options));
+}
+
+std::string LabelName(absl::string_view class_name) {
+  return absl::StrJoin(SplitAtBlanks(class_name), "_");
+}
+
+std::string LabelLine(absl::string_view class_name, const Detection& detection) {
+  const Box& box = detection.box;
+  return absl::StrCat(LabelName(class_name), " 0 0 0 ", FloatText(box.x1), " ", FloatText(box.y1), " ",
+                      FloatText(box.x2), " ", FloatText(box.y2), " 0 0 0 0 0 0 0 ",
+                      FloatText(detection.score));
+}
+
+}  // namespace trainyard

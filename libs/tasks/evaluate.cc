@@ -1,0 +1,36 @@
+#include "libs/tasks/evaluate.h"
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status.h"
+#include "libs/tasks/speed.h"
+
+namespace trainyard {
+
+std::vector<v1::Metric> EvaluationResult::Metrics() const {
+  std::vector<v1::Metric> metrics = evaluation->Metrics();
+  AddSpeedMetrics(run, metrics);
+  return metrics;
+}
+
+absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner,
+                                          const model::v1::Preprocess& preprocess,
+                                          Evaluator& evaluator, const SampleSource& source,
+                                          const RunOptions& options) {
+  TY_ASSIGN_OR_RETURN(NetworkCall network, NetworkCall::Create(runner, evaluator.output_names()));
+  EvaluationResult result;
+  TY_ASSIGN_OR_RETURN(
+      result.run,
+      RunImages(network, preprocess, source.size(),
+                [&](int64_t index) { return source.Get(index); }, /*keep_images=*/false, options,
+                "evaluation", [&](const InputBatch& batch, absl::Span<const Tensor> outputs) {
+                  return evaluator.Add(batch, outputs);
+                }));
+  if (result.run.images == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("there is no image to evaluate on (", source.size(), " in the source)"));
+  }
+  TY_ASSIGN_OR_RETURN(result.evaluation, evaluator.Finish());
+  return result;
+}
+
+}  // namespace trainyard

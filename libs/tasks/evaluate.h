@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/data/sample.h"
+#include "libs/graph/runner.h"
+#include "libs/tasks/run_images.h"
+#include "libs/tasks/task.h"
+#include "trainyard/model/v1/model_record.pb.h"
+#include "trainyard/v1/artifact.pb.h"
+
+namespace trainyard {
+
+struct EvaluationResult {
+  /// Never null in what Evaluate returns.
+  std::shared_ptr<const Evaluation> evaluation;
+  RunCounts run;
+
+  /// Those of the evaluation, then `ms_per_image` (the network) with `latency_batch_size`, and
+  /// `images_per_second` (all of it).
+  std::vector<v1::Metric> Metrics() const;
+};
+
+/// Judges a network on labelled images. kInvalidArgument when the runner lacks an output that the
+/// evaluator needs; kFailedPrecondition when there is no image to judge; otherwise fails as RunImages
+/// and the evaluator do.
+absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner,
+                                          const model::v1::Preprocess& preprocess,
+                                          Evaluator& evaluator, const SampleSource& source,
+                                          const RunOptions& options);
+
+}  // namespace trainyard
