@@ -13,7 +13,6 @@
 #include "libs/base/random.h"
 #include "libs/base/status.h"
 #include "libs/data/internal/tensor_pool.h"
-#include "libs/data/preprocess.h"
 
 namespace trainyard {
 namespace {
@@ -26,7 +25,6 @@ struct Work {
   Batch batch;
   // Of each sample, the number of its random stream.
   std::vector<uint64_t> streams;
-  std::vector<std::vector<Tensor>> targets;
   std::vector<absl::Status> statuses;
   size_t handed_out = 0;
   size_t remaining = 0;
@@ -51,9 +49,7 @@ absl::Status CheckOptions(const LoaderOptions& o, int64_t samples) {
     problems.Add("first_epoch", "and end_epoch are %d and %d; expected 0 to %d", o.first_epoch,
                  o.end_epoch, kMaxEpoch);
   }
-  TY_RETURN_IF_ERROR(problems.ToStatus());
-  if (o.augmentation) TY_RETURN_IF_ERROR(CheckAugmentation(*o.augmentation));
-  return CheckPreprocess(o.preprocess);
+  return problems.ToStatus();
 }
 
 }  // namespace
@@ -68,16 +64,14 @@ std::vector<int64_t> EpochOrder(uint64_t seed, int64_t epoch, int64_t n) {
 
 class BatchLoader::Impl {
  public:
-  Impl(std::shared_ptr<const SampleSource> source, LoaderOptions options)
+  Impl(std::shared_ptr<const PreparedSource> source, LoaderOptions options)
       : source_(std::move(source)),
         options_(std::move(options)),
         samples_(source_->size()),
+        input_(source_->input_shape()),
         epoch_(options_.first_epoch),
         step_(options_.first_step) {
-    const auto& p = options_.preprocess;
-    input_ = {ChannelsOf(p), p.height(), p.width()};
-    const int64_t batch_bytes =
-        input_[0] * input_[1] * input_[2] * options_.batch_size * SizeOf(DType::kFloat32);
+    const int64_t batch_bytes = ElementCount() * options_.batch_size * SizeOf(DType::kFloat32);
     const int64_t fitting = std::max<int64_t>(2, options_.queue_bytes / batch_bytes);
     queue_ = static_cast<size_t>(std::min<int64_t>(options_.queue_batches, fitting));
     pool_ = internal::TensorPool::Create(queue_ * 2 + 8);
@@ -174,9 +168,7 @@ class BatchLoader::Impl {
     batch.last_of_epoch = step_ + 1 == steps_per_epoch();
     FillIndices(*work);
     const size_t n = batch.indices.size();
-    batch.ids.resize(n);
-    batch.boxes.resize(n);
-    work->targets.resize(n);
+    batch.samples.resize(n);
     work->statuses.resize(n);
     work->remaining = n;
     auto images =
@@ -218,64 +210,85 @@ class BatchLoader::Impl {
   // Makes sample `slot` of a batch. Touches nothing that another thread writes.
   absl::Status Prepare(Work& work, size_t slot) const {
     const int64_t index = work.batch.indices[slot];
-    const std::string id = source_->Id(index);
-    const auto prepare = [&]() -> absl::Status {
-      TY_ASSIGN_OR_RETURN(Sample sample, source_->Get(index));
-      const int64_t plane = input_[0] * input_[1] * input_[2];
-      const absl::Span<float> out = work.batch.images.data<float>().subspan(
-          slot * static_cast<size_t>(plane), static_cast<size_t>(plane));
-      std::vector<LabelledBox>& boxes = work.batch.boxes[slot];
-      if (options_.augmentation) {
-        Philox random(options_.seed, static_cast<uint32_t>(work.batch.epoch), work.streams[slot],
-                      RandomPurpose::kAugmentation);
-        TY_ASSIGN_OR_RETURN(AugmentedImage augmented,
-                            AugmentImage(sample.image, sample.boxes, *options_.augmentation,
-                                         input_[2], input_[1], random));
-        boxes = std::move(augmented.boxes);
-        TY_RETURN_IF_ERROR(PreprocessImage(augmented.image, options_.preprocess, out));
-      } else {
-        boxes = BoxesToInput(sample.boxes, {sample.image.dim(1), sample.image.dim(0)},
-                             options_.preprocess);
-        TY_RETURN_IF_ERROR(PreprocessImage(sample.image, options_.preprocess, out));
-      }
-      if (options_.encode_targets) {
-        TY_ASSIGN_OR_RETURN(work.targets[slot], options_.encode_targets(boxes));
-      }
+    const auto size = static_cast<size_t>(ElementCount());
+    Philox random(options_.seed, static_cast<uint32_t>(work.batch.epoch), work.streams[slot],
+                  RandomPurpose::kAugmentation);
+    absl::StatusOr<PreparedSample> prepared = source_->Prepare(
+        index, random, work.batch.images.data<float>().subspan(slot * size, size));
+    if (prepared.ok()) {
+      work.batch.samples[slot] = *std::move(prepared);
       return absl::OkStatus();
-    };
-    const absl::Status status = prepare();
-    work.batch.ids[slot] = id;
-    return Annotate(status, absl::StrCat("sample '", id, "'"));
+    }
+    if (options_.skips_failures) return prepared.status();
+    return Annotate(prepared.status(), absl::StrCat("sample '", source_->Id(index), "'"));
   }
 
-  // Stacks the targets, or finds the first failure in the order of the batch.
+  int64_t ElementCount() const { return input_[0] * input_[1] * input_[2]; }
+
+  // Takes failed samples out and stacks the targets, or finds the first failure in the batch's order.
   absl::Status Finish(Work& work) const {
-    for (const absl::Status& status : work.statuses) TY_RETURN_IF_ERROR(status);
-    if (!options_.encode_targets || work.targets.empty()) return absl::OkStatus();
-    for (size_t t = 0; t < work.targets[0].size(); ++t) {
-      const Tensor& first = work.targets[0][t];
+    for (const absl::Status& status : work.statuses) {
+      if (status.ok()) continue;
+      if (!options_.skips_failures) return status;
+      work.batch.skipped.push_back(status);
+    }
+    if (!work.batch.skipped.empty()) TY_RETURN_IF_ERROR(Compact(work));
+    return StackTargets(work.batch);
+  }
+
+  // Closes the gaps that failed samples left.
+  absl::Status Compact(Work& work) const {
+    Batch& batch = work.batch;
+    const auto bytes = static_cast<size_t>(ElementCount()) * sizeof(float);
+    auto* rows = static_cast<char*>(batch.images.raw());
+    size_t kept = 0;
+    for (size_t i = 0; i < work.statuses.size(); ++i) {
+      if (!work.statuses[i].ok()) continue;
+      if (kept < i) {
+        memcpy(rows + kept * bytes, rows + i * bytes, bytes);
+        batch.indices[kept] = batch.indices[i];
+        batch.samples[kept] = std::move(batch.samples[i]);
+      }
+      ++kept;
+    }
+    batch.indices.resize(kept);
+    batch.samples.resize(kept);
+    if (kept == 0) {
+      batch.images = Tensor();
+      return absl::OkStatus();
+    }
+    TY_ASSIGN_OR_RETURN(batch.images, batch.images.Rows(0, static_cast<int64_t>(kept)));
+    return absl::OkStatus();
+  }
+
+  absl::Status StackTargets(Batch& batch) const {
+    if (batch.samples.empty()) return absl::OkStatus();
+    const size_t count = batch.samples[0].targets.size();
+    for (size_t t = 0; t < count; ++t) {
+      const Tensor& first = batch.samples[0].targets[t];
       Shape shape = first.shape();
-      shape.insert(shape.begin(), static_cast<int64_t>(work.targets.size()));
+      shape.insert(shape.begin(), static_cast<int64_t>(batch.samples.size()));
       TY_ASSIGN_OR_RETURN(Tensor stacked, pool_->Take(first.dtype(), shape));
       auto* out = static_cast<char*>(stacked.raw());
-      for (const std::vector<Tensor>& targets : work.targets) {
-        if (targets.size() != work.targets[0].size() || targets[t].dtype() != first.dtype() ||
+      for (const PreparedSample& sample : batch.samples) {
+        const std::vector<Tensor>& targets = sample.targets;
+        if (targets.size() != count || targets[t].dtype() != first.dtype() ||
             targets[t].shape() != first.shape()) {
           return absl::InternalError("targets of the samples of a batch differ in shape");
         }
         if (first.size_bytes() > 0) memcpy(out, targets[t].raw(), first.size_bytes());
         out += first.size_bytes();
       }
-      work.batch.targets.push_back(std::move(stacked));
+      batch.targets.push_back(std::move(stacked));
     }
-    work.targets.clear();
+    for (PreparedSample& sample : batch.samples) sample.targets.clear();
     return absl::OkStatus();
   }
 
-  const std::shared_ptr<const SampleSource> source_;
+  const std::shared_ptr<const PreparedSource> source_;
   const LoaderOptions options_;
   const int64_t samples_;
-  Shape input_;
+  const Shape input_;
   size_t queue_ = 2;
   std::shared_ptr<internal::TensorPool> pool_;
 
@@ -297,7 +310,7 @@ BatchLoader::BatchLoader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 BatchLoader::~BatchLoader() = default;
 
 absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Create(
-    std::shared_ptr<const SampleSource> source, LoaderOptions options) {
+    std::shared_ptr<const PreparedSource> source, LoaderOptions options) {
   TY_RETURN_IF_ERROR(CheckOptions(options, source->size()));
   const int64_t first_step = options.first_step;
   auto impl = std::make_unique<Impl>(std::move(source), std::move(options));

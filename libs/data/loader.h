@@ -1,19 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
-#include "libs/data/augmentation.h"
-#include "libs/data/box.h"
-#include "libs/data/sample.h"
+#include "libs/data/prepared_source.h"
 #include "libs/tensor/tensor.h"
-#include "trainyard/model/v1/model_record.pb.h"
 
 namespace trainyard {
 
@@ -21,7 +14,7 @@ struct LoaderOptions {
   uint64_t seed = 42;
   /// Samples of this rank in a batch. >= 1.
   int batch_size = 1;
-  /// Threads that decode and augment. >= 1.
+  /// Threads that make samples ready. >= 1.
   int threads = 1;
   /// Most batches that are ready or in work (TAO `max_queue_size`), >= 1; fewer when their images
   /// would exceed `queue_bytes`, but never fewer than two.
@@ -41,12 +34,9 @@ struct LoaderOptions {
   /// alone, and only meanwhile, so that caller and loader share the same cores; queue_batches means
   /// nothing then.
   bool runs_ahead = true;
-  /// Absent: images are only resized (validation), boxes as BoxesToInput says.
-  std::optional<AugmentationOptions> augmentation;
-  model::v1::Preprocess preprocess;
-  /// Training targets of one sample from its boxes in pixels of the network input; the same shapes
-  /// and dtypes for each. Called from the threads. May be empty: then there are no targets.
-  std::function<absl::StatusOr<std::vector<Tensor>>(absl::Span<const LabelledBox>)> encode_targets;
+  /// Leave samples that cannot be made ready out of their batch and tell of them there; else the first
+  /// of them ends the loading.
+  bool skips_failures = false;
   /// Where to start, and the epoch before which to end (-1 = never).
   int64_t first_epoch = 0;
   int64_t first_step = 0;
@@ -54,14 +44,15 @@ struct LoaderOptions {
 };
 
 struct Batch {
-  /// f32 [n, C, H, W].
+  /// f32 [n, C, H, W]; empty when all of the batch were skipped.
   Tensor images;
   /// Each [n, ...].
   std::vector<Tensor> targets;
-  /// Indices into the source, ids, and boxes in pixels of the network input, one per sample.
+  /// One per sample: its index in the source, and what was made of it (its targets are above).
   std::vector<int64_t> indices;
-  std::vector<std::string> ids;
-  std::vector<std::vector<LabelledBox>> boxes;
+  std::vector<PreparedSample> samples;
+  /// Why samples are missing, in their order.
+  std::vector<absl::Status> skipped;
   int64_t epoch = 0;
   int64_t step = 0;
   bool last_of_epoch = false;
@@ -71,11 +62,11 @@ struct Batch {
 /// Philox(seed, epoch, 0, kOrder). Pure.
 std::vector<int64_t> EpochOrder(uint64_t seed, int64_t epoch, int64_t n);
 
-/// Decodes, augments and encodes batches ahead of their use.
+/// Makes batches ready ahead of their use.
 ///
 /// What a batch holds is a function of (seed, epoch, step, rank, world size, batch size), whatever
-/// the number of threads: order from EpochOrder, augmentation from Philox(seed, epoch, index of the
-/// sample, kAugmentation); for the k-th repetition of a sample in its epoch, index + k * samples. A
+/// the number of threads: order from EpochOrder, what a sample draws from Philox(seed, epoch, index of
+/// the sample, kAugmentation); for the k-th repetition of a sample in its epoch, index + k * samples. A
 /// loader that starts at (epoch, step) goes on exactly
 /// as one that came there. The memory of a batch is used again once its tensors are gone.
 ///
@@ -85,13 +76,14 @@ class BatchLoader {
   /// kInvalidArgument naming each option out of range, an empty source, or a first step beyond the
   /// epoch. `source` is shared with the threads.
   static absl::StatusOr<std::unique_ptr<BatchLoader>> Create(
-      std::shared_ptr<const SampleSource> source, LoaderOptions options);
+      std::shared_ptr<const PreparedSource> source, LoaderOptions options);
   ~BatchLoader();
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
 
-  /// The next batch in order; waits for it. kOutOfRange after the last one. An error of a sample
-  /// comes when its batch is due, with the sample's id in front, and again on each further call.
+  /// The next batch in order; waits for it. kOutOfRange after the last one. An error of a sample, when
+  /// they are not skipped, comes when its batch is due, with the sample's id in front, and again on each
+  /// further call.
   absl::StatusOr<Batch> Next();
 
   /// ceil(samples / (batch_size * world_size)).

@@ -3,20 +3,24 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
-#include "libs/data/box.h"
 #include "libs/tensor/tensor.h"
 
 namespace trainyard {
 
-/// A decoded image and its labels. The image is u8 RGB, [height, width, 3].
+/// What is true of a sample. Each task has its own kind (box_truth.h), and reads no other.
+struct Truth {
+  virtual ~Truth() = default;
+};
+
+/// A decoded image and its truth. The image is u8 RGB, [height, width, 3].
 struct Sample {
   /// "images/000012" for messages: image folder and frame.
   std::string id;
   Tensor image;
-  std::vector<LabelledBox> boxes;
+  /// Null for an image without labels.
+  std::shared_ptr<const Truth> truth;
 };
 
 /// Samples by index. Thread-safe: loaders read from several threads.
@@ -28,8 +32,6 @@ class SampleSource {
   virtual std::string Id(int64_t index) const = 0;
   /// Decodes sample `index`. kDataLoss for an image that cannot be decoded.
   virtual absl::StatusOr<Sample> Get(int64_t index) const = 0;
-  /// The labels alone, without decoding the image, in pixels of the original.
-  virtual absl::StatusOr<std::vector<LabelledBox>> Labels(int64_t index) const = 0;
 };
 
 }  // namespace trainyard

@@ -14,6 +14,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/records.h"
 #include "libs/base/status.h"
+#include "libs/data/box_truth.h"
 #include "libs/data/class_census.h"
 #include "libs/data/class_map.h"
 #include "libs/data/image_io.h"
@@ -77,7 +78,7 @@ class FrameSource : public SampleSource {
 
   absl::StatusOr<Sample> Get(int64_t index) const override {
     const Frame& frame = At(index);
-    Sample sample{.id = frame.id, .image = {}, .boxes = frame.boxes};
+    Sample sample{.id = frame.id, .image = {}, .truth = TruthOf(frame.boxes)};
     if (frame.shard < 0) {
       TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(frame.image_path, kMaxImageFileBytes));
       TY_ASSIGN_OR_RETURN(sample.image, DecodeImage(bytes, frame.image_path));
@@ -95,10 +96,6 @@ class FrameSource : public SampleSource {
     TY_ASSIGN_OR_RETURN(sample.image,
                         DecodeImage(example.encoded, absl::StrCat(path, ": ", frame.id)));
     return sample;
-  }
-
-  absl::StatusOr<std::vector<LabelledBox>> Labels(int64_t index) const override {
-    return At(index).boxes;
   }
 
  private:

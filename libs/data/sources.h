@@ -32,7 +32,7 @@ struct SourceOptions {
   /// Any refused label or image is an error.
   bool strict = false;
   /// Which folds of converted sets are meant; see FindShards.
-  ShardUse use = ShardUse::kTraining;
+  DataUse use = DataUse::kTraining;
   int validation_fold = -1;
   /// The network's input, for a word on objects that it does not hold; 0 x 0 = none.
   ImageSize input;

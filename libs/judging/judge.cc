@@ -13,8 +13,7 @@
 #include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/data/picture_folder.h"
-#include "libs/data/sources.h"
-#include "libs/networks/datasets.h"
+#include "libs/data/prepared_source.h"
 #include "libs/networks/registry.h"
 #include "libs/tasks/evaluate.h"
 #include "libs/tasks/infer.h"
@@ -65,13 +64,11 @@ void TellDifferences(Context& context, const Network& network, const ModelRecord
   }
 }
 
-absl::StatusOr<OpenedSources> OpenData(const Context& context, const Network& network,
-                                       const ModelRecord& record) {
-  TrainingPlan plan = network.training_plan();
-  plan.input = {record.preprocess().width(), record.preprocess().height()};
-  TY_ASSIGN_OR_RETURN(std::optional<OpenedSources> data,
-                      OpenValidationData(plan, ClassesOf(record), context.job.evaluate().strict(),
-                                         ThreadsOf(context)));
+absl::StatusOr<OpenedData> OpenData(const Context& context, const Network& network,
+                                    const ModelRecord& record) {
+  TY_ASSIGN_OR_RETURN(std::optional<OpenedData> data,
+                      network.OpenData(DataUse::kValidation, record,
+                                       context.job.evaluate().strict(), ThreadsOf(context)));
   if (!data) {
     return absl::InvalidArgumentError(
         "the spec has neither validation_data_sources nor validation_fold; there is nothing to "
@@ -101,9 +98,10 @@ void AddCounts(int64_t images, int64_t skipped, Finished& finished) {
 absl::Status Evaluate(Context& context, const Network& network, const RunningModel& model,
                       Finished& finished) {
   const auto& task = context.job.evaluate();
-  TY_ASSIGN_OR_RETURN(const OpenedSources data, OpenData(context, network, model.record));
-  for (const std::string& note : DescribeSources("validation data", data)) finished.add_notes(note);
-  for (const std::string& warning : WarningsOf("validation data", data)) {
+  TY_ASSIGN_OR_RETURN(const OpenedData data, OpenData(context, network, model.record));
+  TY_ASSIGN_OR_RETURN(auto samples, PreprocessOnly(data.source, model.record.preprocess()));
+  for (const std::string& note : data.notes) finished.add_notes(note);
+  for (const std::string& warning : data.warnings) {
     context.Warn(absl::FailedPreconditionError(warning));
   }
   TellDifferences(context, network, model.record, finished);
@@ -119,8 +117,7 @@ absl::Status Evaluate(Context& context, const Network& network, const RunningMod
       .progress = ImagesDone(context, "evaluating")};
   if (!task.strict()) options.skipped = WarnOfSkipped(context);
   TY_ASSIGN_OR_RETURN(EvaluationResult result,
-                      trainyard::Evaluate(model.runner, model.record.preprocess(), *evaluator,
-                                          *data.source, options));
+                      trainyard::Evaluate(model.runner, *evaluator, std::move(samples), options));
   // Most of those that cannot be read were found when the data were opened.
   result.run.images_skipped += data.ledger.RefusedImages();
   if (model.warm_ms_per_image) {

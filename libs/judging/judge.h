@@ -34,7 +34,7 @@ struct RunningModel {
 /// and what else the evaluation writes).
 ///
 /// kInvalidArgument when the spec names no validation data, or its classes are not the model's;
-/// else fails as OpenValidationData and Evaluate (libs/tasks); kCancelled on request.
+/// else fails as Network::OpenData and Evaluate (libs/tasks); kCancelled on request.
 absl::Status Evaluate(worker::Context& context, const Network& network, const RunningModel& model,
                       worker::Finished& finished);
 

@@ -14,6 +14,8 @@
 #include "libs/networks/network.h"
 #include "libs/spec/spec_use.h"
 #include "libs/tasks/task.h"
+#include "trainyard/spec/common/v1/dataset.pb.h"
+#include "trainyard/spec/common/v1/training.pb.h"
 
 namespace trainyard {
 

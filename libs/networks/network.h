@@ -1,18 +1,19 @@
 #pragma once
 
-#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
-#include "libs/data/box.h"
+#include "absl/strings/string_view.h"
+#include "libs/data/data_use.h"
+#include "libs/data/opened_data.h"
+#include "libs/data/prepared_source.h"
 #include "libs/data/sample.h"
 #include "libs/model/model.h"
 #include "libs/networks/training_plan.h"
 #include "libs/tasks/task.h"
-#include "libs/tensor/tensor.h"
 
 namespace trainyard {
 
@@ -44,12 +45,15 @@ class Network {
   /// Puts the spec's inference settings (NMS thresholds, top_k) into a record that was loaded.
   virtual void ApplyInferenceSettings(ModelRecord& record) const = 0;
 
-  /// Training targets of one sample whose boxes are in pixels of the network input, for the record's
-  /// head. SSD: {i32 [A] class per anchor, -1 = neutral; f32 [A, 4] offsets}. Called from loader
-  /// threads. `encoder` state that is costly (anchors) is made once by MakeTargetEncoder.
-  using TargetEncoder =
-      std::function<absl::StatusOr<std::vector<Tensor>>(absl::Span<const LabelledBox> boxes)>;
-  virtual absl::StatusOr<TargetEncoder> MakeTargetEncoder(const ModelRecord& record) const = 0;
+  /// Opens the data that the spec names for a use, for a model with the record's classes and input.
+  /// Nothing when it names no validation data. `strict` makes any label or image that would be left out
+  /// an error; `threads` look the data through. Fails as the task's data do (OpenBoxData).
+  virtual absl::StatusOr<std::optional<OpenedData>> OpenData(DataUse use, const ModelRecord& record,
+                                                             bool strict, int threads) const = 0;
+  /// The samples as the loss of this network takes them, for the record's input and head: augmented for
+  /// training, only preprocessed for validation, with targets.
+  virtual absl::StatusOr<std::shared_ptr<const PreparedSource>> Prepare(
+      std::shared_ptr<const SampleSource> source, const ModelRecord& record, DataUse use) const = 0;
 };
 
 }  // namespace trainyard

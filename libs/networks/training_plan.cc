@@ -1,17 +1,7 @@
 #include "libs/networks/training_plan.h"
 
-#include <set>
-
-#include "absl/strings/ascii.h"
-
 namespace trainyard {
 namespace {
-
-DataSource SourceOf(const spec::common::v1::DataSource& source) {
-  // With TFRecords TAO ignores the folders.
-  if (!source.tfrecords_path().empty()) return {.tfrecords = source.tfrecords_path()};
-  return {.image_dir = source.image_directory_path(), .label_dir = source.label_directory_path()};
-}
 
 Regularizer RegularizerOf(const spec::common::v1::RegularizerConfig& config) {
   switch (config.type()) {
@@ -55,29 +45,6 @@ void FillTraining(const spec::common::v1::TrainingConfig& training, TrainingPlan
   plan.early_stopping = EarlyStoppingOf(training);
   plan.visualize = training.visualizer().enabled();
   plan.visualize_images = static_cast<int>(training.visualizer().num_images());
-}
-
-void FillData(const spec::common::v1::DatasetConfig& data, TrainingPlan& plan) {
-  // Sorted, so that the plan does not depend on the map's order in memory.
-  std::set<std::pair<std::string, std::string>> mapping;
-  for (const auto& [label, target] : data.target_class_mapping()) {
-    mapping.emplace(absl::AsciiStrToLower(label), absl::AsciiStrToLower(target));
-  }
-  plan.class_mapping.assign(mapping.begin(), mapping.end());
-  for (const auto& source : data.data_sources()) plan.data_sources.push_back(SourceOf(source));
-  for (const auto& source : data.validation_data_sources()) {
-    plan.validation_sources.push_back(SourceOf(source));
-  }
-  if (data.has_validation_fold()) plan.validation_fold = static_cast<int>(data.validation_fold());
-  plan.include_difficult = data.include_difficult_in_training();
-}
-
-std::vector<std::string> ClassesOf(const spec::common::v1::DatasetConfig& data) {
-  std::set<std::string> names;
-  for (const auto& [label, target] : data.target_class_mapping()) {
-    names.insert(absl::AsciiStrToLower(target));
-  }
-  return {names.begin(), names.end()};
 }
 
 }  // namespace trainyard

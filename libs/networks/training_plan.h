@@ -2,13 +2,7 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
-#include <utility>
-#include <vector>
 
-#include "libs/data/augmentation.h"
-#include "libs/data/sources.h"
-#include "trainyard/spec/common/v1/dataset.pb.h"
 #include "trainyard/spec/common/v1/training.pb.h"
 
 namespace trainyard {
@@ -36,16 +30,6 @@ struct TrainingPlan {
   /// Loader threads; 0 = choose from the budget. Prefetched batches.
   int workers = 0;
   int max_queue_size = 20;
-  /// Label class -> training class, both lower-cased.
-  std::vector<std::pair<std::string, std::string>> class_mapping;
-  std::vector<DataSource> data_sources;
-  std::vector<DataSource> validation_sources;
-  /// The fold of a converted set that is validation data; -1 = none.
-  int validation_fold = -1;
-  bool include_difficult = true;
-  /// The size of the network's input.
-  ImageSize input;
-  AugmentationOptions augmentation;
   int validation_period = 10;
   struct EarlyStopping {
     bool on_validation_loss = false;
@@ -59,10 +43,4 @@ struct TrainingPlan {
 
 /// Puts what a checked training_config says into the plan.
 void FillTraining(const spec::common::v1::TrainingConfig& training, TrainingPlan& plan);
-/// Puts what a checked dataset_config says into the plan.
-void FillData(const spec::common::v1::DatasetConfig& data, TrainingPlan& plan);
-
-/// The classes that a mapping leads to: sorted, lower-cased.
-std::vector<std::string> ClassesOf(const spec::common::v1::DatasetConfig& data);
-
 }  // namespace trainyard

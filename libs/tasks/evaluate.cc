@@ -1,5 +1,7 @@
 #include "libs/tasks/evaluate.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/tasks/speed.h"
@@ -12,22 +14,20 @@ std::vector<v1::Metric> EvaluationResult::Metrics() const {
   return metrics;
 }
 
-absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner,
-                                          const model::v1::Preprocess& preprocess,
-                                          Evaluator& evaluator, const SampleSource& source,
+absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner, Evaluator& evaluator,
+                                          std::shared_ptr<const PreparedSource> source,
                                           const RunOptions& options) {
   TY_ASSIGN_OR_RETURN(NetworkCall network, NetworkCall::Create(runner, evaluator.output_names()));
+  const int64_t samples = source->size();
   EvaluationResult result;
   TY_ASSIGN_OR_RETURN(
-      result.run,
-      RunImages(network, preprocess, source.size(),
-                [&](int64_t index) { return source.Get(index); }, /*keep_images=*/false, options,
-                "evaluation", [&](const InputBatch& batch, absl::Span<const Tensor> outputs) {
-                  return evaluator.Add(batch, outputs);
-                }));
+      result.run, RunImages(network, std::move(source), options, "evaluation",
+                            [&](const Batch& batch, absl::Span<const Tensor> outputs) {
+                              return evaluator.Add(batch, outputs);
+                            }));
   if (result.run.images == 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat("there is no image to evaluate on (", source.size(), " in the source)"));
+        absl::StrCat("there is no image to evaluate on (", samples, " in the source)"));
   }
   TY_ASSIGN_OR_RETURN(result.evaluation, evaluator.Finish());
   return result;

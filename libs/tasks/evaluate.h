@@ -4,11 +4,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "libs/data/sample.h"
+#include "libs/data/prepared_source.h"
 #include "libs/graph/runner.h"
 #include "libs/tasks/run_images.h"
 #include "libs/tasks/task.h"
-#include "trainyard/model/v1/model_record.pb.h"
 #include "trainyard/v1/artifact.pb.h"
 
 namespace trainyard {
@@ -26,9 +25,8 @@ struct EvaluationResult {
 /// Judges a network on labelled images. kInvalidArgument when the runner lacks an output that the
 /// evaluator needs; kFailedPrecondition when there is no image to judge; otherwise fails as RunImages
 /// and the evaluator do.
-absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner,
-                                          const model::v1::Preprocess& preprocess,
-                                          Evaluator& evaluator, const SampleSource& source,
+absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner, Evaluator& evaluator,
+                                          std::shared_ptr<const PreparedSource> source,
                                           const RunOptions& options);
 
 }  // namespace trainyard

@@ -1,28 +1,33 @@
 #include "libs/tasks/infer.h"
 
+#include <memory>
 #include <mutex>
 #include <utility>
 
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
+#include "libs/data/prepared_source.h"
+#include "libs/data/sample.h"
 
 namespace trainyard {
 namespace {
 
-// Reads images for several threads.
-class ImageReader {
+// Image files as samples without truth.
+class ImageFiles final : public SampleSource {
  public:
-  explicit ImageReader(absl::Span<const std::string> paths) : paths_(paths) {}
+  explicit ImageFiles(absl::Span<const std::string> paths) : paths_(paths) {}
 
-  absl::StatusOr<Sample> Read(int64_t index) {
+  int64_t size() const override { return static_cast<int64_t>(paths_.size()); }
+  std::string Id(int64_t index) const override { return paths_[static_cast<size_t>(index)]; }
+  absl::StatusOr<Sample> Get(int64_t index) const override {
     const std::string& path = paths_[static_cast<size_t>(index)];
     TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxImageFileBytes));
     ImageFacts facts;
     TY_ASSIGN_OR_RETURN(Tensor image, DecodeImage(bytes, path, &facts));
     const std::lock_guard<std::mutex> lock(mutex_);
     findings_.AddPicture(facts, BaseName(path));
-    return Sample{.id = path, .image = std::move(image)};
+    return Sample{.id = path, .image = std::move(image), .truth = nullptr};
   }
 
   // Once nobody reads any more.
@@ -30,8 +35,8 @@ class ImageReader {
 
  private:
   const absl::Span<const std::string> paths_;
-  std::mutex mutex_;
-  Findings findings_;  // Guarded.
+  mutable std::mutex mutex_;
+  mutable Findings findings_;  // Guarded.
 };
 
 }  // namespace
@@ -40,19 +45,18 @@ absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const model::v1::Prep
                                       PredictionWriter& writer,
                                       absl::Span<const std::string> image_paths,
                                       const RunOptions& options) {
-  TY_RETURN_IF_ERROR(CheckRun(preprocess, options));
+  TY_RETURN_IF_ERROR(CheckRun(options));
+  const auto images = std::make_shared<ImageFiles>(image_paths);
+  TY_ASSIGN_OR_RETURN(auto prepared, PreprocessOnly(images, preprocess, writer.needs_images()));
   TY_ASSIGN_OR_RETURN(NetworkCall network, NetworkCall::Create(runner, writer.output_names()));
   InferenceResult result;
   TY_RETURN_IF_ERROR(writer.Open(image_paths, result.findings));
-  ImageReader images(image_paths);
-  TY_ASSIGN_OR_RETURN(
-      result.run,
-      RunImages(network, preprocess, static_cast<int64_t>(image_paths.size()),
-                [&](int64_t index) { return images.Read(index); }, writer.needs_images(), options,
-                "inference", [&](InputBatch& batch, absl::Span<const Tensor> outputs) {
-                  return writer.Write(batch, outputs);
-                }));
-  result.findings.Merge(images.TakeFindings());
+  TY_ASSIGN_OR_RETURN(result.run,
+                      RunImages(network, std::move(prepared), options, "inference",
+                                [&](Batch& batch, absl::Span<const Tensor> outputs) {
+                                  return writer.Write(batch, outputs);
+                                }));
+  result.findings.Merge(images->TakeFindings());
   return result;
 }
 

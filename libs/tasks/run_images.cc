@@ -1,19 +1,31 @@
 #include "libs/tasks/run_images.h"
 
-#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
-#include "libs/data/preprocess.h"
 #include "libs/tasks/speed.h"
 
 namespace trainyard {
+namespace {
 
-absl::Status CheckRun(const model::v1::Preprocess& preprocess, const RunOptions& options) {
-  TY_RETURN_IF_ERROR(CheckPreprocess(preprocess));
+// One batch in work, one ready, and enough for each thread to hold an image.
+int QueueBatches(const RunOptions& options) {
+  return 2 + (options.loader_threads + options.batch_size - 1) / options.batch_size;
+}
+
+// The next batch; one without samples and without `skipped` behind the last.
+absl::StatusOr<Batch> NextOf(BatchLoader& loader) {
+  absl::StatusOr<Batch> batch = loader.Next();
+  if (absl::IsOutOfRange(batch.status())) return Batch();
+  return batch;
+}
+
+}  // namespace
+
+absl::Status CheckRun(const RunOptions& options) {
   Problems problems;
   if (options.batch_size < 1) {
     problems.Add("batch_size", "is %d; expected at least 1", options.batch_size);
@@ -25,37 +37,41 @@ absl::Status CheckRun(const model::v1::Preprocess& preprocess, const RunOptions&
 }
 
 absl::StatusOr<RunCounts> RunImages(
-    NetworkCall& network, const model::v1::Preprocess& preprocess, int64_t count,
-    BatchReader::Read read, bool keep_images, const RunOptions& options, absl::string_view what,
-    const std::function<absl::Status(InputBatch&, absl::Span<const Tensor> outputs)>& use) {
-  TY_RETURN_IF_ERROR(CheckRun(preprocess, options));
+    NetworkCall& network, std::shared_ptr<const PreparedSource> source, const RunOptions& options,
+    absl::string_view what,
+    const std::function<absl::Status(Batch&, absl::Span<const Tensor> outputs)>& use) {
+  TY_RETURN_IF_ERROR(CheckRun(options));
   RunCounts counts;
+  const int64_t total = source->size();
+  if (total == 0) return counts;
   SteadyRate rate;
-  BatchReader reader(count,
-                     {.batch_size = options.batch_size,
-                      .threads = options.loader_threads,
-                      .keep_images = keep_images,
-                      .runs_ahead = options.runs_ahead},
-                     preprocess, std::move(read));
+  TY_ASSIGN_OR_RETURN(const auto loader,
+                      BatchLoader::Create(std::move(source), {.batch_size = options.batch_size,
+                                                              .threads = options.loader_threads,
+                                                              .queue_batches = QueueBatches(options),
+                                                              .shuffle = false,
+                                                              .runs_ahead = options.runs_ahead,
+                                                              .skips_failures = true,
+                                                              .end_epoch = 1}));
   while (true) {
     if (options.stop.stop_requested()) {
       return absl::CancelledError(absl::StrCat("the ", what, " was cancelled"));
     }
-    std::optional<InputBatch> batch = reader.Next();
-    if (!batch.has_value()) break;
-    for (const absl::Status& status : batch->skipped) {
+    TY_ASSIGN_OR_RETURN(Batch batch, NextOf(*loader));
+    if (batch.samples.empty() && batch.skipped.empty()) break;
+    for (const absl::Status& status : batch.skipped) {
       if (!options.skipped) return status;
       options.skipped(status);
       ++counts.images_skipped;
     }
-    if (!batch->samples.empty()) {
-      TY_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs, network.Run(batch->input));
-      if (options.ran) TY_RETURN_IF_ERROR(options.ran(*batch, outputs));
-      TY_RETURN_IF_ERROR(use(*batch, outputs));
-      counts.images += static_cast<int64_t>(batch->samples.size());
+    if (!batch.samples.empty()) {
+      TY_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs, network.Run(batch.images));
+      if (options.ran) TY_RETURN_IF_ERROR(options.ran(batch, outputs));
+      TY_RETURN_IF_ERROR(use(batch, outputs));
+      counts.images += static_cast<int64_t>(batch.samples.size());
     }
     rate.Note(counts.images);
-    if (options.progress) options.progress(counts.images + counts.images_skipped, count);
+    if (options.progress) options.progress(counts.images + counts.images_skipped, total);
   }
   counts.total_ms_per_image = rate.MsPerImage();
   if (options.measures_latency) {

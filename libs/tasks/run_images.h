@@ -2,16 +2,17 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <stop_token>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "libs/data/batch_reader.h"
+#include "libs/data/loader.h"
+#include "libs/data/prepared_source.h"
 #include "libs/tasks/network_call.h"
 #include "libs/tensor/tensor.h"
-#include "trainyard/model/v1/model_record.pb.h"
 
 namespace trainyard {
 
@@ -34,7 +35,7 @@ struct RunOptions {
   ProgressFunction progress;
   /// Called with each batch and what the network made of it, in the order of the outputs that were
   /// asked for, before anything else sees it; a failure ends the run.
-  std::function<absl::Status(const InputBatch&, absl::Span<const Tensor> outputs)> ran;
+  std::function<absl::Status(const Batch&, absl::Span<const Tensor> outputs)> ran;
   /// Called for an image that cannot be read. Set: the image is left out. Not set: the run fails.
   std::function<void(const absl::Status&)> skipped;
 };
@@ -50,21 +51,21 @@ struct RunCounts {
   double total_ms_per_image = 0;
 };
 
-/// kInvalidArgument when `preprocess` or an option breaks its ranges.
-absl::Status CheckRun(const model::v1::Preprocess& preprocess, const RunOptions& options);
+/// kInvalidArgument when an option breaks its range.
+absl::Status CheckRun(const RunOptions& options);
 
-/// Runs a network over the images 0 .. count - 1, which `read` reads, and gives each batch to `use`
-/// with the outputs of `network`.
+/// Runs a network over all samples of a source in their order and gives each batch to `use` with the
+/// outputs of `network`.
 ///
-/// Images are read and preprocessed by `loader_threads` threads, at most a few batches ahead, while the
-/// network works; batches do not depend on the number of threads. The decoded images are in the batches
-/// when `keep_images`. `network` and the callbacks are used from the calling thread only.
+/// Samples are made ready by `loader_threads` threads, at most a few batches ahead, while the network
+/// works; batches do not depend on the number of threads. `network` and the callbacks are used from the
+/// calling thread only.
 ///
-/// Fails with kCancelled on request ("the <what> was cancelled"), as CheckRun, and as `read`, the
+/// Fails with kCancelled on request ("the <what> was cancelled"), as CheckRun, and as the source, the
 /// network or a callback do.
 absl::StatusOr<RunCounts> RunImages(
-    NetworkCall& network, const model::v1::Preprocess& preprocess, int64_t count,
-    BatchReader::Read read, bool keep_images, const RunOptions& options, absl::string_view what,
-    const std::function<absl::Status(InputBatch&, absl::Span<const Tensor> outputs)>& use);
+    NetworkCall& network, std::shared_ptr<const PreparedSource> source, const RunOptions& options,
+    absl::string_view what,
+    const std::function<absl::Status(Batch&, absl::Span<const Tensor> outputs)>& use);
 
 }  // namespace trainyard

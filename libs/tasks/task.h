@@ -10,7 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "libs/base/json.h"
-#include "libs/data/batch_reader.h"
+#include "libs/data/loader.h"
 #include "libs/data/findings.h"
 #include "libs/tensor/tensor.h"
 #include "trainyard/model/v1/model_record.pb.h"
@@ -49,7 +49,7 @@ class Evaluator {
   /// As Head::output_names.
   virtual std::vector<std::string> output_names() const = 0;
   /// `outputs` in that order, a row for each of the batch's samples. kInternal when they do not fit.
-  virtual absl::Status Add(const InputBatch& batch, absl::Span<const Tensor> outputs) = 0;
+  virtual absl::Status Add(const Batch& batch, absl::Span<const Tensor> outputs) = 0;
   /// Of all that was added.
   virtual absl::StatusOr<std::shared_ptr<const Evaluation>> Finish() = 0;
 };
@@ -81,7 +81,7 @@ class PredictionWriter {
   /// files that no inference wrote. `findings` receives what a person should know.
   virtual absl::Status Open(absl::Span<const std::string> image_paths, Findings& findings) = 0;
   /// Changes the batch's images.
-  virtual absl::Status Write(InputBatch& batch, absl::Span<const Tensor> outputs) = 0;
+  virtual absl::Status Write(Batch& batch, absl::Span<const Tensor> outputs) = 0;
   /// What was written so far: "12 objects".
   virtual std::string Summary() const = 0;
   /// The folders that were asked for, by the names of outputs.
@@ -106,6 +106,8 @@ class Task {
   /// For lines of progress: "finding objects".
   virtual const char* predicting() const = 0;
   virtual EvaluationNames Names(const std::vector<std::string>& classes) const = 0;
+  /// Draws what is true of a picture, u8 RGB [h, w, 3]: for looking at a training's batches.
+  virtual absl::Status DrawTruth(const Truth& truth, Tensor& picture) const = 0;
   /// `head` and `record` outlive the writer. kInternal for another task's head.
   virtual absl::StatusOr<std::unique_ptr<PredictionWriter>> MakeWriter(
       const Head& head, const model::v1::ModelRecord& record, PredictionOptions options) const = 0;

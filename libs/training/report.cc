@@ -13,7 +13,6 @@
 #include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
-#include "libs/tasks/detection/draw.h"
 #include "libs/tasks/metrics.h"
 #include "libs/tasks/status_json.h"
 
@@ -73,7 +72,8 @@ absl::StatusOr<TrainingReport> TrainingReport::Create(worker::Context& context, 
   std::vector<std::string> keys = {"loss", "lr"};
   if (options.validates) {
     keys.push_back("validation_loss");
-    keys.insert(keys.end(), options.names.columns.begin(), options.names.columns.end());
+    const EvaluationNames names = options.task->Names(options.classes);
+    keys.insert(keys.end(), names.columns.begin(), names.columns.end());
   }
   TY_ASSIGN_OR_RETURN(EpochLog log,
                       EpochLog::Open(LogPath(options), std::move(keys), options.first_epoch));
@@ -106,10 +106,8 @@ absl::Status TrainingReport::FirstBatch(const Batch& batch,
     TY_ASSIGN_OR_RETURN(const Tensor one, batch.images.Rows(i, i + 1));
     TY_ASSIGN_OR_RETURN(const Tensor row, one.Reshape({one.dim(1), one.dim(2), one.dim(3)}));
     Tensor picture = PictureOf(row, preprocess);
-    for (const LabelledBox& box : batch.boxes[static_cast<size_t>(i)]) {
-      if (box.neutral) continue;
-      TY_RETURN_IF_ERROR(DrawBox(picture, box.box, {255, 0, 0}, ""));
-    }
+    const std::shared_ptr<const Truth>& seen = batch.samples[static_cast<size_t>(i)].seen;
+    if (seen != nullptr) TY_RETURN_IF_ERROR(options_.task->DrawTruth(*seen, picture));
     TY_ASSIGN_OR_RETURN(const std::string png, EncodePng(picture));
     TY_RETURN_IF_ERROR(events_->Image(0, absl::StrCat("batch_imgs/", i), picture.dim(1),
                                       picture.dim(0), png));
@@ -123,7 +121,7 @@ std::map<std::string, trainyard::v1::Metric> TrainingReport::ValuesOf(
                                                          {"lr", MetricOf("lr", summary.rate)}};
   if (!summary.validation) return values;
   values["validation_loss"] = MetricOf("validation_loss", summary.validation->loss);
-  const std::vector<std::string>& columns = options_.names.columns;
+  const std::vector<std::string>& columns = names_.columns;
   for (trainyard::v1::Metric& metric : summary.validation->evaluation.evaluation->Metrics()) {
     const std::string column = ColumnOf(metric);
     if (absl::c_linear_search(columns, column)) values[column] = std::move(metric);
@@ -148,7 +146,7 @@ absl::Status TrainingReport::Epoch(const EpochSummary& summary) {
   LogInfo("epoch done", {{"epoch", summary.epoch},
                          {"epochs", summary.epochs},
                          {"loss", summary.loss},
-                         {options_.names.columns.front(), PrimaryOf(summary)},
+                         {names_.columns.front(), PrimaryOf(summary)},
                          {"seconds", absl::ToDoubleSeconds(summary.time)}});
   if (summary.validation) {
     LogInfo("validation", {{"table", summary.validation->evaluation.evaluation->Table(5)},
@@ -171,7 +169,7 @@ absl::Status TrainingReport::AppendToStatus(const EpochSummary& summary) {
   const auto text = [](double value) {
     return JsonText(std::isnan(value) ? "nan" : absl::StrCat(value));
   };
-  const std::string& title = options_.names.primary_title;
+  const std::string& title = names_.primary_title;
   const double primary = PrimaryOf(summary);
   const double loss = summary.validation ? summary.validation->loss : std::nan("");
   const absl::Time now = absl::Now();

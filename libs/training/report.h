@@ -41,8 +41,9 @@ class TrainingReport {
     std::string results_dir;
     /// `<network>` and `<arch>` for the log's name.
     std::string network, arch;
-    /// Of the network's task.
-    EvaluationNames names;
+    /// Of the network.
+    const Task* task = nullptr;
+    std::vector<std::string> classes;
     bool validates = false;
     /// Write events/ (TAO `visualizer.enabled`), and that many images of each epoch's first batch.
     bool visualize = false;
@@ -68,6 +69,7 @@ class TrainingReport {
                  std::optional<TensorBoardWriter> events)
       : context_(&context),
         options_(std::move(options)),
+        names_(options_.task->Names(options_.classes)),
         log_(std::move(log)),
         events_(std::move(events)) {}
   /// What is measured of an epoch, by TAO's columns and tags.
@@ -78,6 +80,7 @@ class TrainingReport {
 
   worker::Context* context_;
   Options options_;
+  EvaluationNames names_;
   EpochLog log_;
   std::optional<TensorBoardWriter> events_;
   /// Batches since this process began: TensorBoard's step, as TAO counts.

@@ -22,7 +22,6 @@
 #include "libs/base/paths.h"
 #include "libs/base/status.h"
 #include "libs/data/loader.h"
-#include "libs/networks/datasets.h"
 #include "libs/networks/registry.h"
 #include "libs/training/artifacts.h"
 #include "libs/training/checkpoints.h"
@@ -128,7 +127,8 @@ class TrainingRun {
   CheckpointStore store_;
 
   std::shared_ptr<const SampleSource> train_data_;
-  std::optional<OpenedSources> validation_data_;
+  /// Null without validation data.
+  std::shared_ptr<const SampleSource> validation_data_;
   at::Device device_ = at::kCPU;
   Threads threads_;
   std::unique_ptr<Executor> executor_;
@@ -157,7 +157,7 @@ class TrainingRun {
 
 absl::Status TrainingRun::Prepare() {
   TY_RETURN_IF_ERROR(OpenData());
-  TY_RETURN_IF_ERROR(CheckPlan(plan_, validation_data_.has_value()));
+  TY_RETURN_IF_ERROR(CheckPlan(plan_, validation_data_ != nullptr));
   TY_RETURN_IF_ERROR(MakeNetwork());
   TY_RETURN_IF_ERROR(RestoreOptimizer());
   TY_RETURN_IF_ERROR(RestorePlace());
@@ -187,23 +187,29 @@ absl::Status TrainingRun::Prepare() {
 
 absl::Status TrainingRun::OpenData() {
   const int threads = std::max(1, context_.job.threads());
-  TY_ASSIGN_OR_RETURN(OpenedSources train,
-                      OpenTrainingData(plan_, Classes(), task_.strict(), threads));
-  TY_ASSIGN_OR_RETURN(validation_data_,
-                      OpenValidationData(plan_, Classes(), task_.strict(), threads));
-  std::string ledger = train.ledger.ToJsonLines();
-  const auto tell = [](std::vector<std::string> texts, std::vector<std::string>& all) {
-    for (std::string& text : texts) all.push_back(std::move(text));
+  TY_ASSIGN_OR_RETURN(std::optional<OpenedData> train,
+                      network_->OpenData(DataUse::kTraining, model_.record, task_.strict(), threads));
+  TY_ASSIGN_OR_RETURN(
+      std::optional<OpenedData> validation,
+      network_->OpenData(DataUse::kValidation, model_.record, task_.strict(), threads));
+  if (!train) return absl::InvalidArgumentError("the spec names no training data");
+  std::string ledger;
+  const auto tell = [&](OpenedData& data) {
+    absl::StrAppend(&ledger, data.ledger.ToJsonLines());
+    for (std::string& note : data.notes) notes_.push_back(std::move(note));
+    for (std::string& warning : data.warnings) data_warnings_.push_back(std::move(warning));
   };
-  tell(DescribeSources("training data", train), notes_);
-  tell(WarningsOf("training data", train), data_warnings_);
-  if (validation_data_) {
-    absl::StrAppend(&ledger, validation_data_->ledger.ToJsonLines());
-    tell(DescribeSources("validation data", *validation_data_), notes_);
-    tell(WarningsOf("validation data", *validation_data_), data_warnings_);
+  tell(*train);
+  if (validation) {
+    tell(*validation);
+    validation_data_ = std::move(validation->source);
   }
-  tell(WarningsOf(plan_, train.source->size()), warnings_);
-  train_data_ = std::move(train.source);
+  train_data_ = std::move(train->source);
+  if (plan_.batch_size > train_data_->size()) {
+    warnings_.push_back(absl::StrCat("batch_size_per_gpu is ", plan_.batch_size,
+                                     ", the training data has ", train_data_->size(),
+                                     " images: each batch holds some several times"));
+  }
   const int64_t batch = plan_.batch_size;
   if (batch < 1) return absl::InvalidArgumentError("batch_size_per_gpu is 0; expected at least 1");
   steps_per_epoch_ = (train_data_->size() + batch - 1) / batch;
@@ -234,7 +240,7 @@ absl::Status TrainingRun::MakeNetwork() {
   executor_->CopyStatistics(statistics_);
   if (!validation_data_) return absl::OkStatus();
   TY_ASSIGN_OR_RETURN(validation_,
-                      Validation::Create(*network_, model_.record, *validation_data_->source,
+                      Validation::Create(*network_, model_.record, validation_data_,
                                          threads_.loading, threads_.loads_ahead));
   return absl::OkStatus();
 }
@@ -309,7 +315,8 @@ absl::Status TrainingRun::MakeReport() {
   TrainingReport::Options options{.results_dir = task_.results_dir(),
                                   .network = model_.record.network(),
                                   .arch = model_.record.arch(),
-                                  .names = task->Names(Classes()),
+                                  .task = task,
+                                  .classes = Classes(),
                                   .validates = validation_.has_value(),
                                   .visualize = plan_.visualize,
                                   .visualize_images = plan_.visualize_images,
@@ -330,19 +337,17 @@ absl::Status TrainingRun::AnnounceStart() {
 }
 
 absl::StatusOr<std::unique_ptr<BatchLoader>> TrainingRun::MakeLoader() const {
-  TY_ASSIGN_OR_RETURN(auto encode, network_->MakeTargetEncoder(model_.record));
-  return BatchLoader::Create(train_data_, {.seed = plan_.seed,
-                                           .batch_size = plan_.batch_size,
-                                           .threads = threads_.loading,
-                                           .queue_batches = plan_.max_queue_size,
-                                           .wrap_tail = true,
-                                           .runs_ahead = threads_.loads_ahead,
-                                           .augmentation = plan_.augmentation,
-                                           .preprocess = model_.record.preprocess(),
-                                           .encode_targets = std::move(encode),
-                                           .first_epoch = state_.epoch(),
-                                           .first_step = state_.step_in_epoch(),
-                                           .end_epoch = plan_.epochs});
+  TY_ASSIGN_OR_RETURN(auto samples,
+                      network_->Prepare(train_data_, model_.record, DataUse::kTraining));
+  return BatchLoader::Create(std::move(samples), {.seed = plan_.seed,
+                                                  .batch_size = plan_.batch_size,
+                                                  .threads = threads_.loading,
+                                                  .queue_batches = plan_.max_queue_size,
+                                                  .wrap_tail = true,
+                                                  .runs_ahead = threads_.loads_ahead,
+                                                  .first_epoch = state_.epoch(),
+                                                  .first_step = state_.step_in_epoch(),
+                                                  .end_epoch = plan_.epochs});
 }
 
 absl::Status TrainingRun::Run() {

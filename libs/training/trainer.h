@@ -19,7 +19,7 @@ namespace trainyard::training {
 /// epoch that was judged (`last_` and their names), loss, validation_loss, epochs, images_per_second and
 /// startup_seconds (libs/training/throughput.h), parameters, macs.
 ///
-/// What is probably not meant (WarningsOf, Start::warnings) is said before the first step, and is among the
+/// What is probably not meant (OpenedData::warnings, Start::warnings) is said before the first step, and is among the
 /// notes of the result.
 ///
 /// On a stop request the state between two steps is saved at once, by another thread, while the step in

@@ -1,10 +1,12 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <stop_token>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "libs/data/loader.h"
+#include "libs/data/prepared_source.h"
 #include "libs/data/sample.h"
 #include "libs/networks/network.h"
 #include "libs/tasks/evaluate.h"
@@ -25,35 +27,33 @@ struct ValidationResult {
 /// Judges the network in training on its validation data. Not thread-safe.
 class Validation {
  public:
-  /// All arguments outlive this. kInvalidArgument / kUnimplemented when the record has no head.
+  /// `network` and `record` outlive this. kInvalidArgument / kUnimplemented when the record has no head.
   /// `runs_ahead` as in RunOptions.
   static absl::StatusOr<Validation> Create(const Network& network, const ModelRecord& record,
-                                           const SampleSource& source, int loader_threads,
-                                           bool runs_ahead);
+                                           std::shared_ptr<const SampleSource> source,
+                                           int loader_threads, bool runs_ahead);
 
   /// Runs `executor` in inference mode over the whole set; `loss` is the training's. kCancelled on
   /// request.
   absl::StatusOr<ValidationResult> Run(Executor& executor, Loss& loss, std::stop_token stop);
 
  private:
-  Validation(const Network& network, const ModelRecord& record, const SampleSource& source,
-             std::unique_ptr<Head> head, Network::TargetEncoder encode, int loader_threads,
-             bool runs_ahead)
+  Validation(const Network& network, const ModelRecord& record,
+             std::shared_ptr<const PreparedSource> source, std::unique_ptr<Head> head,
+             int loader_threads, bool runs_ahead)
       : network_(&network),
         record_(&record),
-        source_(&source),
+        source_(std::move(source)),
         head_(std::move(head)),
-        encode_(std::move(encode)),
         loader_threads_(loader_threads),
         runs_ahead_(runs_ahead) {}
-  absl::StatusOr<double> BatchLoss(const InputBatch& batch, absl::Span<const Tensor> outputs,
+  absl::StatusOr<double> BatchLoss(const Batch& batch, absl::Span<const Tensor> outputs,
                                    Loss& loss, absl::Span<const std::string> graph_outputs) const;
 
   const Network* network_;
   const ModelRecord* record_;
-  const SampleSource* source_;
+  std::shared_ptr<const PreparedSource> source_;
   std::unique_ptr<Head> head_;
-  Network::TargetEncoder encode_;
   int loader_threads_;
   bool runs_ahead_;
 };

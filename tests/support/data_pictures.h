@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/files.h"
 #include "libs/data/box.h"
+#include "libs/data/box_truth.h"
 #include "libs/data/image_io.h"
 #include "libs/data/sample.h"
 #include "libs/tensor/tensor.h"
@@ -77,6 +78,12 @@ inline void WriteKittiFrame(const std::string& root, const std::string& frame,
   WriteFileAtomically(absl::StrCat(root, "/labels/", frame, ".txt"), labels).IgnoreError();
 }
 
+/// The boxes of a sample; none when it cannot be read.
+inline std::vector<LabelledBox> BoxesAt(const SampleSource& source, int64_t index) {
+  const auto sample = source.Get(index);
+  return sample.ok() ? BoxesOf(sample->truth.get()) : std::vector<LabelledBox>();
+}
+
 /// Samples in memory; one may fail on purpose.
 class FakeSource : public SampleSource {
  public:
@@ -88,9 +95,6 @@ class FakeSource : public SampleSource {
   absl::StatusOr<Sample> Get(int64_t index) const override {
     if (index == broken_) return absl::DataLossError("the picture is damaged");
     return samples_[static_cast<size_t>(index)];
-  }
-  absl::StatusOr<std::vector<LabelledBox>> Labels(int64_t index) const override {
-    return samples_[static_cast<size_t>(index)].boxes;
   }
 
  private:
@@ -106,7 +110,7 @@ inline std::vector<Sample> PlainSamples(int n) {
                         static_cast<uint8_t>(3 * i)};
     samples.push_back({.id = absl::StrCat("images/", i),
                        .image = PlainPicture(40, 30, colour),
-                       .boxes = {{.box = {4, 5, 20, 25}, .class_id = 1 + i % 3}}});
+                       .truth = TruthOf({{.box = {4, 5, 20, 25}, .class_id = 1 + i % 3}})});
   }
   return samples;
 }

@@ -126,7 +126,7 @@ bool IsShardCompanion(absl::string_view path) {
          absl::EndsWith(name, ".txt") || absl::EndsWith(name, ".yaml");
 }
 
-absl::StatusOr<std::vector<std::string>> FindShards(const std::string& tfrecords_path, ShardUse use,
+absl::StatusOr<std::vector<std::string>> FindShards(const std::string& tfrecords_path, DataUse use,
                                                     int validation_fold) {
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> matches, Match(tfrecords_path));
   if (matches.empty()) {
@@ -141,7 +141,7 @@ absl::StatusOr<std::vector<std::string>> FindShards(const std::string& tfrecords
     if (const auto name = ParseShardName(path)) folds_of_set[name->prefix].insert(name->fold);
   }
   for (const auto& [prefix, folds] : folds_of_set) {
-    if (use == ShardUse::kTraining && validation_fold < 0 && folds.size() > 1 && folds.count(0)) {
+    if (use == DataUse::kTraining && validation_fold < 0 && folds.size() > 1 && folds.count(0)) {
       return absl::InvalidArgumentError(absl::StrFormat(
           "tfrecords_path '%s' matches fold 000 of '%s', which is its validation fold, beside "
           "fold %03d; name the training fold ('%s-fold-%03d*') or set validation_fold: 0",
@@ -155,8 +155,8 @@ absl::StatusOr<std::vector<std::string>> FindShards(const std::string& tfrecords
     bool wanted = true;
     if (validation_fold >= 0) {
       const bool in_fold = name && name->fold == validation_fold;
-      wanted = use == ShardUse::kValidation ? in_fold : !in_fold;
-    } else if (use == ShardUse::kValidation && several) {
+      wanted = use == DataUse::kValidation ? in_fold : !in_fold;
+    } else if (use == DataUse::kValidation && several) {
       wanted = name->fold == 0;
     }
     if (wanted) chosen.push_back(path);
@@ -164,7 +164,7 @@ absl::StatusOr<std::vector<std::string>> FindShards(const std::string& tfrecords
   if (chosen.empty()) {
     return absl::NotFoundError(absl::StrFormat(
         "'%s' matches %d TFRecord files, none of them for %s with validation_fold %d",
-        tfrecords_path, matches.size(), use == ShardUse::kTraining ? "training" : "validation",
+        tfrecords_path, matches.size(), use == DataUse::kTraining ? "training" : "validation",
         validation_fold));
   }
   return chosen;

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "libs/data/data_use.h"
 
 namespace trainyard {
 
@@ -28,9 +29,6 @@ std::string FormatShardName(const ShardName& name);
 /// (`idx-...`), warnings, manifest, ledger, work in progress.
 bool IsShardCompanion(absl::string_view path);
 
-/// What the shards are wanted for.
-enum class ShardUse { kTraining, kValidation };
-
 /// The shards that a `tfrecords_path` means: a file; all files of a folder; a glob; else all files
 /// that begin so, but none of a set whose name is longer (`tf/t` is not `tf/tt-fold-...`). Sorted,
 /// companions left out. kInvalidArgument when a copy lies beside a shard: a file whose name goes on
@@ -40,7 +38,7 @@ enum class ShardUse { kTraining, kValidation };
 /// with kInvalidArgument when the match reaches the validation fold (000) of a set and another fold
 /// of it; validation takes fold 000 of a set of which several folds match.
 /// kNotFound when nothing (or nothing of the fold) matches.
-absl::StatusOr<std::vector<std::string>> FindShards(const std::string& tfrecords_path, ShardUse use,
+absl::StatusOr<std::vector<std::string>> FindShards(const std::string& tfrecords_path, DataUse use,
                                                     int validation_fold);
 
 }  // namespace trainyard

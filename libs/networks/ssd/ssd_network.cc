@@ -191,10 +191,6 @@ TrainingPlan SsdNetwork::training_plan() const {
   TrainingPlan plan;
   plan.seed = experiment_.has_random_seed() ? experiment_.random_seed() : kDefaultSeed;
   if (experiment_.has_training_config()) FillTraining(experiment_.training_config(), plan);
-  FillData(experiment_.dataset_config(), plan);
-  plan.augmentation = AugmentationOf(experiment_.augmentation_config());
-  plan.input = {experiment_.augmentation_config().output_width(),
-                experiment_.augmentation_config().output_height()};
   if (experiment_.eval_config().validation_period_during_training() > 0) {
     plan.validation_period =
         static_cast<int>(experiment_.eval_config().validation_period_during_training());
@@ -242,7 +238,32 @@ MatchThresholds SsdNetwork::match_thresholds() const {
           .negative_iou = std::min(positive, OrDefault(config.neg_iou_thresh(), 0.5))};
 }
 
-absl::StatusOr<Network::TargetEncoder> SsdNetwork::MakeTargetEncoder(
+BoxDataPlan SsdNetwork::data_plan() const { return PlanOf(experiment_.dataset_config()); }
+
+AugmentationOptions SsdNetwork::augmentation() const {
+  return AugmentationOf(experiment_.augmentation_config());
+}
+
+absl::StatusOr<std::optional<OpenedData>> SsdNetwork::OpenData(DataUse use,
+                                                               const ModelRecord& record,
+                                                               bool strict, int threads) const {
+  return OpenBoxData(data_plan(),
+                     {.use = use,
+                      .classes = ClassesOf(record),
+                      .input = {record.preprocess().width(), record.preprocess().height()},
+                      .strict = strict,
+                      .threads = threads});
+}
+
+absl::StatusOr<std::shared_ptr<const PreparedSource>> SsdNetwork::Prepare(
+    std::shared_ptr<const SampleSource> source, const ModelRecord& record, DataUse use) const {
+  BoxPreparation preparation{.preprocess = record.preprocess()};
+  if (use == DataUse::kTraining) preparation.augmentation = augmentation();
+  TY_ASSIGN_OR_RETURN(preparation.encode, MakeTargetEncoder(record));
+  return PrepareBoxes(std::move(source), std::move(preparation));
+}
+
+absl::StatusOr<BoxTargetEncoder> SsdNetwork::MakeTargetEncoder(
     const ModelRecord& record) const {
   TY_ASSIGN_OR_RETURN(SsdTargetEncoder encoder,
                       SsdTargetEncoder::Create(record.ssd(), record.preprocess().width(),

@@ -1,13 +1,17 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "libs/data/augmentation.h"
+#include "libs/data/box_source.h"
 #include "libs/networks/network.h"
 #include "libs/networks/ssd/matching.h"
 #include "libs/networks/ssd/ssd_spec.h"
+#include "libs/tasks/detection/box_data.h"
 #include "libs/tasks/detection/evaluation_plan.h"
 #include "trainyard/spec/ssd/v1/experiment.pb.h"
 
@@ -41,7 +45,16 @@ class SsdNetwork : public Network {
   EvaluationPlan evaluation_plan() const;
   std::vector<std::string> classes() const override;
   void ApplyInferenceSettings(ModelRecord& record) const override;
-  absl::StatusOr<TargetEncoder> MakeTargetEncoder(const ModelRecord& record) const override;
+  absl::StatusOr<std::optional<OpenedData>> OpenData(DataUse use, const ModelRecord& record,
+                                                     bool strict, int threads) const override;
+  absl::StatusOr<std::shared_ptr<const PreparedSource>> Prepare(
+      std::shared_ptr<const SampleSource> source, const ModelRecord& record,
+      DataUse use) const override;
+  BoxDataPlan data_plan() const;
+  AugmentationOptions augmentation() const;
+  /// Targets of boxes in pixels of the input, for the record's head: {i32 [A] class per anchor, -1 =
+  /// neutral; f32 [A, 4] offsets}.
+  absl::StatusOr<BoxTargetEncoder> MakeTargetEncoder(const ModelRecord& record) const;
 
   SsdLossOptions loss_options() const;
 

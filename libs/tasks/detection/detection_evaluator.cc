@@ -9,6 +9,7 @@
 
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/data/box_truth.h"
 #include "libs/data/preprocess.h"
 #include "libs/model/model.h"
 #include "libs/tasks/detection/average_precision.h"
@@ -63,10 +64,11 @@ class DetectionEvaluator final : public Evaluator {
 
   std::vector<std::string> output_names() const override { return decoder_.output_names(); }
 
-  absl::Status Add(const InputBatch& batch, absl::Span<const Tensor> outputs) override {
+  absl::Status Add(const Batch& batch, absl::Span<const Tensor> outputs) override {
     TY_ASSIGN_OR_RETURN(auto found, DecodeBatch(decoder_, outputs, batch.samples.size()));
     for (size_t i = 0; i < found.size(); ++i) {
-      Judge(batch.samples[i].boxes, batch.sizes[i], std::move(found[i]));
+      const PreparedSample& sample = batch.samples[i];
+      Judge(BoxesOf(sample.sample.truth.get()), sample.size, std::move(found[i]));
     }
     return absl::OkStatus();
   }

@@ -4,8 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
+#include "libs/data/box_truth.h"
 #include "libs/tasks/detection/decoder.h"
 #include "libs/tasks/detection/detection_writer.h"
+#include "libs/tasks/detection/draw.h"
 
 namespace trainyard {
 namespace {
@@ -19,6 +21,14 @@ class Detecting final : public Task {
     EvaluationNames names{.columns = {"mAP"}, .primary_title = "mean average precision"};
     for (const std::string& name : classes) names.columns.push_back(absl::StrCat("AP_", name));
     return names;
+  }
+
+  absl::Status DrawTruth(const Truth& truth, Tensor& picture) const override {
+    for (const LabelledBox& box : BoxesOf(&truth)) {
+      if (box.neutral) continue;
+      TY_RETURN_IF_ERROR(DrawBox(picture, box.box, {255, 0, 0}, ""));
+    }
+    return absl::OkStatus();
   }
 
   absl::StatusOr<std::unique_ptr<PredictionWriter>> MakeWriter(

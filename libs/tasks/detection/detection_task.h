@@ -4,7 +4,7 @@
 
 namespace trainyard {
 
-/// Finding objects by their boxes. Its truth is Sample::boxes, its heads are Decoders.
+/// Finding objects by their boxes. Its truth is BoxTruth, its heads are Decoders.
 const Task& DetectionTask();
 
 }  // namespace trainyard

@@ -170,20 +170,20 @@ class DetectionWriter final : public PredictionWriter {
     return absl::OkStatus();
   }
 
-  absl::Status Write(InputBatch& batch, absl::Span<const Tensor> outputs) override {
+  absl::Status Write(Batch& batch, absl::Span<const Tensor> outputs) override {
     TY_ASSIGN_OR_RETURN(auto found, DecodeBatch(decoder_, outputs, batch.samples.size()));
     for (size_t i = 0; i < found.size(); ++i) {
       std::erase_if(found[i], [&](const Detection& one) {
         return one.score < static_cast<float>(options_.threshold);
       });
-      ScaleToImage(found[i], batch.sizes[i]);
+      Sample& sample = batch.samples[i].sample;
+      ScaleToImage(found[i], batch.samples[i].size);
       found_ += static_cast<int64_t>(found[i].size());
       if (!options_.labels_dir.empty()) {
-        TY_RETURN_IF_ERROR(WriteLabels(options_.labels_dir, batch.samples[i], record_, found[i]));
+        TY_RETURN_IF_ERROR(WriteLabels(options_.labels_dir, sample, record_, found[i]));
       }
       if (!options_.annotated_dir.empty()) {
-        TY_RETURN_IF_ERROR(
-            WriteAnnotated(options_.annotated_dir, batch.samples[i], record_, found[i]));
+        TY_RETURN_IF_ERROR(WriteAnnotated(options_.annotated_dir, sample, record_, found[i]));
       }
     }
     return absl::OkStatus();

@@ -223,11 +223,13 @@ TEST_F(ConvertKittiTest, TrainingReadsTheSameFromShardsAndFolders) {
     const Sample sample = converted->source->Get(i).value();
     const Sample& other = by_id.at(sample.id);
     EXPECT_EQ(memcmp(sample.image.raw(), other.image.raw(), sample.image.size_bytes()), 0);
-    ASSERT_EQ(sample.boxes.size(), other.boxes.size());
-    for (size_t b = 0; b < sample.boxes.size(); ++b) {
-      EXPECT_EQ(sample.boxes[b].class_id, other.boxes[b].class_id);
-      EXPECT_EQ(sample.boxes[b].difficult, other.boxes[b].difficult);
-      EXPECT_NEAR(sample.boxes[b].box.x2, other.boxes[b].box.x2, 1e-4);
+    const std::vector<LabelledBox>&boxes = BoxesOf(sample.truth.get()),
+          &others = BoxesOf(other.truth.get());
+    ASSERT_EQ(boxes.size(), others.size());
+    for (size_t b = 0; b < boxes.size(); ++b) {
+      EXPECT_EQ(boxes[b].class_id, others[b].class_id);
+      EXPECT_EQ(boxes[b].difficult, others[b].difficult);
+      EXPECT_NEAR(boxes[b].box.x2, others[b].box.x2, 1e-4);
     }
   }
 }
@@ -445,7 +447,7 @@ TEST_F(ConvertKittiTest, RecordsOfTurnedPicturesHaveTheUprightSizeAndTheFileAsIt
   ASSERT_TRUE(opened.ok()) << opened.status();
   const Sample sample = opened->source->Get(0).value();
   EXPECT_EQ(sample.image.shape(), (Shape{160, 120, 3}));
-  EXPECT_NEAR(sample.boxes[0].box.y2, 120, 1e-3);
+  EXPECT_NEAR(BoxesOf(sample.truth.get())[0].box.y2, 120, 1e-3);
   EXPECT_EQ(opened->ledger.findings.turned.count, 1);
 }
 

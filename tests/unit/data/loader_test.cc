@@ -3,11 +3,14 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/random.h"
+#include "libs/data/box_source.h"
+#include "libs/data/box_truth.h"
 #include "libs/data/preprocess.h"
 #include "tests/support/data_pictures.h"
 #include "tests/support/status_matchers.h"
@@ -24,22 +27,39 @@ using testing::PlainSamples;
 using ::testing::SizeIs;
 using testing::StatusIs;
 
-std::shared_ptr<const SampleSource> Source(int n, int64_t broken = -1) {
-  return std::make_shared<FakeSource>(PlainSamples(n), broken);
-}
-
 LoaderOptions Options(int batch_size, int threads = 1) {
-  LoaderOptions options{
-      .batch_size = batch_size, .threads = threads, .queue_batches = 3, .end_epoch = 1};
-  options.preprocess.set_width(16);
-  options.preprocess.set_height(12);
-  options.preprocess.set_order(model::v1::Preprocess::RGB);
-  options.preprocess.set_scale(1);
-  for (int c = 0; c < 3; ++c) options.preprocess.add_mean(0);
-  return options;
+  return {.batch_size = batch_size, .threads = threads, .queue_batches = 3, .end_epoch = 1};
 }
 
-std::vector<Batch> All(std::shared_ptr<const SampleSource> source, LoaderOptions options) {
+model::v1::Preprocess SmallInput() {
+  model::v1::Preprocess preprocess;
+  preprocess.set_width(16);
+  preprocess.set_height(12);
+  preprocess.set_order(model::v1::Preprocess::RGB);
+  preprocess.set_scale(1);
+  for (int c = 0; c < 3; ++c) preprocess.add_mean(0);
+  return preprocess;
+}
+
+std::shared_ptr<const PreparedSource> Prepared(
+    std::shared_ptr<const SampleSource> source,
+    std::optional<AugmentationOptions> augmentation = std::nullopt, BoxTargetEncoder encode = {}) {
+  auto prepared = PrepareBoxes(std::move(source), {.augmentation = augmentation,
+                                                   .preprocess = SmallInput(),
+                                                   .encode = std::move(encode)});
+  EXPECT_TRUE(prepared.ok()) << prepared.status();
+  return *std::move(prepared);
+}
+
+std::shared_ptr<const PreparedSource> Source(int n, int64_t broken = -1) {
+  return Prepared(std::make_shared<FakeSource>(PlainSamples(n), broken));
+}
+
+std::shared_ptr<const PreparedSource> Augmented(const std::vector<Sample>& samples) {
+  return Prepared(std::make_shared<FakeSource>(samples), AugmentationOptions{});
+}
+
+std::vector<Batch> All(std::shared_ptr<const PreparedSource> source, LoaderOptions options) {
   auto loader = BatchLoader::Create(std::move(source), std::move(options));
   EXPECT_TRUE(loader.ok()) << loader.status();
   std::vector<Batch> batches;
@@ -104,27 +124,30 @@ TEST(BatchLoaderTest, HoldsThePictureAndBoxesOfEachSample) {
   ASSERT_THAT(batches, SizeIs(1));
   const auto values = batches[0].images.data<float>();
   for (size_t i = 0; i < 5; ++i) {
-    EXPECT_EQ(batches[0].ids[i], "images/" + std::to_string(i));
+    EXPECT_EQ(batches[0].samples[i].sample.id, "images/" + std::to_string(i));
+    EXPECT_EQ(batches[0].samples[i].size, (ImageSize{40, 30}));
     for (size_t c = 0; c < 3; ++c) {
       EXPECT_EQ(values[(i * 3 + c) * 12 * 16 + 7], static_cast<float>((c + 1) * i));
     }
     // (4, 5, 20, 25) of 40 x 30 in 16 x 12: factor 0.4.
-    ASSERT_THAT(batches[0].boxes[i], SizeIs(1));
-    EXPECT_EQ(batches[0].boxes[i][0].box, (Box{2, 2, 8, 10}));
-    EXPECT_EQ(batches[0].boxes[i][0].class_id, static_cast<int>(1 + i % 3));
+    const std::vector<LabelledBox>& boxes = BoxesOf(batches[0].samples[i].seen.get());
+    ASSERT_THAT(boxes, SizeIs(1));
+    EXPECT_EQ(boxes[0].box, (Box{2, 2, 8, 10}));
+    EXPECT_EQ(boxes[0].class_id, static_cast<int>(1 + i % 3));
   }
 }
 
 TEST(BatchLoaderTest, StacksTheTargets) {
   LoaderOptions options = Options(4);
   options.shuffle = false;
-  options.encode_targets =
+  const BoxTargetEncoder encode =
       [](absl::Span<const LabelledBox> boxes) -> absl::StatusOr<std::vector<Tensor>> {
     const int32_t id = boxes[0].class_id;
     return std::vector<Tensor>{Tensor::Of<int32_t>({2}, {id, -id}),
                                Tensor::Of<float>({1, 1}, {boxes[0].box.x2})};
   };
-  const std::vector<Batch> batches = All(Source(6), options);
+  const std::vector<Batch> batches =
+      All(Prepared(std::make_shared<FakeSource>(PlainSamples(6)), std::nullopt, encode), options);
   ASSERT_THAT(batches, SizeIs(2));
   ASSERT_THAT(batches[0].targets, SizeIs(2));
   EXPECT_EQ(batches[0].targets[0].shape(), (Shape{4, 2}));
@@ -144,14 +167,14 @@ void ExpectAugmentedByStream(const Batch& batch, const LoaderOptions& options,
     Philox random(options.seed, static_cast<uint32_t>(batch.epoch), streams[i],
                   RandomPurpose::kAugmentation);
     const auto image =
-        AugmentImage(sample.image, sample.boxes, *options.augmentation, 16, 12, random);
+        AugmentImage(sample.image, BoxesOf(sample.truth.get()), {}, 16, 12, random);
     ASSERT_TRUE(image.ok());
     std::vector<float> input(plane);
-    ASSERT_TRUE(PreprocessImage(image->image, options.preprocess, absl::MakeSpan(input)).ok());
+    ASSERT_TRUE(PreprocessImage(image->image, SmallInput(), absl::MakeSpan(input)).ok());
     EXPECT_EQ(memcmp(&batch.images.data<float>()[i * plane], input.data(), plane * sizeof(float)),
               0)
         << "sample " << i << " of epoch " << batch.epoch;
-    EXPECT_EQ(batch.boxes[i].size(), image->boxes.size());
+    EXPECT_EQ(BoxesOf(batch.samples[i].seen.get()).size(), image->boxes.size());
   }
 }
 
@@ -168,11 +191,10 @@ std::vector<Sample> StripedSamples(int n) {
 TEST(BatchLoaderTest, AugmentsBySeedEpochAndSample) {
   const std::vector<Sample> samples = StripedSamples(6);
   LoaderOptions options = Options(3, 2);
-  options.augmentation = AugmentationOptions{};
   options.end_epoch = 2;
   for (const uint64_t seed : {42, 43}) {
     options.seed = seed;
-    const std::vector<Batch> batches = All(std::make_shared<FakeSource>(samples), options);
+    const std::vector<Batch> batches = All(Augmented(samples), options);
     ASSERT_THAT(batches, SizeIs(4));
     for (const Batch& batch : batches) {
       const std::vector<uint64_t> streams(batch.indices.begin(), batch.indices.end());
@@ -184,9 +206,8 @@ TEST(BatchLoaderTest, AugmentsBySeedEpochAndSample) {
 TEST(BatchLoaderTest, AWrappedTailHasFullBatchesInTheSeededOrderAugmentedAnew) {
   const std::vector<Sample> samples = StripedSamples(5);
   LoaderOptions options = Options(3);
-  options.augmentation = AugmentationOptions{};
   options.wrap_tail = true;
-  std::vector<Batch> batches = All(std::make_shared<FakeSource>(samples), options);
+  std::vector<Batch> batches = All(Augmented(samples), options);
   const std::vector<int64_t> order = EpochOrder(42, 0, 5);
   ASSERT_THAT(batches, SizeIs(2));
   EXPECT_THAT(batches[1].indices, ElementsAre(order[3], order[4], order[0]));
@@ -200,7 +221,7 @@ TEST(BatchLoaderTest, AWrappedTailHasFullBatchesInTheSeededOrderAugmentedAnew) {
 
   // More than one round.
   options.batch_size = 12;
-  batches = All(std::make_shared<FakeSource>(samples), options);
+  batches = All(Augmented(samples), options);
   ASSERT_THAT(batches, SizeIs(1));
   ASSERT_THAT(batches[0].indices, SizeIs(12));
   std::vector<uint64_t> streams;
@@ -213,11 +234,10 @@ TEST(BatchLoaderTest, AWrappedTailHasFullBatchesInTheSeededOrderAugmentedAnew) {
 
 TEST(BatchLoaderTest, DoesNotDependOnTheNumberOfThreads) {
   LoaderOptions options = Options(7, 1);
-  options.augmentation = AugmentationOptions{};
   options.end_epoch = 3;
-  const std::vector<Batch> one = All(Source(30), options);
+  const std::vector<Batch> one = All(Augmented(PlainSamples(30)), options);
   options.threads = 5;
-  const std::vector<Batch> five = All(Source(30), options);
+  const std::vector<Batch> five = All(Augmented(PlainSamples(30)), options);
   ASSERT_EQ(one.size(), five.size());
   ASSERT_THAT(one, SizeIs(15));
   for (size_t i = 0; i < one.size(); ++i) {
@@ -229,12 +249,11 @@ TEST(BatchLoaderTest, DoesNotDependOnTheNumberOfThreads) {
 
 TEST(BatchLoaderTest, GoesOnFromAnyStepAsIfItHadComeThere) {
   LoaderOptions options = Options(4, 2);
-  options.augmentation = AugmentationOptions{};
   options.end_epoch = 3;
-  const std::vector<Batch> whole = All(Source(10), options);
+  const std::vector<Batch> whole = All(Augmented(PlainSamples(10)), options);
   options.first_epoch = 1;
   options.first_step = 2;
-  const std::vector<Batch> rest = All(Source(10), options);
+  const std::vector<Batch> rest = All(Augmented(PlainSamples(10)), options);
   ASSERT_THAT(whole, SizeIs(9));
   ASSERT_THAT(rest, SizeIs(4));
   for (size_t i = 0; i < rest.size(); ++i) {
@@ -290,13 +309,42 @@ TEST(BatchLoaderTest, AnErrorComesWithItsSampleWhenItsBatchIsDue) {
   }
 }
 
+TEST(BatchLoaderTest, LeavesOutWhatFailsAndSaysWhy) {
+  LoaderOptions options = Options(3, 2);
+  options.shuffle = false;
+  options.skips_failures = true;
+  const BoxTargetEncoder encode =
+      [](absl::Span<const LabelledBox> boxes) -> absl::StatusOr<std::vector<Tensor>> {
+    return std::vector<Tensor>{Tensor::Of<int32_t>({1}, {boxes[0].class_id})};
+  };
+  const auto source = std::make_shared<FakeSource>(PlainSamples(7), 1);
+  const std::vector<Batch> batches = All(Prepared(source, std::nullopt, encode), options);
+  ASSERT_THAT(batches, SizeIs(3));
+  EXPECT_THAT(batches[0].indices, ElementsAre(0, 2));
+  EXPECT_THAT(batches[0].skipped,
+              ElementsAre(StatusIs(absl::StatusCode::kDataLoss, "the picture is damaged")));
+  EXPECT_EQ(batches[0].images.shape(), (Shape{2, 3, 12, 16}));
+  // Red is the number of the sample.
+  EXPECT_EQ(batches[0].images.data<float>()[3 * 12 * 16], 2);
+  EXPECT_EQ(batches[0].samples[1].sample.id, "images/2");
+  EXPECT_THAT(batches[0].targets[0].data<int32_t>(), ElementsAre(1, 3));
+  EXPECT_THAT(batches[1].skipped, IsEmpty());
+  options.batch_size = 1;
+  const std::vector<Batch> single = All(Prepared(source, std::nullopt, encode), options);
+  ASSERT_THAT(single, SizeIs(7));
+  EXPECT_THAT(single[1].samples, IsEmpty());
+  EXPECT_EQ(single[1].images.size(), 0);
+  EXPECT_THAT(single[1].skipped, SizeIs(1));
+}
+
 TEST(BatchLoaderTest, CarriesErrorsOfTheEncoder) {
   LoaderOptions options = Options(2);
-  options.encode_targets =
+  const BoxTargetEncoder encode =
       [](absl::Span<const LabelledBox>) -> absl::StatusOr<std::vector<Tensor>> {
     return absl::InternalError("no anchors");
   };
-  const auto loader = BatchLoader::Create(Source(4), options);
+  const auto loader = BatchLoader::Create(
+      Prepared(std::make_shared<FakeSource>(PlainSamples(4)), std::nullopt, encode), options);
   EXPECT_THAT((*loader)->Next(), StatusIs(absl::StatusCode::kInternal, HasSubstr("no anchors")));
 }
 
@@ -340,7 +388,7 @@ TEST(BatchLoaderTest, NeverRunsFurtherAheadThanItsQueue) {
   const auto source = std::make_shared<CountingSource>(PlainSamples(40));
   LoaderOptions options = Options(2, 3);  // Three batches at most.
   options.end_epoch = -1;
-  const auto loader = BatchLoader::Create(source, options);
+  const auto loader = BatchLoader::Create(Prepared(source), options);
   for (int taken = 1; taken <= 30; ++taken) {
     ASSERT_TRUE((*loader)->Next().ok());
     EXPECT_LE(source->asked, (taken + 3) * 2);
@@ -352,7 +400,7 @@ TEST(BatchLoaderTest, ALoaderThatSharesItsCoresWorksOnlyWhileItIsWaitedFor) {
   LoaderOptions options = Options(2, 3);
   options.runs_ahead = false;
   options.end_epoch = 2;
-  const auto loader = BatchLoader::Create(source, options);
+  const auto loader = BatchLoader::Create(Prepared(source), options);
   for (int taken = 1; taken <= 40; ++taken) {
     EXPECT_EQ(source->asked, (taken - 1) * 2);
     ASSERT_TRUE((*loader)->Next().ok());

@@ -36,7 +36,7 @@ class FindShardsTest : public ::testing::Test {
 
 TEST_F(FindShardsTest, ATrainingPrefixMayNotReachTheValidationFold) {
   for (const std::string& path : {P("a"), P("*"), folder_.path(), P("a-fold*")}) {
-    EXPECT_THAT(FindShards(path, ShardUse::kTraining, -1),
+    EXPECT_THAT(FindShards(path, DataUse::kTraining, -1),
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          AllOf(HasSubstr("matches fold 000 of"), HasSubstr("a-fold-001*"))))
         << path;
@@ -44,57 +44,57 @@ TEST_F(FindShardsTest, ATrainingPrefixMayNotReachTheValidationFold) {
 }
 
 TEST_F(FindShardsTest, TakesAPrefixAFileAndAGlob) {
-  EXPECT_THAT(FindShards(P("a-fold-001"), ShardUse::kTraining, -1),
+  EXPECT_THAT(FindShards(P("a-fold-001"), DataUse::kTraining, -1),
               IsOkAndHolds(ElementsAre(fold1a_, fold1b_)));
-  EXPECT_THAT(FindShards(fold1b_, ShardUse::kTraining, -1), IsOkAndHolds(ElementsAre(fold1b_)));
-  EXPECT_THAT(FindShards(P("*-fold-001-*shard-0000[0]*"), ShardUse::kTraining, -1),
+  EXPECT_THAT(FindShards(fold1b_, DataUse::kTraining, -1), IsOkAndHolds(ElementsAre(fold1b_)));
+  EXPECT_THAT(FindShards(P("*-fold-001-*shard-0000[0]*"), DataUse::kTraining, -1),
               IsOkAndHolds(ElementsAre(fold1a_)));
 }
 
 TEST_F(FindShardsTest, TheValidationFoldIsLeftOutOfTrainingAndTakenForValidation) {
-  EXPECT_THAT(FindShards(P("a"), ShardUse::kTraining, 0),
+  EXPECT_THAT(FindShards(P("a"), DataUse::kTraining, 0),
               IsOkAndHolds(ElementsAre(fold1a_, fold1b_)));
-  EXPECT_THAT(FindShards(P("a"), ShardUse::kValidation, 0), IsOkAndHolds(ElementsAre(fold0_)));
-  EXPECT_THAT(FindShards(P("a"), ShardUse::kValidation, 1),
+  EXPECT_THAT(FindShards(P("a"), DataUse::kValidation, 0), IsOkAndHolds(ElementsAre(fold0_)));
+  EXPECT_THAT(FindShards(P("a"), DataUse::kValidation, 1),
               IsOkAndHolds(ElementsAre(fold1a_, fold1b_)));
 }
 
 TEST_F(FindShardsTest, ValidationOfAWholeSetMeansItsFirstFold) {
-  EXPECT_THAT(FindShards(folder_.path(), ShardUse::kValidation, -1),
+  EXPECT_THAT(FindShards(folder_.path(), DataUse::kValidation, -1),
               IsOkAndHolds(ElementsAre(fold0_)));
-  EXPECT_THAT(FindShards(P("a-fold-001*"), ShardUse::kValidation, -1),
+  EXPECT_THAT(FindShards(P("a-fold-001*"), DataUse::kValidation, -1),
               IsOkAndHolds(ElementsAre(fold1a_, fold1b_)));
 }
 
 TEST_F(FindShardsTest, SaysWhatDidNotMatch) {
-  EXPECT_THAT(FindShards(P("b"), ShardUse::kTraining, -1),
+  EXPECT_THAT(FindShards(P("b"), DataUse::kTraining, -1),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("no TFRecord files match")));
-  EXPECT_THAT(FindShards(P("a"), ShardUse::kValidation, 4),
+  EXPECT_THAT(FindShards(P("a"), DataUse::kValidation, 4),
               StatusIs(absl::StatusCode::kNotFound,
                        HasSubstr("none of them for validation with validation_fold 4")));
 }
 
 TEST_F(FindShardsTest, TakesFilesOfOtherNamesToo) {
   const std::string other = folder_.Write("other/train.tfrecord", "");
-  EXPECT_THAT(FindShards(P("other"), ShardUse::kTraining, -1), IsOkAndHolds(ElementsAre(other)));
+  EXPECT_THAT(FindShards(P("other"), DataUse::kTraining, -1), IsOkAndHolds(ElementsAre(other)));
 }
 
 TEST_F(FindShardsTest, ACopyBesideAShardIsRefusedByName) {
   const std::string copy = folder_.Write("a-fold-000-of-002-shard-00000-of-00001.bak", "");
   for (const int fold : {0, 1}) {
-    EXPECT_THAT(FindShards(P("a"), ShardUse::kTraining, fold),
+    EXPECT_THAT(FindShards(P("a"), DataUse::kTraining, fold),
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          AllOf(HasSubstr(copy), HasSubstr("would count twice"))));
   }
-  EXPECT_THAT(FindShards(P("a-fold-001"), ShardUse::kTraining, -1),
+  EXPECT_THAT(FindShards(P("a-fold-001"), DataUse::kTraining, -1),
               IsOkAndHolds(ElementsAre(fold1a_, fold1b_)));
 }
 
 TEST_F(FindShardsTest, SaysHowBracketsInNamesAreWritten) {
   const std::string shard = folder_.Write("b[1]-fold-001-of-002-shard-00000-of-00001", "");
-  EXPECT_THAT(FindShards(P("b[1]-fold-001*"), ShardUse::kTraining, -1),
+  EXPECT_THAT(FindShards(P("b[1]-fold-001*"), DataUse::kTraining, -1),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("write [[] where a name has one")));
-  EXPECT_THAT(FindShards(P("b[[]1]-fold-001*"), ShardUse::kTraining, -1),
+  EXPECT_THAT(FindShards(P("b[[]1]-fold-001*"), DataUse::kTraining, -1),
               IsOkAndHolds(ElementsAre(shard)));
 }
 
@@ -114,11 +114,11 @@ TEST(ShardNameTest, IsReadAndWritten) {
 
 TEST_F(FindShardsTest, APrefixIsTheNameOfASetNotTheBeginningOfOne) {
   folder_.Write("ab-fold-001-of-002-shard-00000-of-00001", "");
-  EXPECT_THAT(FindShards(P("a"), ShardUse::kTraining, 0),
+  EXPECT_THAT(FindShards(P("a"), DataUse::kTraining, 0),
               IsOkAndHolds(ElementsAre(fold1a_, fold1b_)));
-  EXPECT_THAT(FindShards(P(""), ShardUse::kTraining, 0), IsOkAndHolds(::testing::SizeIs(3)));
+  EXPECT_THAT(FindShards(P(""), DataUse::kTraining, 0), IsOkAndHolds(::testing::SizeIs(3)));
   folder_.Write("xyz-fold-001-of-002", "");
-  EXPECT_THAT(FindShards(P("x"), ShardUse::kTraining, -1),
+  EXPECT_THAT(FindShards(P("x"), DataUse::kTraining, -1),
               StatusIs(absl::StatusCode::kNotFound,
                        AllOf(HasSubstr("there are the sets"), HasSubstr(P("xyz")))));
 }

@@ -19,6 +19,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::BoxesAt;
 using testing::KittiLine;
 using ::testing::Pair;
 using testing::PixelAt;
@@ -78,11 +79,11 @@ TEST_F(OpenSourcesTest, ReadsKittiFoldersWithTheMapping) {
   ASSERT_TRUE(sample.ok()) << sample.status();
   EXPECT_EQ(sample->image.shape(), (Shape{20, 40, 3}));
   EXPECT_EQ(PixelAt(sample->image, 3, 3), (Rgb{50, 60, 70}));
-  ASSERT_THAT(sample->boxes, SizeIs(1));
-  EXPECT_EQ(sample->boxes[0].class_id, 2);
-  EXPECT_TRUE(sample->boxes[0].difficult);
-  EXPECT_EQ(sample->boxes[0].box, (Box{4, 4, 8, 9}));
-  EXPECT_THAT(*opened->source->Labels(1), SizeIs(1));
+  ASSERT_THAT(BoxesOf(sample->truth.get()), SizeIs(1));
+  EXPECT_EQ(BoxesOf(sample->truth.get())[0].class_id, 2);
+  EXPECT_TRUE(BoxesOf(sample->truth.get())[0].difficult);
+  EXPECT_EQ(BoxesOf(sample->truth.get())[0].box, (Box{4, 4, 8, 9}));
+  EXPECT_THAT(BoxesAt(*opened->source, 1), SizeIs(1));
 }
 
 TEST_F(OpenSourcesTest, WithoutAMappingEachClassStaysAsItIs) {
@@ -97,7 +98,7 @@ TEST_F(OpenSourcesTest, DifficultBoxesAreCountedAndMayBeNeutral) {
   Frame("a", KittiLine("x", {1, 2, 11, 12}, 1) + KittiLine("x", {0, 0, 3, 3}));
   auto opened = OpenSources({Folder()}, {.include_difficult = false});
   ASSERT_TRUE(opened.ok()) << opened.status();
-  std::vector<LabelledBox> labels = *opened->source->Labels(0);
+  std::vector<LabelledBox> labels = BoxesAt(*opened->source, 0);
   ASSERT_THAT(labels, SizeIs(2));
   EXPECT_TRUE(labels[0].difficult && labels[0].neutral);
   EXPECT_FALSE(labels[1].difficult || labels[1].neutral);
@@ -107,7 +108,7 @@ TEST_F(OpenSourcesTest, DifficultBoxesAreCountedAndMayBeNeutral) {
 
   opened = OpenSources({Folder()}, {});
   ASSERT_TRUE(opened.ok()) << opened.status();
-  labels = *opened->source->Labels(0);
+  labels = BoxesAt(*opened->source, 0);
   EXPECT_TRUE(labels[0].difficult && !labels[0].neutral);
   EXPECT_EQ(opened->class_counts.at("x"), 2);
   EXPECT_EQ(opened->difficult, 1);
@@ -148,9 +149,9 @@ TEST_F(OpenSourcesTest, ReadsRecordsInPixelsOfTheImage) {
   ASSERT_TRUE(sample.ok()) << sample.status();
   EXPECT_EQ(sample->id, "images/2");
   EXPECT_EQ(PixelAt(sample->image, 0, 0), (Rgb{9, 8, 7}));
-  ASSERT_THAT(sample->boxes, SizeIs(2));
-  EXPECT_EQ(sample->boxes[0].box, (Box{10, 5, 20, 10}));
-  EXPECT_TRUE(sample->boxes[0].difficult);
+  ASSERT_THAT(BoxesOf(sample->truth.get()), SizeIs(2));
+  EXPECT_EQ(BoxesOf(sample->truth.get())[0].box, (Box{10, 5, 20, 10}));
+  EXPECT_TRUE(BoxesOf(sample->truth.get())[0].difficult);
 }
 
 TEST_F(OpenSourcesTest, JoinsSourcesInTheirOrder) {
@@ -257,7 +258,7 @@ TEST_F(OpenSourcesTest, AnImageWithoutMappedObjectsStays) {
   const auto opened = OpenSources({Folder()}, {});
   ASSERT_TRUE(opened.ok()) << opened.status();
   EXPECT_EQ(opened->source->size(), 2);
-  EXPECT_THAT(*opened->source->Labels(0), IsEmpty());
+  EXPECT_THAT(BoxesAt(*opened->source, 0), IsEmpty());
 }
 
 TEST_F(OpenSourcesTest, SaysWhenNoObjectHasAClassOfTheMapping) {
@@ -299,8 +300,8 @@ TEST_F(OpenSourcesTest, RecordsAreHeldAgainstTheirPictures) {
   const auto opened = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
   ASSERT_TRUE(opened.ok()) << opened.status();
   EXPECT_EQ(opened->source->size(), 12);
-  EXPECT_THAT(*opened->source->Labels(0), SizeIs(10));
-  EXPECT_EQ(opened->source->Labels(1)->at(0).box, (Box{10, 5, 20, 10}));  // Parts of 40 x 20.
+  EXPECT_THAT(BoxesAt(*opened->source, 0), SizeIs(10));
+  EXPECT_EQ(BoxesAt(*opened->source, 1).at(0).box, (Box{10, 5, 20, 10}));  // Parts of 40 x 20.
   EXPECT_EQ(opened->ledger.RefusedImages(), 1);
   EXPECT_EQ(opened->ledger.RefusedLines(), 1);
   EXPECT_EQ(opened->ledger.findings.beyond.count, 1);
@@ -325,7 +326,7 @@ TEST_F(OpenSourcesTest, LyingRecordsOfTaoMeanTheUprightPicture) {
   WriteShard("s-fold-000-of-001", {lying});
   const auto opened = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
   ASSERT_TRUE(opened.ok()) << opened.status();
-  EXPECT_EQ(opened->source->Labels(0)->at(0).box, (Box{10, 25, 20, 35}));
+  EXPECT_EQ(BoxesAt(*opened->source, 0).at(0).box, (Box{10, 25, 20, 35}));
   EXPECT_EQ(opened->source->Get(0)->image.shape(), (Shape{40, 20, 3}));
   EXPECT_EQ(opened->ledger.findings.beyond.count, 0);
   EXPECT_EQ(opened->ledger.findings.other_size.count, 0);
@@ -336,7 +337,7 @@ TEST_F(OpenSourcesTest, LyingRecordsOfTaoMeanTheUprightPicture) {
   WriteShard("s-fold-000-of-001", {swapped});
   const auto other = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
   EXPECT_EQ(other->ledger.findings.other_size.count, 1);
-  EXPECT_EQ(other->source->Labels(0)->at(0).box, (Box{10, 5, 20, 10}));
+  EXPECT_EQ(BoxesAt(*other->source, 0).at(0).box, (Box{10, 5, 20, 10}));
 }
 
 Manifest ManifestOf(const std::string& mapping, const std::vector<std::string>& files,
@@ -456,10 +457,10 @@ TEST_F(OpenSourcesTest, ABoxOfOnePixelKeepsItsInside) {
   WriteShard("s-fold-000-of-001", {thin});
   const auto opened = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
   ASSERT_TRUE(opened.ok()) << opened.status();
-  const auto boxes = opened->source->Labels(0);
-  ASSERT_THAT(*boxes, SizeIs(1));
+  const std::vector<LabelledBox> boxes = BoxesAt(*opened->source, 0);
+  ASSERT_THAT(boxes, SizeIs(1));
   // As it was drawn: half of 9.9999994 would be another pixel than half of 10.
-  EXPECT_EQ(boxes->at(0).box, (Box{9, 5, 10, 10}));
+  EXPECT_EQ(boxes[0].box, (Box{9, 5, 10, 10}));
 }
 
 TEST_F(OpenSourcesTest, AllBadRecordsAreToldTogether) {

@@ -17,7 +17,6 @@
 #include "libs/data/sample_data.h"
 #include "libs/engine/engine.h"
 #include "libs/engine/engine_file.h"
-#include "libs/networks/datasets.h"
 #include "libs/networks/registry.h"
 #include "libs/quantization/calibration_table.h"
 #include "libs/sealing/model_store.h"
@@ -174,16 +173,16 @@ class EngineWorkerTest : public ::testing::Test {
     }
     (*network)->ApplyInferenceSettings(engine->record);
     const auto head = CreateHead(engine->record);
-    const auto data =
-        OpenValidationData((*network)->training_plan(), ClassesOf(engine->record), false, 1);
+    const auto data = (*network)->OpenData(DataUse::kValidation, engine->record, false, 1);
     if (!head.ok() || !data.ok()) {
       ADD_FAILURE() << head.status() << data.status();
       return {};
     }
+    const auto samples = PreprocessOnly((*data)->source, engine->record.preprocess());
+    EXPECT_THAT(samples, IsOk());
     const auto evaluator = (*network)->MakeEvaluator(**head, engine->record, {});
     EXPECT_THAT(evaluator, IsOk());
-    const auto result = Evaluate(*engine->runner, engine->record.preprocess(), **evaluator,
-                                 *(*data)->source, {});
+    const auto result = Evaluate(*engine->runner, **evaluator, *samples, {});
     EXPECT_THAT(result, IsOk());
     if (!result.ok()) return {};
     return dynamic_cast<const DetectionEvaluation&>(*result->evaluation);

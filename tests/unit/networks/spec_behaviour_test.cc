@@ -58,15 +58,19 @@ std::string Text(const TrainingPlan& p) {
       p.learning_rate.max_rate, " ", p.learning_rate.soft_start, " ", p.learning_rate.annealing,
       " ", p.momentum, " ", static_cast<int>(p.regularizer), " ", p.regularizer_weight, " ",
       p.checkpoint_interval, " ", p.workers, " ", p.max_queue_size);
-  absl::StrAppend(&text, " ", p.validation_fold, " ", p.include_difficult, " ", p.validation_period,
-                  " ", p.visualize, " ", p.visualize_images, "\n", Text(p.augmentation),
-                  Text(p.data_sources), "validation:\n", Text(p.validation_sources));
-  for (const auto& [label, target] : p.class_mapping)
-    absl::StrAppend(&text, label, "=", target, "\n");
+  absl::StrAppend(&text, " ", p.validation_period, " ", p.visualize, " ", p.visualize_images, "\n");
   if (p.early_stopping) {
     absl::StrAppend(&text, p.early_stopping->on_validation_loss, " ", p.early_stopping->min_delta,
                     " ", p.early_stopping->patience);
   }
+  return text;
+}
+
+std::string Text(const BoxDataPlan& p) {
+  std::string text = absl::StrCat(p.validation_fold, " ", p.include_difficult, "\n",
+                                  Text(p.data_sources), "validation:\n", Text(p.validation_sources));
+  for (const auto& [label, target] : p.class_mapping)
+    absl::StrAppend(&text, label, "=", target, "\n");
   return text;
 }
 
@@ -103,7 +107,8 @@ std::string MadeOf(const std::vector<std::string>& overrides, bool weights) {
   if (!record.ok()) return std::string(record.status().message());
   const SsdLossOptions loss = (*network)->loss_options();
   std::string made = absl::StrCat(
-      prepared->initial_model, "|", prepared->resume_model, "|", Text((*network)->training_plan()),
+      prepared->initial_model, "|", prepared->resume_model, "|", Text((*network)->training_plan()), Text((*network)->data_plan()),
+      Text((*network)->augmentation()),
       Text((*network)->evaluation_plan()), (*network)->evaluation_batch_size(), record->ShortDebugString(), loss.alpha, " ",
       loss.neg_pos_ratio, " ", TargetsText(**network, *record));
   if (weights) {

@@ -128,7 +128,6 @@ TEST(SsdNetworkTest, TheTrainingPlanIsTheSpec) {
   const TrainingPlan plan = Make(SmallSsdSpec())->training_plan();
   EXPECT_EQ(plan.seed, 7u);
   EXPECT_EQ(plan.batch_size, 4);
-  EXPECT_EQ(plan.input, (ImageSize{128, 128}));
   EXPECT_EQ(plan.epochs, 6);
   EXPECT_FLOAT_EQ(plan.learning_rate.max_rate, 2e-2f);
   EXPECT_FLOAT_EQ(plan.learning_rate.annealing, 0.8f);
@@ -138,29 +137,33 @@ TEST(SsdNetworkTest, TheTrainingPlanIsTheSpec) {
   EXPECT_EQ(plan.checkpoint_interval, 1);
   EXPECT_EQ(plan.max_queue_size, 20);
   EXPECT_EQ(plan.validation_period, 2);
-  EXPECT_EQ(plan.validation_fold, -1);
   EXPECT_FALSE(plan.early_stopping.has_value());
+}
+
+TEST(SsdNetworkTest, TheDataPlanIsTheSpec) {
+  const BoxDataPlan plan = Make(SmallSsdSpec())->data_plan();
+  EXPECT_EQ(plan.validation_fold, -1);
   EXPECT_THAT(plan.class_mapping,
               ElementsAre(Pair("car", "car"), Pair("person", "person"), Pair("van", "car")));
   ASSERT_THAT(plan.data_sources, SizeIs(1));
   EXPECT_EQ(plan.data_sources[0].image_dir, "/data/images");
   EXPECT_EQ(plan.validation_sources[0].label_dir, "/data/val_labels");
-  EXPECT_EQ(plan.augmentation.zoom_out_max_scale, 4.0);
+  EXPECT_EQ(Make(SmallSsdSpec())->augmentation().zoom_out_max_scale, 4.0);
 }
 
 TEST(SsdNetworkTest, AnExplicitZeroSwitchesAnAugmentationOff) {
-  const TrainingPlan plan =
-      Make(With("output_channel: 3", "output_channel: 3 hue: 0 random_flip: 0"))->training_plan();
-  EXPECT_EQ(plan.augmentation.hue, 0);
-  EXPECT_EQ(plan.augmentation.random_flip, 0);
-  EXPECT_EQ(plan.augmentation.brightness, 32);
+  const AugmentationOptions options =
+      Make(With("output_channel: 3", "output_channel: 3 hue: 0 random_flip: 0"))->augmentation();
+  EXPECT_EQ(options.hue, 0);
+  EXPECT_EQ(options.random_flip, 0);
+  EXPECT_EQ(options.brightness, 32);
 }
 
 TEST(SsdNetworkTest, WithTFRecordsTheFoldersAreNotRead) {
-  const TrainingPlan plan = Make(With("data_sources { label_directory_path: \"/data/labels\"",
+  const BoxDataPlan plan = Make(With("data_sources { label_directory_path: \"/data/labels\"",
                                       "data_sources { tfrecords_path: \"/data/records/kitti\" "
                                       "label_directory_path: \"/data/labels\""))
-                                ->training_plan();
+                                ->data_plan();
   EXPECT_EQ(plan.data_sources[0].tfrecords, "/data/records/kitti");
   EXPECT_EQ(plan.data_sources[0].image_dir, "");
 }

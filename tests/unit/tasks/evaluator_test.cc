@@ -12,8 +12,10 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/data/box_truth.h"
 #include "libs/data/image_io.h"
 #include "libs/data/picture_folder.h"
+#include "libs/data/prepared_source.h"
 #include "libs/tasks/detection/detection_evaluation.h"
 #include "libs/tasks/detection/detection_evaluator.h"
 #include "libs/tasks/detection/detection_writer.h"
@@ -102,8 +104,10 @@ absl::StatusOr<Judged> EvaluateDetector(GraphRunner& runner, const Decoder& deco
                                         const SampleSource& source, const EvaluationPlan& plan,
                                         const RunOptions& options) {
   TY_ASSIGN_OR_RETURN(const auto evaluator, MakeDetectionEvaluator(decoder, SmallRecord(), plan));
-  TY_ASSIGN_OR_RETURN(EvaluationResult result,
-                      Evaluate(runner, SmallRecord().preprocess(), *evaluator, source, options));
+  // The test's own, which outlives this.
+  const std::shared_ptr<const SampleSource> borrowed(&source, [](const SampleSource*) {});
+  TY_ASSIGN_OR_RETURN(auto samples, PreprocessOnly(borrowed, SmallRecord().preprocess()));
+  TY_ASSIGN_OR_RETURN(EvaluationResult result, Evaluate(runner, *evaluator, samples, options));
   return Judged{std::move(result)};
 }
 
@@ -133,10 +137,7 @@ class FakeSource : public SampleSource {
     if (reds_[index] < 0) return absl::DataLossError(absl::StrCat(Id(index), " is broken"));
     return Sample{.id = Id(index),
                   .image = RedImage(16, 12, static_cast<uint8_t>(reds_[index])),
-                  .boxes = *Labels(index)};
-  }
-  absl::StatusOr<std::vector<LabelledBox>> Labels(int64_t) const override {
-    return std::vector<LabelledBox>{{.box = {0, 0, 8, 6}, .class_id = 1}};
+                  .truth = TruthOf({{.box = {0, 0, 8, 6}, .class_id = 1}})};
   }
 
  private:
@@ -155,8 +156,8 @@ TEST(EvaluateTest, JudgesEveryImageInOrderWhateverTheThreads) {
       progress.push_back(done);
       EXPECT_EQ(total, 5);
     };
-    options.ran = [&](const InputBatch& batch, absl::Span<const Tensor>) {
-      for (const Sample& sample : batch.samples) ids.push_back(sample.id);
+    options.ran = [&](const Batch& batch, absl::Span<const Tensor>) {
+      for (const PreparedSample& one : batch.samples) ids.push_back(one.sample.id);
       return absl::OkStatus();
     };
     const auto result = EvaluateDetector(runner, FakeDecoder(), source,
@@ -193,16 +194,16 @@ TEST(EvaluateTest, ShowsWhatTheNetworkPutOut) {
   FakeRunner runner;
   RunOptions options;
   int calls = 0;
-  options.ran = [&](const InputBatch& batch, absl::Span<const Tensor> outputs) {
+  options.ran = [&](const Batch& batch, absl::Span<const Tensor> outputs) {
     ++calls;
     EXPECT_EQ(outputs[0].data<float>()[0], 50);
-    EXPECT_EQ(batch.samples[0].boxes[0].box, (Box{0, 0, 8, 6}));
-    EXPECT_EQ(batch.sizes[0].width, 16);
+    EXPECT_EQ(BoxesOf(batch.samples[0].sample.truth.get())[0].box, (Box{0, 0, 8, 6}));
+    EXPECT_EQ(batch.samples[0].size.width, 16);
     return absl::OkStatus();
   };
   EXPECT_THAT(EvaluateDetector(runner, FakeDecoder(), FakeSource({50}), {}, options), IsOk());
   EXPECT_EQ(calls, 1);
-  options.ran = [](const InputBatch&, absl::Span<const Tensor>) {
+  options.ran = [](const Batch&, absl::Span<const Tensor>) {
     return absl::InternalError("no more");
   };
   EXPECT_THAT(EvaluateDetector(runner, FakeDecoder(), FakeSource({50}), {}, options),
@@ -283,7 +284,8 @@ class TwoObjects : public FakeSource {
   TwoObjects() : FakeSource({50}) {}
   absl::StatusOr<Sample> Get(int64_t index) const override {
     Sample sample = *FakeSource::Get(index);
-    sample.boxes = {{.box = {0, 0, 8, 6}, .class_id = 1}, {.box = {0, 0, 8, 5}, .class_id = 1}};
+    sample.truth =
+        TruthOf({{.box = {0, 0, 8, 6}, .class_id = 1}, {.box = {0, 0, 8, 5}, .class_id = 1}});
     return sample;
   }
 };

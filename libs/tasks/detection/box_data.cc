@@ -1,9 +1,10 @@
-#include "libs/networks/datasets.h"
+#include "libs/tasks/detection/box_data.h"
 
 #include <algorithm>
 #include <set>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -19,24 +20,33 @@ namespace {
 constexpr size_t kEntriesTold = 5;
 constexpr absl::string_view kTrainingData = "training data", kValidationData = "validation data";
 
-SourceOptions OptionsOf(const TrainingPlan& plan, bool strict, int threads) {
-  return {.class_mapping = plan.class_mapping,
-          .include_difficult = plan.include_difficult,
-          .strict = strict,
-          .validation_fold = plan.validation_fold,
-          .input = plan.input,
-          .threads = threads};
+DataSource SourceOf(const spec::common::v1::DataSource& source) {
+  // With TFRecords TAO ignores the folders.
+  if (!source.tfrecords_path().empty()) return {.tfrecords = source.tfrecords_path()};
+  return {.image_dir = source.image_directory_path(), .label_dir = source.label_directory_path()};
 }
 
-absl::StatusOr<OpenedSources> Open(absl::string_view what, absl::Span<const DataSource> sources,
-                                   const SourceOptions& options,
-                                   const std::vector<std::string>& classes) {
-  auto opened = OpenSources(sources, options);
+absl::string_view NameOf(DataUse use) {
+  return use == DataUse::kTraining ? kTrainingData : kValidationData;
+}
+
+absl::StatusOr<OpenedSources> Open(absl::Span<const DataSource> sources, const BoxDataPlan& plan,
+                                   const OpenBoxOptions& options) {
+  const absl::string_view what = NameOf(options.use);
+  const bool validates = options.use == DataUse::kValidation;
+  auto opened =
+      OpenSources(sources, {.class_mapping = plan.class_mapping,
+                            .include_difficult = validates || plan.include_difficult,
+                            .strict = options.strict,
+                            .use = options.use,
+                            .validation_fold = plan.validation_fold,
+                            .input = options.input,
+                            .threads = options.threads});
   if (!opened.ok()) return Annotate(opened.status(), what);
-  if (opened->classes != classes) {
+  if (opened->classes != options.classes) {
     return absl::InvalidArgumentError(
         absl::StrCat(what, ": its classes are ", absl::StrJoin(opened->classes, ", "),
-                     "; the model's are ", absl::StrJoin(classes, ", ")));
+                     "; the model's are ", absl::StrJoin(options.classes, ", ")));
   }
   return opened;
 }
@@ -85,7 +95,7 @@ struct Meant {
   }
 };
 
-std::vector<Meant> MeantBy(absl::Span<const DataSource> sources, ShardUse use, int fold) {
+std::vector<Meant> MeantBy(absl::Span<const DataSource> sources, DataUse use, int fold) {
   std::vector<Meant> all;
   for (const DataSource& source : sources) {
     Meant one{.name = source.tfrecords.empty() ? source.image_dir : source.tfrecords};
@@ -109,35 +119,6 @@ void WarnOfRepeats(absl::string_view field, absl::Span<const Meant> sources,
                                     field, "[", first - sources.begin(), "] ('", first->name,
                                     "') names too: what both name counts twice"));
   }
-}
-
-}  // namespace
-
-absl::StatusOr<OpenedSources> OpenTrainingData(const TrainingPlan& plan,
-                                               const std::vector<std::string>& classes, bool strict,
-                                               int threads) {
-  SourceOptions options = OptionsOf(plan, strict, threads);
-  options.use = ShardUse::kTraining;
-  TY_ASSIGN_OR_RETURN(OpenedSources opened,
-                      Open(kTrainingData, plan.data_sources, options, classes));
-  TY_RETURN_IF_ERROR(Annotate(opened.mapped, kTrainingData));
-  TY_RETURN_IF_ERROR(CheckHasObjects(opened));
-  return opened;
-}
-
-absl::StatusOr<std::optional<OpenedSources>> OpenValidationData(
-    const TrainingPlan& plan, const std::vector<std::string>& classes, bool strict, int threads) {
-  std::vector<DataSource> sources = plan.validation_sources;
-  if (sources.empty() && plan.validation_fold >= 0) {
-    for (const DataSource& source : plan.data_sources) {
-      if (!source.tfrecords.empty()) sources.push_back(source);
-    }
-  }
-  if (sources.empty()) return std::nullopt;
-  SourceOptions options = OptionsOf(plan, strict, threads);
-  options.use = ShardUse::kValidation;
-  options.include_difficult = true;
-  return Open(kValidationData, sources, options, classes);
 }
 
 std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSources& sources) {
@@ -182,7 +163,7 @@ std::vector<std::string> WarningsOf(absl::string_view what, const OpenedSources&
   return warnings;
 }
 
-std::vector<std::string> WarningsOf(const TrainingPlan& plan, int64_t images) {
+std::vector<std::string> WarningsOf(const BoxDataPlan& plan) {
   std::vector<std::string> warnings;
   if (plan.validation_sources.empty() && plan.validation_fold < 0) {
     warnings.push_back(
@@ -191,9 +172,9 @@ std::vector<std::string> WarningsOf(const TrainingPlan& plan, int64_t images) {
         "judged, there is no mAP, and 'best' is the last epoch");
   }
   const std::vector<Meant> trained =
-      MeantBy(plan.data_sources, ShardUse::kTraining, plan.validation_fold);
+      MeantBy(plan.data_sources, DataUse::kTraining, plan.validation_fold);
   const std::vector<Meant> judged =
-      MeantBy(plan.validation_sources, ShardUse::kValidation, plan.validation_fold);
+      MeantBy(plan.validation_sources, DataUse::kValidation, plan.validation_fold);
   WarnOfRepeats("data_sources", trained, warnings);
   WarnOfRepeats("validation_data_sources", judged, warnings);
   for (const Meant& one : judged) {
@@ -204,12 +185,68 @@ std::vector<std::string> WarningsOf(const TrainingPlan& plan, int64_t images) {
         "validation_data_sources names what is trained on too ('", one.name,
         "'): the mAP says how well that was learnt, not how well other pictures are judged"));
   }
-  if (images > 0 && plan.batch_size > images) {
-    warnings.push_back(absl::StrCat("batch_size_per_gpu is ", plan.batch_size,
-                                    ", the training data ", "has ", images,
-                                    " images: each batch holds some several times"));
-  }
   return warnings;
+}
+
+std::vector<DataSource> SourcesFor(const BoxDataPlan& plan, DataUse use) {
+  if (use == DataUse::kTraining) return plan.data_sources;
+  std::vector<DataSource> sources = plan.validation_sources;
+  if (!sources.empty() || plan.validation_fold < 0) return sources;
+  for (const DataSource& source : plan.data_sources) {
+    if (!source.tfrecords.empty()) sources.push_back(source);
+  }
+  return sources;
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<OpenedData>> OpenBoxData(const BoxDataPlan& plan,
+                                                      const OpenBoxOptions& options) {
+  const std::vector<DataSource> sources = SourcesFor(plan, options.use);
+  const bool trains = options.use == DataUse::kTraining;
+  if (sources.empty() && !trains) return std::nullopt;
+  TY_ASSIGN_OR_RETURN(OpenedSources opened, Open(sources, plan, options));
+  if (trains) {
+    TY_RETURN_IF_ERROR(Annotate(opened.mapped, kTrainingData));
+    TY_RETURN_IF_ERROR(CheckHasObjects(opened));
+  }
+  OpenedData data;
+  data.notes = DescribeSources(NameOf(options.use), opened);
+  data.warnings = WarningsOf(NameOf(options.use), opened);
+  if (trains) {
+    for (std::string& warning : WarningsOf(plan)) {
+      data.notes.push_back(warning);
+      data.warnings.push_back(std::move(warning));
+    }
+  }
+  data.source = std::move(opened.source);
+  data.ledger = std::move(opened.ledger);
+  return data;
+}
+
+BoxDataPlan PlanOf(const spec::common::v1::DatasetConfig& data) {
+  BoxDataPlan plan;
+  // Sorted, so that the plan does not depend on the map's order in memory.
+  std::set<std::pair<std::string, std::string>> mapping;
+  for (const auto& [label, target] : data.target_class_mapping()) {
+    mapping.emplace(absl::AsciiStrToLower(label), absl::AsciiStrToLower(target));
+  }
+  plan.class_mapping.assign(mapping.begin(), mapping.end());
+  for (const auto& source : data.data_sources()) plan.data_sources.push_back(SourceOf(source));
+  for (const auto& source : data.validation_data_sources()) {
+    plan.validation_sources.push_back(SourceOf(source));
+  }
+  if (data.has_validation_fold()) plan.validation_fold = static_cast<int>(data.validation_fold());
+  plan.include_difficult = data.include_difficult_in_training();
+  return plan;
+}
+
+std::vector<std::string> ClassesOf(const spec::common::v1::DatasetConfig& data) {
+  std::set<std::string> names;
+  for (const auto& [label, target] : data.target_class_mapping()) {
+    names.insert(absl::AsciiStrToLower(target));
+  }
+  return {names.begin(), names.end()};
 }
 
 }  // namespace trainyard
