@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -268,5 +269,7 @@ absl::Status Graph::SetInitializer(const std::string& name, const Tensor& tensor
   *slot = TensorToProto(name, tensor);
   return absl::OkStatus();
 }
+
+bool IsOnnxName(absl::string_view path) { return absl::EndsWithIgnoreCase(path, ".onnx"); }
 
 }  // namespace trainyard

@@ -115,6 +115,9 @@ class Graph {
   std::set<std::string, std::less<>> outputs_;
 };
 
+/// Whether a file of this name is a plain ONNX file: the ending decides, in any case.
+bool IsOnnxName(absl::string_view path);
+
 /// Whether `node` is an operator of ONNX itself, not one of another domain with the same name.
 bool IsStandard(const onnx::NodeProto& node);
 /// Whether it is this one of them. The way to ask for an operator: op_type() alone says nothing.

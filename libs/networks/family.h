@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -62,6 +63,19 @@ class NetworkFamily {
   virtual absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record) const = 0;
   /// The graph with its head as standard nodes, for a plain `.onnx` that any runtime can use.
   virtual absl::StatusOr<Graph> LowerHead(const Model& model) const = 0;
+
+  /// The classes as its outputs count them, a label a line: where background counts, it is one of them.
+  virtual std::string Labels(const ModelRecord& record) const = 0;
+  /// What DeepStream reads beside a model (TAO `--gen_ds_config`): name -> bytes of the files for
+  /// `folder`. `onnx` is the model's plain ONNX file, which they name by its path from there; "" = none.
+  virtual std::map<std::string, std::string> DeepStreamFiles(const ModelRecord& record,
+                                                             const std::string& folder,
+                                                             const std::string& onnx) const = 0;
+  /// kAlreadyExists, with all of them, when files of `folder` have the names of those and are none that
+  /// DeepStreamFiles made.
+  virtual absl::Status CheckDeepStreamFolder(const std::string& folder) const = 0;
+  /// kInvalidArgument unless TAO's command lines call an output so (tao-converter's `-o`).
+  virtual absl::Status CheckOutputName(absl::string_view name) const = 0;
 
   // Of a file's own graph where a spec asks for another.
 

@@ -17,14 +17,6 @@ absl::Span<const NetworkFamily* const> Families() {
   return kFamilies;
 }
 
-absl::StatusOr<const NetworkFamily*> FamilyOf(const ModelRecord& record) {
-  const auto family = FindNetwork(record.network());
-  if (family.ok()) return family;
-  return absl::UnimplementedError(
-      absl::StrCat("network '", record.network(), "' has no head that can be decoded; known: ",
-                   absl::StrJoin(NetworkNames(), ", ")));
-}
-
 }  // namespace
 
 std::vector<std::string> NetworkNames() {
@@ -40,6 +32,14 @@ absl::StatusOr<const NetworkFamily*> FindNetwork(absl::string_view name) {
   const std::vector<std::string> names = NetworkNames();
   return absl::NotFoundError(absl::StrCat("there is no network '", name, "'; known: ",
                                           absl::StrJoin(names, ", "), DidYouMean(name, names)));
+}
+
+absl::StatusOr<const NetworkFamily*> FamilyOf(const ModelRecord& record) {
+  const auto family = FindNetwork(record.network());
+  if (family.ok()) return family;
+  return absl::UnimplementedError(
+      absl::StrCat("network '", record.network(), "' has no head that can be decoded; known: ",
+                   absl::StrJoin(NetworkNames(), ", ")));
 }
 
 absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,

@@ -16,6 +16,9 @@ std::vector<std::string> NetworkNames();
 /// kNotFound with the known names. Never null.
 absl::StatusOr<const NetworkFamily*> FindNetwork(absl::string_view name);
 
+/// The family of the record's network. kUnimplemented when it is not known. Never null.
+absl::StatusOr<const NetworkFamily*> FamilyOf(const ModelRecord& record);
+
 /// Makes the network `name` from a canonical spec text. kNotFound with the known names; otherwise as
 /// NetworkFamily::Load and Create say.
 absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,

@@ -18,16 +18,17 @@ namespace {
 // Of calibration, where a batch only bounds memory.
 constexpr int kMaxBatch = 4096;
 
-void CheckInterface(StageRequest& request, const v1::BuildOptions& options) {
+// `network` may be null.
+void CheckInterface(StageRequest& request, const NetworkFamily* network,
+                    const v1::BuildOptions& options) {
   if (!options.dims().empty() && options.dims_size() != 3) {
     request.Add("options.dims",
                 absl::InvalidArgumentError(
                     absl::StrCat("is ", absl::StrJoin(options.dims(), ","), "; expected C,H,W")));
   }
   for (const std::string& name : options.output_names()) {
-    if (name == "NMS" || name.empty()) continue;
-    request.Add("options.output_names", absl::InvalidArgumentError(absl::StrCat(
-                                            "has '", name, "'; the detector's output is NMS")));
+    if (network == nullptr || name.empty()) continue;
+    request.Add("options.output_names", network->CheckOutputName(name));
   }
 }
 
@@ -55,7 +56,7 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
                                                const service::Workspace& workspace) {
   const v1::BuildOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
-  request.KnownNetwork();
+  const NetworkFamily* const network = request.KnownNetwork();
   const std::string model = request.Input("model", StageRequest::kRequired);
   const std::string calibration = request.Input("calibration", StageRequest::kOptional);
   const std::string images = request.Input("cal_images", StageRequest::kOptional);
@@ -74,7 +75,7 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   request.InRange("options.batch_size", batch, 1, kMaxBatch);
   request.InRange("options.batches", batches, 1, 1e6);
   request.InRange("options.max_batch_size", max_batch, 1, kMaxEngineBatch);
-  CheckInterface(request, options);
+  CheckInterface(request, network, options);
   TY_RETURN_IF_ERROR(request.Status());
 
   worker::v1::WorkerJob job;

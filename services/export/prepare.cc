@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
-#include "libs/networks/ssd/deepstream.h"
+#include "libs/graph/graph.h"
 #include "services/stage_request/stage_request.h"
 
 namespace trainyard {
@@ -161,7 +161,7 @@ absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& proto,
                                                 service::Occasion occasion) {
   const v1::ExportOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
-  request.KnownNetwork();
+  const NetworkFamily* const network = request.KnownNetwork();
   const PreparedSpec spec = request.Spec(SpecUse::kExport, StageRequest::kOptional);
   ExportPlan plan{.warnings = spec.warnings};
   plan.job.set_network(proto.stage().network());
@@ -175,8 +175,8 @@ absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& proto,
   task.set_onnx(request.NewFile("onnx", StageRequest::kOptional, replace));
   task.set_calibration(request.OutputFile("calibration", StageRequest::kOptional));
   task.set_ds_config(request.OutputFolder("ds_config", StageRequest::kOptional));
-  if (!task.ds_config().empty() && !replace) {
-    request.Add("stage.outputs[ds_config]", CheckDeepStreamFolder(task.ds_config()));
+  if (network != nullptr && !task.ds_config().empty() && !replace) {
+    request.Add("stage.outputs[ds_config]", network->CheckDeepStreamFolder(task.ds_config()));
   }
   request.NoOtherNames();
   task.set_data_type(request.Precision("options.data_type", options.data_type()));

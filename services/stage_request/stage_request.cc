@@ -89,12 +89,13 @@ void StageRequest::Below(absl::string_view field, const std::string& root,
   if (!path.ok()) Add(field, Annotate(path.status(), absl::StrCat("is '", folder, "'")));
 }
 
-void StageRequest::KnownNetwork() {
+const NetworkFamily* StageRequest::KnownNetwork() {
+  if (const auto family = FindNetwork(stage_.network()); family.ok()) return *family;
   const std::vector<std::string> names = NetworkNames();
-  if (std::find(names.begin(), names.end(), stage_.network()) != names.end()) return;
   Add("stage.network", absl::InvalidArgumentError(absl::StrCat(
                            "is '", stage_.network(), "'; expected one of ",
                            absl::StrJoin(names, ", "), DidYouMean(stage_.network(), names))));
+  return nullptr;
 }
 
 const v1::Artifact* StageRequest::Find(const google::protobuf::RepeatedPtrField<v1::Artifact>& list,
@@ -272,8 +273,7 @@ PreparedSpec StageRequest::Spec(SpecUse use, Need need) {
     return {};
   }
   // Asked for by KnownNetwork, which says so.
-  const std::vector<std::string> networks = NetworkNames();
-  if (std::find(networks.begin(), networks.end(), stage_.network()) == networks.end()) return {};
+  if (!FindNetwork(stage_.network()).ok()) return {};
   const std::vector<std::string> overrides(stage_.overrides().begin(), stage_.overrides().end());
   auto prepared = PrepareSpec(stage_.network(), spec.text, spec.name, overrides, use,
                               [this](absl::string_view path) { return Resolve(path); });

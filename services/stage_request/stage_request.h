@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "libs/base/problems.h"
+#include "libs/networks/family.h"
 #include "libs/networks/prepare_spec.h"
 #include "libs/sealing/model_file.h"
 #include "libs/service/operations.h"
@@ -35,8 +36,8 @@ class StageRequest {
   /// Both must outlive this object.
   StageRequest(const v1::StageInput& stage, const service::Workspace& workspace);
 
-  /// Checks that `network` is one we know.
-  void KnownNetwork();
+  /// Checks that `network` is one we know; nullptr when it is not.
+  const NetworkFamily* KnownNetwork();
 
   /// The absolute path of an input, which must exist; "" when it is not given. Its digest is checked when
   /// the operation works (service::Workspace::CheckDigests).

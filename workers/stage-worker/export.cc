@@ -2,7 +2,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/digest.h"
@@ -11,7 +10,6 @@
 #include "libs/graph/fold.h"
 #include "libs/graph/weights.h"
 #include "libs/networks/registry.h"
-#include "libs/networks/ssd/deepstream.h"
 #include "libs/quantization/activation_outputs.h"
 #include "libs/quantization/calibration_table.h"
 #include "libs/sealing/model_store.h"
@@ -80,10 +78,21 @@ absl::Status WriteOnnx(const Model& model, const std::string& path) {
   return lowered.Save(path);
 }
 
+absl::Status WriteDeepStream(const Model& model, const std::string& folder,
+                             const std::string& onnx) {
+  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(model.record));
+  TY_RETURN_IF_ERROR(MakeFolders(folder));
+  for (const auto& [name, bytes] : family->DeepStreamFiles(model.record, folder, onnx)) {
+    TY_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(folder, name), bytes));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status WriteSealed(const ExportTask& task, const Model& model, const std::string& table,
                          absl::string_view key) {
+  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(model.record));
   Sections extra;
-  extra["labels"] = absl::StrCat("background\n", absl::StrJoin(model.record.classes(), "\n"), "\n");
+  extra["labels"] = family->Labels(model.record);
   if (!table.empty()) extra["calibration"] = table;
   TY_RETURN_IF_ERROR(MakeFolders(DirName(task.output())));
   return SaveModel(task.output(), SealedKind::kExport, model, extra, key);
@@ -99,8 +108,8 @@ absl::Status WriteOutputs(const ExportTask& task, const Model& model, const std:
     TY_RETURN_IF_ERROR(WriteFileAtomically(task.calibration(), table));
   }
   if (!task.ds_config().empty()) {
-    TY_RETURN_IF_ERROR(WriteDeepStreamFiles(task.ds_config(), model.record,
-                                            is_plain ? task.output() : task.onnx()));
+    TY_RETURN_IF_ERROR(
+        WriteDeepStream(model, task.ds_config(), is_plain ? task.output() : task.onnx()));
   }
   return is_plain ? WriteOnnx(model, task.output()) : WriteSealed(task, model, table, key);
 }

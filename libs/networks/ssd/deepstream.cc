@@ -10,7 +10,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/files.h"
-#include "libs/base/status.h"
 
 namespace trainyard {
 namespace {
@@ -53,9 +52,17 @@ std::string ConfigText(const model::v1::ModelRecord& record, const std::string& 
 
 }  // namespace
 
-bool IsOnnxName(absl::string_view path) { return absl::EndsWithIgnoreCase(path, ".onnx"); }
+std::string SsdLabels(const model::v1::ModelRecord& record) {
+  return absl::StrCat(kLabelsMark, absl::StrJoin(record.classes(), "\n"), "\n");
+}
 
-absl::Status CheckDeepStreamFolder(const std::string& folder) {
+std::map<std::string, std::string> SsdDeepStreamFiles(const model::v1::ModelRecord& record,
+                                                      const std::string& folder,
+                                                      const std::string& onnx) {
+  return {{kConfigName, ConfigText(record, folder, onnx)}, {kLabelsName, SsdLabels(record)}};
+}
+
+absl::Status CheckSsdDeepStreamFolder(const std::string& folder) {
   std::vector<std::string> strange;
   for (const auto& [name, mark] :
        {std::pair(kConfigName, kConfigMark), {kLabelsName, kLabelsMark}}) {
@@ -68,16 +75,6 @@ absl::Status CheckDeepStreamFolder(const std::string& folder) {
   return absl::AlreadyExistsError(
       absl::StrCat(absl::StrJoin(strange, " and "),
                    " would be replaced and is not of ours; name another folder, or set force"));
-}
-
-absl::Status WriteDeepStreamFiles(const std::string& folder, const model::v1::ModelRecord& record,
-                                  const std::string& onnx) {
-  TY_RETURN_IF_ERROR(MakeFolders(folder));
-  TY_RETURN_IF_ERROR(
-      WriteFileAtomically(JoinPath(folder, kConfigName), ConfigText(record, folder, onnx)));
-  return WriteFileAtomically(
-      JoinPath(folder, kLabelsName),
-      absl::StrCat(kLabelsMark, absl::StrJoin(record.classes(), "\n"), "\n"));
 }
 
 }  // namespace trainyard

@@ -1,25 +1,26 @@
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
 namespace trainyard {
 
-/// Whether a file of this name is a plain ONNX file: the ending decides, in any case.
-bool IsOnnxName(absl::string_view path);
+/// Background and the record's classes, one a line.
+std::string SsdLabels(const model::v1::ModelRecord& record);
 
-/// kAlreadyExists, with all of them, when files of `folder` have the names of those below and are
-/// none that WriteDeepStreamFiles wrote.
-absl::Status CheckDeepStreamFolder(const std::string& folder);
+/// `nvinfer_config.txt` and `labels.txt` for `folder` (TAO `--gen_ds_config`), name -> bytes:
+/// preprocessing keys for DeepStream, and the labels. `onnx` is the plain ONNX file that the config
+/// names by its path from the folder; "" = none, and a comment says what is missing. The key is a
+/// placeholder: DeepStream opens no sealed file of ours, so it needs none.
+std::map<std::string, std::string> SsdDeepStreamFiles(const model::v1::ModelRecord& record,
+                                                      const std::string& folder,
+                                                      const std::string& onnx);
 
-/// Writes `nvinfer_config.txt` and `labels.txt` into `folder` (TAO `--gen_ds_config`): preprocessing
-/// keys for DeepStream, and background plus the classes, one a line. `onnx` is the plain ONNX file
-/// that the config names by its path from the folder; "" = none, and a comment says what is missing.
-/// The key is a placeholder: DeepStream opens no sealed file of ours, so it needs none.
-absl::Status WriteDeepStreamFiles(const std::string& folder, const model::v1::ModelRecord& record,
-                                  const std::string& onnx);
+/// kAlreadyExists, with all of them, when files of `folder` have those names and are none that
+/// SsdDeepStreamFiles made.
+absl::Status CheckSsdDeepStreamFolder(const std::string& folder);
 
 }  // namespace trainyard

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/status.h"
 #include "libs/networks/ssd/anchors.h"
+#include "libs/networks/ssd/deepstream.h"
 #include "libs/networks/ssd/lower_head.h"
 #include "libs/networks/ssd/spec_differences.h"
 #include "libs/networks/ssd/ssd_decoder.h"
@@ -52,6 +54,20 @@ class Family final : public NetworkFamily {
     return SsdDecoder::Create(record);
   }
   absl::StatusOr<Graph> LowerHead(const Model& model) const override { return LowerSsdHead(model); }
+  std::string Labels(const ModelRecord& record) const override { return SsdLabels(record); }
+  std::map<std::string, std::string> DeepStreamFiles(const ModelRecord& record,
+                                                     const std::string& folder,
+                                                     const std::string& onnx) const override {
+    return SsdDeepStreamFiles(record, folder, onnx);
+  }
+  absl::Status CheckDeepStreamFolder(const std::string& folder) const override {
+    return CheckSsdDeepStreamFolder(folder);
+  }
+  absl::Status CheckOutputName(absl::string_view name) const override {
+    if (name == "NMS") return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("has '", name, "'; the detector's output is NMS"));
+  }
 
   std::vector<std::string> OverriddenFields(const ModelRecord& spec, const ModelRecord& model,
                                             bool trains) const override {

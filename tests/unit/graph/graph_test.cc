@@ -328,5 +328,11 @@ TEST_F(ExternalDataTest, NeedsAFolder) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("another file")));
 }
 
+TEST(IsOnnxNameTest, TheEndingTellsPlainOnnx) {
+  EXPECT_TRUE(IsOnnxName("a/b.onnx"));
+  EXPECT_TRUE(IsOnnxName("B.ONNX"));
+  EXPECT_FALSE(IsOnnxName("b.onnx.etlt"));
+}
+
 }  // namespace
 }  // namespace trainyard

@@ -31,56 +31,51 @@ model::v1::ModelRecord Record() {
   return record;
 }
 
-TEST(DeepStreamTest, WritesTheKeysThatTaoWrites) {
-  const TemporaryFolder folder;
-  ASSERT_THAT(WriteDeepStreamFiles(folder / "out", Record(), folder / "out/model.onnx"), IsOk());
-  const auto config = ReadFile(folder / "out/nvinfer_config.txt");
-  ASSERT_THAT(config, IsOk());
-  EXPECT_THAT(*config, StartsWith("net-scale-factor=1.0\n"
-                                  "offsets=103.939;116.779;123.68\n"
-                                  "infer-dims=3;300;300\n"
-                                  "tlt-model-key=<your key>\n"
-                                  "network-type=0\n"
-                                  "num-detected-classes=3\n"
-                                  "model-color-format=1\n"
-                                  "maintain-aspect-ratio=0\n"
-                                  "output-tensor-meta=0\n"
-                                  "labelfile-path=labels.txt\n"
-                                  "onnx-file=model.onnx\n"));
-  EXPECT_THAT(*config, AllOf(HasSubstr("scores [N"), HasSubstr("boxes [N")));
-  EXPECT_EQ(ReadFile(folder / "out/labels.txt").value_or(""), "background\ncar\nperson\n");
+std::string Config(const model::v1::ModelRecord& record, const std::string& folder,
+                   const std::string& onnx) {
+  return SsdDeepStreamFiles(record, folder, onnx).at("nvinfer_config.txt");
+}
+
+TEST(DeepStreamTest, HasTheKeysThatTaoWrites) {
+  const auto files = SsdDeepStreamFiles(Record(), "/out", "/out/model.onnx");
+  const std::string& config = files.at("nvinfer_config.txt");
+  EXPECT_THAT(config, StartsWith("net-scale-factor=1.0\n"
+                                 "offsets=103.939;116.779;123.68\n"
+                                 "infer-dims=3;300;300\n"
+                                 "tlt-model-key=<your key>\n"
+                                 "network-type=0\n"
+                                 "num-detected-classes=3\n"
+                                 "model-color-format=1\n"
+                                 "maintain-aspect-ratio=0\n"
+                                 "output-tensor-meta=0\n"
+                                 "labelfile-path=labels.txt\n"
+                                 "onnx-file=model.onnx\n"));
+  EXPECT_THAT(config, AllOf(HasSubstr("scores [N"), HasSubstr("boxes [N")));
+  EXPECT_EQ(files.at("labels.txt"), "background\ncar\nperson\n");
 }
 
 TEST(DeepStreamTest, FindsTheModelFromTheFolderAndKeepsFractions) {
-  const TemporaryFolder folder;
   model::v1::ModelRecord record = Record();
   record.mutable_preprocess()->set_scale(0.0175);
-  ASSERT_THAT(WriteDeepStreamFiles(folder / "ds", record, folder / "models/a.onnx"), IsOk());
-  EXPECT_THAT(ReadFile(folder / "ds/nvinfer_config.txt").value_or(""),
-              AllOf(StartsWith("net-scale-factor=0.0175\n"),
-                    HasSubstr("\nonnx-file=../models/a.onnx\n")));
+  EXPECT_THAT(
+      Config(record, "/work/ds", "/work/models/a.onnx"),
+      AllOf(StartsWith("net-scale-factor=0.0175\n"), HasSubstr("\nonnx-file=../models/a.onnx\n")));
 }
 
 TEST(DeepStreamTest, WithoutPlainOnnxItSaysWhatIsMissing) {
-  const TemporaryFolder folder;
-  ASSERT_THAT(WriteDeepStreamFiles(folder.path(), Record(), ""), IsOk());
-  EXPECT_THAT(ReadFile(folder / "nvinfer_config.txt").value_or(""),
+  EXPECT_THAT(Config(Record(), "/work", ""),
               AllOf(HasSubstr("# onnx-file= is missing"), Not(HasSubstr("\nonnx-file="))));
 }
 
 TEST(DeepStreamTest, OnlyOurOwnFilesAreReplaced) {
   const TemporaryFolder folder;
-  ASSERT_THAT(WriteDeepStreamFiles(folder.path(), Record(), ""), IsOk());
-  EXPECT_THAT(CheckDeepStreamFolder(folder.path()), IsOk());
+  for (const auto& [name, bytes] : SsdDeepStreamFiles(Record(), folder.path(), "")) {
+    ASSERT_THAT(WriteFileAtomically(folder / name, bytes), IsOk());
+  }
+  EXPECT_THAT(CheckSsdDeepStreamFolder(folder.path()), IsOk());
   ASSERT_THAT(WriteFileAtomically(folder / "nvinfer_config.txt", "[property]\n"), IsOk());
-  EXPECT_THAT(CheckDeepStreamFolder(folder.path()),
+  EXPECT_THAT(CheckSsdDeepStreamFolder(folder.path()),
               StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("nvinfer_config.txt")));
-}
-
-TEST(DeepStreamTest, TheEndingTellsPlainOnnx) {
-  EXPECT_TRUE(IsOnnxName("a/b.onnx"));
-  EXPECT_TRUE(IsOnnxName("B.ONNX"));
-  EXPECT_FALSE(IsOnnxName("b.onnx.etlt"));
 }
 
 }  // namespace

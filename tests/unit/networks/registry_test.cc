@@ -1,6 +1,7 @@
+#include "libs/networks/registry.h"
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/networks/registry.h"
 #include "tests/support/ssd_spec_text.h"
 #include "tests/support/status_matchers.h"
 
@@ -47,6 +48,15 @@ TEST(RegistryTest, FindsTheHeadAndTheTaskOfARecord) {
   EXPECT_THAT(CreateHead(ModelRecord()), StatusIs(absl::StatusCode::kUnimplemented));
   EXPECT_EQ((*TaskOf(model->record))->name(), "detection");
   EXPECT_THAT(TaskOf(ModelRecord()), StatusIs(absl::StatusCode::kUnimplemented));
+}
+
+TEST(RegistryTest, AnOutputIsCalledAsTaoCallsIt) {
+  const auto family = FindNetwork("ssd");
+  ASSERT_THAT(family, IsOk());
+  EXPECT_THAT((*family)->CheckOutputName("NMS"), IsOk());
+  EXPECT_THAT(
+      (*family)->CheckOutputName("boxes"),
+      StatusIs(absl::StatusCode::kInvalidArgument, "has 'boxes'; the detector's output is NMS"));
 }
 
 }  // namespace
