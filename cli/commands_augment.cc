@@ -4,7 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/stage_command.h"
-#include "trainyard/v1/convert.grpc.pb.h"
+#include "trainyard/v1/convert.pb.h"
 
 namespace trainyard::cli {
 
@@ -26,8 +26,7 @@ int RunAugment(const Flags& flags) {
   AddInput(stage, "root", flags.root);
   AddOutput(stage, "dataset", flags.output);
   request.mutable_options()->set_strict(flags.strict);
-  return RunStage<v1::ConvertService>(flags.session, "convert", request,
-                                      &v1::ConvertService::Stub::Augment);
+  return RunStage(flags.session, request);
 }
 
 }  // namespace

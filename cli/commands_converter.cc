@@ -8,7 +8,7 @@
 #include "cli/commands.h"
 #include "cli/stage_command.h"
 #include "libs/base/files.h"
-#include "trainyard/v1/convert_engine.grpc.pb.h"
+#include "trainyard/v1/convert_engine.pb.h"
 
 namespace trainyard::cli {
 namespace {
@@ -67,8 +67,7 @@ int RunConverter(const Flags& flags) {
   AddInput(stage, "calibration", CalibrationFile(flags));
   AddInput(stage, "cal_images", flags.cal_images);
   AddOutput(stage, "engine", flags.engine);
-  return RunStage<v1::ConvertEngineService>(flags.session, "convert-engine", request,
-                                            &v1::ConvertEngineService::Stub::Build);
+  return RunStage(flags.session, request);
 }
 
 }  // namespace

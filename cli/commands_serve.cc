@@ -12,6 +12,7 @@
 #include "cli/house.h"
 #include "cli/signal_watch.h"
 #include "libs/base/files.h"
+#include "libs/stages/stage_kinds.h"
 #include "services/orchestrator/orchestrator_program.h"
 
 namespace trainyard::cli {
@@ -25,8 +26,10 @@ struct Flags {
 
 int Serve(const Flags& flags) {
   std::vector<std::string> names = flags.services;
-  if (names.empty())
-    names = {"convert", "train", "prune", "export", "convert-engine", "orchestrator"};
+  if (names.empty()) {
+    names = StageServices();
+    names.push_back("orchestrator");
+  }
   // In the order in which they start; the ports follow the names as they are typed.
   std::vector<std::pair<std::string, int>> ports;
   for (size_t i = 0; i < names.size(); ++i) {

@@ -5,6 +5,7 @@
 #include "cli/signal_watch.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/stages/stage_kinds.h"
 
 namespace trainyard::cli {
 namespace {
@@ -72,7 +73,8 @@ int FollowOperation(const OutputOptions& output, const std::string& label,
 
 namespace internal {
 
-int RunSubmitted(const Session& session, const std::string& service, const Submit& submit) {
+int RunRequest(const Session& session, const google::protobuf::Message& request) {
+  const std::string& service = FindStageKind(*request.GetDescriptor())->service;
   if (const auto log = OpenLogFile(session); !log.ok()) {
     return PrintFailure(session.output, log, FailedAt::kUsage);
   }
@@ -83,7 +85,7 @@ int RunSubmitted(const Session& session, const std::string& service, const Submi
   if (elsewhere.empty()) WarnOfKeyFile(session);
   const auto channel = house.Channel(service);
   if (!channel.ok()) return PrintFailure(session.output, channel.status(), FailedAt::kOperation);
-  const auto operation = submit(*channel);
+  const auto operation = service::StartOperation(*channel, request, kStart);
   if (!operation.ok()) {
     return PrintFailure(
         session.output,

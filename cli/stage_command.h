@@ -1,14 +1,13 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "cli/session.h"
 #include "google/longrunning/operations.pb.h"
+#include "google/protobuf/message.h"
 #include "libs/service/client.h"
 #include "trainyard/v1/stage.pb.h"
 
@@ -35,26 +34,15 @@ int FollowOperation(const OutputOptions& output, const std::string& label,
 inline const service::CallOptions kStart = {.deadline = absl::Seconds(20), .retry = true};
 
 namespace internal {
-using Submit = std::function<absl::StatusOr<google::longrunning::Operation>(
-    const std::shared_ptr<grpc::Channel>&)>;
-int RunSubmitted(const Session& session, const std::string& service, const Submit& submit);
+int RunRequest(const Session& session, const google::protobuf::Message& request);
 }  // namespace internal
 
-/// Sends one stage request to `service` and follows its operation; returns the exit code.
-///
-///     return RunStage<v1::TrainService>(session, "train", request,
-///     &v1::TrainService::Stub::Train);
-template <typename Service, typename Request>
-int RunStage(const Session& session, const std::string& service, Request request,
-             grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&,
-                                                   google::longrunning::Operation*)) {
+/// Sends a request of a stage to its service and follows the operation; returns the exit code.
+template <typename Request>
+int RunStage(const Session& session, Request request) {
   request.set_validate_only(session.validate_only);
   request.set_request_id(service::NewRequestId());
-  return internal::RunSubmitted(session, service,
-                                [&](const std::shared_ptr<grpc::Channel>& channel) {
-                                  const auto stub = Service::NewStub(channel);
-                                  return service::Call(*stub, method, request, kStart);
-                                });
+  return internal::RunRequest(session, request);
 }
 
 }  // namespace trainyard::cli

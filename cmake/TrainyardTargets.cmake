@@ -8,8 +8,8 @@
 
 # The rooms below services, lowest first. A library may use those before it only.
 set(TRAINYARD_LIBRARIES
-  base tensor graph model sealing pruning quantization spec data tasks networks worker judging training
-  engine report service)
+  base tensor graph model sealing pruning quantization spec data tasks networks stages worker judging
+  training engine report service)
 
 set(TRAINYARD_SANITIZE "" CACHE STRING "sanitizers, comma separated")
 option(TRAINYARD_FUZZ "build the fuzz targets for libFuzzer (clang)" OFF)

@@ -4,7 +4,7 @@
 
 #include "cli/ssd/task.h"
 #include "libs/base/status.h"
-#include "trainyard/v1/convert.grpc.pb.h"
+#include "trainyard/v1/convert.pb.h"
 
 namespace trainyard::cli::ssd {
 namespace {
@@ -27,10 +27,7 @@ absl::StatusOr<v1::ConvertRequest> RequestOf(const Flags& flags) {
   return request;
 }
 
-int RunDatasetConvert(const Flags& flags) {
-  return Send<v1::ConvertService>(flags, "convert", RequestOf(flags),
-                                  &v1::ConvertService::Stub::Convert);
-}
+int RunDatasetConvert(const Flags& flags) { return Send(flags, RequestOf(flags)); }
 
 }  // namespace
 

@@ -6,7 +6,7 @@
 #include "cli/ssd/task.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
-#include "trainyard/v1/export.grpc.pb.h"
+#include "trainyard/v1/export.pb.h"
 
 namespace trainyard::cli::ssd {
 namespace {
@@ -55,10 +55,7 @@ absl::StatusOr<v1::ExportRequest> RequestOf(const Flags& flags) {
   return request;
 }
 
-int RunExport(const Flags& flags) {
-  return Send<v1::ExportService>(flags, "export", RequestOf(flags),
-                                 &v1::ExportService::Stub::Export);
-}
+int RunExport(const Flags& flags) { return Send(flags, RequestOf(flags)); }
 
 }  // namespace
 

@@ -6,7 +6,7 @@
 #include "cli/ssd/task.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
-#include "trainyard/v1/convert_engine.grpc.pb.h"
+#include "trainyard/v1/convert_engine.pb.h"
 
 namespace trainyard::cli::ssd {
 namespace {
@@ -58,8 +58,7 @@ int RunGenTrtEngine(const Flags& flags) {
             "is written\n",
             flags.cal_cache.c_str());
   }
-  return Send<v1::ConvertEngineService>(flags, "convert-engine", RequestOf(flags),
-                                        &v1::ConvertEngineService::Stub::Build);
+  return Send(flags, RequestOf(flags));
 }
 
 }  // namespace

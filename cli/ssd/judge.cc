@@ -9,8 +9,8 @@
 #include "cli/ssd/task.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
-#include "trainyard/v1/convert_engine.grpc.pb.h"
-#include "trainyard/v1/train.grpc.pb.h"
+#include "trainyard/v1/convert_engine.pb.h"
+#include "trainyard/v1/train.pb.h"
 
 namespace trainyard::cli::ssd {
 namespace {
@@ -68,12 +68,9 @@ absl::StatusOr<Request> EvaluateRequestOf(const EvaluateFlags& flags) {
 
 int RunEvaluate(const EvaluateFlags& flags) {
   if (IsEngine(flags)) {
-    return Send<v1::ConvertEngineService>(flags, "convert-engine",
-                                          EvaluateRequestOf<v1::EvaluateEngineRequest>(flags),
-                                          &v1::ConvertEngineService::Stub::EvaluateEngine);
+    return Send(flags, EvaluateRequestOf<v1::EvaluateEngineRequest>(flags));
   }
-  return Send<v1::TrainService>(flags, "train", EvaluateRequestOf<v1::EvaluateRequest>(flags),
-                                &v1::TrainService::Stub::Evaluate);
+  return Send(flags, EvaluateRequestOf<v1::EvaluateRequest>(flags));
 }
 
 // --- inference
@@ -105,12 +102,9 @@ absl::StatusOr<Request> InferRequestOf(const InferenceFlags& flags) {
 
 int RunInference(const InferenceFlags& flags) {
   if (IsEngine(flags)) {
-    return Send<v1::ConvertEngineService>(flags, "convert-engine",
-                                          InferRequestOf<v1::InferEngineRequest>(flags),
-                                          &v1::ConvertEngineService::Stub::InferEngine);
+    return Send(flags, InferRequestOf<v1::InferEngineRequest>(flags));
   }
-  return Send<v1::TrainService>(flags, "train", InferRequestOf<v1::InferRequest>(flags),
-                                &v1::TrainService::Stub::Infer);
+  return Send(flags, InferRequestOf<v1::InferRequest>(flags));
 }
 
 }  // namespace

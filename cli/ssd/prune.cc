@@ -5,7 +5,7 @@
 
 #include "cli/ssd/task.h"
 #include "libs/base/status.h"
-#include "trainyard/v1/prune.grpc.pb.h"
+#include "trainyard/v1/prune.pb.h"
 
 namespace trainyard::cli::ssd {
 namespace {
@@ -42,9 +42,7 @@ absl::StatusOr<v1::PruneRequest> RequestOf(const Flags& flags) {
   return request;
 }
 
-int RunPrune(const Flags& flags) {
-  return Send<v1::PruneService>(flags, "prune", RequestOf(flags), &v1::PruneService::Stub::Prune);
-}
+int RunPrune(const Flags& flags) { return Send(flags, RequestOf(flags)); }
 
 }  // namespace
 

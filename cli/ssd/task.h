@@ -28,12 +28,10 @@ CLI::Option* AddSpec(CLI::App& command, Task& task);
 absl::StatusOr<v1::StageInput> StageOf(const Task& task);
 
 /// RunStage, unless the request could not be made.
-template <typename Service, typename Request>
-int Send(const Task& task, const std::string& service, const absl::StatusOr<Request>& request,
-         grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&,
-                                               google::longrunning::Operation*)) {
+template <typename Request>
+int Send(const Task& task, const absl::StatusOr<Request>& request) {
   if (!request.ok()) return PrintFailure(task.session.output, request.status(), FailedAt::kUsage);
-  return RunStage<Service>(task.session, service, *request, method);
+  return RunStage(task.session, *request);
 }
 
 /// Each registers its sub-tasks below `ssd`.

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/ssd/task.h"
 #include "libs/base/status.h"
-#include "trainyard/v1/train.grpc.pb.h"
+#include "trainyard/v1/train.pb.h"
 
 namespace trainyard::cli::ssd {
 namespace {
@@ -40,9 +40,7 @@ absl::StatusOr<v1::TrainRequest> RequestOf(const Flags& flags) {
   return request;
 }
 
-int RunTrain(const Flags& flags) {
-  return Send<v1::TrainService>(flags, "train", RequestOf(flags), &v1::TrainService::Stub::Train);
-}
+int RunTrain(const Flags& flags) { return Send(flags, RequestOf(flags)); }
 
 }  // namespace
 

@@ -1,6 +1,8 @@
 #include "libs/service/client.h"
 
 #include <grpcpp/create_channel.h>
+#include <grpcpp/impl/client_unary_call.h>
+#include <grpcpp/impl/rpc_method.h>
 #include <grpcpp/security/credentials.h>
 
 #include <algorithm>
@@ -16,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "google/longrunning/operations.grpc.pb.h"
+#include "google/protobuf/descriptor.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "libs/base/status.h"
 #include "trainyard/v1/operation.grpc.pb.h"
@@ -64,6 +67,35 @@ gpr_timespec SteadyDeadline(absl::Duration delay) {
 // For a question while a stream is silent: the answer needs no work.
 constexpr absl::Duration kQuestionDeadline = absl::Seconds(10);
 constexpr char kSilence[] = "STREAM_SILENT";
+
+// Of the method that takes this type of request: "/trainyard.v1.TrainService/Train". "" when its file
+// declares none.
+std::string PathOf(const google::protobuf::Descriptor& request) {
+  const google::protobuf::FileDescriptor& file = *request.file();
+  for (int i = 0; i < file.service_count(); ++i) {
+    for (int j = 0; j < file.service(i)->method_count(); ++j) {
+      const google::protobuf::MethodDescriptor& method = *file.service(i)->method(j);
+      if (method.input_type() != &request) continue;
+      return absl::StrCat("/", method.service()->full_name(), "/", method.name());
+    }
+  }
+  return "";
+}
+
+// A method as a generated stub has it, known by its path.
+struct MethodStub {
+  const std::shared_ptr<grpc::Channel> channel;
+  const std::string path;
+
+  grpc::Status Start(grpc::ClientContext* context, const google::protobuf::Message& request,
+                     Operation* operation) {
+    const grpc::internal::RpcMethod method(path.c_str(), grpc::internal::RpcMethod::NORMAL_RPC);
+    return grpc::internal::BlockingUnaryCall<google::protobuf::Message, Operation,
+                                             google::protobuf::MessageLite,
+                                             google::protobuf::MessageLite>(
+        channel.get(), method, context, request, operation);
+  }
+};
 
 }  // namespace
 
@@ -121,6 +153,16 @@ absl::Status StreamSteps::Conclude(const grpc::Status& status) const {
 }
 
 }  // namespace internal
+
+absl::StatusOr<Operation> StartOperation(const std::shared_ptr<grpc::Channel>& channel,
+                                         const google::protobuf::Message& request,
+                                         const CallOptions& options) {
+  MethodStub stub{channel, PathOf(*request.GetDescriptor())};
+  if (stub.path.empty()) {
+    return absl::InternalError(absl::StrCat(request.GetTypeName(), " is taken by no method"));
+  }
+  return Call(stub, &MethodStub::Start, request, options);
+}
 
 std::string NewRequestId() {
   std::random_device random;

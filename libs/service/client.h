@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "google/longrunning/operations.pb.h"
+#include "google/protobuf/message.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/completion_queue.h"
@@ -46,6 +47,13 @@ template <typename Stub, typename Request, typename Response>
 absl::StatusOr<Response> Call(
     Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
     const Request& request, const CallOptions& options = {});
+
+/// Starts an operation: calls the method that takes this type of request, of the service in the proto
+/// file of the request. As Call, but no stub is needed, so that callers may know a message alone.
+/// kInternal for a message that no method takes.
+absl::StatusOr<google::longrunning::Operation> StartOperation(
+    const std::shared_ptr<grpc::Channel>& channel, const google::protobuf::Message& request,
+    const CallOptions& options = {});
 
 /// A new request_id (a random UUID, RFC 9562 version 4): with it, a request that is sent again, since
 /// its answer was lost, starts nothing a second time.

@@ -32,7 +32,7 @@ service::ServiceProgram ConvertServiceProgram() {
       .service = "convert",
       .description = "Makes data sets: TFRecord shards and offline augmentation.",
       .default_port = 7001,
-      .stages = {RowOf("convert", PrepareConvert), RowOf("augment", PrepareAugment)},
+      .stages = {RowOf(PrepareConvert), RowOf(PrepareAugment)},
       .formats = {"kitti", "tfrecords"},
       .unimplemented = {"COCO conversion (coco_config)",
                         "sequence partitions (partition_mode: \"sequence\")",

@@ -28,7 +28,7 @@ service::ServiceProgram ExportServiceProgram() {
       .service = "export",
       .description = "Turns checkpoints into inference models.",
       .default_port = 7004,
-      .stages = {RowOf("export", PrepareExport)},
+      .stages = {RowOf(PrepareExport)},
       .formats = {"tlt", "etlt", "onnx"},
       .unimplemented = {"TensorRT calibration cache and entropy calibration"},
   });

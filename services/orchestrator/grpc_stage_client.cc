@@ -7,11 +7,6 @@
 #include "libs/base/status.h"
 #include "libs/service/client.h"
 #include "trainyard/v1/capabilities.grpc.pb.h"
-#include "trainyard/v1/convert.grpc.pb.h"
-#include "trainyard/v1/convert_engine.grpc.pb.h"
-#include "trainyard/v1/export.grpc.pb.h"
-#include "trainyard/v1/prune.grpc.pb.h"
-#include "trainyard/v1/train.grpc.pb.h"
 
 namespace trainyard::orchestrator {
 namespace {
@@ -24,47 +19,6 @@ constexpr size_t kMostChannels = 128;
 constexpr absl::Duration kReachDeadline = absl::Seconds(5);
 // The first one starts a worker, which tells its devices.
 constexpr absl::Duration kCapabilitiesDeadline = absl::Seconds(30);
-
-using Sender = std::function<absl::StatusOr<Operation>(const std::shared_ptr<grpc::Channel>&,
-                                                       const StageCall&, const std::stop_token&)>;
-
-// Makes the typed request and calls the method.
-template <typename Service, typename Request>
-Sender SenderTo(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&,
-                                                      Operation*)) {
-  return [method](const std::shared_ptr<grpc::Channel>& channel, const StageCall& call,
-                  const std::stop_token& stop) {
-    Request request;
-    *request.mutable_stage() = call.stage;
-    request.mutable_options()->MergeFrom(*call.options);
-    request.set_request_id(call.request_id);
-    request.set_validate_only(call.validate_only);
-    const auto stub = Service::NewStub(channel);
-    return service::Call(*stub, method, request,
-                         {.deadline = call.deadline, .stop = stop});
-  };
-}
-
-const std::map<std::string, Sender>& Senders() {
-  using Convert = v1::ConvertService;
-  using Train = v1::TrainService;
-  using Prune = v1::PruneService;
-  using Export = v1::ExportService;
-  using ConvertEngine = v1::ConvertEngineService;
-  static const auto* const senders = new std::map<std::string, Sender>{
-      {"augment", SenderTo<Convert>(&Convert::Stub::Augment)},
-      {"convert", SenderTo<Convert>(&Convert::Stub::Convert)},
-      {"train", SenderTo<Train>(&Train::Stub::Train)},
-      {"evaluate", SenderTo<Train>(&Train::Stub::Evaluate)},
-      {"infer", SenderTo<Train>(&Train::Stub::Infer)},
-      {"prune", SenderTo<Prune>(&Prune::Stub::Prune)},
-      {"export", SenderTo<Export>(&Export::Stub::Export)},
-      {"build", SenderTo<ConvertEngine>(&ConvertEngine::Stub::Build)},
-      {"evaluate_engine", SenderTo<ConvertEngine>(&ConvertEngine::Stub::EvaluateEngine)},
-      {"infer_engine", SenderTo<ConvertEngine>(&ConvertEngine::Stub::InferEngine)},
-  };
-  return *senders;
-}
 
 }  // namespace
 
@@ -99,16 +53,14 @@ absl::Status GrpcStageClient::Reach(const std::string& address) {
 
 absl::StatusOr<Operation> GrpcStageClient::Start(const std::string& address,
                                                  const StageCall& call) {
-  const auto sender = Senders().find(call.kind->name);
-  if (sender == Senders().end()) {
-    return absl::UnimplementedError(
-        absl::StrCat("stage kind '", call.kind->name, "' has no method yet"));
-  }
   const auto annotated = [&](const absl::Status& status) {
     return Annotate(status, absl::StrCat(call.kind->service, " at '", address, "'"));
   };
   if (const absl::Status reached = Reach(address); !reached.ok()) return annotated(reached);
-  auto operation = sender->second(ChannelTo(address), call, shutdown_.get_token());
+  const auto request = call.kind->make_request(call.stage, *call.options, call.request_id,
+                                               call.validate_only);
+  auto operation = service::StartOperation(
+      ChannelTo(address), *request, {.deadline = call.deadline, .stop = shutdown_.get_token()});
   if (absl::IsUnavailable(operation.status()) || absl::IsDeadlineExceeded(operation.status())) {
     return annotated(operation.status());
   }

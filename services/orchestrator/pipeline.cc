@@ -379,7 +379,7 @@ class PipelineParser {
                   "is given with `outputs`, whose places the second try would find taken by the first; "
                   "leave `outputs` out, and each try has a folder of its own");
     }
-    if (!stage.kind->takes_spec && node["spec"]) {
+    if (!stage.kind->spec.has_value() && node["spec"]) {
       reader_.Add(node["spec"], absl::StrCat(stage.name, ".spec"), "is given, but %s takes none",
                   stage.kind->name);
     }

@@ -10,8 +10,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message.h"
+#include "libs/stages/stage_kinds.h"
 #include "services/orchestrator/gates.h"
-#include "services/orchestrator/stage_kinds.h"
 
 namespace trainyard::orchestrator {
 

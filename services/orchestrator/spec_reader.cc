@@ -16,27 +16,20 @@ absl::StatusOr<std::string> Canonical(absl::StatusOr<Spec> spec, const PathRule&
   return PrintCanonical(*spec);
 }
 
-SpecUse UseOf(const StageKind& kind) {
-  if (kind.name == "train") return SpecUse::kTrain;
-  if (kind.name == "export") return SpecUse::kExport;
-  if (kind.name == "infer" || kind.name == "infer_engine") return SpecUse::kInference;
-  return SpecUse::kEvaluate;
-}
-
 }  // namespace
 
 absl::StatusOr<std::string> ReadSpec(const SpecQuestion& question, const PathRule& rule) {
-  if (question.kind->name == "convert") {
+  if (question.kind->spec == SpecKind::kConversion) {
     return Canonical(LoadDatasetExport(question.text, question.name, question.overrides,
                                        question.has_root, nullptr),
                      rule);
   }
-  if (question.kind->name == "augment") {
+  if (question.kind->spec == SpecKind::kAugment) {
     return Canonical(LoadAugment(question.text, question.name, question.overrides, nullptr), rule);
   }
   TY_ASSIGN_OR_RETURN(PreparedSpec spec,
                       PrepareSpec(question.network, question.text, question.name,
-                                  question.overrides, UseOf(*question.kind), rule));
+                                  question.overrides, question.kind->use, rule));
   return std::move(spec.canonical_text);
 }
 

@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "services/orchestrator/stage_kinds.h"
+#include "libs/stages/stage_kinds.h"
 
 namespace trainyard::orchestrator {
 

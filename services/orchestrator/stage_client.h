@@ -10,7 +10,7 @@
 #include "absl/time/time.h"
 #include "google/longrunning/operations.pb.h"
 #include "google/protobuf/message.h"
-#include "services/orchestrator/stage_kinds.h"
+#include "libs/stages/stage_kinds.h"
 #include "trainyard/v1/capabilities.pb.h"
 #include "trainyard/v1/operation.pb.h"
 #include "trainyard/v1/stage.pb.h"

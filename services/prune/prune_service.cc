@@ -28,7 +28,7 @@ service::ServiceProgram PruneServiceProgram() {
       .service = "prune",
       .description = "Removes the channels of a model that matter least.",
       .default_port = 7003,
-      .stages = {RowOf("prune", PreparePrune)},
+      .stages = {RowOf(PreparePrune)},
       .formats = {"tlt"},
   });
 }

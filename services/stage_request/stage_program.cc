@@ -8,14 +8,15 @@ namespace {
 v1::GetCapabilitiesResponse CapabilitiesOf(const StageTable& table) {
   v1::GetCapabilitiesResponse capabilities;
   for (const std::string& name : NetworkNames()) capabilities.add_networks(name);
-  for (const StageRow& row : table.stages) capabilities.add_stages(row.name);
+  for (const StageRow& row : table.stages) capabilities.add_stages(row.kind->name);
   for (const std::string& format : table.formats) capabilities.add_formats(format);
   for (const std::string& what : table.unimplemented) capabilities.add_unimplemented(what);
   return capabilities;
 }
 
 service::Stage StageOn(const service::Workspace& workspace, const StageRow& row) {
-  service::Stage stage{.name = row.name, .prototype = row.prototype, .lane = row.lane};
+  service::Stage stage{
+      .name = row.kind->name, .prototype = row.kind->request, .lane = row.kind->lane};
   stage.prepare = [&workspace, prepare = row.prepare](const google::protobuf::Message& request,
                                                       service::Occasion occasion) {
     return prepare(request, workspace, occasion);
@@ -39,7 +40,7 @@ service::ServiceProgram StageProgram(StageTable table, HandlersFactory make_hand
               chassis.operations.AddStage(StageOn(chassis.workspace, row));
             }
             std::vector<std::unique_ptr<grpc::Service>> services;
-            services.push_back(make_handlers(chassis, stages));
+            services.push_back(make_handlers(chassis));
             return services;
           }};
 }

@@ -13,33 +13,28 @@
 #include "libs/service/server.h"
 #include "libs/service/unary.h"
 #include "libs/service/workspace.h"
+#include "libs/stages/stage_kinds.h"
 
 namespace trainyard {
 
 /// One stage of a service.
 struct StageRow {
-  /// `train`: of operations' metadata, the capabilities and log lines.
-  std::string name;
-  /// The message that asks for it; each row of a service has its own.
-  const google::protobuf::Message* prototype = nullptr;
+  /// Of the table, by the message that asks for it. Never null.
+  const StageKind* kind = nullptr;
   /// As service::Stage::prepare. The workspace outlives the work.
   std::function<absl::StatusOr<service::StageRun>(const google::protobuf::Message& request,
                                                   const service::Workspace& workspace,
                                                   service::Occasion occasion)>
       prepare;
-  /// As service::Stage::lane.
-  std::string lane;
 };
 
-/// A row for `prepare`, from which the type of the request is taken. `Occasion` is service::Occasion, or
+/// A row for `prepare`: its kind is that of the type of the request. `Occasion` is service::Occasion, or
 /// nothing for a stage to which it does not matter.
 template <typename Request, typename... Occasion>
-StageRow RowOf(std::string name,
-               absl::StatusOr<service::StageRun> (*prepare)(const Request&,
-                                                            const service::Workspace&, Occasion...),
-               std::string lane = service::Stage().lane) {
-  return {.name = std::move(name),
-          .prototype = &Request::default_instance(),
+StageRow RowOf(absl::StatusOr<service::StageRun> (*prepare)(const Request&,
+                                                            const service::Workspace&,
+                                                            Occasion...)) {
+  return {.kind = FindStageKind(*Request::descriptor()),
           .prepare =
               [prepare](const google::protobuf::Message& message,
                         const service::Workspace& workspace, service::Occasion occasion) {
@@ -49,8 +44,7 @@ StageRow RowOf(std::string name,
                 } else {
                   return prepare(request, workspace, occasion);
                 }
-              },
-          .lane = std::move(lane)};
+              }};
 }
 
 /// Everything that tells one stage service from another, but for its gRPC methods.
@@ -83,37 +77,25 @@ struct StageTable {
 template <typename Service>
 class StageHandlers : public Service::CallbackService {
  public:
-  StageHandlers(service::Chassis& chassis, std::vector<StageRow> stages)
-      : chassis_(chassis), stages_(std::move(stages)) {}
+  explicit StageHandlers(service::Chassis& chassis) : chassis_(chassis) {}
 
  protected:
-  /// Starts an operation of the stage whose row has this type of request.
+  /// Starts an operation of the kind of stage that this type of request asks for.
   template <typename Request>
   grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, const Request* request,
                                   service::Operation* response) {
-    const std::string& stage = NameOf(*Request::descriptor());
+    const std::string& stage = FindStageKind(*Request::descriptor())->name;
     return service::Unary(chassis_.pool, context, stage, response, [this, &stage, request] {
       return chassis_.operations.Start(stage, *request);
     });
   }
 
  private:
-  // The full name of the message when no row has it: then OperationManager::Start refuses it by
-  // that.
-  const std::string& NameOf(const google::protobuf::Descriptor& request) const {
-    for (const StageRow& row : stages_) {
-      if (row.prototype->GetDescriptor() == &request) return row.name;
-    }
-    return request.full_name();
-  }
-
   service::Chassis& chassis_;
-  const std::vector<StageRow> stages_;
 };
 
 /// Makes the handlers of a service on its chassis.
-using HandlersFactory = std::function<std::unique_ptr<grpc::Service>(service::Chassis& chassis,
-                                                                     std::vector<StageRow> stages)>;
+using HandlersFactory = std::function<std::unique_ptr<grpc::Service>(service::Chassis& chassis)>;
 
 /// The program of a stage service: its stages are added to the operations of whatever server runs
 /// it, and its capabilities are those of the table, for all networks that there are.
@@ -122,10 +104,9 @@ service::ServiceProgram StageProgram(StageTable table, HandlersFactory make_hand
 /// As above, with `Handlers` derived from StageHandlers.
 template <typename Handlers>
 service::ServiceProgram StageProgram(StageTable table) {
-  return StageProgram(std::move(table),
-                      [](service::Chassis& chassis, std::vector<StageRow> stages) {
-                        return std::make_unique<Handlers>(chassis, std::move(stages));
-                      });
+  return StageProgram(std::move(table), [](service::Chassis& chassis) {
+    return std::make_unique<Handlers>(chassis);
+  });
 }
 
 }  // namespace trainyard

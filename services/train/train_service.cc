@@ -36,9 +36,7 @@ service::ServiceProgram TrainServiceProgram() {
       .service = "train",
       .description = "Trains networks and judges checkpoints.",
       .default_port = 7002,
-      // Judging does not wait for a training to end.
-      .stages = {RowOf("train", PrepareTrain), RowOf("evaluate", PrepareEvaluate, "evaluate"),
-                 RowOf("infer", PrepareInfer, "evaluate")},
+      .stages = {RowOf(PrepareTrain), RowOf(PrepareEvaluate), RowOf(PrepareInfer)},
       .worker = "trainyard-train-worker",
       // CUDA reserves more than it uses, so a training is bounded only when somebody says how.
       .job_memory = "off",

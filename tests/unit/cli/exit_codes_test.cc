@@ -88,10 +88,9 @@ class ExitCodesTest : public ::testing::Test {
  protected:
   void SetUp() override {
     StageTable table{.service = "prune"};
-    table.stages.push_back({.name = "prune",
-                            .prototype = &v1::PruneRequest::default_instance(),
-                            .prepare = [this](const auto&, const auto&, auto) { return prepared_; },
-                            .lane = "default"});
+    table.stages.push_back(
+        {.kind = FindStageKind("prune"),
+         .prepare = [this](const auto&, const auto&, auto) { return prepared_; }});
     const service::ServiceProgram program = StageProgram<PruneService>(table);
     service::ServerOptions options;
     options.service = "prune";
