@@ -25,6 +25,8 @@ std::vector<std::string> NetworkNames() {
   return names;
 }
 
+std::string DefaultNetwork() { return std::string(Families().front()->name()); }
+
 absl::StatusOr<const NetworkFamily*> FindNetwork(absl::string_view name) {
   for (const NetworkFamily* family : Families()) {
     if (family->name() == name) return family;

@@ -13,6 +13,10 @@ namespace trainyard {
 /// The names of all networks, in the order of the list.
 std::vector<std::string> NetworkNames();
 
+/// The first of the list: what is meant where none is named, as in pipelines that were written when it
+/// was the only one.
+std::string DefaultNetwork();
+
 /// kNotFound with the known names. Never null.
 absl::StatusOr<const NetworkFamily*> FindNetwork(absl::string_view name);
 

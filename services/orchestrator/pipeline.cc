@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/networks/registry.h"
 #include "services/orchestrator/limits.h"
 #include "services/orchestrator/parameters.h"
 #include "services/orchestrator/pipeline_links.h"
@@ -146,6 +147,8 @@ class PipelineParser {
   // Names and kinds of all stages are known before any stage is read, so that each may refer to any.
   void CollectName(const YAML::Node& node, size_t index) {
     StageSpec stage;
+    // Files may leave `network` out: those that were written when there was one network do.
+    stage.network = DefaultNetwork();
     stage.name = absl::StrCat("stages[", index, "]");
     if (node.IsMap()) {
       // What is no name stays out of all later messages: it may be long.

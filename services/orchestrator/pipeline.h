@@ -20,7 +20,8 @@ namespace trainyard::orchestrator {
 struct StageSpec {
   std::string name;
   const StageKind* kind = nullptr;
-  std::string network = "ssd";
+  /// The registry's default when the file names none.
+  std::string network;
   /// The spec's text, "" when there is none; and the name that its errors have.
   std::string spec_text;
   std::string spec_name;

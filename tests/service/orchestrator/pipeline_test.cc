@@ -124,6 +124,15 @@ TEST(ParsePipelineTest, ReadsEveryPartOfAPipeline) {
   EXPECT_THAT(train.needs, IsEmpty());
 }
 
+TEST(ParsePipelineTest, AStageThatNamesNoNetworkIsOfTheDefaultOne) {
+  const auto pipeline = Parse(absl::StrCat(kTwoStages, R"(
+  - {name: again, kind: prune, network: other, inputs: {model: m.tlt}}
+)"));
+  ASSERT_THAT(pipeline, IsOk());
+  EXPECT_EQ(pipeline->stages[0].network, "ssd");
+  EXPECT_EQ(pipeline->stages[2].network, "other");
+}
+
 TEST(ParsePipelineTest, MapsOptionsOntoTheKindsMessage) {
   const auto pipeline = Parse(kTwoStages);
   ASSERT_THAT(pipeline, IsOk());
