@@ -102,7 +102,7 @@ std::string NotUtf8(const std::vector<std::string>& words) {
 }  // namespace
 
 void AddCommands(CLI::App& app, Run& run) {
-  AddSsdCommands(app, run);
+  AddNetworkCommands(app, run);
   AddAugmentCommand(app, run);
   AddConverterCommand(app, run);
   AddRunCommand(app, run);

@@ -12,7 +12,7 @@ namespace trainyard::cli {
 void AddCommands(CLI::App& app, Run& run);
 
 /// What a command line that did not parse has that no command knows, with the nearest known name:
-/// "'trian' is no sub-command of 'trainyard ssd'; did you mean 'train'?". "" when each word is
+/// "'wacth' is no sub-command of 'trainyard runs'; did you mean 'watch'?". "" when each word is
 /// known, and something else is wrong. `app` is as the failed parse left it.
 std::string UnknownWord(const CLI::App& app);
 

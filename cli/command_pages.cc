@@ -10,40 +10,44 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "cli/rewrite_flags.h"
+#include "libs/networks/registry.h"
 
 namespace trainyard::cli {
 namespace {
 
 // By the command as it is typed.
-const std::map<std::string, std::vector<std::string>>& Examples() {
-  static const auto* examples = new std::map<std::string, std::vector<std::string>>{
+using ExampleTable = std::map<std::string, std::vector<std::string>>;
+
+// NETWORK stands for the name of a network.
+const ExampleTable& Patterns() {
+  static const auto* patterns = new ExampleTable{
       {"trainyard",
-       {"trainyard sample-data parts", "trainyard ssd train -e spec.txt -r results -k env:KEY",
-        "trainyard run pipeline.yaml -k env:KEY", "trainyard help ssd train"}},
-      {"trainyard ssd dataset_convert",
-       {"trainyard ssd dataset_convert -d convert.txt -o tfrecords/train"}},
-      {"trainyard ssd train",
-       {"trainyard ssd train -e spec.txt -r results -k env:KEY",
-        "trainyard ssd train -e spec.txt -r results -k env:KEY --resume",
-        "trainyard ssd train -e spec.txt -r results -k env:KEY --set "
+       {"trainyard sample-data parts", "trainyard NETWORK train -e spec.txt -r results -k env:KEY",
+        "trainyard run pipeline.yaml -k env:KEY", "trainyard help NETWORK train"}},
+      {"trainyard NETWORK dataset_convert",
+       {"trainyard NETWORK dataset_convert -d convert.txt -o tfrecords/train"}},
+      {"trainyard NETWORK train",
+       {"trainyard NETWORK train -e spec.txt -r results -k env:KEY",
+        "trainyard NETWORK train -e spec.txt -r results -k env:KEY --resume",
+        "trainyard NETWORK train -e spec.txt -r results -k env:KEY --set "
         "training_config.num_epochs=5"}},
-      {"trainyard ssd evaluate",
-       {"trainyard ssd evaluate -m results/weights/ssd_resnet18_epoch_080.tlt -e spec.txt -k "
-        "env:KEY",
-        "trainyard ssd evaluate -m model.engine -e spec.txt -r evaluation"}},
-      {"trainyard ssd inference",
-       {"trainyard ssd inference -m model.tlt -e spec.txt -i images -o drawn -l labels -k "
+      {"trainyard NETWORK evaluate",
+       {"trainyard NETWORK evaluate -m results/weights/NETWORK_resnet18_epoch_080.tlt -e spec.txt "
+        "-k env:KEY",
+        "trainyard NETWORK evaluate -m model.engine -e spec.txt -r evaluation"}},
+      {"trainyard NETWORK inference",
+       {"trainyard NETWORK inference -m model.tlt -e spec.txt -i images -o drawn -l labels -k "
         "env:KEY"}},
-      {"trainyard ssd prune",
-       {"trainyard ssd prune -m model.tlt -o pruned.tlt --remove 0.6 -k env:KEY",
-        "trainyard ssd prune -m model.tlt -o pruned.tlt -pth 0.9 -eq union -k env:KEY"}},
-      {"trainyard ssd export",
-       {"trainyard ssd export -m model.tlt -o model.etlt -k env:KEY",
-        "trainyard ssd export -m model.tlt -o model.etlt --data_type int8 --cal_image_dir images "
-        "-k env:KEY"}},
-      {"trainyard ssd gen_trt_engine",
-       {"trainyard ssd gen_trt_engine -m model.etlt --engine_file model.engine --data_type int8 "
-        "-k env:KEY"}},
+      {"trainyard NETWORK prune",
+       {"trainyard NETWORK prune -m model.tlt -o pruned.tlt --remove 0.6 -k env:KEY",
+        "trainyard NETWORK prune -m model.tlt -o pruned.tlt -pth 0.9 -eq union -k env:KEY"}},
+      {"trainyard NETWORK export",
+       {"trainyard NETWORK export -m model.tlt -o model.etlt -k env:KEY",
+        "trainyard NETWORK export -m model.tlt -o model.etlt --data_type int8 --cal_image_dir "
+        "images -k env:KEY"}},
+      {"trainyard NETWORK gen_trt_engine",
+       {"trainyard NETWORK gen_trt_engine -m model.etlt --engine_file model.engine --data_type "
+        "int8 -k env:KEY"}},
       {"trainyard augment", {"trainyard augment -a augment.txt -d parts/train -o augmented"}},
       {"trainyard converter",
        {"trainyard converter -k env:KEY -d 3,300,300 -o NMS -t int8 -e model.engine model.etlt"}},
@@ -62,6 +66,25 @@ const std::map<std::string, std::vector<std::string>>& Examples() {
        {"trainyard completion bash > ~/.local/share/bash-completion/completions/trainyard"}},
       {"trainyard man", {"trainyard man > trainyard.1"}},
   };
+  return *patterns;
+}
+
+const ExampleTable& Examples() {
+  static const auto* examples = [] {
+    auto* all = new ExampleTable;
+    for (const std::string& network : NetworkNames()) {
+      const auto named = [&network](const std::string& pattern) {
+        return absl::StrReplaceAll(pattern, {{"NETWORK", network}});
+      };
+      for (const auto& [command, patterns] : Patterns()) {
+        // A command of no network has its examples of the first.
+        const auto [place, is_new] = all->try_emplace(named(command));
+        if (!is_new) continue;
+        for (const std::string& pattern : patterns) place->second.push_back(named(pattern));
+      }
+    }
+    return all;
+  }();
   return *examples;
 }
 

@@ -18,8 +18,9 @@ void WhenTyped(CLI::App& command, Run& run, std::shared_ptr<Flags> flags,
   command.callback([&run, flags, action] { run = [flags, action] { return action(*flags); }; });
 }
 
-/// `ssd dataset_convert | train | evaluate | prune | export | inference` with TAO's flags.
-void AddSsdCommands(CLI::App& app, Run& run);
+/// `NETWORK dataset_convert | train | evaluate | prune | export | inference` with TAO's flags, for
+/// every network.
+void AddNetworkCommands(CLI::App& app, Run& run);
 /// `augment`.
 void AddAugmentCommand(CLI::App& app, Run& run);
 /// `converter`, with tao-converter's flags.

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/stage_command.h"
 #include "libs/base/files.h"
+#include "libs/networks/registry.h"
 #include "trainyard/v1/convert_engine.pb.h"
 
 namespace trainyard::cli {
@@ -61,7 +62,8 @@ int RunConverter(const Flags& flags) {
   const auto status = FillOptions(flags, *request.mutable_options());
   if (!status.ok()) return PrintFailure(flags.session.output, status, FailedAt::kUsage);
   v1::StageInput& stage = *request.mutable_stage();
-  stage.set_network("ssd");
+  // tao-converter names none; the model itself says what it is of.
+  stage.set_network(DefaultNetwork());
   stage.set_key(flags.key);
   AddInput(stage, "model", flags.model);
   AddInput(stage, "calibration", CalibrationFile(flags));

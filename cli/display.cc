@@ -139,10 +139,10 @@ void LiveLine::Finish() {
   line_open_ = false;
 }
 
-ProgressDisplay::ProgressDisplay(OutputOptions options, std::string label, FlagWords words)
+OperationDisplay::OperationDisplay(OutputOptions options, std::string label, FlagWords words)
     : options_(options), label_(std::move(label)), words_(std::move(words)) {}
 
-void ProgressDisplay::Update(const v1::OperationMetadata& metadata) {
+void OperationDisplay::Update(const v1::OperationMetadata& metadata) {
   if (options_.json) {
     if (options_.quiet) return ShowWarnings(metadata);
     printf("%s\n", JsonText(metadata).c_str());
@@ -156,7 +156,7 @@ void ProgressDisplay::Update(const v1::OperationMetadata& metadata) {
   if (!text.empty()) line_.Show(absl::StrCat(label_, ": ", text));
 }
 
-void ProgressDisplay::ShowWarnings(const v1::OperationMetadata& metadata) {
+void OperationDisplay::ShowWarnings(const v1::OperationMetadata& metadata) {
   for (; warnings_shown_ < metadata.warnings_size(); ++warnings_shown_) {
     line_.Finish();
     const std::string& warning = metadata.warnings(warnings_shown_).message();
@@ -178,7 +178,7 @@ std::string ChangedMetrics(const v1::OperationMetadata& metadata,
   return text;
 }
 
-void ProgressDisplay::ShowMetrics(const v1::OperationMetadata& metadata) {
+void OperationDisplay::ShowMetrics(const v1::OperationMetadata& metadata) {
   const std::string text = ChangedMetrics(metadata, metrics_shown_);
   if (text.empty()) return;
   const std::string& epoch = metadata.progress().message();

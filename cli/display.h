@@ -47,9 +47,9 @@ std::string CutToWidth(const std::string& text, int columns);
 
 /// Shows the progress of one operation on stderr: a live line, the metrics of each epoch, and
 /// warnings, once and in the words of the command line. Not thread-safe.
-class ProgressDisplay {
+class OperationDisplay {
  public:
-  ProgressDisplay(OutputOptions options, std::string label, FlagWords words = {});
+  OperationDisplay(OutputOptions options, std::string label, FlagWords words = {});
   void Update(const v1::OperationMetadata& metadata);
   void Finish() { line_.Finish(); }
 

@@ -1,6 +1,7 @@
 #include "cli/rewrite_flags.h"
 
 #include "absl/strings/string_view.h"
+#include "libs/networks/registry.h"
 
 namespace trainyard::cli {
 
@@ -33,6 +34,8 @@ std::string RewriteWord(const std::string& word) {
   return equals == std::string::npos ? form->second : form->second + word.substr(equals);
 }
 
+bool IsNetwork(const std::string& word) { return FindNetwork(word).ok(); }
+
 // CLI11 would read the `=` of `-k=KEY` as the key's first letter, and take what follows `--key=` for
 // the key.
 void Add(const std::string& word, std::vector<std::string>& words) {
@@ -47,19 +50,19 @@ void Add(const std::string& word, std::vector<std::string>& words) {
 }  // namespace
 
 std::vector<std::string> RewriteFlags(std::vector<std::string> words) {
-  // `trainyard help ssd train` is `trainyard ssd train --help`.
+  // `trainyard help COMMAND` is `trainyard COMMAND --help`.
   if (!words.empty() && words[0] == "help") {
     words.erase(words.begin());
     words.push_back("--help");
   }
-  // `tao model ssd train` of TAO 5 is `tao ssd train` of TAO 4.
-  if (words.size() >= 2 && (words[0] == "model" || words[0] == "deploy") && words[1] == "ssd") {
+  // `tao model NETWORK train` of TAO 5 is `tao NETWORK train` of TAO 4.
+  if (words.size() >= 2 && (words[0] == "model" || words[0] == "deploy") && IsNetwork(words[1])) {
     words.erase(words.begin());
   }
   std::vector<std::string> rewritten;
   size_t i = 0;
   for (; i < words.size() && words[i] != "--"; ++i) {
-    if (i == 1 && words[0] == "ssd") {
+    if (i == 1 && IsNetwork(words[0])) {
       const auto name = SubCommands().find(words[i]);
       if (name != SubCommands().end()) words[i] = name->second;
     }

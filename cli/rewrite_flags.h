@@ -9,8 +9,8 @@ namespace trainyard::cli {
 
 /// TAO has short flags of several letters (`-pth 0.5`, `-eq=union`), which CLI11 would read as
 /// several flags: `-pth` becomes `--pruning_threshold`. Sub-commands' other spellings
-/// (dataset-convert, infer) and TAO's prefixes (`model ssd train`) are put into our form too. Words
-/// after `--` and values stay. Pure.
+/// (dataset-convert, infer) and TAO's prefixes (`model NETWORK train`) are put into our form too.
+/// Words after `--` and values stay. Pure.
 std::vector<std::string> RewriteFlags(std::vector<std::string> words);
 
 /// The short flags of several letters, with the long forms that they are put into.

@@ -41,7 +41,7 @@ int FollowOperation(const OutputOptions& output, const std::string& label,
                     const std::string& elsewhere, const std::shared_ptr<grpc::Channel>& channel,
                     const google::longrunning::Operation& operation, const FlagWords& words) {
   service::OperationClient client(channel);
-  ProgressDisplay display(output, label, words);
+  OperationDisplay display(output, label, words);
   std::stop_source detach;
   const Interruptible interruptible([&] {
     if (elsewhere.empty()) {

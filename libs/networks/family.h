@@ -40,6 +40,11 @@ class NetworkFamily {
   virtual absl::string_view name() const = 0;
   /// What its networks predict.
   virtual const Task& task() const = 0;
+  /// `the SSD detector`: in help texts.
+  virtual absl::string_view title() const = 0;
+  /// Whether it has stages of this kind (libs/stages): one whose data are read as they are has no
+  /// `convert`.
+  virtual bool HasStage(absl::string_view kind) const = 0;
 
   // Of a spec.
 

@@ -17,6 +17,9 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"((?:libs|services|workers|cli)/[^"]+)"
 # Who may run networks, and which header of those rooms is free of their runtime.
 RUNNERS = {"libs/training": {"workers/train-worker"}, "libs/engine": {"workers/engine-worker"}}
 PLAIN_HEADERS = {"libs/engine/limits.h"}
+# Networks have a folder each; what programs want to know of one they ask the registry.
+NETWORKS = sorted(path.name for path in (ROOT / "libs/networks").iterdir() if path.is_dir())
+PROGRAMS = ("services", "workers", "cli")
 
 
 def room_of(path):
@@ -32,6 +35,8 @@ def wrong(user, included):
         return ""
     if "/internal/" in included:
         return f"internal to {used}"
+    if user.split("/")[0] in PROGRAMS and included.startswith(tuple(f"libs/networks/{name}/" for name in NETWORKS)):
+        return "a program knows no network"
     if used in RUNNERS and not user.startswith("libs/"):
         return "" if user in RUNNERS[used] or included in PLAIN_HEADERS else "only its worker runs networks"
     if user.startswith("libs/"):
@@ -64,6 +69,13 @@ class IncludesTest(unittest.TestCase):
     def test_no_arrow_points_up(self):
         self.assertEqual(faults(ROOT), [])
 
+    def test_no_program_names_a_network(self):
+        named = re.compile("|".join(NETWORKS), re.IGNORECASE)
+        found = [f"{path.relative_to(ROOT)}:{number}: {line}"
+                 for top in PROGRAMS for path in sorted((ROOT / top).rglob("*")) if path.suffix in (".cc", ".h")
+                 for number, line in enumerate(path.read_text().splitlines(), 1) if named.search(line)]
+        self.assertEqual(found, [])
+
     def test_every_room_has_its_place(self):
         rooms = {path.parent.name for path in (ROOT / "libs").glob("*/CMakeLists.txt")}
         self.assertEqual(rooms, set(LIBRARIES))
@@ -76,7 +88,8 @@ class IncludesTest(unittest.TestCase):
                                ("services/train/a.cc", "libs/training/trainer.h"),
                                ("services/train/a.cc", "services/prune/prepare.h"),
                                ("workers/stage-worker/a.cc", "libs/engine/engine.h"),
-                               ("cli/ssd/a.cc", "libs/training/trainer.h")):
+                               ("services/export/a.cc", f"libs/networks/{NETWORKS[0]}/a.h"),
+                               ("cli/network/a.cc", "libs/training/trainer.h")):
             with tempfile.TemporaryDirectory() as folder:
                 file = pathlib.Path(folder) / user
                 file.parent.mkdir(parents=True)

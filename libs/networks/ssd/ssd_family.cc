@@ -29,6 +29,8 @@ class Family final : public NetworkFamily {
  public:
   absl::string_view name() const override { return "ssd"; }
   const Task& task() const override { return DetectionTask(); }
+  absl::string_view title() const override { return "the SSD detector"; }
+  bool HasStage(absl::string_view) const override { return true; }
 
   absl::StatusOr<SpecMessage> Parse(absl::string_view text, absl::string_view file_name,
                                     absl::Span<const std::string> overrides,

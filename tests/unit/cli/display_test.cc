@@ -30,10 +30,10 @@ TEST(ChangedMetricsTest, WhatWasNotMeasuredAgainIsNotToldAgain) {
   EXPECT_EQ(ChangedMetrics(metadata, shown), "AP[nut] 0.5");
 }
 
-TEST(ProgressDisplayTest, WarnsInTheWordsOfTheCommandLine) {
+TEST(OperationDisplayTest, WarnsInTheWordsOfTheCommandLine) {
   v1::OperationMetadata metadata;
   metadata.add_warnings()->set_message("input 'cal_images' has no effect");
-  ProgressDisplay display({.quiet = true}, "export",
+  OperationDisplay display({.quiet = true}, "export",
                           {{"stage.inputs[cal_images]", "--cal_image_dir"}});
   ::testing::internal::CaptureStderr();
   display.Update(metadata);

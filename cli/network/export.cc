@@ -3,15 +3,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "cli/ssd/task.h"
+#include "cli/network/sub_task.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "trainyard/v1/export.pb.h"
 
-namespace trainyard::cli::ssd {
+namespace trainyard::cli::network {
 namespace {
 
-struct Flags : Task {
+struct Flags : SubTask {
   std::string output, data_type, cal_images, cal_data, cal_cache, cal_json, engine_file, onnx;
   int batches = 10, batch_size = 16, max_batch_size = 1, static_batch_size = -1, opset = 12;
   int min_batch_size = 1, opt_batch_size = 1, gpu_index = 0;
@@ -59,9 +59,10 @@ int RunExport(const Flags& flags) { return Send(flags, RequestOf(flags)); }
 
 }  // namespace
 
-void AddExport(CLI::App& ssd, Run& run) {
+void AddExport(CLI::App& network, Run& run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App& command = *ssd.add_subcommand("export", "turn a checkpoint into an inference model");
+  CLI::App& command =
+      *network.add_subcommand("export", "turn a checkpoint into an inference model");
   command.add_option("-m,--model,--model_path", flags->model, ".tlt to export")->required();
   AddSpec(command, *flags);
   command.add_option("-o,--output_file", flags->output, ".etlt to write, or plain .onnx (./<model>.etlt)");
@@ -104,8 +105,8 @@ void AddExport(CLI::App& ssd, Run& run) {
                                {"options.batches", "--batches"},
                                {"options.batch_size", "--batch_size"},
                                {"options.force", "--force"}});
-  AddTaskFlags(command, *flags);
+  AddSubTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunExport);
 }
 
-}  // namespace trainyard::cli::ssd
+}  // namespace trainyard::cli::network

@@ -2,14 +2,14 @@
 #include <optional>
 #include <string>
 
-#include "cli/ssd/task.h"
+#include "cli/network/sub_task.h"
 #include "libs/base/status.h"
 #include "trainyard/v1/convert.pb.h"
 
-namespace trainyard::cli::ssd {
+namespace trainyard::cli::network {
 namespace {
 
-struct Flags : Task {
+struct Flags : SubTask {
   std::string output, class_names;
   int validation_fold = 0;
   bool strict = false;
@@ -31,9 +31,9 @@ int RunDatasetConvert(const Flags& flags) { return Send(flags, RequestOf(flags))
 
 }  // namespace
 
-void AddDatasetConvert(CLI::App& ssd, Run& run) {
+void AddDatasetConvert(CLI::App& network, Run& run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App& command = *ssd.add_subcommand("dataset_convert", "convert KITTI data to TFRecords");
+  CLI::App& command = *network.add_subcommand("dataset_convert", "convert KITTI data to TFRecords");
   command
       .add_option("-d,--dataset_export_spec,--dataset-export-spec", flags->spec,
                   "dataset export spec file")
@@ -49,8 +49,8 @@ void AddDatasetConvert(CLI::App& ssd, Run& run) {
   flags->session.words.insert({{"stage.inputs[class_names]", "-c"},
                                {"stage.outputs[dataset]", "-o"},
                                {"stage.spec_text", "-d"}});
-  AddTaskFlags(command, *flags);
+  AddSubTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunDatasetConvert);
 }
 
-}  // namespace trainyard::cli::ssd
+}  // namespace trainyard::cli::network

@@ -1,17 +1,17 @@
-// TAO Deploy's way to an engine: `tao deploy ssd gen_trt_engine`. The same request as `converter`.
+// TAO Deploy's way to an engine, `tao deploy NETWORK gen_trt_engine`: the request of `converter`.
 #include <cstdio>
 #include <memory>
 #include <string>
 
-#include "cli/ssd/task.h"
+#include "cli/network/sub_task.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "trainyard/v1/convert_engine.pb.h"
 
-namespace trainyard::cli::ssd {
+namespace trainyard::cli::network {
 namespace {
 
-struct Flags : Task {
+struct Flags : SubTask {
   std::string engine, data_type = "fp32", cal_images, cal_cache, cal_data, cal_json;
   int batches = 10, batch_size = 1, max_batch_size = 1, min_batch_size = 1, opt_batch_size = 1;
   int workspace_gib = 2, gpu_index = 0;
@@ -37,7 +37,7 @@ absl::StatusOr<v1::BuildRequest> RequestOf(const Flags& flags) {
   v1::BuildRequest request;
   v1::StageInput& stage = *request.mutable_stage();
   // TAO asks the spec only whether the model is a QAT model; the model itself says that here.
-  stage.set_network("ssd");
+  stage.set_network(flags.network);
   stage.set_key(flags.key);
   AddInput(stage, "model", flags.model);
   AddInput(stage, "cal_images", flags.cal_images);
@@ -63,9 +63,9 @@ int RunGenTrtEngine(const Flags& flags) {
 
 }  // namespace
 
-void AddGenTrtEngine(CLI::App& ssd, Run& run) {
+void AddGenTrtEngine(CLI::App& network, Run& run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App& command = *ssd.add_subcommand(
+  CLI::App& command = *network.add_subcommand(
       "gen_trt_engine", "compile an .etlt into an engine (TAO Deploy's flags; see converter)");
   command.add_option("-m,--model_path", flags->model, ".etlt to compile")->required();
   command.add_option("--engine_file", flags->engine, "engine to write")->required();
@@ -99,8 +99,8 @@ void AddGenTrtEngine(CLI::App& ssd, Run& run) {
                                {"options.max_batch_size", "--max_batch_size"},
                                {"options.batch_size", "--batch_size"},
                                {"options.batches", "--batches"}});
-  AddTaskFlags(command, *flags);
+  AddSubTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunGenTrtEngine);
 }
 
-}  // namespace trainyard::cli::ssd
+}  // namespace trainyard::cli::network

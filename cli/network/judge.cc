@@ -6,21 +6,21 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "cli/ssd/task.h"
+#include "cli/network/sub_task.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "trainyard/v1/convert_engine.pb.h"
 #include "trainyard/v1/train.pb.h"
 
-namespace trainyard::cli::ssd {
+namespace trainyard::cli::network {
 namespace {
 
-struct JudgeFlags : Task {
+struct JudgeFlags : SubTask {
   std::string device;
   std::optional<int> gpu_index;
 };
 
-bool IsEngine(const Task& task) { return absl::EndsWith(task.model, ".engine"); }
+bool IsEngine(const SubTask& task) { return absl::EndsWith(task.model, ".engine"); }
 
 // The options of engines have no device. TAO's scripts say --gpu_index 0 for them, too.
 template <typename Options>
@@ -109,22 +109,23 @@ int RunInference(const InferenceFlags& flags) {
 
 }  // namespace
 
-void AddEvaluate(CLI::App& ssd, Run& run) {
+void AddEvaluate(CLI::App& network, Run& run) {
   auto flags = std::make_shared<EvaluateFlags>();
-  CLI::App& command = *ssd.add_subcommand("evaluate", "measure the accuracy of a model or engine");
+  CLI::App& command =
+      *network.add_subcommand("evaluate", "measure the accuracy of a model or engine");
   AddJudgeFlags(command, *flags);
   command.add_option("-r,--results_dir", flags->results_dir, "folder for results.json and curves");
   command.add_option("--matching", flags->matching, "tao, voc or coco");
   command.add_flag("--strict", flags->strict, "stop at the first refused label");
   flags->session.words.insert(
       {{"stage.outputs[results]", "-r"}, {"options.matching", "--matching"}});
-  AddTaskFlags(command, *flags);
+  AddSubTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunEvaluate);
 }
 
-void AddInference(CLI::App& ssd, Run& run) {
+void AddInference(CLI::App& network, Run& run) {
   auto flags = std::make_shared<InferenceFlags>();
-  CLI::App& command = *ssd.add_subcommand("inference", "find objects in images");
+  CLI::App& command = *network.add_subcommand("inference", "find objects in images");
   AddJudgeFlags(command, *flags);
   command.add_option("-i,--in_image_dir,--image_dir", flags->images, "folder or image")->required();
   command.add_option("-o,--out_image_dir", flags->annotated, "folder for annotated images");
@@ -140,8 +141,8 @@ void AddInference(CLI::App& ssd, Run& run) {
        {"stage.outputs is empty; name 'images' or 'labels', or nothing is written",
         "none of -o, -l and -r is given; nothing would be written"},
        {"options.threshold", "-t"}});
-  AddTaskFlags(command, *flags);
+  AddSubTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunInference);
 }
 
-}  // namespace trainyard::cli::ssd
+}  // namespace trainyard::cli::network

@@ -3,14 +3,14 @@
 #include <string>
 #include <vector>
 
-#include "cli/ssd/task.h"
+#include "cli/network/sub_task.h"
 #include "libs/base/status.h"
 #include "trainyard/v1/prune.pb.h"
 
-namespace trainyard::cli::ssd {
+namespace trainyard::cli::network {
 namespace {
 
-struct Flags : Task {
+struct Flags : SubTask {
   std::string output, normalizer, criterion;
   int granularity = 8, min_filters = 16;
   std::optional<double> threshold, remove;
@@ -46,9 +46,9 @@ int RunPrune(const Flags& flags) { return Send(flags, RequestOf(flags)); }
 
 }  // namespace
 
-void AddPrune(CLI::App& ssd, Run& run) {
+void AddPrune(CLI::App& network, Run& run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App& command = *ssd.add_subcommand("prune", "remove the channels that matter least");
+  CLI::App& command = *network.add_subcommand("prune", "remove the channels that matter least");
   command.add_option("-m,--model,--pretrained_model", flags->model, ".tlt to prune")->required();
   command.add_option("-o,--output_file", flags->output, ".tlt to write")->required();
   command.add_option("--results_dir", flags->results_dir, "folder for status.json");
@@ -80,8 +80,8 @@ void AddPrune(CLI::App& ssd, Run& run) {
                                {"options.min_filters", "-nf"},
                                {"options.excluded_layers", "-el"},
                                {"options.remove", "--remove"}});
-  AddTaskFlags(command, *flags);
+  AddSubTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunPrune);
 }
 
-}  // namespace trainyard::cli::ssd
+}  // namespace trainyard::cli::network

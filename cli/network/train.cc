@@ -3,14 +3,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "cli/ssd/task.h"
+#include "cli/network/sub_task.h"
 #include "libs/base/status.h"
 #include "trainyard/v1/train.pb.h"
 
-namespace trainyard::cli::ssd {
+namespace trainyard::cli::network {
 namespace {
 
-struct Flags : Task {
+struct Flags : SubTask {
   int gpus = 1, initial_epoch = 1;
   std::vector<int> gpu_index;
   bool use_amp = false, use_multiprocessing = false, resume = false, deterministic = false;
@@ -44,9 +44,9 @@ int RunTrain(const Flags& flags) { return Send(flags, RequestOf(flags)); }
 
 }  // namespace
 
-void AddTrain(CLI::App& ssd, Run& run) {
+void AddTrain(CLI::App& network, Run& run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App& command = *ssd.add_subcommand("train", "train a network");
+  CLI::App& command = *network.add_subcommand("train", "train a network");
   AddSpec(command, *flags)->required();
   command.add_option("-r,--results_dir", flags->results_dir, "folder for the results")->required();
   command.add_option("-m,--resume_model_weights,--model,--model_path", flags->model,
@@ -68,8 +68,8 @@ void AddTrain(CLI::App& ssd, Run& run) {
                                {"options.resume", "--resume"},
                                {"options.use_amp", "--use_amp"},
                                {"options.device", "--device"}});
-  AddTaskFlags(command, *flags);
+  AddSubTaskFlags(command, *flags);
   WhenTyped(command, run, flags, RunTrain);
 }
 
-}  // namespace trainyard::cli::ssd
+}  // namespace trainyard::cli::network
