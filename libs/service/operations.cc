@@ -18,6 +18,7 @@
 #include "libs/service/internal/state_owner.h"
 #include "libs/service/key.h"
 #include "libs/service/operation_store.h"
+#include "libs/service/page.h"
 #include "libs/worker/rpc_status.h"
 
 namespace trainyard::service {
@@ -26,8 +27,6 @@ namespace {
 using Metadata = v1::OperationMetadata;
 
 constexpr size_t kMostRequestIdBytes = 36;
-// Of a page of a list: gRPC's clients take 4 MiB unless they are told to take more.
-constexpr size_t kMostPageBytes = size_t{2} << 20;
 // For a status that stays in this process, or in an operation.
 constexpr RpcStatusLimits kWholeStatus{.detail_bytes = size_t{1} << 20,
                                        .message_bytes = size_t{1} << 20};
@@ -211,30 +210,21 @@ absl::StatusOr<google::longrunning::ListOperationsResponse> OperationManager::Li
     const google::longrunning::ListOperationsRequest& request) {
   TY_ASSIGN_OR_RETURN(const ListPage page,
                       ReadListRequest(request, options_.service, options_.replica));
-  TY_ASSIGN_OR_RETURN(std::vector<OperationRow> rows, state_->store->List(page.query));
+  TY_ASSIGN_OR_RETURN(const std::vector<OperationRow> rows, state_->store->List(page.query));
   google::longrunning::ListOperationsResponse response;
-  const size_t size = static_cast<size_t>(page.size);
-  if (rows.size() > size) {
-    rows.resize(size);
-    response.set_next_page_token(PageTokenAfter(rows.back(), page));
-  }
-  size_t bytes = 0;
-  const OperationRow* last = nullptr;
-  for (const OperationRow& row : rows) {
-    if (bytes > kMostPageBytes) {
-      response.set_next_page_token(PageTokenAfter(*last, page));
-      break;
-    }
-    last = &row;
+  const auto add = [&](const OperationRow& row) -> size_t {
     if (!row.damage.empty()) {
       response.add_unreachable(NameOf(row.id));
       LogError("row is damaged", {{"job", NameOf(row.id)}, {"damage", row.damage}});
-      continue;
+      return 0;
     }
     // The store may be a little behind what works now.
     const auto operation = Get(NameOf(row.id));
     *response.add_operations() = operation.ok() ? *operation : ProtoOf(row, NameOf(row.id));
-    bytes += response.operations().rbegin()->ByteSizeLong();
+    return response.operations().rbegin()->ByteSizeLong();
+  };
+  if (const OperationRow* last = FillPage(rows, page.size, add); last != nullptr) {
+    response.set_next_page_token(PageTokenAfter(*last, page));
   }
   return response;
 }

@@ -1,6 +1,5 @@
 #include "services/orchestrator/runs.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -13,6 +12,7 @@
 #include "libs/base/log.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/service/page.h"
 #include "libs/worker/rpc_status.h"
 #include "services/orchestrator/cache_key.h"
 #include "services/orchestrator/limits.h"
@@ -27,10 +27,6 @@ constexpr absl::string_view kNamePrefix = "runs/";
 // 64 bits of chance hardly ever give a name that is taken; a source without chance must not loop.
 constexpr int kIdTries = 8;
 constexpr size_t kMaxRequestIdBytes = 36;
-constexpr int kDefaultPage = 50;
-constexpr int kLargestPage = 1000;
-// Of a page of a list: gRPC's clients take 4 MiB unless they are told to take more.
-constexpr size_t kMostPageBytes = size_t{2} << 20;
 
 bool IsReference(absl::string_view key) {
   return absl::StartsWith(key, "env:") || absl::StartsWith(key, "file:");
@@ -306,30 +302,21 @@ absl::StatusOr<v1::ListRunsResponse> Runs::List(const v1::ListRunsRequest& reque
     return absl::InvalidArgumentError(
         absl::StrCat("page_size is ", request.page_size(), "; expected 0 or more"));
   }
-  const int size = request.page_size() == 0 ? kDefaultPage
-                                            : std::min(request.page_size(), kLargestPage);
+  const int size = service::PageSize(request.page_size());
   if (!request.page_token().empty() && !environment_.store->Get(request.page_token()).ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("page_token '", request.page_token(), "' is none of ours"));
   }
-  TY_ASSIGN_OR_RETURN(std::vector<std::string> ids,
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> ids,
                       environment_.store->List(size + 1, request.page_token()));
   v1::ListRunsResponse response;
-  if (static_cast<int>(ids.size()) > size) {
-    ids.resize(size);
-    response.set_next_page_token(ids.back());
-  }
-  size_t bytes = 0;
-  std::string last;
-  for (const std::string& id : ids) {
-    if (bytes > kMostPageBytes) {
-      response.set_next_page_token(last);
-      break;
-    }
+  const auto add = [&](const std::string& id) {
     const auto record = Find(absl::StrCat(kNamePrefix, id));
     *response.add_runs() = record.ok() ? (*record)->Snapshot() : Unreadable(id, record.status());
-    bytes += response.runs().rbegin()->ByteSizeLong();
-    last = id;
+    return response.runs().rbegin()->ByteSizeLong();
+  };
+  if (const std::string* last = service::FillPage(ids, size, add); last != nullptr) {
+    response.set_next_page_token(*last);
   }
   return response;
 }

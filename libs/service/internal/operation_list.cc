@@ -1,6 +1,5 @@
 #include "libs/service/internal/operation_list.h"
 
-#include <algorithm>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -10,12 +9,11 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/digest.h"
 #include "libs/base/status.h"
+#include "libs/service/page.h"
 
 namespace trainyard::service {
 namespace {
 
-constexpr int kDefaultPage = 50;
-constexpr int kMostPage = 1000;
 constexpr auto kAny = v1::OperationMetadata::STATE_UNSPECIFIED;
 
 absl::Status ReadFilter(const std::string& text, OperationStore::Query* query) {
@@ -73,7 +71,7 @@ absl::StatusOr<ListPage> ReadListRequest(const google::longrunning::ListOperatio
   }
   ListPage page;
   page.arguments = absl::StrCat(parent, "\n", request.filter());
-  page.size = request.page_size() == 0 ? kDefaultPage : std::min(request.page_size(), kMostPage);
+  page.size = PageSize(request.page_size());
   page.query.limit = page.size + 1;
   TY_RETURN_IF_ERROR(ReadFilter(request.filter(), &page.query));
   TY_RETURN_IF_ERROR(ReadPageToken(request.page_token(), page.arguments, &page.query));
