@@ -4,12 +4,12 @@
 #   trainyard_test(selection_test SRCS selection_test.cc DEPS trainyard::pruning)
 #
 # and trainyard_binary(NAME ...) for programs. trainyard_check_arrows() fails the configuration when
-# a room uses one that lies above it, or when a runtime is linked by a room that must not know it.
+# a room uses one that lies above it, or links a third party that is another room's alone.
 
 # The rooms below services, lowest first. A library may use those before it only.
 set(TRAINYARD_LIBRARIES
   base tensor graph model sealing pruning quantization spec data tasks networks stages worker judging
-  training engine report service)
+  training engine report store service)
 
 set(TRAINYARD_SANITIZE "" CACHE STRING "sanitizers, comma separated")
 option(TRAINYARD_FUZZ "build the fuzz targets for libFuzzer (clang)" OFF)
@@ -89,9 +89,11 @@ function(trainyard_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
 
-# The rooms that may link a runtime themselves; everybody else runs networks through a worker.
-set(TRAINYARD_RUNTIME_torch::cpu training)
-set(TRAINYARD_RUNTIME_openvino::runtime engine)
+# Third parties that one room alone may link. Runtimes are among them: everybody else runs networks
+# through a worker.
+set(TRAINYARD_ROOM_OF_torch::cpu training)
+set(TRAINYARD_ROOM_OF_openvino::runtime engine)
+set(TRAINYARD_ROOM_OF_SQLite::SQLite3 store)
 set(TRAINYARD_RUNNERS training engine)
 set(TRAINYARD_WORKERS trainyard-train-worker trainyard-engine-worker)
 
@@ -119,8 +121,8 @@ function(trainyard_check_arrows)
         if(used IN_LIST TRAINYARD_RUNNERS AND user STREQUAL "service")
           string(APPEND errors "\n  service uses ${used}; only workers run networks")
         endif()
-      elseif(DEFINED TRAINYARD_RUNTIME_${use} AND NOT user IN_LIST TRAINYARD_RUNTIME_${use})
-        string(APPEND errors "\n  ${user} links ${use}; only ${TRAINYARD_RUNTIME_${use}} may")
+      elseif(DEFINED TRAINYARD_ROOM_OF_${use} AND NOT user IN_LIST TRAINYARD_ROOM_OF_${use})
+        string(APPEND errors "\n  ${user} links ${use}; only ${TRAINYARD_ROOM_OF_${use}} may")
       elseif(use MATCHES "^(gRPC::|trainyard_stubs)" AND user_rank GREATER -1 AND NOT user STREQUAL "service")
         string(APPEND errors "\n  ${user} links ${use}; only service knows gRPC")
       endif()

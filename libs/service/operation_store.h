@@ -1,10 +1,8 @@
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,8 +11,6 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "trainyard/v1/operation.pb.h"
-
-struct sqlite3;
 
 namespace trainyard::service {
 
@@ -59,31 +55,34 @@ struct OperationRow {
 };
 
 /// Whether a state is never left.
-bool IsFinal(v1::OperationMetadata::State state);
+inline bool IsFinal(v1::OperationMetadata::State state) {
+  using State = v1::OperationMetadata;
+  return state == State::SUCCEEDED || state == State::FAILED || state == State::CANCELLED ||
+         state == State::SKIPPED;
+}
 
-/// Operations in SQLite: one writer, WAL, synchronous FULL, so that what was answered survives a
-/// kill and a power cut. Questions have a connection of their own and do not wait for a write to reach
-/// the disk. A row whose content cannot be read is given as a damaged one, and spoils nothing else.
-/// Thread-safe.
+/// The operations of one replica. Each call is atomic, and what it has stored when it returns
+/// survives a kill and a power cut. One that fails has stored nothing, or, when only the answer to its
+/// commit was lost, all. A row whose content cannot be read is given as a damaged one, and spoils nothing
+/// else. Thread-safe.
+///
+/// Beside what is said at it, every call may fail with kResourceExhausted: there is no room;
+/// kUnavailable: not now; kDataLoss: the whole store is damaged; kInternal: anything else.
+/// tests/unit/service/operation_store_test.cc is what every implementation passes.
 class OperationStore {
  public:
-  /// Opens or makes `<state_dir>/operations.db`, readable by its owner only, and holds
-  /// `<state_dir>/lock` while it lives. kFailedPrecondition when another process holds it, or the file
-  /// has a newer schema.
-  static absl::StatusOr<std::unique_ptr<OperationStore>> Open(const std::string& state_dir);
-  ~OperationStore();
+  virtual ~OperationStore() = default;
 
   /// Stores a new row, or, in the same transaction, finds the row of the same (stage, request_id):
   /// that one is returned when the digests agree; kInvalidArgument with reason REQUEST_ID_REUSED
-  /// when they differ. nullopt = stored. Calls that come while another's row goes to the disk share the
-  /// next transaction.
-  absl::StatusOr<std::optional<OperationRow>> Insert(const OperationRow& row);
+  /// when they differ. nullopt = stored.
+  virtual absl::StatusOr<std::optional<OperationRow>> Insert(const OperationRow& row) = 0;
   /// The row of (stage, request_id), if any; the same rule for the digest.
-  absl::StatusOr<std::optional<OperationRow>> FindRequest(const std::string& stage,
-                                                          const std::string& request_id,
-                                                          const std::string& request_digest);
-  /// kNotFound when there is none.
-  absl::StatusOr<OperationRow> Get(const std::string& id);
+  virtual absl::StatusOr<std::optional<OperationRow>> FindRequest(
+      const std::string& stage, const std::string& request_id,
+      const std::string& request_digest) = 0;
+  /// kNotFound, with reason OPERATION_NOT_FOUND, when there is none.
+  virtual absl::StatusOr<OperationRow> Get(const std::string& id) = 0;
 
   /// Rows that fit, the newest first, after the position (create_us, id) of an earlier page.
   struct Query {
@@ -94,45 +93,28 @@ class OperationStore {
     std::string before_id;
     int limit = 50;
   };
-  absl::StatusOr<std::vector<OperationRow>> List(const Query& query);
+  virtual absl::StatusOr<std::vector<OperationRow>> List(const Query& query) = 0;
   /// Rows whose state is not final, the oldest first.
-  absl::StatusOr<std::vector<OperationRow>> Unfinished();
+  virtual absl::StatusOr<std::vector<OperationRow>> Unfinished() = 0;
 
   /// Writes metadata, result, epoch and job_dir of a row that `row.owner` owns and that is not final
   /// yet. kAborted when another owner has taken it, or it is final: the writer stops then.
-  absl::Status Update(const OperationRow& row);
+  virtual absl::Status Update(const OperationRow& row) = 0;
   /// Makes `row.owner` the owner of each of these unfinished rows, the successor of a process that is
-  /// gone, and writes them as Update does: all of them or none.
-  absl::Status TakeOver(absl::Span<const OperationRow> rows);
+  /// gone, and writes them as Update does: all of them or none. kNotFound when one is not there, or final.
+  virtual absl::Status TakeOver(absl::Span<const OperationRow> rows) = 0;
   /// Moves the lease of `owner`, and forgets those of owners before it.
-  absl::Status Renew(const std::string& owner, int64_t lease_until_us);
+  virtual absl::Status Renew(const std::string& owner, int64_t lease_until_us) = 0;
   /// Ends a damaged row and leaves its content as it is.
-  absl::Status Quarantine(const OperationRow& row);
+  virtual absl::Status Quarantine(const OperationRow& row) = 0;
   /// Removes a row. kFailedPrecondition unless it is final; kNotFound when there is none.
-  absl::Status Delete(const std::string& id);
+  virtual absl::Status Delete(const std::string& id) = 0;
   /// Removes final rows that ended before `end_us`. Returns their ids.
-  absl::StatusOr<std::vector<std::string>> DeleteEndedBefore(int64_t end_us);
+  virtual absl::StatusOr<std::vector<std::string>> DeleteEndedBefore(int64_t end_us) = 0;
 
   /// Numbers that are kept beside the rows, by name.
-  absl::StatusOr<std::map<std::string, int64_t>> Facts();
-  absl::Status SetFacts(const std::map<std::string, int64_t>& facts);
-
- private:
-  explicit OperationStore(int lock_fd) : lock_fd_(lock_fd) {}
-  absl::Status Prepare(const std::string& path);
-  struct Insertion;
-  void InsertAll(absl::Span<Insertion* const> batch);
-  absl::Status InsertBatch(absl::Span<Insertion* const> batch);
-
-  std::mutex insert_mutex_;
-  std::condition_variable inserted_;
-  std::vector<Insertion*> insertions_;
-  bool inserting_ = false;
-
-  std::mutex write_mutex_, read_mutex_;
-  sqlite3* write_db_ = nullptr;
-  sqlite3* read_db_ = nullptr;
-  int lock_fd_;
+  virtual absl::StatusOr<std::map<std::string, int64_t>> Facts() = 0;
+  virtual absl::Status SetFacts(const std::map<std::string, int64_t>& facts) = 0;
 };
 
 }  // namespace trainyard::service

@@ -15,9 +15,9 @@
 #include "libs/service/internal/operation_record.h"
 #include "libs/service/internal/operation_request.h"
 #include "libs/service/internal/operation_state.h"
+#include "libs/service/internal/sqlite_operation_store.h"
 #include "libs/service/internal/state_owner.h"
 #include "libs/service/key.h"
-#include "libs/service/operation_store.h"
 #include "libs/service/page.h"
 #include "libs/worker/rpc_status.h"
 
@@ -117,7 +117,8 @@ bool OperationManager::Subscription::HasNews(int64_t sequence) const {
 OperationManager::OperationManager(Options options, std::unique_ptr<OperationStore> store)
     : options_(std::move(options)), state_(std::make_unique<State>(options_, std::move(store))) {}
 
-absl::StatusOr<std::unique_ptr<OperationManager>> OperationManager::Create(Options options) {
+absl::StatusOr<std::unique_ptr<OperationManager>> OperationManager::Create(
+    Options options, std::unique_ptr<OperationStore> store) {
   Problems problems;
   const auto check_part = [&problems](const char* field, const std::string& value) {
     const bool plain = !value.empty() && value.find_first_of("/ \t\n") == std::string::npos;
@@ -134,7 +135,9 @@ absl::StatusOr<std::unique_ptr<OperationManager>> OperationManager::Create(Optio
   }
   TY_RETURN_IF_ERROR(problems.ToStatus());
   TY_RETURN_IF_ERROR(CheckStateOwner(options.state_dir, options.service));
-  TY_ASSIGN_OR_RETURN(auto store, OperationStore::Open(options.state_dir));
+  if (store == nullptr) {
+    TY_ASSIGN_OR_RETURN(store, OpenSqliteOperationStore(options.state_dir));
+  }
   TY_RETURN_IF_ERROR(ClaimStateDir(options.state_dir, options.service));
   return std::unique_ptr<OperationManager>(
       new OperationManager(std::move(options), std::move(store)));

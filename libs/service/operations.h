@@ -17,13 +17,13 @@
 #include "absl/types/span.h"
 #include "google/longrunning/operations.pb.h"
 #include "google/protobuf/message.h"
+#include "libs/service/operation_store.h"
 #include "trainyard/v1/operation.pb.h"
 
 namespace trainyard::service {
 
 using google::longrunning::Operation;
 
-class OperationStore;
 class OperationRecord;
 struct Key;
 struct TakenRequest;
@@ -166,8 +166,10 @@ class OperationManager {
     /// For tests. Dates are taken from it; delays are measured by the steady clock.
     std::function<absl::Time()> wall_clock = absl::Now;
   };
-  /// Opens the store. kFailedPrecondition when another process has it, or it is another service's.
-  static absl::StatusOr<std::unique_ptr<OperationManager>> Create(Options options);
+  /// Over `store`; without one, over SQLite in `state_dir`. kFailedPrecondition when another process has
+  /// it, or the folder is another service's.
+  static absl::StatusOr<std::unique_ptr<OperationManager>> Create(
+      Options options, std::unique_ptr<OperationStore> store = nullptr);
   /// Drains.
   ~OperationManager();
 

@@ -8,6 +8,7 @@
 #include "libs/base/status.h"
 #include "libs/report/report.h"
 #include "services/orchestrator/grpc_stage_client.h"
+#include "services/orchestrator/sqlite_run_store.h"
 #include "services/orchestrator/stage_input.h"
 
 namespace trainyard::orchestrator {
@@ -35,7 +36,7 @@ Environment Orchestrator::MakeEnvironment() {
   const service::Workspace& workspace = *options_.workspace;
   return {
       .client = options_.client.get(),
-      .store = store_.get(),
+      .store = options_.store.get(),
       .pool = pool_.get(),
       .canceller = canceller_.get(),
       .read_spec = ReadSpec,
@@ -65,7 +66,9 @@ absl::StatusOr<std::unique_ptr<Orchestrator>> Orchestrator::Create(OrchestratorO
   std::unique_ptr<Orchestrator> orchestrator(new Orchestrator(std::move(options)));
   Orchestrator& made = *orchestrator;
   if (made.options_.client == nullptr) made.options_.client = std::make_unique<GrpcStageClient>();
-  TY_ASSIGN_OR_RETURN(made.store_, RunStore::Open(made.options_.state_dir));
+  if (made.options_.store == nullptr) {
+    TY_ASSIGN_OR_RETURN(made.options_.store, OpenSqliteRunStore(made.options_.state_dir));
+  }
   StageClient* const client = made.options_.client.get();
   made.pool_ = std::make_unique<AddressPool>([client](const std::string& address) {
     const auto capabilities = client->Capabilities(address);
@@ -75,7 +78,7 @@ absl::StatusOr<std::unique_ptr<Orchestrator>> Orchestrator::Create(OrchestratorO
     return capacity > 0 ? capacity : -1;
   });
   try {
-    made.canceller_ = std::make_unique<Canceller>(*client, *made.store_);
+    made.canceller_ = std::make_unique<Canceller>(*client, *made.options_.store);
     made.environment_ = made.MakeEnvironment();
     made.runs_ = std::make_unique<Runs>(made.environment_);
     if (made.options_.keep_runs != absl::InfiniteDuration()) {
@@ -116,7 +119,7 @@ void Orchestrator::ForgetOldRuns() {
   // The clock of the start, moved on by a clock that nobody sets: a clock that is set for a moment to
   // next month must not cost a month's runs.
   const absl::Time now = started_ + (SteadyNow() - started_steady_);
-  const auto forgotten = store_->ForgetEndedBefore(now - options_.keep_runs);
+  const auto forgotten = options_.store->ForgetEndedBefore(now - options_.keep_runs);
   if (!forgotten.ok()) {
     LogWarning("old runs cannot be forgotten",
                {{"error", std::string(forgotten.status().message())}});

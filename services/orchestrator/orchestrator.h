@@ -25,6 +25,8 @@ struct OrchestratorOptions {
   std::map<std::string, std::vector<std::string>> services;
   /// The way to the services; nullptr = gRPC to addresses.
   std::unique_ptr<StageClient> client;
+  /// Where runs are kept; nullptr = SQLite in `state_dir`.
+  std::unique_ptr<RunStore> store;
   /// Runs that work at one time, and runs that may wait for their turn.
   size_t max_runs = 64;
   size_t max_waiting_runs = 1000;
@@ -54,7 +56,6 @@ class Orchestrator {
   OrchestratorOptions options_;
   const absl::Time started_ = absl::Now();
   const absl::Duration started_steady_ = SteadyNow();
-  std::unique_ptr<RunStore> store_;
   std::unique_ptr<AddressPool> pool_;
   std::unique_ptr<Canceller> canceller_;
   Environment environment_;

@@ -15,7 +15,8 @@ constexpr absl::Duration kLongestPause = absl::Seconds(10);
 
 // What the disk refuses may be stored later; what the state refuses may not.
 bool MayBeStoredLater(const absl::Status& status) {
-  return absl::IsResourceExhausted(status) || absl::IsInternal(status);
+  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status) ||
+         absl::IsInternal(status);
 }
 
 // Messages of services come from elsewhere, and may repeat what they were given.

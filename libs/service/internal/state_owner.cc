@@ -28,6 +28,7 @@ absl::Status CheckStateOwner(const std::string& state_dir, const std::string& se
 absl::Status ClaimStateDir(const std::string& state_dir, const std::string& service) {
   TY_RETURN_IF_ERROR(CheckStateOwner(state_dir, service));
   if (FileExists(MarkOf(state_dir))) return absl::OkStatus();
+  TY_RETURN_IF_ERROR(MakeFolders(state_dir));
   return WriteFileAtomically(MarkOf(state_dir), absl::StrCat(service, "\n"));
 }
 

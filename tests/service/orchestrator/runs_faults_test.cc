@@ -1,6 +1,5 @@
 // Runs whose services, disk or system fail them.
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <csignal>
 #include <future>
@@ -13,12 +12,10 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::Contains;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
 using ::trainyard::testing::IsOk;
-using ::trainyard::testing::IsOkAndHolds;
 using ::trainyard::testing::StatusIs;
 
 const std::string kTwoTrains =
@@ -286,7 +283,7 @@ class RunRecordTest : public ::testing::Test {
     const std::string folder = ::testing::TempDir() + "/run_record_test_" +
                                ::testing::UnitTest::GetInstance()->current_test_info()->name();
     EXPECT_THAT(RemoveTree(folder), IsOk());
-    store_ = *RunStore::Open(folder);
+    store_ = *OpenSqliteRunStore(folder);
     v1::Run run;
     run.set_name("runs/a");
     run.set_state(v1::Run::RUNNING);
@@ -339,58 +336,6 @@ TEST_F(RunRecordTest, ACancelThatCannotBeStoredIsNotGiven) {
   const FullDisk full;
   EXPECT_FALSE(record_->RequestCancel().ok());
   EXPECT_FALSE(record_->cancel_requested());
-}
-
-TEST_F(RunRecordTest, AnEventThatIsStoredAlreadyIsNoOtherWriters) {
-  const RunEvent event{.sequence = 2, .type = EventType::kCancelRequested};
-  EXPECT_THAT(store_->Append("a", event), IsOk());
-  EXPECT_THAT(store_->Append("a", event), IsOk());
-  EXPECT_THAT(store_->Append("a", {.sequence = 2, .type = EventType::kRunEnded}),
-              StatusIs(absl::StatusCode::kAborted, HasSubstr("another process")));
-}
-
-TEST(RunStoreTest, IsForItsUserAlone) {
-  const std::string folder = ::testing::TempDir() + "/run_store_mode";
-  ASSERT_THAT(RemoveTree(folder), IsOk());
-  // As an earlier version made it.
-  ASSERT_THAT(MakeFolders(folder), IsOk());
-  ASSERT_THAT(WriteFileAtomically(folder + "/runs.db", ""), IsOk());
-  ASSERT_EQ(chmod((folder + "/runs.db").c_str(), 0644), 0);
-  const auto store = RunStore::Open(folder);
-  ASSERT_THAT(store, IsOk());
-  for (const char* name : {"runs.db", "runs.db-wal", "lock"}) {
-    struct stat info;
-    ASSERT_EQ(stat((folder + "/" + name).c_str(), &info), 0) << name;
-    EXPECT_EQ(info.st_mode & 0777, 0600u) << name;
-  }
-}
-
-TEST(RunStoreTest, ForgetsWhatEndedLongAgoWithItsCache) {
-  const std::string folder = ::testing::TempDir() + "/run_store_forget";
-  ASSERT_THAT(RemoveTree(folder), IsOk());
-  const auto store = *RunStore::Open(folder);
-  const absl::Time now = absl::Now();
-  const auto add = [&](const std::string& id, absl::Time time, bool ended) {
-    v1::Run run;
-    run.set_state(v1::Run::RUNNING);
-    ASSERT_THAT(store->Create({.id = id}, {.sequence = 1, .time = time,
-                                           .payload = run.SerializeAsString()}),
-                IsOk());
-    const CacheEntry entry{.run = id, .stage = "s"};
-    run.set_state(v1::Run::SUCCEEDED);
-    const RunEvent event{.sequence = 2, .time = time,
-                         .type = ended ? EventType::kRunEnded : EventType::kCancelRequested,
-                         .payload = ended ? run.SerializeAsString() : ""};
-    ASSERT_THAT(store->Append(id, event, "key of " + id, &entry), IsOk());
-  };
-  add("old", now - absl::Hours(50), true);
-  add("new", now - absl::Hours(5), true);
-  add("working", now - absl::Hours(50), false);
-  EXPECT_THAT(store->ForgetEndedBefore(now - absl::Hours(24)), IsOkAndHolds(1));
-  EXPECT_THAT(*store->List(10, ""), ElementsAre("working", "new"));
-  EXPECT_THAT(store->Events("old"), StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_FALSE(store->FindCached("key of old")->has_value());
-  EXPECT_TRUE(store->FindCached("key of new")->has_value());
 }
 
 }  // namespace

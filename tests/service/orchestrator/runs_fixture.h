@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "libs/base/files.h"
 #include "services/orchestrator/runs.h"
+#include "services/orchestrator/sqlite_run_store.h"
 #include "tests/service/orchestrator/fake_stage_client.h"
 #include "tests/support/status_matchers.h"
 
@@ -40,7 +41,7 @@ class House {
   using Change = std::function<void(Environment&)>;
   House(const std::string& folder, FakeStageClient& client, const Change& change = nullptr)
       : pool_([](auto&) { return -1; }) {
-    auto store = RunStore::Open(folder + "/state");
+    auto store = OpenSqliteRunStore(folder + "/state");
     EXPECT_THAT(store, testing::IsOk());
     store_ = *std::move(store);
     canceller_ = std::make_unique<Canceller>(client, *store_, absl::Milliseconds(1));

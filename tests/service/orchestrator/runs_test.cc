@@ -502,13 +502,5 @@ TEST_F(RunsTest, UnknownRunsAreNotFound) {
   EXPECT_THAT(house_->runs().Find("x"), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
-TEST(RunStoreTest, HasOneProcessAtATime) {
-  const std::string folder = ::testing::TempDir() + "/run_store_lock";
-  const auto first = RunStore::Open(folder);
-  ASSERT_THAT(first, IsOk());
-  EXPECT_THAT(RunStore::Open(folder),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("in use")));
-}
-
 }  // namespace
 }  // namespace trainyard::orchestrator

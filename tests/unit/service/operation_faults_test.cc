@@ -1,6 +1,4 @@
 // Operations when the service dies under them, the disk is full, rows are damaged, clocks leap.
-#include <sqlite3.h>
-
 #include <atomic>
 #include <functional>
 
@@ -10,11 +8,12 @@
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/service/client.h"
-#include "libs/service/operation_store.h"
+#include "libs/service/internal/sqlite_operation_store.h"
 #include "libs/service/operations.h"
 #include "libs/worker/rpc_status.h"
 #include "tests/support/full_disk.h"
 #include "tests/support/service_operations.h"
+#include "tests/support/sqlite.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 #include "trainyard/v1/prune.pb.h"
@@ -66,7 +65,7 @@ class OperationFaultsTest : public ::testing::Test {
   // What a kill while the work runs leaves behind: the row that a drain left, and one death more.
   void DieUnder(const std::string& name) {
     manager_.reset();
-    auto store = OperationStore::Open(options_.state_dir);
+    auto store = OpenSqliteOperationStore(options_.state_dir);
     ASSERT_THAT(store, IsOk());
     OperationRow row = *(*store)->Get(name.substr(name.rfind('/') + 1));
     EXPECT_EQ(row.metadata.state(), Metadata::RUNNING);
@@ -74,10 +73,7 @@ class OperationFaultsTest : public ::testing::Test {
     ASSERT_THAT((*store)->Update(row), IsOk());
   }
   void RunSql(const std::string& sql) {
-    sqlite3* db = nullptr;
-    ASSERT_EQ(sqlite3_open((options_.state_dir + "/operations.db").c_str(), &db), SQLITE_OK);
-    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
-    sqlite3_close(db);
+    testing::RunSql(options_.state_dir + "/operations.db", sql);
   }
 
   std::string StartOne(const std::string& work = "", const std::string& key = "") {

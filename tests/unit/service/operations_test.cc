@@ -13,7 +13,7 @@
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/service/client.h"
-#include "libs/service/operation_store.h"
+#include "libs/service/internal/sqlite_operation_store.h"
 #include "libs/worker/rpc_status.h"
 #include "tests/support/service_operations.h"
 #include "tests/support/status_matchers.h"
@@ -50,9 +50,9 @@ class OperationManagerTest : public ::testing::Test {
   void SetUp() override { Restart(); }
 
   // As after the end of the process; a running operation is left as it stands.
-  void Restart() {
+  void Restart(std::unique_ptr<OperationStore> store = nullptr) {
     manager_.reset();
-    auto manager = OperationManager::Create(options_);
+    auto manager = OperationManager::Create(options_, std::move(store));
     ASSERT_THAT(manager, IsOk());
     manager_ = *std::move(manager);
     Stage stage = StageOf<v1::PruneRequest>(
@@ -492,6 +492,14 @@ TEST_F(OperationManagerTest, AStateFolderBelongsToOneService) {
                                         HasSubstr("--state-dir"))));
   EXPECT_EQ(trainyard::testing::ContentOf(folder_ / "state/operations.db"), before);
   EXPECT_THAT(OperationManager::Create(options_), IsOk());
+}
+
+TEST_F(OperationManagerTest, WorksOverTheStoreThatItIsGiven) {
+  options_.state_dir = folder_ / "other";
+  Restart(*OpenSqliteOperationStore(folder_ / "elsewhere"));
+  AwaitDone(*manager_, StartOne());
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "other/operations.db"));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "elsewhere/operations.db"));
 }
 
 TEST_F(OperationManagerTest, BadOptionsAreNamedTogether) {

@@ -1,27 +1,23 @@
-#include "libs/service/operation_store.h"
-
-#include <fcntl.h>
-#include <sqlite3.h>
-#include <sys/file.h>
-#include <unistd.h>
+#include "libs/service/internal/sqlite_operation_store.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <condition_variable>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "libs/base/files.h"
 #include "libs/base/status.h"
-#include "libs/service/internal/database.h"
+#include "libs/store/database.h"
 #include "libs/worker/rpc_status.h"
 
 namespace trainyard::service {
 namespace {
 
 using State = v1::OperationMetadata;
+using store::Database;
+using store::Statement;
+using store::Transaction;
 
-constexpr int kSchemaVersion = 2;
 constexpr char kSchema[] = R"(
   CREATE TABLE IF NOT EXISTS operations (
     id TEXT PRIMARY KEY, stage TEXT NOT NULL, request BLOB NOT NULL, key_kind INTEGER NOT NULL,
@@ -108,27 +104,19 @@ OperationRow RowOf(const Statement& statement) {
   return row;
 }
 
-absl::StatusOr<std::vector<OperationRow>> RowsOf(Statement& statement) {
-  std::vector<OperationRow> rows;
-  while (true) {
-    TY_ASSIGN_OR_RETURN(const bool more, statement.Step());
-    if (!more) return rows;
-    rows.push_back(RowOf(statement));
-  }
-}
-
 int64_t EndMicros(const v1::OperationMetadata& metadata) {
   return metadata.end_time().seconds() * 1000000 + metadata.end_time().nanos() / 1000;
 }
 
-absl::StatusOr<std::optional<OperationRow>> FindSameRequest(sqlite3* db, const std::string& stage,
+absl::StatusOr<std::optional<OperationRow>> FindSameRequest(Database& database,
+                                                            const std::string& stage,
                                                             const std::string& request_id,
                                                             const std::string& request_digest) {
   if (request_id.empty()) return std::nullopt;
   // Without its last term the index, which leaves out empty ids, cannot be used.
-  Statement find(db, SelectRows("WHERE stage = ? AND request_id = ? AND request_id <> ''"));
+  Statement find(database, SelectRows("WHERE stage = ? AND request_id = ? AND request_id <> ''"));
   find.Text(stage).Text(request_id);
-  TY_ASSIGN_OR_RETURN(const std::vector<OperationRow> rows, RowsOf(find));
+  TY_ASSIGN_OR_RETURN(const std::vector<OperationRow> rows, find.Rows(RowOf));
   if (rows.empty()) return std::nullopt;
   if (rows[0].request_digest == request_digest) return rows[0];
   return WithReason(
@@ -136,36 +124,6 @@ absl::StatusOr<std::optional<OperationRow>> FindSameRequest(sqlite3* db, const s
                                               rows[0].id, "', whose request was another one; "
                                               "a new request needs a new id")),
       "REQUEST_ID_REUSED", {{"requestId", request_id}, {"operation", rows[0].id}});
-}
-
-absl::StatusOr<int> HoldLock(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return absl::InternalError(absl::StrCat("cannot open '", path, "': ", strerror(errno)));
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-  close(fd);
-  return absl::FailedPreconditionError(absl::StrCat(
-      "another process holds '", path, "'; give each replica a state folder of its own"));
-}
-
-absl::StatusOr<int64_t> SchemaVersion(sqlite3* db) {
-  Statement read(db, "PRAGMA user_version");
-  TY_ASSIGN_OR_RETURN(const bool row, read.Step());
-  return row ? read.Integer(0) : 0;
-}
-
-absl::Status PrepareSchema(sqlite3* db, const std::string& path) {
-  TY_ASSIGN_OR_RETURN(const int64_t version, SchemaVersion(db));
-  if (version > kSchemaVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("'", path, "' has schema version ", version, "; this program knows ",
-                     kSchemaVersion, " and older"));
-  }
-  Transaction transaction(db);
-  TY_RETURN_IF_ERROR(transaction.Begin());
-  if (version == 1) TY_RETURN_IF_ERROR(RunSql(db, kFromVersion1));
-  TY_RETURN_IF_ERROR(RunSql(db, kSchema));
-  TY_RETURN_IF_ERROR(RunSql(db, absl::StrCat("PRAGMA user_version = ", kSchemaVersion)));
-  return transaction.Commit();
 }
 
 void BindUpdate(Statement& update, const OperationRow& row) {
@@ -185,48 +143,47 @@ absl::Status NoSuchOperation(const std::string& id) {
                     "OPERATION_NOT_FOUND", {{"operation", id}});
 }
 
-}  // namespace
+class SqliteOperationStore final : public OperationStore {
+ public:
+  SqliteOperationStore(std::unique_ptr<Database> writer, std::unique_ptr<Database> reader)
+      : writer_(std::move(writer)), reader_(std::move(reader)) {}
 
-bool IsFinal(v1::OperationMetadata::State state) {
-  return state == State::SUCCEEDED || state == State::FAILED || state == State::CANCELLED ||
-         state == State::SKIPPED;
-}
+  absl::StatusOr<std::optional<OperationRow>> Insert(const OperationRow& row) override;
+  absl::StatusOr<std::optional<OperationRow>> FindRequest(
+      const std::string& stage, const std::string& request_id,
+      const std::string& request_digest) override;
+  absl::StatusOr<OperationRow> Get(const std::string& id) override;
+  absl::StatusOr<std::vector<OperationRow>> List(const Query& query) override;
+  absl::StatusOr<std::vector<OperationRow>> Unfinished() override;
+  absl::Status Update(const OperationRow& row) override;
+  absl::Status TakeOver(absl::Span<const OperationRow> rows) override;
+  absl::Status Renew(const std::string& owner, int64_t lease_until_us) override;
+  absl::Status Quarantine(const OperationRow& row) override;
+  absl::Status Delete(const std::string& id) override;
+  absl::StatusOr<std::vector<std::string>> DeleteEndedBefore(int64_t end_us) override;
+  absl::StatusOr<std::map<std::string, int64_t>> Facts() override;
+  absl::Status SetFacts(const std::map<std::string, int64_t>& facts) override;
 
-absl::StatusOr<std::unique_ptr<OperationStore>> OperationStore::Open(
-    const std::string& state_dir) {
-  TY_RETURN_IF_ERROR(MakeFolders(state_dir));
-  TY_ASSIGN_OR_RETURN(const int lock_fd, HoldLock(JoinPath(state_dir, "lock")));
-  auto store = std::unique_ptr<OperationStore>(new OperationStore(lock_fd));
-  TY_RETURN_IF_ERROR(store->Prepare(JoinPath(state_dir, "operations.db")));
-  return store;
-}
+ private:
+  // One call of Insert.
+  struct Insertion {
+    const OperationRow& row;
+    absl::StatusOr<std::optional<OperationRow>> result;
+    bool done = false;
+  };
+  void InsertAll(absl::Span<Insertion* const> batch);
+  absl::Status InsertBatch(absl::Span<Insertion* const> batch);
 
-absl::Status OperationStore::Prepare(const std::string& path) {
-  // SQLite gives new files beside it the same mode.
-  TY_RETURN_IF_ERROR(MakePrivateFile(path));
-  for (const char* end : {"-wal", "-shm"}) {
-    if (FileExists(path + end)) TY_RETURN_IF_ERROR(MakePrivateFile(path + end));
-  }
-  TY_ASSIGN_OR_RETURN(write_db_, OpenDatabase(path));
-  TY_RETURN_IF_ERROR(PrepareSchema(write_db_, path));
-  TY_ASSIGN_OR_RETURN(read_db_, OpenDatabase(path));
-  return absl::OkStatus();
-}
+  std::mutex insert_mutex_;
+  std::condition_variable inserted_;
+  std::vector<Insertion*> insertions_;
+  bool inserting_ = false;
 
-OperationStore::~OperationStore() {
-  sqlite3_close(read_db_);
-  sqlite3_close(write_db_);
-  close(lock_fd_);
-}
-
-// One call of Insert.
-struct OperationStore::Insertion {
-  const OperationRow& row;
-  absl::StatusOr<std::optional<OperationRow>> result;
-  bool done = false;
+  std::mutex write_mutex_, read_mutex_;
+  const std::unique_ptr<Database> writer_, reader_;
 };
 
-absl::StatusOr<std::optional<OperationRow>> OperationStore::Insert(const OperationRow& row) {
+absl::StatusOr<std::optional<OperationRow>> SqliteOperationStore::Insert(const OperationRow& row) {
   Insertion own{row, std::nullopt};
   std::unique_lock<std::mutex> lock(insert_mutex_);
   insertions_.push_back(&own);
@@ -244,17 +201,17 @@ absl::StatusOr<std::optional<OperationRow>> OperationStore::Insert(const Operati
   return std::move(own.result);
 }
 
-void OperationStore::InsertAll(absl::Span<Insertion* const> batch) {
+void SqliteOperationStore::InsertAll(absl::Span<Insertion* const> batch) {
   const absl::Status status = InsertBatch(batch);
   if (status.ok()) return;
   for (Insertion* insertion : batch) insertion->result = status;
 }
 
-absl::Status OperationStore::InsertBatch(absl::Span<Insertion* const> batch) {
+absl::Status SqliteOperationStore::InsertBatch(absl::Span<Insertion* const> batch) {
   const std::lock_guard<std::mutex> lock(write_mutex_);
-  Transaction transaction(write_db_);
+  Transaction transaction(*writer_);
   TY_RETURN_IF_ERROR(transaction.Begin());
-  Statement insert(write_db_,
+  Statement insert(*writer_,
                    "INSERT INTO operations (id, stage, request, key_kind, request_id, "
                    "request_digest, state, metadata, owner, first_epoch, epoch, attempt, "
                    "cancel_requested, job_dir, create_us, end_us) "
@@ -262,7 +219,7 @@ absl::Status OperationStore::InsertBatch(absl::Span<Insertion* const> batch) {
   for (Insertion* insertion : batch) {
     const OperationRow& row = insertion->row;
     insertion->result =
-        FindSameRequest(write_db_, row.stage, row.request_id, row.request_digest);
+        FindSameRequest(*writer_, row.stage, row.request_id, row.request_digest);
     if (!insertion->result.ok() || insertion->result->has_value()) continue;
     insert.Reset();
     insert.Text(row.id).Text(row.stage).Blob(row.request == nullptr ? "" : *row.request);
@@ -276,88 +233,88 @@ absl::Status OperationStore::InsertBatch(absl::Span<Insertion* const> batch) {
   return transaction.Commit();
 }
 
-absl::StatusOr<std::optional<OperationRow>> OperationStore::FindRequest(
+absl::StatusOr<std::optional<OperationRow>> SqliteOperationStore::FindRequest(
     const std::string& stage, const std::string& request_id, const std::string& request_digest) {
   const std::lock_guard<std::mutex> lock(read_mutex_);
-  return FindSameRequest(read_db_, stage, request_id, request_digest);
+  return FindSameRequest(*reader_, stage, request_id, request_digest);
 }
 
-absl::StatusOr<OperationRow> OperationStore::Get(const std::string& id) {
+absl::StatusOr<OperationRow> SqliteOperationStore::Get(const std::string& id) {
   const std::lock_guard<std::mutex> lock(read_mutex_);
-  Statement get(read_db_, SelectRows("WHERE id = ?"));
+  Statement get(*reader_, SelectRows("WHERE id = ?"));
   get.Text(id);
-  TY_ASSIGN_OR_RETURN(std::vector<OperationRow> rows, RowsOf(get));
+  TY_ASSIGN_OR_RETURN(std::vector<OperationRow> rows, get.Rows(RowOf));
   if (rows.empty()) return NoSuchOperation(id);
   return std::move(rows[0]);
 }
 
-absl::StatusOr<std::vector<OperationRow>> OperationStore::List(const Query& query) {
+absl::StatusOr<std::vector<OperationRow>> SqliteOperationStore::List(const Query& query) {
   const std::lock_guard<std::mutex> lock(read_mutex_);
-  Statement list(read_db_, SelectRows("WHERE (?1 = '' OR stage = ?1) AND (?2 = 0 OR state = ?2) "
+  Statement list(*reader_, SelectRows("WHERE (?1 = '' OR stage = ?1) AND (?2 = 0 OR state = ?2) "
                                       "AND (create_us < ?3 OR (create_us = ?3 AND id < ?4)) "
                                       "ORDER BY create_us DESC, id DESC LIMIT ?5"));
   list.Text(query.stage).Number(query.state).Number(query.before_create_us).Text(query.before_id);
   list.Number(query.limit);
-  return RowsOf(list);
+  return list.Rows(RowOf);
 }
 
-absl::StatusOr<std::vector<OperationRow>> OperationStore::Unfinished() {
+absl::StatusOr<std::vector<OperationRow>> SqliteOperationStore::Unfinished() {
   const std::lock_guard<std::mutex> lock(read_mutex_);
-  Statement list(read_db_, SelectRows("WHERE end_us = 0 ORDER BY create_us, id", "request"));
-  return RowsOf(list);
+  Statement list(*reader_, SelectRows("WHERE end_us = 0 ORDER BY create_us, id", "request"));
+  return list.Rows(RowOf);
 }
 
-absl::Status OperationStore::Update(const OperationRow& row) {
+absl::Status SqliteOperationStore::Update(const OperationRow& row) {
   const std::lock_guard<std::mutex> lock(write_mutex_);
-  Statement update(write_db_, absl::StrCat(kUpdate, " AND owner = ?"));
+  Statement update(*writer_, absl::StrCat(kUpdate, " AND owner = ?"));
   BindUpdate(update, row);
   TY_RETURN_IF_ERROR(update.Text(row.owner).Execute());
-  if (sqlite3_changes(write_db_) == 1) return absl::OkStatus();
+  if (writer_->changes() == 1) return absl::OkStatus();
   return absl::AbortedError(absl::StrCat("operation '", row.id,
                                          "' has another owner now, or its end is stored already"));
 }
 
-absl::Status OperationStore::TakeOver(absl::Span<const OperationRow> rows) {
+absl::Status SqliteOperationStore::TakeOver(absl::Span<const OperationRow> rows) {
   const std::lock_guard<std::mutex> lock(write_mutex_);
-  Transaction transaction(write_db_);
+  Transaction transaction(*writer_);
   TY_RETURN_IF_ERROR(transaction.Begin());
-  Statement update(write_db_, kUpdate);
+  Statement update(*writer_, kUpdate);
   for (const OperationRow& row : rows) {
     update.Reset();
     BindUpdate(update, row);
     TY_RETURN_IF_ERROR(update.Execute());
-    if (sqlite3_changes(write_db_) != 1) return NoSuchOperation(row.id);
+    if (writer_->changes() != 1) return NoSuchOperation(row.id);
   }
   return transaction.Commit();
 }
 
-absl::Status OperationStore::Renew(const std::string& owner, int64_t lease_until_us) {
+absl::Status SqliteOperationStore::Renew(const std::string& owner, int64_t lease_until_us) {
   const std::lock_guard<std::mutex> lock(write_mutex_);
-  Transaction transaction(write_db_);
+  Transaction transaction(*writer_);
   TY_RETURN_IF_ERROR(transaction.Begin());
-  Statement renew(write_db_, "INSERT OR REPLACE INTO owners (owner, lease_until_us) VALUES (?, ?)");
+  Statement renew(*writer_, "INSERT OR REPLACE INTO owners (owner, lease_until_us) VALUES (?, ?)");
   TY_RETURN_IF_ERROR(renew.Text(owner).Number(lease_until_us).Execute());
   // All unfinished rows were taken over when this process began.
-  Statement forget(write_db_, "DELETE FROM owners WHERE owner <> ?");
+  Statement forget(*writer_, "DELETE FROM owners WHERE owner <> ?");
   TY_RETURN_IF_ERROR(forget.Text(owner).Execute());
   return transaction.Commit();
 }
 
-absl::Status OperationStore::Quarantine(const OperationRow& row) {
+absl::Status SqliteOperationStore::Quarantine(const OperationRow& row) {
   const std::lock_guard<std::mutex> lock(write_mutex_);
-  Statement end(write_db_, "UPDATE operations SET end_us = ?, kept_from_us = ? "
-                           "WHERE id = ? AND end_us = 0");
+  Statement end(*writer_, "UPDATE operations SET end_us = ?, kept_from_us = ? "
+                          "WHERE id = ? AND end_us = 0");
   end.Number(row.kept_from_us).Number(row.kept_from_us).Text(row.id);
   return end.Execute();
 }
 
-absl::Status OperationStore::Delete(const std::string& id) {
+absl::Status SqliteOperationStore::Delete(const std::string& id) {
   const std::lock_guard<std::mutex> lock(write_mutex_);
-  Statement remove(write_db_, "DELETE FROM operations WHERE id = ? AND end_us <> 0");
+  Statement remove(*writer_, "DELETE FROM operations WHERE id = ? AND end_us <> 0");
   remove.Text(id);
   TY_RETURN_IF_ERROR(remove.Execute());
-  if (sqlite3_changes(write_db_) == 1) return absl::OkStatus();
-  Statement find(write_db_, "SELECT 1 FROM operations WHERE id = ?");
+  if (writer_->changes() == 1) return absl::OkStatus();
+  Statement find(*writer_, "SELECT 1 FROM operations WHERE id = ?");
   find.Text(id);
   TY_ASSIGN_OR_RETURN(const bool there, find.Step());
   if (!there) return NoSuchOperation(id);
@@ -365,39 +322,45 @@ absl::Status OperationStore::Delete(const std::string& id) {
       absl::StrCat("operation '", id, "' has not ended; cancel it or wait before deleting it"));
 }
 
-absl::StatusOr<std::vector<std::string>> OperationStore::DeleteEndedBefore(int64_t end_us) {
+absl::StatusOr<std::vector<std::string>> SqliteOperationStore::DeleteEndedBefore(int64_t end_us) {
   const std::lock_guard<std::mutex> lock(write_mutex_);
-  Statement remove(write_db_,
+  Statement remove(*writer_,
                    "DELETE FROM operations WHERE end_us <> 0 AND kept_from_us < ? RETURNING id");
   remove.Number(end_us);
-  std::vector<std::string> ids;
-  while (true) {
-    TY_ASSIGN_OR_RETURN(const bool more, remove.Step());
-    if (!more) return ids;
-    ids.push_back(remove.Bytes(0));
-  }
+  return remove.Column();
 }
 
-absl::StatusOr<std::map<std::string, int64_t>> OperationStore::Facts() {
+absl::StatusOr<std::map<std::string, int64_t>> SqliteOperationStore::Facts() {
   const std::lock_guard<std::mutex> lock(read_mutex_);
-  Statement list(read_db_, "SELECT name, value FROM facts");
-  std::map<std::string, int64_t> facts;
-  while (true) {
-    TY_ASSIGN_OR_RETURN(const bool more, list.Step());
-    if (!more) return facts;
-    facts[list.Bytes(0)] = list.Integer(1);
-  }
+  Statement list(*reader_, "SELECT name, value FROM facts");
+  TY_ASSIGN_OR_RETURN(const auto facts, list.Rows([](const Statement& row) {
+    return std::pair(row.Bytes(0), row.Integer(1));
+  }));
+  return std::map<std::string, int64_t>(facts.begin(), facts.end());
 }
 
-absl::Status OperationStore::SetFacts(const std::map<std::string, int64_t>& facts) {
+absl::Status SqliteOperationStore::SetFacts(const std::map<std::string, int64_t>& facts) {
   const std::lock_guard<std::mutex> lock(write_mutex_);
-  Transaction transaction(write_db_);
+  Transaction transaction(*writer_);
   TY_RETURN_IF_ERROR(transaction.Begin());
   for (const auto& [name, value] : facts) {
-    Statement set(write_db_, "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)");
+    Statement set(*writer_, "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)");
     TY_RETURN_IF_ERROR(set.Text(name).Number(value).Execute());
   }
   return transaction.Commit();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<OperationStore>> OpenSqliteOperationStore(
+    const std::string& state_dir) {
+  TY_ASSIGN_OR_RETURN(auto writer, Database::Open({.folder = state_dir,
+                                                   .name = "operations.db",
+                                                   .title = "the operations database",
+                                                   .schema = kSchema,
+                                                   .upgrades = {kFromVersion1}}));
+  TY_ASSIGN_OR_RETURN(auto reader, writer->Connect());
+  return std::make_unique<SqliteOperationStore>(std::move(writer), std::move(reader));
 }
 
 }  // namespace trainyard::service
