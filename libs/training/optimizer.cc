@@ -12,7 +12,6 @@
 #include "ATen/ops/_foreach_sign.h"
 #include "ATen/ops/stack.h"
 #include "ATen/ops/zeros_like.h"
-#include "absl/strings/str_cat.h"
 
 namespace trainyard::training {
 namespace {
@@ -166,18 +165,12 @@ double Sgd::StepByMultiTensor(double rate) {
   return penalty.defined() ? w * penalty.item<double>() : 0;
 }
 
-absl::Status Sgd::SetMomentum(const std::string& name, const at::Tensor& value) {
-  const auto found = std::find(names_.begin(), names_.end(), name);
-  if (found == names_.end()) {
-    return absl::NotFoundError(absl::StrCat("no trainable parameter '", name, "'"));
+std::vector<Slot> Sgd::Slots() {
+  std::vector<Slot> slots;
+  for (size_t i = 0; i < names_.size(); ++i) {
+    slots.push_back({.name = names_[i], .kind = "momentum", .values = momentum_[i]});
   }
-  at::Tensor& buffer = momentum_[found - names_.begin()];
-  if (buffer.sizes() != value.sizes()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("momentum of '", name, "' has another shape than its parameter"));
-  }
-  buffer.copy_(value);
-  return absl::OkStatus();
+  return slots;
 }
 
 }  // namespace trainyard::training

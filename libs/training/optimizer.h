@@ -4,8 +4,6 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "libs/networks/network.h"
 #include "libs/training/executor.h"
 
@@ -21,25 +19,41 @@ struct SgdOptions {
   bool multi_tensor = false;
 };
 
+/// What an optimizer keeps of a parameter from one step to the next.
+struct Slot {
+  /// Of the parameter.
+  std::string name;
+  /// `momentum`.
+  std::string kind;
+  /// Shaped like the parameter; shares the optimizer's memory.
+  at::Tensor values;
+};
+
+/// Changes parameters by the gradients that a backward pass left in them. Not thread-safe.
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  /// One step; clears the gradients. Returns the regularizer's part of the loss at the weights before
+  /// the step. `rate` >= 0.
+  virtual double Step(double rate) = 0;
+  /// All that the next step depends on beside parameters and gradients, in the graph's order. A
+  /// checkpoint keeps it; to resume, it is written into.
+  virtual std::vector<Slot> Slots() = 0;
+};
+
 /// Stochastic gradient descent with momentum, as Keras does it. The regularizer's
 /// gradient, weight * sign(k) or 2 * weight * k, is added inside the step, so it costs no pass of
 /// autograd. Frozen parameters are left alone. On the CPU one pass over memory does it all, in fixed
 /// pieces, so that results do not depend on the number of threads; on CUDA it is a few launches of
-/// multi-tensor kernels. Not thread-safe.
-class Sgd {
+/// multi-tensor kernels.
+class Sgd final : public Optimizer {
  public:
   /// The parameters' tensors are shared with the executor, which must outlive this.
   Sgd(const std::vector<Parameter>& parameters, const SgdOptions& options);
 
-  /// One step with the gradients that the last backward left; clears them. Returns the regularizer's
-  /// part of the loss at the weights before the step. `rate` >= 0.
-  double Step(double rate);
-
-  /// The momentum buffers in the order of names(), shaped like their parameters.
-  const std::vector<std::string>& names() const { return names_; }
-  const std::vector<at::Tensor>& momentum() const { return momentum_; }
-  /// Replaces one buffer. kNotFound for a name that has none; kInvalidArgument for another shape.
-  absl::Status SetMomentum(const std::string& name, const at::Tensor& value);
+  double Step(double rate) override;
+  /// `momentum` of each parameter that is not frozen.
+  std::vector<Slot> Slots() override;
 
  private:
   double StepInOnePass(double rate);

@@ -4,16 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <condition_variable>
-#include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "ATen/Context.h"
-#include "ATen/core/grad_mode.h"
 #include "ATen/cpu/Utils.h"
-#include "ATen/ops/isfinite.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -30,12 +25,12 @@
 #include "libs/training/judgement.h"
 #include "libs/training/losses/loss.h"
 #include "libs/training/optimizer.h"
+#include "libs/training/progress.h"
 #include "libs/training/report.h"
 #include "libs/training/schedule.h"
 #include "libs/training/start.h"
+#include "libs/training/step.h"
 #include "libs/training/throughput.h"
-#include "libs/training/torch_status.h"
-#include "libs/training/torch_tensor.h"
 #include "libs/training/validation.h"
 #include "libs/worker/outcome.h"
 
@@ -70,20 +65,19 @@ class TrainingRun {
         notes_(std::move(start.notes)),
         warnings_(std::move(start.warnings)),
         store_(task_.results_dir(), model_.record, context.key),
-        throughput_(began),
-        state_(std::move(start.state)) {}
+        started_at_(std::move(start.state)),
+        throughput_(began) {}
 
   absl::Status Prepare();
-  absl::Status Run();
+  absl::Status Run() {
+    return progress_->Guarded([this] { return RunEpochs(); });
+  }
   absl::StatusOr<Finished> Finish();
 
  private:
   absl::Status OpenData();
   absl::Status MakeNetwork();
   absl::Status MakeReport();
-  absl::Status RestoreOptimizer();
-  absl::Status RestorePlace();
-  void RestoreBest();
   absl::Status AnnounceStart();
   absl::StatusOr<std::unique_ptr<BatchLoader>> MakeLoader() const;
 
@@ -91,30 +85,12 @@ class TrainingRun {
   absl::Status CompleteLastEpoch();
   absl::Status RunEpoch(BatchLoader& loader);
   absl::Status RunStep(const Batch& batch);
-  absl::StatusOr<double> ForwardBackward(const Batch& batch);
   absl::Status EndEpoch(absl::Time began);
   absl::Status JudgeEpoch(absl::Duration time);
-  bool IsCheckpointDue() const {
-    return state_.epoch() >= plan_.epochs ||
-           state_.epoch() % std::max(1, plan_.checkpoint_interval) == 0;
-  }
-  bool IsValidationDue() const {
-    return validation_ && (state_.epoch() >= plan_.epochs || WillStopEarly(plan_, state_) ||
-                           state_.epoch() % std::max(1, plan_.validation_period) == 0);
-  }
-  bool IsLastEpoch() const { return state_.epoch() >= plan_.epochs || StopsEarly(plan_, state_); }
-
-  void KeepStateOnStop();
-  absl::Status SaveInterrupted();
-  absl::Status SaveEpoch();
-  absl::Status SaveBest();
-  absl::StatusOr<TrainState> Snapshot(absl::Span<const at::Tensor> statistics);
-  absl::Status CheckWeights() const;
-  absl::Status AppendCheckpoint(const std::string& path);
-  absl::Status StoppedStatus() const;
   void ReportProgress();
-  double Rate() const;
   std::vector<std::string> Classes() const { return ClassesOf(model_.record); }
+  const TrainState& state() const { return progress_->state(); }
+  bool IsValidationDue() const { return validation_ && progress_->IsValidationDue(); }
 
   Context& context_;
   const worker::v1::TrainTask& task_;
@@ -133,34 +109,30 @@ class TrainingRun {
   Threads threads_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Loss> loss_;
-  std::unique_ptr<Sgd> sgd_;
+  std::unique_ptr<Step> step_;
+  std::unique_ptr<Optimizer> optimizer_;
+  /// Until there is a progress.
+  TrainState started_at_;
+  std::unique_ptr<Progress> progress_;
   std::optional<Validation> validation_;
   std::optional<TrainingReport> report_;
   int64_t steps_per_epoch_ = 0;
   Throughput throughput_;
   double last_loss_ = 0;
-
-  /// Guards what a checkpoint is made of: parameters, momentum, `state_` (its momentum is filled in
-  /// copies only), the graph. A step computes without it and changes them under it.
-  std::mutex mutex_;
-  std::condition_variable_any changed_;
-  TrainState state_;
-  /// The statistics at the last step's end: a step in hand has changed the executor's own.
-  std::vector<at::Tensor> statistics_;
-  /// The step of the newest checkpoint, -1 = none, and its file.
-  int64_t saved_step_ = -1;
-  std::string saved_path_;
-  bool saved_judged_ = false;
-  bool ended_ = false;
-  absl::Status kept_;
 };
 
 absl::Status TrainingRun::Prepare() {
   TY_RETURN_IF_ERROR(OpenData());
   TY_RETURN_IF_ERROR(CheckPlan(plan_, validation_data_ != nullptr));
   TY_RETURN_IF_ERROR(MakeNetwork());
-  TY_RETURN_IF_ERROR(RestoreOptimizer());
-  TY_RETURN_IF_ERROR(RestorePlace());
+  TY_ASSIGN_OR_RETURN(progress_, Progress::Restore({.context = context_,
+                                                    .plan = plan_,
+                                                    .model = model_,
+                                                    .executor = *executor_,
+                                                    .optimizer = *optimizer_,
+                                                    .store = store_},
+                                                   std::move(started_at_), resumed_from_,
+                                                   steps_per_epoch_, warnings_));
   TY_RETURN_IF_ERROR(store_.Open());
   if (resumed_from_.empty()) {
     TY_ASSIGN_OR_RETURN(const int removed, store_.RemoveAll());
@@ -169,9 +141,8 @@ absl::Status TrainingRun::Prepare() {
                                     task_.results_dir(), "/weights'"));
     }
   } else if (IsSamePath(resumed_from_, store_.BestPath())) {
-    TY_RETURN_IF_ERROR(store_.KeepBest(state_.epoch()));
+    TY_RETURN_IF_ERROR(store_.KeepBest(state().epoch()));
   }
-  RestoreBest();
   TY_RETURN_IF_ERROR(MakeReport());
   TY_RETURN_IF_ERROR(AnnounceStart());
   // Before the first step, for what is wrong now is wrong for hours; and again with the result.
@@ -233,81 +204,16 @@ absl::Status TrainingRun::MakeNetwork() {
                                                                  .autocast = autocast,
                                                                  .stop = context_.stop}));
   TY_ASSIGN_OR_RETURN(loss_, CreateLoss(*network_, model_.record, executor_->output_names()));
-  sgd_ = std::make_unique<Sgd>(executor_->parameters(),
-                               SgdOptions{.momentum = plan_.momentum,
-                                          .regularizer = plan_.regularizer,
-                                          .regularizer_weight = plan_.regularizer_weight});
-  executor_->CopyStatistics(statistics_);
+  step_ = MakeLossStep(*loss_);
+  optimizer_ = std::make_unique<Sgd>(executor_->parameters(),
+                                     SgdOptions{.momentum = plan_.momentum,
+                                                .regularizer = plan_.regularizer,
+                                                .regularizer_weight = plan_.regularizer_weight});
   if (!validation_data_) return absl::OkStatus();
   TY_ASSIGN_OR_RETURN(validation_,
                       Validation::Create(*network_, model_.record, validation_data_,
                                          threads_.loading, threads_.loads_ahead));
   return absl::OkStatus();
-}
-
-absl::Status TrainingRun::RestoreOptimizer() {
-  for (const TrainState::Momentum& momentum : state_.momentum()) {
-    const auto found = std::find(sgd_->names().begin(), sgd_->names().end(), momentum.name());
-    if (found == sgd_->names().end()) continue;  // Frozen meanwhile.
-    const at::Tensor& buffer = sgd_->momentum()[found - sgd_->names().begin()];
-    const auto bytes = static_cast<size_t>(buffer.numel()) * sizeof(float);
-    if (momentum.values().size() != bytes) {
-      return absl::DataLossError(
-          absl::StrFormat("checkpoint '%s': momentum of '%s' has %d bytes; expected %d",
-                          resumed_from_, momentum.name(), momentum.values().size(), bytes));
-    }
-    Tensor values = Tensor::Zeros(DType::kFloat32, buffer.sizes().vec());
-    std::copy(momentum.values().begin(), momentum.values().end(), static_cast<char*>(values.raw()));
-    TY_RETURN_IF_ERROR(sgd_->SetMomentum(momentum.name(), ToTorch(values)));
-  }
-  state_.clear_momentum();
-  return absl::OkStatus();
-}
-
-// Where in the training the state stands, with the data as it is now.
-absl::Status TrainingRun::RestorePlace() {
-  if (state_.step_in_epoch() > steps_per_epoch_) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "checkpoint '%s' stands at step %d of an epoch; with this spec and data an epoch has %d",
-        resumed_from_, state_.step_in_epoch(), steps_per_epoch_));
-  }
-  const int64_t step = state_.epoch() * steps_per_epoch_ + state_.step_in_epoch();
-  if (state_.step() > 0 && state_.step() != step && !state_.mixed()) {
-    state_.set_mixed(true);
-    warnings_.push_back(absl::StrFormat(
-        "'%s' stands at step %d, which with the training data of now is step %d: pictures came or "
-        "went since. Not an exact resume: the result is not that of an undisturbed training",
-        resumed_from_, state_.step(), step));
-  }
-  state_.set_step(step);
-  // Stopped between the last step of an epoch and its end.
-  if (state_.step_in_epoch() == steps_per_epoch_) {
-    state_.set_epoch(state_.epoch() + 1);
-    state_.set_step_in_epoch(0);
-    state_.set_judged(false);
-  }
-  return absl::OkStatus();
-}
-
-// The best epoch's file may be in another folder, or gone: what is told of it would be told of a
-// file with other weights. The epoch that the state stands after is the best one then, if it was
-// judged.
-void TrainingRun::RestoreBest() {
-  const bool stands_after_epoch = state_.step_in_epoch() == 0;
-  if (state_.best_epoch() == 0 || FileExists(store_.BestPath()) ||
-      (stands_after_epoch && state_.best_epoch() == state_.epoch())) {
-    return;
-  }
-  warnings_.push_back(absl::StrFormat(
-      "epoch %d, the best one so far (%s %.4g), is not in '%s'; 'best' is chosen among the epochs "
-      "from here on",
-      state_.best_epoch(), state_.best_metrics(0).name(), state_.best_metrics(0).value(),
-      DirName(store_.BestPath())));
-  state_.set_best_epoch(0);
-  state_.clear_best_metrics();
-  if (!stands_after_epoch || state_.last_judged_epoch() != state_.epoch()) return;
-  state_.set_best_epoch(state_.epoch());
-  *state_.mutable_best_metrics() = state_.last_metrics();
 }
 
 absl::Status TrainingRun::MakeReport() {
@@ -320,9 +226,9 @@ absl::Status TrainingRun::MakeReport() {
                                   .validates = validation_.has_value(),
                                   .visualize = plan_.visualize,
                                   .visualize_images = plan_.visualize_images,
-                                  .first_epoch = state_.epoch() + 1};
+                                  .first_epoch = state().epoch() + 1};
   // An epoch that was saved but not judged is judged, and logged, now.
-  if (state_.step_in_epoch() == 0 && !state_.judged()) options.first_epoch = state_.epoch();
+  if (state().step_in_epoch() == 0 && !state().judged()) options.first_epoch = state().epoch();
   TY_ASSIGN_OR_RETURN(report_, TrainingReport::Create(context_, std::move(options)));
   return report_->Status("STARTED", "Starting Training Loop.");
 }
@@ -345,58 +251,32 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> TrainingRun::MakeLoader() const {
                                                   .queue_batches = plan_.max_queue_size,
                                                   .wrap_tail = true,
                                                   .runs_ahead = threads_.loads_ahead,
-                                                  .first_epoch = state_.epoch(),
-                                                  .first_step = state_.step_in_epoch(),
+                                                  .first_epoch = state().epoch(),
+                                                  .first_step = state().step_in_epoch(),
                                                   .end_epoch = plan_.epochs});
 }
 
-absl::Status TrainingRun::Run() {
-  context_.SetSaving(true);
-  std::jthread keeper([this] { KeepStateOnStop(); });
-  absl::Status status = RunEpochs();
-  {
-    const std::lock_guard lock(mutex_);
-    ended_ = true;
-  }
-  changed_.notify_all();
-  keeper.join();
-  if (!absl::IsCancelled(status)) return status;
-  return kept_.ok() ? StoppedStatus() : kept_;
-}
-
-absl::Status TrainingRun::StoppedStatus() const {
-  const std::string place =
-      state_.step_in_epoch() > 0
-          ? absl::StrFormat("in epoch %d of %d, after step %d of %d", state_.epoch() + 1,
-                            plan_.epochs, state_.step_in_epoch(), steps_per_epoch_)
-          : absl::StrFormat("after epoch %d of %d", state_.epoch(), plan_.epochs);
-  return absl::CancelledError(absl::StrCat("the training was stopped on request ", place,
-                                           "; its state is in '", saved_path_,
-                                           "'; the same command with --resume goes on from there"));
-}
-
 absl::Status TrainingRun::RunEpochs() {
-  if (state_.step_in_epoch() == 0) {
+  if (state().step_in_epoch() == 0) {
     TY_RETURN_IF_ERROR(CompleteLastEpoch());
-    if (IsLastEpoch()) {
+    if (progress_->IsLastEpoch()) {
       notes_.push_back(absl::StrCat("no epoch was left to train: the training stands after epoch ",
-                                    state_.epoch(), " of num_epochs ", plan_.epochs,
-                                    state_.epoch() < plan_.epochs
+                                    state().epoch(), " of num_epochs ", plan_.epochs,
+                                    state().epoch() < plan_.epochs
                                         ? ", where early_stopping ended it; a longer patience, or "
                                           "none, goes on (-m CHECKPOINT --initial_epoch N)"
                                         : ""));
       // Its checkpoint may lie in another folder.
-      if (FileExists(store_.EpochPath(state_.epoch()))) return absl::OkStatus();
-      const std::lock_guard lock(mutex_);
-      return SaveEpoch();
+      if (FileExists(store_.EpochPath(state().epoch()))) return absl::OkStatus();
+      return progress_->SaveEpoch();
     }
   }
   TY_ASSIGN_OR_RETURN(const auto loader, MakeLoader());
   do {
     TY_RETURN_IF_ERROR(RunEpoch(*loader));
-  } while (!IsLastEpoch());
-  if (state_.epoch() < plan_.epochs) {
-    notes_.push_back(absl::StrCat("early_stopping ended the training after epoch ", state_.epoch(),
+  } while (!progress_->IsLastEpoch());
+  if (state().epoch() < plan_.epochs) {
+    notes_.push_back(absl::StrCat("early_stopping ended the training after epoch ", state().epoch(),
                                   " of num_epochs ", plan_.epochs));
   }
   return absl::OkStatus();
@@ -404,10 +284,9 @@ absl::Status TrainingRun::RunEpochs() {
 
 // Does what a worker that died at the end of an epoch left undone.
 absl::Status TrainingRun::CompleteLastEpoch() {
-  if (!state_.judged()) return JudgeEpoch(absl::ZeroDuration());
-  if (state_.best_epoch() == 0 || state_.best_epoch() != state_.epoch()) return absl::OkStatus();
-  const std::lock_guard lock(mutex_);
-  return SaveBest();
+  if (!state().judged()) return JudgeEpoch(absl::ZeroDuration());
+  if (state().best_epoch() == 0 || state().best_epoch() != state().epoch()) return absl::OkStatus();
+  return progress_->SaveBest();
 }
 
 absl::Status TrainingRun::RunEpoch(BatchLoader& loader) {
@@ -430,75 +309,33 @@ absl::Status TrainingRun::RunEpoch(BatchLoader& loader) {
   return EndEpoch(began);
 }
 
-absl::StatusOr<double> TrainingRun::ForwardBackward(const Batch& batch) {
-  TY_ASSIGN_OR_RETURN(const std::vector<at::Tensor> outputs,
-                      executor_->Forward({ToTorch(batch.images)}, Mode::kTraining));
-  std::vector<at::Tensor> targets;
-  for (const Tensor& target : batch.targets) targets.push_back(ToTorch(target));
-  TY_ASSIGN_OR_RETURN(const at::Tensor loss, loss_->Compute(outputs, targets));
-  try {
-    loss.backward();
-    return loss.item<double>();
-  } catch (const std::exception& error) {
-    return TorchStatus("computing gradients", error);
-  }
-}
-
 absl::Status TrainingRun::RunStep(const Batch& batch) {
-  const double rate = Rate();
-  TY_ASSIGN_OR_RETURN(const double data_loss, ForwardBackward(batch));
+  const double rate = progress_->Rate();
+  TY_ASSIGN_OR_RETURN(const double data_loss, step_->Run(*executor_, batch));
   if (!std::isfinite(data_loss)) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "loss is %g at epoch %d, step %d (learning rate %g); lower max_learning_rate or lengthen "
         "soft_start, and go on from an earlier checkpoint",
-        data_loss, state_.epoch() + 1, state_.step_in_epoch() + 1, rate));
+        data_loss, state().epoch() + 1, state().step_in_epoch() + 1, rate));
   }
-  const int64_t images = batch.images.dim(0);
-  {
-    const std::lock_guard lock(mutex_);
-    // What was saved meanwhile is the state before this step.
-    if (context_.stop.stop_requested()) return absl::CancelledError("given up on request");
-    if (state_.step_in_epoch() == 0) {
-      state_.set_loss_sum(0);
-      state_.set_loss_images(0);
-      state_.set_judged(false);
-    }
-    last_loss_ = data_loss + sgd_->Step(rate);
-    executor_->CopyStatistics(statistics_);
-    state_.set_step(state_.step() + 1);
-    state_.set_step_in_epoch(state_.step_in_epoch() + 1);
-    state_.set_loss_sum(state_.loss_sum() + last_loss_ * static_cast<double>(images));
-    state_.set_loss_images(state_.loss_images() + images);
-  }
+  TY_ASSIGN_OR_RETURN(last_loss_, progress_->Step(data_loss, batch.images.dim(0)));
   return report_->Step(last_loss_, rate);
 }
 
-double TrainingRun::Rate() const {
-  const auto total = static_cast<double>(plan_.epochs) * static_cast<double>(steps_per_epoch_);
-  return LearningRate(plan_.learning_rate, static_cast<double>(state_.step()) / total);
-}
-
 absl::Status TrainingRun::EndEpoch(absl::Time began) {
-  {
-    const std::lock_guard lock(mutex_);
-    state_.set_epoch(state_.epoch() + 1);
-    state_.set_step_in_epoch(0);
-  }
+  progress_->EndEpoch();
   // A validation may take long: what was trained is kept before it.
-  if (IsCheckpointDue() && IsValidationDue()) {
-    const std::lock_guard lock(mutex_);
-    TY_RETURN_IF_ERROR(SaveEpoch());
-  }
+  if (progress_->IsCheckpointDue() && IsValidationDue()) TY_RETURN_IF_ERROR(progress_->SaveEpoch());
   ReportProgress();
   return JudgeEpoch(absl::Now() - began);
 }
 
 absl::Status TrainingRun::JudgeEpoch(absl::Duration time) {
-  EpochSummary summary{.epoch = state_.epoch(),
+  EpochSummary summary{.epoch = state().epoch(),
                        .epochs = plan_.epochs,
-                       .step = state_.step(),
-                       .loss = EpochLoss(state_),
-                       .rate = Rate(),
+                       .step = state().step(),
+                       .loss = EpochLoss(state()),
+                       .rate = progress_->Rate(),
                        .time = time};
   if (IsValidationDue()) {
     TY_ASSIGN_OR_RETURN(summary.validation, validation_->Run(*executor_, *loss_, context_.stop));
@@ -506,108 +343,27 @@ absl::Status TrainingRun::JudgeEpoch(absl::Duration time) {
       notes_.push_back(absl::StrFormat(
           "validation_loss is %g after epoch %d: what the network puts out is no number; lower "
           "max_learning_rate or lengthen soft_start",
-          summary.validation->loss, state_.epoch()));
+          summary.validation->loss, state().epoch()));
       context_.Warn(absl::FailedPreconditionError(notes_.back()));
     }
   }
   TY_RETURN_IF_ERROR(report_->Epoch(summary));
-  // A stop finds the state before all of this or after it.
-  const std::lock_guard lock(mutex_);
-  const bool is_best = summary.validation && NoteJudged(*summary.validation, state_);
-  NoteMonitored(plan_, summary.loss, summary.validation, state_);
-  state_.set_judged(true);
-  // Again, with what was measured: who goes on from it knows. One that stops early ends here too.
-  if (IsCheckpointDue() || IsLastEpoch()) TY_RETURN_IF_ERROR(SaveEpoch());
-  return is_best ? SaveBest() : absl::OkStatus();
-}
-
-// Needs `mutex_`.
-absl::Status TrainingRun::SaveBest() {
-  TY_ASSIGN_OR_RETURN(const TrainState state, Snapshot(statistics_));
-  return store_.SaveBest(model_, state);
-}
-
-// Runs in a thread of its own: saves the state as soon as a stop is requested, while the step in
-// hand goes on; its result is given up. `mutex_` is held but while it waits.
-void TrainingRun::KeepStateOnStop() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, context_.stop, [this] { return ended_; });
-  if (!context_.stop.stop_requested()) return;
-  try {
-    kept_ = SaveInterrupted();
-  } catch (const std::exception& error) {
-    kept_ = TorchStatus("saving the interrupted state", error);
-  }
-  // The step in hand may be given up from here on.
-  context_.SetSaving(false);
-}
-
-absl::Status TrainingRun::SaveInterrupted() {
-  if (saved_step_ == state_.step() && saved_judged_ == state_.judged()) return absl::OkStatus();
-  TY_ASSIGN_OR_RETURN(const TrainState state, Snapshot(statistics_));
-  TY_ASSIGN_OR_RETURN(const std::string path, store_.SaveInterrupted(model_, state));
-  return AppendCheckpoint(path);
-}
-
-// Needs `mutex_`.
-absl::Status TrainingRun::SaveEpoch() {
-  TY_ASSIGN_OR_RETURN(const TrainState state, Snapshot(statistics_));
-  TY_ASSIGN_OR_RETURN(const std::string path, store_.SaveEpoch(model_, state));
-  return AppendCheckpoint(path);
-}
-
-// Brings the model up to date and returns the state with its momentum. Needs `mutex_`.
-absl::StatusOr<TrainState> TrainingRun::Snapshot(absl::Span<const at::Tensor> statistics) {
-  const at::NoGradGuard no_gradients;
-  TY_RETURN_IF_ERROR(CheckWeights());
-  TY_RETURN_IF_ERROR(executor_->WriteBack(model_.graph, statistics));
-  TrainState state = state_;
-  for (size_t i = 0; i < sgd_->names().size(); ++i) {
-    TY_ASSIGN_OR_RETURN(const Tensor values, FromTorch(sgd_->momentum()[i]));
-    TrainState::Momentum& momentum = *state.add_momentum();
-    momentum.set_name(sgd_->names()[i]);
-    momentum.set_values(values.raw(), static_cast<size_t>(values.size_bytes()));
-  }
-  return state;
-}
-
-// A step may bring infinite weights with a loss that is a number still, and nobody can go on from
-// such a checkpoint.
-absl::Status TrainingRun::CheckWeights() const {
-  for (const Parameter& parameter : executor_->parameters()) {
-    if (at::isfinite(parameter.value).all().item<bool>()) continue;
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "'%s' has weights that are no numbers after epoch %d, step %d; lower max_learning_rate or "
-        "lengthen soft_start, and go on from an earlier checkpoint",
-        parameter.name, state_.epoch(), state_.step_in_epoch()));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status TrainingRun::AppendCheckpoint(const std::string& path) {
-  saved_step_ = state_.step();
-  saved_path_ = path;
-  saved_judged_ = state_.judged();
-  WorkerEvent event;
-  event.mutable_checkpoint()->set_path(path);
-  event.mutable_checkpoint()->set_epoch(state_.epoch());
-  event.mutable_checkpoint()->set_step(state_.step());
-  return context_.journal.Append(std::move(event));
+  return progress_->Judge(summary.loss, summary.validation);
 }
 
 void TrainingRun::ReportProgress() {
   const auto size = static_cast<double>(train_data_->size());
   const double in_epoch = std::min(
-      size, static_cast<double>(state_.step_in_epoch()) * static_cast<double>(plan_.batch_size));
-  const int epoch = state_.epoch() + (state_.step_in_epoch() > 0 ? 1 : 0);
-  context_.Progress(state_.epoch() * size + in_epoch, plan_.epochs * size, "images",
+      size, static_cast<double>(state().step_in_epoch()) * static_cast<double>(plan_.batch_size));
+  const int epoch = state().epoch() + (state().step_in_epoch() > 0 ? 1 : 0);
+  context_.Progress(state().epoch() * size + in_epoch, plan_.epochs * size, "images",
                     absl::StrFormat("epoch %d of %d, loss %.4g", epoch, plan_.epochs, last_loss_));
 }
 
 absl::StatusOr<Finished> TrainingRun::Finish() {
   Finished finished;
-  const std::string last = store_.EpochPath(state_.epoch());
-  const bool judged = state_.best_epoch() > 0;
+  const std::string last = store_.EpochPath(state().epoch());
+  const bool judged = state().best_epoch() > 0;
   const std::pair<const char*, std::string> files[] = {
       {"best", judged && FileExists(store_.BestPath()) ? store_.BestPath() : last}, {"last", last}};
   for (const auto& [name, path] : files) {
@@ -616,15 +372,15 @@ absl::StatusOr<Finished> TrainingRun::Finish() {
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
                       worker::DescribeArtifact("log", report_->log_path(), "log"));
 
-  if (std::string note = AddJudgement(state_, finished); !note.empty()) {
+  if (std::string note = AddJudgement(state(), finished); !note.empty()) {
     notes_.push_back(std::move(note));
   }
   const auto add = [&finished](const char* name, double value, const char* unit = "") {
     *finished.add_metrics() = worker::MakeMetric(name, value, unit);
   };
-  add("epochs", state_.epoch(), "epochs");
-  add("loss", EpochLoss(state_));
-  if (state_.has_validation_loss()) add("validation_loss", state_.validation_loss());
+  add("epochs", state().epoch(), "epochs");
+  add("loss", EpochLoss(state()));
+  if (state().has_validation_loss()) add("validation_loss", state().validation_loss());
   if (throughput_.ImagesPerSecond() > 0) {
     *finished.add_metrics() = worker::MakeMetric("images_per_second", throughput_.ImagesPerSecond(),
                                                  "images/s", /*higher_is_better=*/true);

@@ -6,13 +6,11 @@
 #include "ATen/ops/full.h"
 #include "ATen/ops/tensor.h"
 #include "ATen/ops/linspace.h"
-#include "tests/support/status_matchers.h"
+#include "ATen/ops/zeros.h"
+#include "gtest/gtest.h"
 
 namespace trainyard::training {
 namespace {
-
-using ::trainyard::testing::IsOk;
-using ::trainyard::testing::StatusIs;
 
 Parameter MakeParameter(const std::string& name, const at::Tensor& value, bool regularized = false) {
   Parameter parameter{.name = name, .value = value, .regularized = regularized};
@@ -70,7 +68,7 @@ TEST(SgdTest, FrozenParametersHaveNoMomentumAndStay) {
   k.value.mutable_grad() = at::full({1}, 5.0);
   sgd.Step(0.1);
   EXPECT_FLOAT_EQ(At(k.value, 0), 2.0f);
-  EXPECT_TRUE(sgd.names().empty());
+  EXPECT_TRUE(sgd.Slots().empty());
 }
 
 TEST(SgdTest, AGradientInAnotherMemoryOrderMeetsItsOwnElements) {
@@ -109,12 +107,18 @@ TEST(SgdTest, MultiTensorKernelsTakeTheSameSteps) {
   }
 }
 
-TEST(SgdTest, MomentumOfAnUnknownNameOrAnotherShapeIsRefused) {
-  Sgd sgd({MakeParameter("k", at::full({2}, 1.0))}, {});
-  EXPECT_THAT(sgd.SetMomentum("k", at::full({2}, 3.0)), IsOk());
-  EXPECT_THAT(sgd.SetMomentum("k", at::full({3}, 3.0)),
-              StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(sgd.SetMomentum("q", at::full({2}, 3.0)), StatusIs(absl::StatusCode::kNotFound));
+TEST(SgdTest, ASlotIsTheMomentumOfItsParameter) {
+  Parameter k = MakeParameter("k", at::full({2}, 1.0));
+  Sgd sgd({k}, {.momentum = 0.5});
+  std::vector<Slot> slots = sgd.Slots();
+  ASSERT_EQ(slots.size(), 1u);
+  EXPECT_EQ(slots[0].name, "k");
+  EXPECT_EQ(slots[0].kind, "momentum");
+  slots[0].values.fill_(3);
+  k.value.mutable_grad() = at::zeros({2});
+  sgd.Step(0.1);
+  EXPECT_EQ(k.value.sum().item<float>(), 2 * (1 + 0.5 * 3));
+  EXPECT_EQ(sgd.Slots()[0].values.sum().item<float>(), 2 * 0.5 * 3);
 }
 
 }  // namespace
