@@ -125,7 +125,7 @@ TEST_F(DatabaseTest, ABrokenConstraintIsToldFromOtherFaults) {
   EXPECT_THAT(again.Text("a").Execute(),
               StatusIs(absl::StatusCode::kInternal, HasSubstr("UNIQUE")));
   EXPECT_TRUE(again.broke_constraint());
-  Statement nonsense(*database, "INSERT INTO nothing VALUES (1)");
+  Statement nonsense(*database, "INSERT INTO others VALUES (1)");
   EXPECT_THAT(nonsense.Execute(),
               StatusIs(absl::StatusCode::kInternal, HasSubstr("no such table")));
   EXPECT_FALSE(nonsense.broke_constraint());
