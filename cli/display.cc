@@ -14,6 +14,7 @@
 #include "google/protobuf/util/json_util.h"
 #include "libs/base/printable.h"
 #include "libs/base/utf8.h"
+#include "libs/report/accuracy.h"
 #include "libs/worker/rpc_status.h"
 
 namespace trainyard::cli {
@@ -43,22 +44,21 @@ bool IsTerminal() {
   return isatty(STDERR_FILENO) && (term == nullptr || absl::string_view(term) != "dumb");
 }
 
-// TAO's console table of an evaluation.
-void PrintAccuracy(const v1::StageResult& result) {
+// TAO's console table of an evaluation: what judges it, and what that comes to for each class.
+void PrintAccuracy(const v1::StageResult& result, const report::Accuracy& accuracy) {
   const std::string stars(31, '*');
-  bool any = false;
+  if (accuracy.metric != nullptr) printf("%s\n", stars.c_str());
   for (const v1::Metric& metric : result.metrics()) {
-    if (metric.name() != "AP" && metric.name() != "mAP") continue;
-    if (!any) printf("%s\n", stars.c_str());
-    any = true;
-    printf("%-14s%-6s%.3f\n", Printable(metric.class_name()).c_str(), metric.name().c_str(), metric.value());
+    if (!accuracy.Holds(metric)) continue;
+    printf("%-14s%-5s %.3f%s%s\n", Printable(metric.class_name()).c_str(), metric.name().c_str(),
+           metric.value(), metric.unit().empty() ? "" : " ", metric.unit().c_str());
   }
-  if (any) printf("%s\n", stars.c_str());
+  if (accuracy.metric != nullptr) printf("%s\n", stars.c_str());
 }
 
-void PrintNumbers(const v1::StageResult& result) {
+void PrintNumbers(const v1::StageResult& result, const report::Accuracy& accuracy) {
   for (const v1::Metric& metric : result.metrics()) {
-    if (metric.name() == "AP" || metric.name() == "mAP") continue;
+    if (accuracy.Holds(metric)) continue;
     printf("%-24s %s%s%s\n", NameOf(metric).c_str(),
            absl::StrFormat("%.6g", metric.value()).c_str(), metric.unit().empty() ? "" : " ",
            metric.unit().c_str());
@@ -190,8 +190,9 @@ void PrintResult(const OutputOptions& options, const v1::StageResult& result) {
     printf("%s\n", JsonText(result).c_str());
     return;
   }
-  PrintAccuracy(result);
-  PrintNumbers(result);
+  const report::Accuracy accuracy = report::FindAccuracy(result.metrics());
+  PrintAccuracy(result, accuracy);
+  PrintNumbers(result, accuracy);
   for (const std::string& note : result.notes()) printf("%s\n", Printable(note).c_str());
   for (const v1::Artifact& output : result.outputs()) {
     printf("%s: %s (%s, %s bytes, sha256 %s)\n", output.name().c_str(), Printable(output.uri()).c_str(),

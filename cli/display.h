@@ -64,7 +64,7 @@ class OperationDisplay {
   std::map<std::string, double> metrics_shown_;
 };
 
-/// `message` as JSON on one line, with the fields' own names. An mAP of 0 is a value, too.
+/// `message` as JSON on one line, with the fields' own names. A metric of 0 is a value, too.
 std::string JsonText(const google::protobuf::Message& message);
 
 /// "epoch 3 of 80 | 1200/9600 images | 38.2 images/s | ETA 3:40".

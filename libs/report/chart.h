@@ -23,7 +23,7 @@ struct Chart {
   std::string x_label;
   std::string y_label;
   std::vector<Series> series;
-  /// The y axis from 0 to 1: for precision and mAP.
+  /// The y axis from 0 to 1: for ratios.
   bool unit_y = false;
   bool unit_x = false;
   /// No fractions on the x axis: epochs.

@@ -10,7 +10,7 @@
 namespace trainyard::report {
 
 /// Columns of a training log: `epoch` first, then what the network reports (TAO's
-/// `ssd_training_log_<arch>.csv`). One series a column, over the epoch; `nan` stays. kInvalidArgument
+/// `<network>_training_log_<arch>.csv`). One series a column, over the epoch; `nan` stays. kInvalidArgument
 /// names the line that does not have the header's number of columns.
 absl::StatusOr<std::vector<Series>> ParseTrainingLog(absl::string_view csv);
 

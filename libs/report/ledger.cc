@@ -53,7 +53,7 @@ LedgerRow MakeRow(const v1::Run::Stage& stage, const v1::Artifact* made, const v
                   std::map<std::string, ModelFacts>& facts) {
   LedgerRow row{.stage = stage.name(),
                 .kind = stage.kind(),
-                .metrics = {stage.metrics().begin(), stage.metrics().end()},
+                .metrics = stage.metrics(),
                 .cached = stage.state() == v1::Run::CACHED};
   if (read != nullptr) {
     const ModelFacts& handed_on = facts[read->uri()];
@@ -67,9 +67,9 @@ LedgerRow MakeRow(const v1::Run::Stage& stage, const v1::Artifact* made, const v
     row.artifact_kind = model->kind();
     if (model->size_bytes() > 0) row.bytes = model->size_bytes();
   }
-  if (const auto value = row.Value("parameters")) row.parameters = value;
-  if (const auto value = row.Value("macs")) row.macs = value;
-  row.ms_per_image = row.Value("ms_per_image");
+  if (const auto value = row.Value(kParameters)) row.parameters = value;
+  if (const auto value = row.Value(kMacs)) row.macs = value;
+  row.ms_per_image = row.Value(kMsPerImage);
   if (made != nullptr) {
     // `best` and `last` are one network with other weights.
     for (const v1::Artifact& output : stage.outputs()) {
@@ -84,13 +84,17 @@ std::string JsonOrNull(const std::optional<double>& value) {
   return value.has_value() ? JsonNumber(*value) : "null";
 }
 
+const char* JsonBool(bool value) { return value ? "true" : "false"; }
+
 std::string RowJson(const LedgerRow& row) {
   std::vector<std::string> metrics;
   for (const v1::Metric& metric : row.metrics) {
     metrics.push_back(absl::StrCat("{\"name\": ", JsonText(metric.name()),
                                    ", \"class\": ", JsonText(metric.class_name()),
                                    ", \"value\": ", JsonNumber(metric.value()),
-                                   ", \"unit\": ", JsonText(metric.unit()), "}"));
+                                   ", \"unit\": ", JsonText(metric.unit()),
+                                   ", \"higher_is_better\": ", JsonBool(metric.higher_is_better()),
+                                   ", \"primary\": ", JsonBool(metric.primary()), "}"));
   }
   return absl::StrCat(
       "    {\"stage\": ", JsonText(row.stage), ", \"kind\": ", JsonText(row.kind),
@@ -98,7 +102,7 @@ std::string RowJson(const LedgerRow& row) {
       absl::StrJoin(metrics, ", "), "],\n     \"parameters\": ", JsonOrNull(row.parameters),
       ", \"macs\": ", JsonOrNull(row.macs), ", \"bytes\": ", JsonOrNull(row.bytes),
       ", \"ms_per_image\": ", JsonOrNull(row.ms_per_image),
-      ", \"cached\": ", row.cached ? "true" : "false", "}");
+      ", \"cached\": ", JsonBool(row.cached), "}");
 }
 
 using google::protobuf::Struct;
@@ -120,6 +124,24 @@ std::optional<double> NumberMember(const Struct& object, const std::string& name
   return value->number_value();
 }
 
+bool BoolMember(const Struct& object, const std::string& name, bool when_absent) {
+  const Value* value = Member(object, name);
+  return value == nullptr ? when_absent : value->bool_value();
+}
+
+// Ledgers that do not say which metric is primary are of the time when all networks were judged by mAP.
+v1::Metric ParseMetric(const Struct& object) {
+  v1::Metric metric;
+  metric.set_name(TextMember(object, "name"));
+  metric.set_class_name(TextMember(object, "class"));
+  metric.set_unit(TextMember(object, "unit"));
+  metric.set_value(NumberMember(object, "value").value_or(std::nan("")));
+  const bool was_primary = metric.name() == "mAP";
+  metric.set_higher_is_better(BoolMember(object, "higher_is_better", was_primary));
+  metric.set_primary(BoolMember(object, "primary", was_primary));
+  return metric;
+}
+
 LedgerRow ParseRow(const Struct& object) {
   LedgerRow row{.stage = TextMember(object, "stage"),
                 .kind = TextMember(object, "kind"),
@@ -127,17 +149,12 @@ LedgerRow ParseRow(const Struct& object) {
                 .parameters = NumberMember(object, "parameters"),
                 .macs = NumberMember(object, "macs"),
                 .bytes = NumberMember(object, "bytes"),
-                .ms_per_image = NumberMember(object, "ms_per_image")};
-  if (const Value* cached = Member(object, "cached")) row.cached = cached->bool_value();
+                .ms_per_image = NumberMember(object, "ms_per_image"),
+                .cached = BoolMember(object, "cached", false)};
   const Value* metrics = Member(object, "metrics");
   if (metrics == nullptr) return row;
   for (const Value& item : metrics->list_value().values()) {
-    v1::Metric metric;
-    metric.set_name(TextMember(item.struct_value(), "name"));
-    metric.set_class_name(TextMember(item.struct_value(), "class"));
-    metric.set_unit(TextMember(item.struct_value(), "unit"));
-    metric.set_value(NumberMember(item.struct_value(), "value").value_or(std::nan("")));
-    row.metrics.push_back(std::move(metric));
+    *row.metrics.Add() = ParseMetric(item.struct_value());
   }
   return row;
 }
@@ -188,24 +205,33 @@ std::optional<double> LedgerRow::Value(absl::string_view name, absl::string_view
   return std::nullopt;
 }
 
-std::vector<std::string> Ledger::Classes() const {
-  std::vector<std::string> classes;
+std::optional<double> Measure::Change(const LedgerRow& row) const {
+  const auto value = row.Value(metric.name());
+  if (!value.has_value() || &row == reference) return std::nullopt;
+  return *value - metric.value();
+}
+
+std::vector<Measure> Ledger::Measures() const {
+  std::vector<Measure> measures;
   for (const LedgerRow& row : rows) {
+    const Accuracy accuracy = FindAccuracy(row.metrics);
+    if (accuracy.metric == nullptr || !std::isfinite(accuracy.metric->value())) continue;
+    auto measure = absl::c_find_if(measures, [&](const Measure& one) {
+      return one.metric.name() == accuracy.metric->name();
+    });
+    if (measure == measures.end()) {
+      measures.push_back({.metric = *accuracy.metric, .reference = &row});
+      measure = measures.end() - 1;
+    }
+    if (measure->class_metric.empty()) measure->class_metric = accuracy.class_metric;
     for (const v1::Metric& metric : row.metrics) {
-      if (metric.name() == "AP" && !metric.class_name().empty() &&
-          !absl::c_linear_search(classes, metric.class_name())) {
-        classes.push_back(metric.class_name());
+      if (!metric.class_name().empty() && metric.name() == measure->class_metric &&
+          !absl::c_linear_search(measure->classes, metric.class_name())) {
+        measure->classes.push_back(metric.class_name());
       }
     }
   }
-  return classes;
-}
-
-const LedgerRow* Ledger::Reference() const {
-  for (const LedgerRow& row : rows) {
-    if (row.Value("mAP").has_value()) return &row;
-  }
-  return nullptr;
+  return measures;
 }
 
 Ledger MakeLedger(const v1::Run& run,
@@ -266,21 +292,28 @@ absl::StatusOr<Ledger> LoadLedger(const std::string& path) {
 }
 
 std::string LedgerTable(const Ledger& ledger) {
-  const std::vector<std::string> classes = ledger.Classes();
-  const LedgerRow* reference = ledger.Reference();
+  const std::vector<Measure> measures = ledger.Measures();
   std::vector<std::vector<std::string>> table;
-  std::vector<std::string> head = {"stage", "mAP", "change"};
-  for (const std::string& name : classes) head.push_back(absl::StrCat("AP ", name));
+  std::vector<std::string> head = {"stage"};
+  for (const Measure& measure : measures) {
+    const bool higher = measure.metric.higher_is_better();
+    head.insert(head.end(), {TitleOf(measure.metric), higher ? "change" : "change (lower is better)"});
+    for (const std::string& name : measure.classes) {
+      head.push_back(absl::StrCat(measure.class_metric, " ", name));
+    }
+  }
   head.insert(head.end(), {"params", "MACs", "size", "ms/image", ""});
   table.push_back(head);
   for (const LedgerRow& row : ledger.rows) {
-    const auto map = row.Value("mAP");
-    std::string change = "-";
-    if (map.has_value() && &row != reference) {
-      change = absl::StrFormat("%+.4f", *map - *reference->Value("mAP"));
+    std::vector<std::string> cells = {row.stage};
+    for (const Measure& measure : measures) {
+      const auto change = measure.Change(row);
+      cells.push_back(Cell(row.Value(measure.metric.name()), 4));
+      cells.push_back(change.has_value() ? absl::StrFormat("%+.4f", *change) : "-");
+      for (const std::string& name : measure.classes) {
+        cells.push_back(Cell(row.Value(measure.class_metric, name), 4));
+      }
     }
-    std::vector<std::string> cells = {row.stage, Cell(map, 4), change};
-    for (const std::string& name : classes) cells.push_back(Cell(row.Value("AP", name), 4));
     cells.push_back(row.parameters.has_value() ? ShortCount(*row.parameters) : "-");
     cells.push_back(row.macs.has_value() ? ShortCount(*row.macs) : "-");
     cells.push_back(row.bytes.has_value() ? ShortBytes(*row.bytes) : "-");

@@ -23,8 +23,8 @@ namespace {
 constexpr int kPictures = 12;
 constexpr int kPictureSide = 640;
 constexpr int64_t kMaxTextBytes = 64 << 20;
-// A loss of mAP up to the first is what a retrained or INT8 model may cost; beyond the second it is
-// shown as a failure.
+// A loss of accuracy up to the first is what a retrained or INT8 model may cost; beyond the second it is
+// shown as a failure. Of a ratio in itself, of what has a unit as a part of the reference.
 constexpr double kSmallDrop = 0.005, kLargeDrop = 0.02;
 
 using google::protobuf::util::TimeUtil;
@@ -52,48 +52,61 @@ std::string Took(const google::protobuf::Timestamp& from, const google::protobuf
   return absl::StrFormat("%d h %02d min", whole / 3600, whole / 60 % 60);
 }
 
-const char* ClassOfChange(double change) {
-  if (change >= -kSmallDrop) return "good";
-  return change >= -kLargeDrop ? "fair" : "bad";
+const char* ClassOfChange(const v1::Metric& reference, double change) {
+  const double scale = reference.unit().empty() ? 1 : std::abs(reference.value());
+  const double gain = reference.higher_is_better() ? change : -change;
+  if (gain >= -kSmallDrop * scale) return "good";
+  return gain >= -kLargeDrop * scale ? "fair" : "bad";
 }
 
-std::string ChangeCell(const std::optional<double>& map, const LedgerRow* reference,
-                       const LedgerRow& row) {
-  if (!map.has_value() || reference == &row) return "<td>–</td>";
-  const double change = *map - *reference->Value("mAP");
-  return absl::StrFormat("<td class=\"%s\">%+.4f</td>", ClassOfChange(change), change);
+std::string ChangeCell(const Measure& measure, const LedgerRow& row) {
+  const auto change = measure.Change(row);
+  if (!change.has_value()) return "<td>–</td>";
+  return absl::StrFormat("<td class=\"%s\">%+.4f</td>", ClassOfChange(measure.metric, *change), *change);
+}
+
+std::string MeasureHeads(const Measure& measure) {
+  std::string html = absl::StrCat("<th>", Escape(TitleOf(measure.metric)), "</th><th>Change</th>");
+  for (const std::string& name : measure.classes) {
+    absl::StrAppend(&html, "<th>", Escape(measure.class_metric), " ", Escape(name), "</th>");
+  }
+  return html;
+}
+
+std::string MeasureCells(const Measure& measure, const LedgerRow& row) {
+  std::string html = absl::StrCat("<td>", Cell(row.Value(measure.metric.name()), 4), "</td>",
+                                  ChangeCell(measure, row));
+  for (const std::string& name : measure.classes) {
+    absl::StrAppend(&html, "<td>", Cell(row.Value(measure.class_metric, name), 4), "</td>");
+  }
+  return html;
+}
+
+std::string MeasureNote(const Measure& measure) {
+  return absl::StrCat("<p class=\"note\">Change: ", Escape(measure.metric.name()), " against stage “",
+                      Escape(measure.reference->stage), "”",
+                      measure.metric.higher_is_better() ? "" : "; lower is better", ".</p>");
 }
 
 std::string LedgerSection(const Ledger& ledger) {
   if (ledger.rows.empty()) return "";
-  const std::vector<std::string> classes = ledger.Classes();
-  const LedgerRow* reference = ledger.Reference();
+  const std::vector<Measure> measures = ledger.Measures();
   std::string html =
-      "<section><h2>Accuracy ledger</h2><div class=\"wide\"><table><thead><tr><th>Stage</th>"
-      "<th>mAP</th><th>Change</th>";
-  for (const std::string& name : classes) {
-    absl::StrAppend(&html, "<th>AP ", Escape(name), "</th>");
-  }
+      "<section><h2>Accuracy ledger</h2><div class=\"wide\"><table><thead><tr><th>Stage</th>";
+  for (const Measure& measure : measures) absl::StrAppend(&html, MeasureHeads(measure));
   absl::StrAppend(&html, "<th>Parameters</th><th>MACs</th><th>Size</th><th>ms/image</th></tr></thead>"
                          "<tbody>");
   for (const LedgerRow& row : ledger.rows) {
-    const auto map = row.Value("mAP");
     absl::StrAppend(&html, "<tr><th>", Escape(row.stage),
-                    row.cached ? " <span class=\"mark\">cached</span>" : "", "</th><td>",
-                    Cell(map, 4), "</td>", ChangeCell(map, reference, row));
-    for (const std::string& name : classes) {
-      absl::StrAppend(&html, "<td>", Cell(row.Value("AP", name), 4), "</td>");
-    }
+                    row.cached ? " <span class=\"mark\">cached</span>" : "", "</th>");
+    for (const Measure& measure : measures) absl::StrAppend(&html, MeasureCells(measure, row));
     absl::StrAppend(&html, "<td>", row.parameters ? ShortCount(*row.parameters) : "–", "</td><td>",
                     row.macs ? ShortCount(*row.macs) : "–", "</td><td>",
                     row.bytes ? ShortBytes(*row.bytes) : "–", "</td><td>",
                     Cell(row.ms_per_image, 3), "</td></tr>");
   }
   absl::StrAppend(&html, "</tbody></table></div>");
-  if (reference != nullptr) {
-    absl::StrAppend(&html, "<p class=\"note\">Change: mAP against stage “", Escape(reference->stage),
-                    "”.</p>");
-  }
+  for (const Measure& measure : measures) absl::StrAppend(&html, MeasureNote(measure));
   return absl::StrCat(html, "</section>");
 }
 
@@ -122,6 +135,15 @@ std::vector<Series> Pick(const std::vector<Series>& columns, Wanted wanted) {
   return picked;
 }
 
+bool AreRatios(const std::vector<Series>& columns) {
+  for (const Series& column : columns) {
+    for (const auto& [epoch, value] : column.points) {
+      if (value < 0 || value > 1) return false;
+    }
+  }
+  return true;
+}
+
 std::string TrainingCharts(const ReportInput& input, const v1::Run::Stage& stage) {
   const v1::Artifact* log = FindOutput(stage, "log");
   if (log == nullptr) return "";
@@ -132,22 +154,25 @@ std::string TrainingCharts(const ReportInput& input, const v1::Run::Stage& stage
   const auto is_loss = [](const std::string& name) {
     return name == "loss" || name == "validation_loss";
   };
-  const auto is_precision = [](const std::string& name) {
-    return name == "mAP" || absl::StartsWith(name, "AP_");
-  };
+  const auto is_rate = [](const std::string& name) { return name == "lr"; };
+  // The columns that not every training has are what its validation measured.
+  const std::vector<Series> measured = Pick(
+      *columns, [&](const std::string& name) { return !is_loss(name) && !is_rate(name); });
+  const v1::Metric* accuracy = FindAccuracy(stage.metrics()).metric;
+  const std::string title = accuracy == nullptr ? "" : absl::StrCat(TitleOf(*accuracy), " in ");
   return absl::StrCat(
       DrawChart({.title = absl::StrCat(stage.name(), ": loss"),
                  .x_label = "epoch",
                  .series = Pick(*columns, is_loss),
                  .whole_x = true}),
-      DrawChart({.title = absl::StrCat(stage.name(), ": average precision in validation"),
+      DrawChart({.title = absl::StrCat(stage.name(), ": ", title, "validation"),
                  .x_label = "epoch",
-                 .series = Pick(*columns, is_precision),
-                 .unit_y = true,
+                 .series = measured,
+                 .unit_y = AreRatios(measured),
                  .whole_x = true}),
       DrawChart({.title = absl::StrCat(stage.name(), ": learning rate"),
                  .x_label = "epoch",
-                 .series = Pick(*columns, [](const std::string& name) { return name == "lr"; }),
+                 .series = Pick(*columns, is_rate),
                  .whole_x = true}));
 }
 
@@ -306,8 +331,12 @@ std::string Head(const v1::Run& run) {
 }  // namespace
 
 std::string ReportHtml(const ReportInput& input, const Ledger& ledger) {
+  std::vector<std::string> classes;
+  for (const Measure& measure : ledger.Measures()) {
+    classes.insert(classes.end(), measure.classes.begin(), measure.classes.end());
+  }
   return absl::StrCat(Head(input.run), LedgerSection(ledger), "\n", ChartSections(input), "\n",
-                      PictureSection(input, ledger.Classes()), "\n", StageSection(input.run), "\n",
+                      PictureSection(input, classes), "\n", StageSection(input.run), "\n",
                       NotesSection(input.run), "\n",
                       LineageSection(input), "</main></body></html>\n");
 }

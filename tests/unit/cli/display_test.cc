@@ -30,6 +30,61 @@ TEST(ChangedMetricsTest, WhatWasNotMeasuredAgainIsNotToldAgain) {
   EXPECT_EQ(ChangedMetrics(metadata, shown), "AP[nut] 0.5");
 }
 
+void Add(v1::StageResult& result, const char* name, double value, const char* class_name = "",
+         const char* unit = "", bool primary = false) {
+  v1::Metric& metric = *result.add_metrics();
+  metric.set_name(name);
+  metric.set_class_name(class_name);
+  metric.set_value(value);
+  metric.set_unit(unit);
+  metric.set_primary(primary);
+}
+
+std::string Printed(const v1::StageResult& result) {
+  ::testing::internal::CaptureStdout();
+  PrintResult({}, result);
+  return ::testing::internal::GetCapturedStdout();
+}
+
+TEST(PrintResultTest, AnEvaluationHasTaosTable) {
+  v1::StageResult result;
+  Add(result, "mAP", 0.8, "", "", true);
+  Add(result, "mAP50", 0.9);
+  Add(result, "AP", 0.75, "nut");
+  Add(result, "AP50", 0.95, "nut");
+  Add(result, "ms_per_image", 3.5, "", "ms");
+  EXPECT_EQ(Printed(result),
+            "*******************************\n"
+            "              mAP   0.800\n"
+            "nut           AP    0.750\n"
+            "*******************************\n"
+            "mAP50                    0.9\n"
+            "AP50[nut]                0.95\n"
+            "ms_per_image             3.5 ms\n");
+}
+
+TEST(PrintResultTest, TheTableHoldsWhateverJudgesTheModel) {
+  v1::StageResult result;
+  Add(result, "WER", 12.5, "", "%", true);
+  Add(result, "accuracy", 0.5, "noisy");
+  Add(result, "images", 40);
+  EXPECT_EQ(Printed(result),
+            "*******************************\n"
+            "              WER   12.500 %\n"
+            "noisy         accuracy 0.500\n"
+            "*******************************\n"
+            "images                   40\n");
+}
+
+TEST(PrintResultTest, SizeAndSpeedAreNoAccuracy) {
+  v1::StageResult result;
+  Add(result, "pruning_ratio", 0.4, "", "", true);
+  EXPECT_EQ(Printed(result), "pruning_ratio            0.4\n");
+  result.Clear();
+  Add(result, "ms_per_image", 2, "", "ms", true);
+  EXPECT_EQ(Printed(result), "ms_per_image             2 ms\n");
+}
+
 TEST(OperationDisplayTest, WarnsInTheWordsOfTheCommandLine) {
   v1::OperationMetadata metadata;
   metadata.add_warnings()->set_message("input 'cal_images' has no effect");

@@ -36,6 +36,17 @@ void AddMetric(v1::Run::Stage& stage, const char* name, double value, const char
   metric.set_value(value);
 }
 
+enum class Better { kHigher, kLower };
+
+void AddPrimary(v1::Run::Stage& stage, const char* name, double value, Better better = Better::kHigher,
+                const char* unit = "") {
+  AddMetric(stage, name, value);
+  v1::Metric& metric = *stage.mutable_metrics()->rbegin();
+  metric.set_primary(true);
+  metric.set_higher_is_better(better == Better::kHigher);
+  metric.set_unit(unit);
+}
+
 v1::Artifact Artifact(const char* name, const std::string& uri, const char* kind,
                       int64_t size_bytes = 0) {
   v1::Artifact artifact;
@@ -70,17 +81,18 @@ struct SmallRun {
     AddMetric(train, "parameters", 5'000'000);
     AddMetric(train, "macs", 2'000'000'000);
     v1::Run::Stage& evaluate = AddStage(run, "evaluate", "evaluate");
-    AddMetric(evaluate, "mAP", 0.8);
+    AddPrimary(evaluate, "mAP", 0.8);
     AddMetric(evaluate, "AP", 0.9, "nut");
     AddMetric(evaluate, "AP", 0.7, "bolt");
     AddMetric(evaluate, "ms_per_image", 3.5);
     inputs["evaluate"] = {Artifact("model", "out/best.tlt", "tlt")};
     v1::Run::Stage& prune = AddStage(run, "prune", "prune");
     *prune.add_outputs() = Artifact("model", "out/pruned.tlt", "tlt", 400);
+    AddPrimary(prune, "pruning_ratio", 0.4, Better::kLower);
     AddMetric(prune, "parameters", 2'000'000);
     inputs["prune"] = {Artifact("model", "out/best.tlt", "tlt")};
     v1::Run::Stage& again = AddStage(run, "evaluate-pruned", "evaluate");
-    AddMetric(again, "mAP", 0.75);
+    AddPrimary(again, "mAP", 0.75);
     inputs["evaluate-pruned"] = {Artifact("model", "out/pruned.tlt", "tlt")};
   }
 };
@@ -97,8 +109,36 @@ TEST(MakeLedgerTest, JudgedModelsHaveTheNumbersOfTheirMakers) {
   EXPECT_EQ(ledger.rows[2].parameters, 2'000'000);
   EXPECT_EQ(ledger.rows[3].parameters, 2'000'000);
   EXPECT_EQ(ledger.rows[3].bytes, 400);
-  EXPECT_THAT(ledger.Classes(), ElementsAre("nut", "bolt"));
-  EXPECT_EQ(ledger.Reference(), &ledger.rows[1]);
+  ASSERT_THAT(ledger.Measures(), SizeIs(1));
+  EXPECT_THAT(ledger.Measures()[0].classes, ElementsAre("nut", "bolt"));
+  EXPECT_EQ(ledger.Measures()[0].reference, &ledger.rows[1]);
+}
+
+// A training, its evaluation and that of an engine, judged by a metric of which less is better.
+v1::Run SpeechRun() {
+  v1::Run run;
+  AddPrimary(AddStage(run, "train", "train"), "WER", std::nan(""), Better::kLower, "%");
+  AddPrimary(AddStage(run, "evaluate", "evaluate"), "WER", 30, Better::kLower, "%");
+  v1::Run::Stage& build = AddStage(run, "build", "build");
+  *build.add_outputs() = Artifact("engine", "out/a.engine", "engine", 100);
+  AddPrimary(build, "ms_per_image", 2, Better::kLower, "ms");
+  AddPrimary(AddStage(run, "retrained", "evaluate"), "WER", 25, Better::kLower, "%");
+  AddPrimary(AddStage(run, "int8", "evaluate_engine"), "WER", 31, Better::kLower, "%");
+  return run;
+}
+
+TEST(MakeLedgerTest, WhatJudgesAModelIsKnownByBeingPrimary) {
+  const Ledger ledger = MakeLedger(SpeechRun());
+  const std::vector<Measure> measures = ledger.Measures();
+  ASSERT_THAT(measures, SizeIs(1));
+  EXPECT_EQ(measures[0].metric.name(), "WER");
+  EXPECT_FALSE(measures[0].metric.higher_is_better());
+  // The first row that has a number.
+  EXPECT_EQ(measures[0].reference, &ledger.rows[1]);
+  EXPECT_THAT(measures[0].classes, IsEmpty());
+  EXPECT_EQ(measures[0].Change(ledger.rows[3]), -5);
+  EXPECT_EQ(measures[0].Change(ledger.rows[1]), std::nullopt);
+  EXPECT_EQ(measures[0].Change(ledger.rows[2]), std::nullopt);
 }
 
 TEST(MakeLedgerTest, TheOrderOfThePipelineDoesNotMatter) {
@@ -118,6 +158,24 @@ TEST(LedgerJsonTest, ReadsBackWhatItWrote) {
   EXPECT_EQ(LedgerJson(*read), LedgerJson(ledger));
   EXPECT_EQ(read->rows[1].Value("AP", "bolt"), 0.7);
   EXPECT_FALSE(read->rows[0].Value("parameters").has_value());
+  EXPECT_EQ(LedgerTable(*read), LedgerTable(ledger));
+}
+
+// As Trainyard wrote it when ledgers did not yet say by which metric a model is judged.
+TEST(ParseLedgerTest, ReadsLedgersThatNameNoPrimaryMetric) {
+  const auto old = ParseLedger(R"({
+  "run": "runs/r1",
+  "pipeline": "p",
+  "stages": [
+    {"stage": "train", "kind": "train", "artifact": "out/best.tlt",
+     "metrics": [{"name": "mAP", "class": "", "value": 0.8, "unit": ""}, {"name": "AP", "class": "nut", "value": 0.9, "unit": ""}],
+     "parameters": 5000000, "macs": null, "bytes": 1000, "ms_per_image": null, "cached": true}
+  ]
+})");
+  ASSERT_THAT(old, IsOk());
+  EXPECT_EQ(LedgerTable(*old),
+            "stage     mAP  change  AP nut  params  MACs    size  ms/image        \n"
+            "train  0.8000       -  0.9000  5.00 M     -  1000 B         -  cached\n");
 }
 
 TEST(ParseLedgerTest, RefusesOtherTexts) {
@@ -135,6 +193,33 @@ TEST(LedgerTableTest, ShowsEachRowWithItsChange) {
             "evaluate         0.8000        -  0.9000   0.7000  5.00 M  2.00 G  1000 B     3.500  \n"
             "prune                 -        -       -        -  2.00 M  2.00 G   400 B         -  \n"
             "evaluate-pruned  0.7500  -0.0500       -        -  2.00 M  2.00 G   400 B         -  \n");
+}
+
+TEST(LedgerTableTest, TitlesAreOfTheMetricAndSayWhereLowerIsBetter) {
+  EXPECT_THAT(LedgerTable(MakeLedger(SpeechRun())),
+              AllOf(HasSubstr("stage      WER (%)  change (lower is better)  params"),
+                    HasSubstr("evaluate   30.0000                         -"),
+                    HasSubstr("build            -                         -"),
+                    HasSubstr("retrained  25.0000                   -5.0000"),
+                    HasSubstr("int8       31.0000                   +1.0000")));
+}
+
+TEST(LedgerTableTest, StagesOfTwoNetworksHaveTheirOwnColumns) {
+  v1::Run run = SpeechRun();
+  v1::Run::Stage& stage = AddStage(run, "classify", "evaluate");
+  AddPrimary(stage, "top1", 0.9);
+  AddMetric(stage, "recall", 0.7, "cat");
+  EXPECT_THAT(LedgerTable(MakeLedger(run)),
+              AllOf(HasSubstr("change (lower is better)    top1  change  recall cat  params"),
+                    HasSubstr("-  0.9000       -      0.7000")));
+}
+
+TEST(LedgerTableTest, WhatNobodyMeasuredHasNoColumn) {
+  v1::Run run;
+  AddPrimary(AddStage(run, "prune", "prune"), "pruning_ratio", 0.4, Better::kLower);
+  EXPECT_EQ(LedgerTable(MakeLedger(run)),
+            "stage  params  MACs  size  ms/image  \n"
+            "prune       -     -     -         -  \n");
 }
 
 TEST(ShortCountTest, KeepsThreeDigits) {
@@ -254,6 +339,37 @@ TEST_F(ReportHtmlTest, SaysWhyPicturesAreLeftOut) {
   const std::string html = ReportHtml(Input(), MakeLedger(small_.run, small_.inputs));
   EXPECT_THAT(html, AllOf(HasSubstr("The pictures are left out: "), HasSubstr("signal 11"),
                           HasSubstr("train: loss")));
+}
+
+TEST_F(ReportHtmlTest, ColoursOfAChangeFollowWhatIsBetter) {
+  ReportInput input = Input();
+  input.run = SpeechRun();
+  const std::string html = ReportHtml(input, MakeLedger(input.run));
+  EXPECT_THAT(html, AllOf(HasSubstr("<th>WER (%)</th><th>Change</th><th>Parameters</th>"),
+                          HasSubstr("<td class=\"good\">-5.0000</td>"),
+                          HasSubstr("<td class=\"bad\">+1.0000</td>"),
+                          HasSubstr("Change: WER against stage “evaluate”; lower is better.")));
+}
+
+TEST_F(ReportHtmlTest, ARatioOfWhichMoreIsBetterIsJudgedInItself) {
+  ReportInput input = Input();
+  input.run.clear_stages();
+  AddPrimary(AddStage(input.run, "evaluate", "evaluate"), "top1", 0.5);
+  AddPrimary(AddStage(input.run, "pruned", "evaluate"), "top1", 0.485);
+  AddPrimary(AddStage(input.run, "retrained", "evaluate"), "top1", 0.52);
+  EXPECT_THAT(ReportHtml(input, MakeLedger(input.run)),
+              AllOf(HasSubstr("<td class=\"fair\">-0.0150</td>"),
+                    HasSubstr("<td class=\"good\">+0.0200</td>"),
+                    HasSubstr("Change: top1 against stage “evaluate”.")));
+}
+
+TEST_F(ReportHtmlTest, WhatATrainingMeasuresIsDrawnWhateverItsName) {
+  ASSERT_THAT(WriteFileAtomically(folder_ + "/log.csv", "epoch,WER,loss,lr\n1,90,2,0.1\n2,40,1,0.1\n"),
+              IsOk());
+  AddPrimary(*small_.run.mutable_stages(0), "WER", 40, Better::kLower, "%");
+  const std::string html = ReportHtml(Input(), MakeLedger(small_.run, small_.inputs));
+  EXPECT_THAT(html, AllOf(HasSubstr("train: WER (%) in validation"), HasSubstr("train: loss"),
+                          HasSubstr("train: learning rate")));
 }
 
 // A chart of one series has no legend.
