@@ -2,12 +2,9 @@
 
 #include <cmath>
 
-#include "libs/base/problems.h"
-#include "libs/base/status.h"
 #include "libs/spec/defaults.h"
 #include "libs/spec/field_check.h"
-#include "libs/spec/spec_kind.h"
-#include "libs/spec/text_parser.h"
+#include "libs/spec/spec_form.h"
 
 namespace trainyard {
 namespace {
@@ -100,14 +97,7 @@ void CheckInto(const AugmentConfig& config, FieldCheck* check) {
   CheckBlur(config.blur_config(), check);
 }
 
-AugmentConfig ParseInto(absl::string_view text, absl::string_view file_name,
-                        absl::Span<const std::string> overrides, std::vector<std::string>* warnings,
-                        FieldPlaces* places, Problems* problems) {
-  AugmentConfig config;
-  internal::ParseTextFormatInto(text, file_name, &config, warnings, places, problems);
-  internal::ApplyOverridesInto(overrides, &config, places, problems);
-  return config;
-}
+constexpr internal::SpecForm<AugmentConfig> kForm = {SpecKind::kAugment, nullptr, ApplyDefaults};
 
 }  // namespace
 
@@ -115,14 +105,7 @@ absl::StatusOr<AugmentConfig> ParseAugment(absl::string_view text, absl::string_
                                            absl::Span<const std::string> overrides,
                                            std::vector<std::string>* warnings,
                                            FieldPlaces* places) {
-  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kAugment));
-  FieldPlaces own_places;
-  Problems problems;
-  AugmentConfig config = ParseInto(text, file_name, overrides, warnings,
-                                   places == nullptr ? &own_places : places, &problems);
-  const absl::Status status = problems.ToStatus();
-  if (!status.ok()) return status;
-  return config;
+  return kForm.Parse(text, file_name, overrides, warnings, places);
 }
 
 absl::Status CheckAugment(const AugmentConfig& config, const FieldPlaces* places) {
@@ -159,16 +142,7 @@ void ApplyDefaults(AugmentConfig* config) {
 absl::StatusOr<AugmentConfig> LoadAugment(absl::string_view text, absl::string_view file_name,
                                           absl::Span<const std::string> overrides,
                                           std::vector<std::string>* warnings) {
-  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kAugment));
-  FieldPlaces places;
-  Problems problems;
-  AugmentConfig config = ParseInto(text, file_name, overrides, warnings, &places, &problems);
-  FieldCheck check(&places, /*partial=*/!problems.empty());
-  CheckInto(config, &check);
-  const absl::Status status = check.ToStatus(problems);
-  if (!status.ok()) return status;
-  ApplyDefaults(&config);
-  return config;
+  return kForm.Load(text, file_name, overrides, warnings, CheckInto);
 }
 
 }  // namespace trainyard

@@ -4,13 +4,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "libs/base/problems.h"
-#include "libs/base/status.h"
 #include "libs/spec/coverage.h"
 #include "libs/spec/defaults.h"
 #include "libs/spec/field_check.h"
-#include "libs/spec/spec_kind.h"
-#include "libs/spec/text_parser.h"
+#include "libs/spec/spec_form.h"
 
 namespace trainyard {
 namespace {
@@ -104,23 +101,20 @@ void CheckInto(const DatasetExportConfig& config, bool root_given, FieldCheck* c
   check->NotOfferedIn(config, kRules);
 }
 
-DatasetExportConfig ParseInto(absl::string_view text, absl::string_view file_name,
-                              absl::Span<const std::string> overrides,
-                              std::vector<std::string>* warnings, FieldPlaces* places,
-                              Problems* problems) {
-  DatasetExportConfig config;
-  internal::ParseTextFormatInto(text, file_name, &config, warnings, places, problems);
-  internal::ApplyOverridesInto(overrides, &config, places, problems);
-  WarnOfNoEffect(config, kRules, *places, warnings);
+void Warn(const DatasetExportConfig& config, const FieldPlaces& places, std::vector<std::string>* warnings) {
+  WarnOfNoEffect(config, kRules, places, warnings);
   const KITTIConfig& kitti = config.kitti_config();
-  if (warnings != nullptr && kitti.partition_mode() == "random" && kitti.has_num_partitions() &&
-      kitti.num_partitions() != 2) {
-    warnings->push_back(absl::StrCat((*places)["kitti_config.num_partitions"],
-                                     ": kitti_config.num_partitions is ", kitti.num_partitions(),
-                                     " and has no effect: random mode makes 2"));
+  if (warnings == nullptr || kitti.partition_mode() != "random" || !kitti.has_num_partitions() ||
+      kitti.num_partitions() == 2) {
+    return;
   }
-  return config;
+  const auto place = places.find("kitti_config.num_partitions");
+  warnings->push_back(absl::StrCat(place == places.end() ? "" : place->second + ": ",
+                                   "kitti_config.num_partitions is ", kitti.num_partitions(),
+                                   " and has no effect: random mode makes 2"));
 }
+
+constexpr internal::SpecForm<DatasetExportConfig> kForm = {SpecKind::kConversion, Warn, ApplyDefaults};
 
 }  // namespace
 
@@ -131,14 +125,7 @@ absl::StatusOr<DatasetExportConfig> ParseDatasetExport(absl::string_view text,
                                                        absl::Span<const std::string> overrides,
                                                        std::vector<std::string>* warnings,
                                                        FieldPlaces* places) {
-  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kConversion));
-  FieldPlaces own_places;
-  Problems problems;
-  DatasetExportConfig config = ParseInto(text, file_name, overrides, warnings,
-                                         places == nullptr ? &own_places : places, &problems);
-  const absl::Status status = problems.ToStatus();
-  if (!status.ok()) return status;
-  return config;
+  return kForm.Parse(text, file_name, overrides, warnings, places);
 }
 
 absl::Status CheckDatasetExport(const DatasetExportConfig& config, bool root_given,
@@ -176,16 +163,10 @@ absl::StatusOr<DatasetExportConfig> LoadDatasetExport(absl::string_view text,
                                                       absl::Span<const std::string> overrides,
                                                       bool root_given,
                                                       std::vector<std::string>* warnings) {
-  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kConversion));
-  FieldPlaces places;
-  Problems problems;
-  DatasetExportConfig config = ParseInto(text, file_name, overrides, warnings, &places, &problems);
-  FieldCheck check(&places, /*partial=*/!problems.empty());
-  CheckInto(config, root_given, &check);
-  const absl::Status status = check.ToStatus(problems);
-  if (!status.ok()) return status;
-  ApplyDefaults(&config);
-  return config;
+  return kForm.Load(text, file_name, overrides, warnings,
+                    [root_given](const DatasetExportConfig& config, FieldCheck* check) {
+                      CheckInto(config, root_given, check);
+                    });
 }
 
 }  // namespace trainyard

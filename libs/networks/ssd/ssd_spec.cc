@@ -1,15 +1,12 @@
 #include "libs/networks/ssd/ssd_spec.h"
 
-#include "libs/base/problems.h"
-#include "libs/base/status.h"
 #include "libs/networks/ssd/ssd_check.h"
 #include "libs/spec/common/dataset_config.h"
 #include "libs/spec/common/nms_config.h"
 #include "libs/spec/common/training_config.h"
 #include "libs/spec/defaults.h"
 #include "libs/spec/field_check.h"
-#include "libs/spec/spec_kind.h"
-#include "libs/spec/text_parser.h"
+#include "libs/spec/spec_form.h"
 
 namespace trainyard {
 namespace {
@@ -19,16 +16,12 @@ using spec::ssd::v1::EvalConfig;
 using spec::ssd::v1::Experiment;
 using spec::ssd::v1::SSDConfig;
 
-Experiment ParseInto(absl::string_view text, absl::string_view file_name,
-                     absl::Span<const std::string> overrides, std::vector<std::string>* warnings,
-                     FieldPlaces* places, Problems* problems) {
-  Experiment experiment;
-  internal::ParseTextFormatInto(text, file_name, &experiment, warnings, places, problems);
-  internal::ApplyOverridesInto(overrides, &experiment, places, problems);
-  WarnOfNoEffect(experiment, SsdCoverage(), *places, warnings);
-  internal::WarnOfUnusedFolders(experiment.dataset_config(), *places, warnings);
-  return experiment;
+void Warn(const Experiment& experiment, const FieldPlaces& places, std::vector<std::string>* warnings) {
+  WarnOfNoEffect(experiment, SsdCoverage(), places, warnings);
+  internal::WarnOfUnusedFolders(experiment.dataset_config(), places, warnings);
 }
+
+constexpr internal::SpecForm<Experiment> kForm = {SpecKind::kExperiment, Warn, ApplyDefaults};
 
 void SsdDefaults(SSDConfig* config) {
   TY_DEFAULT(config, two_boxes_for_ar1, false);
@@ -78,29 +71,16 @@ absl::StatusOr<Experiment> ParseExperiment(absl::string_view text, absl::string_
                                            absl::Span<const std::string> overrides,
                                            std::vector<std::string>* warnings,
                                            FieldPlaces* places) {
-  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kExperiment));
-  FieldPlaces own_places;
-  Problems problems;
-  Experiment experiment = ParseInto(text, file_name, overrides, warnings,
-                                    places == nullptr ? &own_places : places, &problems);
-  const absl::Status status = problems.ToStatus();
-  if (!status.ok()) return status;
-  return experiment;
+  return kForm.Parse(text, file_name, overrides, warnings, places);
 }
 
 absl::StatusOr<Experiment> LoadExperiment(absl::string_view text, absl::string_view file_name,
                                           absl::Span<const std::string> overrides, SpecUse use,
                                           std::vector<std::string>* warnings) {
-  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, SpecKind::kExperiment));
-  FieldPlaces places;
-  Problems problems;
-  Experiment experiment = ParseInto(text, file_name, overrides, warnings, &places, &problems);
-  internal::FieldCheck check(&places, /*partial=*/!problems.empty());
-  internal::CheckExperimentInto(experiment, use, &check);
-  const absl::Status status = check.ToStatus(problems);
-  if (!status.ok()) return status;
-  ApplyDefaults(&experiment);
-  return experiment;
+  return kForm.Load(text, file_name, overrides, warnings,
+                    [use](const Experiment& experiment, internal::FieldCheck* check) {
+                      internal::CheckExperimentInto(experiment, use, check);
+                    });
 }
 
 void ApplyDefaults(Experiment* experiment) {
