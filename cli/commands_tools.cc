@@ -19,6 +19,7 @@
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/data/sample_data.h"
+#include "libs/networks/prepare_spec.h"
 #include "libs/networks/registry.h"
 #include "libs/sealing/model_file.h"
 #include "libs/service/key.h"
@@ -60,11 +61,12 @@ size_t ProblemsAs(const std::string& kind, absl::string_view text) {
 // What the text's own fields tell; else the kind of message that it parses as with the fewest
 // problems, the first among equals.
 std::string GuessKind(absl::string_view text) {
-  const SpecKind told = RecogniseSpec(text).kind;
-  if (told == SpecKind::kConversion) return "dataset";
-  if (told == SpecKind::kAugment) return "augment";
+  const RecognisedSpec told = RecogniseSpec(text, NetworkMarkers());
+  if (told.kind == SpecKind::kConversion) return "dataset";
+  if (told.kind == SpecKind::kAugment) return "augment";
+  if (told.kind == SpecKind::kExperiment) return told.network;
   const std::vector<std::string> kinds = Kinds();
-  if (told != SpecKind::kUnknown) return kinds.front();
+  if (told.kind != SpecKind::kUnknown) return kinds.front();
   return *std::min_element(kinds.begin(), kinds.end(), [&](const auto& a, const auto& b) {
     return ProblemsAs(a, text) < ProblemsAs(b, text);
   });
@@ -88,10 +90,12 @@ absl::StatusOr<std::string> CheckSpec(const SpecFlags& flags, const std::string&
                                       std::vector<std::string>* warnings) {
   const std::string kind = flags.kind.empty() ? GuessKind(text) : flags.kind;
   if (kind == "dataset") {
-    return Canonical(LoadDatasetExport(text, flags.path, flags.overrides, false, warnings));
+    return Canonical(LoadDatasetExport(text, flags.path, flags.overrides, false, warnings,
+                                       NetworkMarkers()));
   }
   if (kind == "augment") {
-    return Canonical(LoadAugment(text, flags.path, flags.overrides, warnings));
+    return Canonical(
+        LoadAugment(text, flags.path, flags.overrides, warnings, NetworkMarkers()));
   }
   TY_ASSIGN_OR_RETURN(const NetworkFamily* network, FindNetwork(kind));
   TY_ASSIGN_OR_RETURN(const SpecMessage spec, network->Load(text, flags.path, flags.overrides,

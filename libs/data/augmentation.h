@@ -11,7 +11,7 @@
 
 namespace trainyard {
 
-/// SSD's augmentation chain (TAO `augmentation_config`) with its defaults.
+/// What a training does to pictures with boxes (TAO's `augmentation_config`), with the defaults.
 struct AugmentationOptions {
   /// Sides of the crop as parts of the picture, 0 < min <= max <= 1; both 1 switch it off.
   double crop_min_scale = 0.3, crop_max_scale = 1.0;

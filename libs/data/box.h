@@ -23,7 +23,7 @@ struct LabelledBox {
   int class_id = 0;
   /// KITTI occlusion != 0, COCO iscrowd: counted neither for nor against in evaluation.
   bool difficult = false;
-  /// Left out of a training: anchors on it are neither positive nor negative.
+  /// Left out of a training: what a network finds on it is neither right nor wrong.
   bool neutral = false;
 };
 

@@ -30,7 +30,7 @@ absl::Status PreprocessImage(const Tensor& image, const model::v1::Preprocess& p
 
 /// Labels of an image in pixels of the network input, as TAO's validation has them: scaled, rounded
 /// half to even, clipped to [0, W - 1] x [0, H - 1]; those not wider and higher than 1e-3 are
-/// dropped. `difficult` is kept. Source: TAO's SSD loader.
+/// dropped. `difficult` is kept. Source: TAO's loader of detection data.
 std::vector<LabelledBox> BoxesToInput(absl::Span<const LabelledBox> boxes, ImageSize image,
                                       const model::v1::Preprocess& preprocess);
 

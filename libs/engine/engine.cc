@@ -130,7 +130,7 @@ absl::Status CheckPasses(const Graph& folded, const Backend& backend,
     if (!(errors[i].noise > kMostOfPasses * kMostOfPasses * errors[i].signal)) continue;
     problems.Add(absl::StrCat("output '", network.runner->output_names()[i], "'"),
                  "is %.1f dB from what the graph says: a pass of %s %s that moves or joins layers "
-                 "gets them wrong, so no engine is written. Run the network elsewhere (ssd export "
+                 "gets them wrong, so no engine is written. Run the network elsewhere (export "
                  "--onnx), or write what reorders its channels in another way",
                  errors[i].decibels(), backend.capabilities().name, backend.capabilities().version);
   }

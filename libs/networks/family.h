@@ -13,6 +13,7 @@
 #include "libs/graph/graph.h"
 #include "libs/model/model.h"
 #include "libs/networks/network.h"
+#include "libs/spec/spec_kind.h"
 #include "libs/spec/spec_use.h"
 #include "libs/tasks/task.h"
 #include "trainyard/spec/common/v1/dataset.pb.h"
@@ -36,7 +37,7 @@ struct CommonSpec {
 class NetworkFamily {
  public:
   virtual ~NetworkFamily() = default;
-  /// `ssd`: in requests, records and pipelines.
+  /// In requests, records and pipelines.
   virtual absl::string_view name() const = 0;
   /// What its networks predict.
   virtual const Task& task() const = 0;
@@ -48,6 +49,8 @@ class NetworkFamily {
 
   // Of a spec.
 
+  /// By which a text is known as a spec of this network.
+  virtual absl::Span<const NetworkMarker> markers() const = 0;
   /// Reads a spec and applies `overrides`; no checks of values, no defaults. Fails with all problems.
   virtual absl::StatusOr<SpecMessage> Parse(absl::string_view text, absl::string_view file_name,
                                             absl::Span<const std::string> overrides,
@@ -85,11 +88,11 @@ class NetworkFamily {
   // Of a file's own graph where a spec asks for another.
 
   /// The fields of a spec that have no effect where a model file's own graph and head are used, each
-  /// with both values: "ssd_config.variances is [0.1, 0.1, 0.2, 0.2], the model has [1, 1, 1, 1]".
+  /// with both values: "augmentation_config.output_width is 300, the model has 512".
   /// `spec` is what Network::Record makes of the spec. With `trains` what is frozen is compared too.
   virtual std::vector<std::string> OverriddenFields(const ModelRecord& spec, const ModelRecord& model,
                                                     bool trains) const = 0;
-  /// What a pruned model's graph fixes in the head must be what the spec asks for.
+  /// What a pruned model's graph fixes in backbone and head must be what the spec asks for.
   virtual void CheckHeadFits(const ModelRecord& model, const ModelRecord& spec,
                              Problems& problems) const = 0;
   /// Puts the head of `model` into `record`, whose inference settings stay.

@@ -61,6 +61,18 @@ std::vector<SpecPath> DataOf(const spec::common::v1::DatasetConfig& dataset, Spe
 
 }  // namespace
 
+absl::Span<const NetworkMarker> NetworkMarkers() {
+  static const auto& all = *new std::vector<NetworkMarker>([] {
+    std::vector<NetworkMarker> markers;
+    for (const std::string& name : NetworkNames()) {
+      const auto own = (*FindNetwork(name))->markers();
+      markers.insert(markers.end(), own.begin(), own.end());
+    }
+    return markers;
+  }());
+  return all;
+}
+
 absl::StatusOr<PreparedSpec> PrepareSpec(
     absl::string_view network, absl::string_view text, absl::string_view file_name,
     absl::Span<const std::string> overrides, SpecUse use,

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "libs/spec/spec_kind.h"
 #include "libs/spec/spec_use.h"
 
 namespace trainyard {
@@ -37,6 +38,9 @@ struct PreparedSpec {
   /// Whether blocks are frozen: without a model to start from, random weights would be.
   bool freezes_blocks = false;
 };
+
+/// The markers of all networks: who reads specs names by them what it was given.
+absl::Span<const NetworkMarker> NetworkMarkers();
 
 /// Checks the spec of any network for a use, so that no service knows a network's spec messages.
 /// `resolve` turns each path of the spec into an absolute one (or refuses it).

@@ -58,10 +58,6 @@ absl::Status CheckGraphFits(const NetworkFamily& network, const ModelRecord& fro
     problems.Add("classes", "are %d in the spec and %d in the pruned model", to.classes_size(),
                  from.classes_size());
   }
-  if (!from.arch().empty() && from.arch() != to.arch()) {
-    problems.Add("ssd_config.arch with nlayers", "is %s in the spec and %s in the pruned model",
-                 to.arch(), from.arch());
-  }
   if (InputText(from.preprocess()) != InputText(to.preprocess())) {
     problems.Add("input",
                  "(width x height x channels) is %s in the spec and %s in the pruned model",

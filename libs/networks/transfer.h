@@ -12,7 +12,7 @@ namespace trainyard {
 struct TransferReport {
   /// All weights came over.
   std::vector<std::string> loaded;
-  /// There, but of another shape or type, with both: "ssd_conf_0: f32 [24, 128, 3, 3], the file has
+  /// There, but of another shape or type, with both: "conv_0: f32 [24, 128, 3, 3], the file has
   /// f32 [18, 128, 3, 3]". The layer keeps its fresh weights.
   std::vector<std::string> mismatched;
   /// Not in the file.
@@ -31,7 +31,7 @@ struct TransferReport {
 /// Starts `to`, a model fresh from its spec, with the weights of `from`: layer
 /// by layer, by name, where all shapes agree. Lineage comes along.
 ///
-/// A pruned `from` brings its own graph, anchors and training flags instead; classes, preprocessing
+/// A pruned `from` brings its own graph, head and training flags instead; classes, preprocessing
 /// and inference settings stay those of `to`. It counts as pruned when its record says so, or when
 /// it has the same layers as `to` but a convolution with another one behind it has another number
 /// of filters (TAO looks at the backbone alone; here the expansion counts as well).

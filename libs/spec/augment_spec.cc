@@ -97,7 +97,9 @@ void CheckInto(const AugmentConfig& config, FieldCheck* check) {
   CheckBlur(config.blur_config(), check);
 }
 
-constexpr internal::SpecForm<AugmentConfig> kForm = {SpecKind::kAugment, nullptr, ApplyDefaults};
+internal::SpecForm<AugmentConfig> Form(absl::Span<const NetworkMarker> networks) {
+  return {{SpecKind::kAugment, "", networks}, nullptr, ApplyDefaults};
+}
 
 }  // namespace
 
@@ -105,7 +107,7 @@ absl::StatusOr<AugmentConfig> ParseAugment(absl::string_view text, absl::string_
                                            absl::Span<const std::string> overrides,
                                            std::vector<std::string>* warnings,
                                            FieldPlaces* places) {
-  return kForm.Parse(text, file_name, overrides, warnings, places);
+  return Form({}).Parse(text, file_name, overrides, warnings, places);
 }
 
 absl::Status CheckAugment(const AugmentConfig& config, const FieldPlaces* places) {
@@ -141,8 +143,9 @@ void ApplyDefaults(AugmentConfig* config) {
 
 absl::StatusOr<AugmentConfig> LoadAugment(absl::string_view text, absl::string_view file_name,
                                           absl::Span<const std::string> overrides,
-                                          std::vector<std::string>* warnings) {
-  return kForm.Load(text, file_name, overrides, warnings, CheckInto);
+                                          std::vector<std::string>* warnings,
+                                          absl::Span<const NetworkMarker> networks) {
+  return Form(networks).Load(text, file_name, overrides, warnings, CheckInto);
 }
 
 }  // namespace trainyard

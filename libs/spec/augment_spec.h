@@ -7,17 +7,18 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "libs/spec/spec_kind.h"
 #include "libs/spec/text_format.h"
 #include "trainyard/spec/augment/v1/augment_config.pb.h"
 
 namespace trainyard {
 
-/// Parses a spec of offline augmentation and applies `overrides`; as ParseExperiment.
+/// Parses a spec of offline augmentation and applies `overrides`; as ParseDatasetExport.
 absl::StatusOr<spec::augment::v1::AugmentConfig> ParseAugment(
     absl::string_view text, absl::string_view file_name, absl::Span<const std::string> overrides,
     std::vector<std::string>* warnings, FieldPlaces* places = nullptr);
 
-/// Checks it; as CheckExperiment. Folder names must be relative and must not contain "..".
+/// Checks it; as CheckDatasetExport. Folder names must be relative and must not contain "..".
 ///
 /// Source: TAO's `augment` spec.
 absl::Status CheckAugment(const spec::augment::v1::AugmentConfig& config,
@@ -27,9 +28,9 @@ absl::Status CheckAugment(const spec::augment::v1::AugmentConfig& config,
 /// reader need not ask for presence; width, height and extension stay absent. Idempotent.
 void ApplyDefaults(spec::augment::v1::AugmentConfig* config);
 
-/// Parse, check, defaults; as LoadExperiment.
+/// Parse, check, defaults; as LoadDatasetExport.
 absl::StatusOr<spec::augment::v1::AugmentConfig> LoadAugment(
     absl::string_view text, absl::string_view file_name, absl::Span<const std::string> overrides,
-    std::vector<std::string>* warnings);
+    std::vector<std::string>* warnings, absl::Span<const NetworkMarker> networks = {});
 
 }  // namespace trainyard

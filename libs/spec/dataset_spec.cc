@@ -12,18 +12,18 @@
 namespace trainyard {
 namespace {
 
-constexpr absl::string_view kSsdIgnores = "SSD ignores it, in TAO too";
+constexpr absl::string_view kIgnored = "the converter ignores it, in TAO too";
 constexpr absl::string_view kRecordsHoldNumbers =
-    "it goes by class names, and SSD's records hold class numbers, in TAO too";
+    "it goes by class names, and the records hold class numbers, in TAO too";
 
 constexpr CoverageRule kRules[] = {
     {"dataset.v1.DatasetExportConfig.coco_config", FieldSupport::kUnimplemented, FieldUse::kWhenSet,
      "COCO conversion"},
     {"dataset.v1.COCOConfig", FieldSupport::kUnimplemented, FieldUse::kWhenSet, ""},
     {"dataset.v1.KITTIConfig.point_clouds_dir", FieldSupport::kNoEffect, FieldUse::kWhenSet,
-     kSsdIgnores},
+     kIgnored},
     {"dataset.v1.KITTIConfig.calibrations_dir", FieldSupport::kNoEffect, FieldUse::kWhenSet,
-     kSsdIgnores},
+     kIgnored},
     {"dataset.v1.KITTIConfig.kitti_sequence_to_frames_file", FieldSupport::kNoEffect,
      FieldUse::kWhenNotNeutral, "only conversion by sequences reads it"},
     {"dataset.v1.SampleModifierConfig.filter_samples_containing_only", FieldSupport::kNoEffect,
@@ -114,7 +114,9 @@ void Warn(const DatasetExportConfig& config, const FieldPlaces& places, std::vec
                                    " and has no effect: random mode makes 2"));
 }
 
-constexpr internal::SpecForm<DatasetExportConfig> kForm = {SpecKind::kConversion, Warn, ApplyDefaults};
+internal::SpecForm<DatasetExportConfig> Form(absl::Span<const NetworkMarker> networks) {
+  return {{SpecKind::kConversion, "", networks}, Warn, ApplyDefaults};
+}
 
 }  // namespace
 
@@ -125,7 +127,7 @@ absl::StatusOr<DatasetExportConfig> ParseDatasetExport(absl::string_view text,
                                                        absl::Span<const std::string> overrides,
                                                        std::vector<std::string>* warnings,
                                                        FieldPlaces* places) {
-  return kForm.Parse(text, file_name, overrides, warnings, places);
+  return Form({}).Parse(text, file_name, overrides, warnings, places);
 }
 
 absl::Status CheckDatasetExport(const DatasetExportConfig& config, bool root_given,
@@ -162,11 +164,12 @@ absl::StatusOr<DatasetExportConfig> LoadDatasetExport(absl::string_view text,
                                                       absl::string_view file_name,
                                                       absl::Span<const std::string> overrides,
                                                       bool root_given,
-                                                      std::vector<std::string>* warnings) {
-  return kForm.Load(text, file_name, overrides, warnings,
-                    [root_given](const DatasetExportConfig& config, FieldCheck* check) {
-                      CheckInto(config, root_given, check);
-                    });
+                                                      std::vector<std::string>* warnings,
+                                                      absl::Span<const NetworkMarker> networks) {
+  const auto check = [root_given](const DatasetExportConfig& config, FieldCheck* values) {
+    CheckInto(config, root_given, values);
+  };
+  return Form(networks).Load(text, file_name, overrides, warnings, check);
 }
 
 }  // namespace trainyard

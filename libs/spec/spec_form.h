@@ -18,7 +18,7 @@ namespace trainyard::internal {
 /// What a kind of spec adds to the steps in which all of them are read.
 template <typename Spec>
 struct SpecForm {
-  SpecKind kind;
+  ExpectedSpec expected;
   /// Names what is set and has no effect; `warnings` may be null. Null when all of it has one.
   void (*warn)(const Spec& spec, const FieldPlaces& places, std::vector<std::string>* warnings);
   void (*apply_defaults)(Spec* spec);
@@ -30,7 +30,7 @@ struct SpecForm {
                              absl::Span<const std::string> overrides,
                              std::vector<std::string>* warnings,
                              FieldPlaces* places = nullptr) const {
-    TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, kind));
+    TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, expected));
     FieldPlaces own_places;
     Problems problems;
     Spec spec = Read(text, file_name, overrides, warnings, places == nullptr ? &own_places : places,
@@ -45,7 +45,7 @@ struct SpecForm {
   absl::StatusOr<Spec> Load(absl::string_view text, absl::string_view file_name,
                             absl::Span<const std::string> overrides,
                             std::vector<std::string>* warnings, Check check) const {
-    TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, kind));
+    TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, expected));
     FieldPlaces places;
     Problems problems;
     Spec spec = Read(text, file_name, overrides, warnings, &places, &problems);

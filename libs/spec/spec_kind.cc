@@ -20,17 +20,17 @@ namespace {
 using google::protobuf::io::Tokenizer;
 using internal::TokenStream;
 
-// A field that only one kind of spec has; "a.b" is the field b of the message a. The first row that
-// is found wins, so that names which old versions of a network shared come last.
+// A field that only one kind of spec has; "a.b" is the field b of the message a. The first that is
+// found wins: those of our networks, then these, of which names that old versions of a network shared
+// come last.
 struct Marker {
   absl::string_view field;
   SpecKind kind;
   absl::string_view title;
+  absl::string_view network = "";
 };
 
 constexpr Marker kMarkers[] = {
-    {"ssd_config", SpecKind::kExperiment, "an SSD experiment"},
-    {"dssd_config", SpecKind::kExperiment, "a DSSD experiment"},
     {"kitti_config", SpecKind::kConversion, "a specification for dataset_convert"},
     {"coco_config", SpecKind::kConversion, "a specification for dataset_convert"},
     {"yolov4_config", SpecKind::kForeign, "a YOLOv4 experiment"},
@@ -65,14 +65,21 @@ constexpr Marker kMarkers[] = {
     {"blur_config", SpecKind::kAugment, "a specification for augment"},
     {"sample_modifier_config", SpecKind::kConversion, "a specification for dataset_convert"},
 };
-constexpr size_t kMarkerCount = std::size(kMarkers);
 
-size_t FindMarker(absl::string_view outer, absl::string_view name) {
-  const std::string field = outer.empty() ? std::string(name) : absl::StrCat(outer, ".", name);
-  for (size_t i = 0; i < kMarkerCount; ++i) {
-    if (kMarkers[i].field == field) return i;
+std::vector<Marker> AllMarkers(absl::Span<const NetworkMarker> networks) {
+  std::vector<Marker> markers;
+  for (const NetworkMarker& one : networks) {
+    markers.push_back({one.field, SpecKind::kExperiment, one.title, one.network});
   }
-  return kMarkerCount;
+  markers.insert(markers.end(), std::begin(kMarkers), std::end(kMarkers));
+  return markers;
+}
+
+size_t FindMarker(const std::vector<Marker>& markers, absl::string_view outer, absl::string_view name) {
+  const std::string field = outer.empty() ? std::string(name) : absl::StrCat(outer, ".", name);
+  size_t i = 0;
+  while (i < markers.size() && markers[i].field != field) ++i;
+  return i;
 }
 
 // "num_epochs: 3" or "- a: 1". In text format no value begins so.
@@ -104,15 +111,17 @@ absl::string_view OtherFormat(absl::string_view text) {
   return "";
 }
 
-absl::string_view Expected(SpecKind wanted) {
-  switch (wanted) {
-    case SpecKind::kConversion:
-      return "a specification for dataset_convert, with kitti_config";
-    case SpecKind::kAugment:
-      return "a specification for augment, with dataset_config and spatial_config";
-    default:
-      return "an SSD experiment, with ssd_config";
+std::string NameOf(const ExpectedSpec& wanted) {
+  if (wanted.kind == SpecKind::kConversion) {
+    return "a specification for dataset_convert, with kitti_config";
   }
+  if (wanted.kind == SpecKind::kAugment) {
+    return "a specification for augment, with dataset_config and spatial_config";
+  }
+  for (const NetworkMarker& one : wanted.networks) {
+    if (one.network == wanted.network) return absl::StrCat(one.title, ", with ", one.field);
+  }
+  return absl::StrCat("an experiment of ", wanted.network);
 }
 
 // The first `${param.X}` or `${stage.X.outputs.Y}` outside of comments, as a problem; nothing in a text
@@ -135,9 +144,10 @@ std::optional<Problem> TemplateProblem(absl::string_view text, absl::string_view
 
 }  // namespace
 
-RecognisedSpec RecogniseSpec(absl::string_view text) {
+RecognisedSpec RecogniseSpec(absl::string_view text, absl::Span<const NetworkMarker> networks) {
+  const std::vector<Marker> markers = AllMarkers(networks);
   TokenStream tokens(text);
-  size_t best = kMarkerCount;
+  size_t best = markers.size();
   TokenStream::Token place;
   std::vector<std::string> open;  // the names of the messages around the current token
   std::string name;
@@ -147,7 +157,7 @@ RecognisedSpec RecogniseSpec(absl::string_view text) {
       const bool is_field = tokens.Sees(":") || tokens.SeesMessage();
       name = token.text;
       if (!is_field || open.size() > 1) continue;
-      const size_t found = FindMarker(open.empty() ? "" : open[0], name);
+      const size_t found = FindMarker(markers, open.empty() ? "" : open[0], name);
       if (found < best) {
         best = found;
         place = token;
@@ -158,33 +168,40 @@ RecognisedSpec RecogniseSpec(absl::string_view text) {
       open.pop_back();
     }
   }
-  if (best < kMarkerCount) {
-    const Marker& marker = kMarkers[best];
-    return {marker.kind, std::string(marker.title), std::string(marker.field), place.line + 1,
-            place.column + 1};
+  if (best < markers.size()) {
+    const Marker& marker = markers[best];
+    return {.kind = marker.kind,
+            .network = std::string(marker.network),
+            .title = std::string(marker.title),
+            .field = std::string(marker.field),
+            .line = place.line + 1,
+            .column = place.column + 1};
   }
   // Nothing but blanks and comments.
   if (tokens.position() == 0 && tokens.errors().empty()) {
-    return {SpecKind::kForeign, "empty", "", 1, 1};
+    return {.kind = SpecKind::kForeign, .title = "empty"};
   }
   const absl::string_view format = OtherFormat(text);
-  if (!format.empty()) return {SpecKind::kForeign, std::string(format), "", 1, 1};
+  if (!format.empty()) return {.kind = SpecKind::kForeign, .title = std::string(format)};
   return {};
 }
 
-absl::Status ExpectSpecKind(absl::string_view text, absl::string_view file_name, SpecKind wanted) {
+absl::Status ExpectSpecKind(absl::string_view text, absl::string_view file_name,
+                            const ExpectedSpec& wanted) {
   Problems problems;
   if (auto problem = TemplateProblem(text, file_name); problem.has_value()) {
     problems.AddProblem(*std::move(problem));
     return problems.ToStatus();
   }
-  const RecognisedSpec seen = RecogniseSpec(text);
-  if (seen.kind == SpecKind::kUnknown || seen.kind == wanted) return absl::OkStatus();
+  const RecognisedSpec seen = RecogniseSpec(text, wanted.networks);
+  const bool is_wanted = seen.kind == wanted.kind && seen.network == wanted.network;
+  if (seen.kind == SpecKind::kUnknown || is_wanted) return absl::OkStatus();
   const bool is_text_format = !seen.field.empty();
+  const std::string expected = NameOf(wanted);
   problems.AddProblem(
       {seen.field,
-       is_text_format ? absl::StrCat("is a field of ", seen.title, "; expected ", Expected(wanted))
-                      : absl::StrCat("the text is ", seen.title, "; expected ", Expected(wanted),
+       is_text_format ? absl::StrCat("is a field of ", seen.title, "; expected ", expected)
+                      : absl::StrCat("the text is ", seen.title, "; expected ", expected,
                                      " in protobuf text format"),
        absl::StrCat(file_name, ":", seen.line, ":", seen.column)});
   return problems.ToStatus(seen.kind == SpecKind::kForeign && is_text_format

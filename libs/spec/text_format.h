@@ -13,7 +13,7 @@ namespace trainyard {
 
 /// Where each field of a message was given: its path ("training_config.num_epochs",
 /// "dataset_config.data_sources[0].tfrecords_path", "augmentation_config.image_mean[\"b\"]") and
-/// the place for people ("specs/train.txt:14:3", "override 'ssd_config.nlayers = 10'").
+/// the place for people ("specs/train.txt:14:3", "override 'training_config.num_epochs = 10'").
 using FieldPlaces = std::map<std::string, std::string>;
 
 /// Merges protobuf text format into `message`. `file_name` is for messages only.

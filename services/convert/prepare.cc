@@ -10,6 +10,7 @@
 #include "libs/base/paths.h"
 #include "libs/base/status.h"
 #include "libs/base/text_file.h"
+#include "libs/networks/prepare_spec.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
 #include "services/stage_request/stage_request.h"
@@ -121,7 +122,7 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto
   const StageRequest::SpecText text = request.ReadSpec(StageRequest::kRequired);
   if (!text.name.empty()) {
     auto loaded = LoadDatasetExport(text.text, text.name, Overrides(proto.stage()),
-                                    !given_root.empty(), &warnings);
+                                    !given_root.empty(), &warnings, NetworkMarkers());
     request.Add("", loaded.status());
     if (loaded.ok()) config = *std::move(loaded);
     if (!class_file.empty() && config.target_class_mapping_size() > 0) {
@@ -153,7 +154,8 @@ absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& proto
   std::vector<std::string> warnings;
   const StageRequest::SpecText text = request.ReadSpec(StageRequest::kRequired);
   if (!text.name.empty()) {
-    auto loaded = LoadAugment(text.text, text.name, Overrides(proto.stage()), &warnings);
+    auto loaded =
+        LoadAugment(text.text, text.name, Overrides(proto.stage()), &warnings, NetworkMarkers());
     request.Add("", loaded.status());
     if (loaded.ok()) *task.mutable_config() = *std::move(loaded);
   }

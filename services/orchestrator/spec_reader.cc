@@ -21,11 +21,13 @@ absl::StatusOr<std::string> Canonical(absl::StatusOr<Spec> spec, const PathRule&
 absl::StatusOr<std::string> ReadSpec(const SpecQuestion& question, const PathRule& rule) {
   if (question.kind->spec == SpecKind::kConversion) {
     return Canonical(LoadDatasetExport(question.text, question.name, question.overrides,
-                                       question.has_root, nullptr),
+                                       question.has_root, nullptr, NetworkMarkers()),
                      rule);
   }
   if (question.kind->spec == SpecKind::kAugment) {
-    return Canonical(LoadAugment(question.text, question.name, question.overrides, nullptr), rule);
+    return Canonical(LoadAugment(question.text, question.name, question.overrides, nullptr,
+                                 NetworkMarkers()),
+                     rule);
   }
   TY_ASSIGN_OR_RETURN(PreparedSpec spec,
                       PrepareSpec(question.network, question.text, question.name,

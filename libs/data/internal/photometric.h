@@ -7,7 +7,7 @@
 
 namespace trainyard::internal {
 
-/// One drawing of the colours' part of SSD's augmentation; what is absent did not fire.
+/// One drawing of the colours' part of the augmentation; what is absent did not fire.
 struct Photometric {
   /// Contrast after the way through HSV, not before it.
   bool contrast_last = false;

@@ -269,13 +269,13 @@ absl::Status RefuseOtherForms(const Features& features) {
     if (features.count("frame/encoded") > 0) return absl::OkStatus();
     return absl::InvalidArgumentError(
         "the record has no picture (frame/encoded): it was made for DetectNet_v2; convert the labels "
-        "again with ssd dataset_convert");
+        "again with dataset_convert");
   }
   if (features.count("image/object/bbox/xmin") > 0) {
     return absl::InvalidArgumentError(
         "the record is one of TensorFlow's Object Detection API (image/encoded, image/object/bbox), "
         "not one of TAO's converter (frame/encoded, target/coordinates_x1); convert the labels that "
-        "it was made of with ssd dataset_convert, or train from folders");
+        "it was made of with dataset_convert, or train from folders");
   }
   if (features.count("image/encoded") > 0) {
     return absl::InvalidArgumentError(

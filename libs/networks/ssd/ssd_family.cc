@@ -31,6 +31,7 @@ class Family final : public NetworkFamily {
   const Task& task() const override { return DetectionTask(); }
   absl::string_view title() const override { return "the SSD detector"; }
   bool HasStage(absl::string_view) const override { return true; }
+  absl::Span<const NetworkMarker> markers() const override { return SsdMarkers(); }
 
   absl::StatusOr<SpecMessage> Parse(absl::string_view text, absl::string_view file_name,
                                     absl::Span<const std::string> overrides,
@@ -77,6 +78,10 @@ class Family final : public NetworkFamily {
   }
   void CheckHeadFits(const ModelRecord& from, const ModelRecord& to,
                      Problems& problems) const override {
+    if (!from.arch().empty() && from.arch() != to.arch()) {
+      problems.Add("ssd_config.arch with nlayers", "is %s in the spec and %s in the pruned model",
+                   to.arch(), from.arch());
+    }
     if (from.ssd().maps_size() != to.ssd().maps_size()) {
       problems.Add("prediction maps", "are %d in the spec and %d in the pruned model",
                    to.ssd().maps_size(), from.ssd().maps_size());

@@ -1,5 +1,6 @@
 #include "libs/networks/ssd/ssd_spec.h"
 
+#include "libs/networks/prepare_spec.h"
 #include "libs/networks/ssd/ssd_check.h"
 #include "libs/spec/common/dataset_config.h"
 #include "libs/spec/common/nms_config.h"
@@ -21,7 +22,12 @@ void Warn(const Experiment& experiment, const FieldPlaces& places, std::vector<s
   internal::WarnOfUnusedFolders(experiment.dataset_config(), places, warnings);
 }
 
-constexpr internal::SpecForm<Experiment> kForm = {SpecKind::kExperiment, Warn, ApplyDefaults};
+constexpr NetworkMarker kMarkers[] = {{"ssd", "ssd_config", "an SSD experiment"},
+                                      {"ssd", "dssd_config", "a DSSD experiment"}};
+
+internal::SpecForm<Experiment> Form() {
+  return {{SpecKind::kExperiment, "ssd", NetworkMarkers()}, Warn, ApplyDefaults};
+}
 
 void SsdDefaults(SSDConfig* config) {
   TY_DEFAULT(config, two_boxes_for_ar1, false);
@@ -67,20 +73,22 @@ void AugmentationDefaults(AugmentationConfig* config) {
 
 }  // namespace
 
+absl::Span<const NetworkMarker> SsdMarkers() { return kMarkers; }
+
 absl::StatusOr<Experiment> ParseExperiment(absl::string_view text, absl::string_view file_name,
                                            absl::Span<const std::string> overrides,
                                            std::vector<std::string>* warnings,
                                            FieldPlaces* places) {
-  return kForm.Parse(text, file_name, overrides, warnings, places);
+  return Form().Parse(text, file_name, overrides, warnings, places);
 }
 
 absl::StatusOr<Experiment> LoadExperiment(absl::string_view text, absl::string_view file_name,
                                           absl::Span<const std::string> overrides, SpecUse use,
                                           std::vector<std::string>* warnings) {
-  return kForm.Load(text, file_name, overrides, warnings,
-                    [use](const Experiment& experiment, internal::FieldCheck* check) {
-                      internal::CheckExperimentInto(experiment, use, check);
-                    });
+  return Form().Load(text, file_name, overrides, warnings,
+                     [use](const Experiment& experiment, internal::FieldCheck* check) {
+                       internal::CheckExperimentInto(experiment, use, check);
+                     });
 }
 
 void ApplyDefaults(Experiment* experiment) {

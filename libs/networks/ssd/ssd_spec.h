@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "libs/spec/coverage.h"
+#include "libs/spec/spec_kind.h"
 #include "libs/spec/spec_use.h"
 #include "libs/spec/text_format.h"
 #include "trainyard/spec/ssd/v1/experiment.pb.h"
@@ -40,6 +41,9 @@ absl::StatusOr<spec::ssd::v1::Experiment> ParseExperiment(absl::string_view text
 /// Source: TAO's validator.
 absl::Status CheckExperiment(const spec::ssd::v1::Experiment& experiment, SpecUse use,
                              const FieldPlaces* places = nullptr);
+
+/// The fields that only specs of SSD have.
+absl::Span<const NetworkMarker> SsdMarkers();
 
 /// What SSD does not act on: docs/spec-coverage.md.
 absl::Span<const CoverageRule> SsdCoverage();

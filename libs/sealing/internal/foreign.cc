@@ -14,8 +14,8 @@ namespace trainyard::sealing {
 namespace {
 
 constexpr absl::string_view kClosed =
-    "NVIDIA's encryption is closed, so only NVIDIA's tools open it: train a model here "
-    "(trainyard ssd train) with the same spec and data";
+    "NVIDIA's encryption is closed, so only NVIDIA's tools open it: train a model here with the same "
+    "spec and data";
 
 // An .etlt of TAO begins with the length of the input's name as i32 and the name; 0 means ONNX
 // inside.
@@ -48,7 +48,7 @@ std::string Describe(const std::string& path, absl::string_view bytes) {
   const std::string extension = absl::AsciiStrToLower(Extension(path));
   if (absl::StartsWith(bytes, "\x89HDF\r\n\x1a\n")) {
     return "is a Keras HDF5 file (TAO's .hdf5); its weights cannot be read here: train a model "
-           "here (trainyard ssd train) with the same spec and data";
+           "here with the same spec and data";
   }
   if (absl::StartsWith(bytes, "PK\x03\x04")) {
     return "is a zip archive (PyTorch and Keras save such); expected a .tlt or .etlt of Trainyard";
@@ -62,8 +62,8 @@ std::string Describe(const std::string& path, absl::string_view bytes) {
   if (extension == ".onnx" || (bytes.size() > 2 && bytes[0] == 0x08 && bytes[1] <= 16 &&
                                (bytes[2] == 0x12 || bytes[2] == 0x3a))) {
     return "is a plain ONNX file. Networks of others are not taken in yet (docs/roadmap.md); what "
-           "works today is the way out: trainyard ssd train makes a .tlt, and trainyard ssd export "
-           "-m MODEL.tlt -o MODEL.etlt --onnx MODEL.onnx writes plain ONNX for other runtimes";
+           "works today is the way out: train makes a .tlt, and export -m MODEL.tlt -o MODEL.etlt "
+           "--onnx MODEL.onnx writes plain ONNX for other runtimes";
   }
   return absl::StrCat("is no file of Trainyard: it begins with ",
                       absl::BytesToHexString(bytes.substr(0, 8)),

@@ -6,6 +6,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
+#include "libs/networks/prepare_spec.h"
+#include "libs/networks/registry.h"
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
@@ -68,14 +70,37 @@ TEST(RecogniseSpecTest, TellsTaosNetworksByTheirFields) {
       {"}}}} ] > {{", "", SpecKind::kUnknown},
   };
   for (const auto& row : rows) {
-    const RecognisedSpec seen = RecogniseSpec(row.text);
+    const RecognisedSpec seen = RecogniseSpec(row.text, NetworkMarkers());
     EXPECT_EQ(seen.kind, row.kind) << row.text;
     EXPECT_EQ(seen.title, row.title) << row.text;
   }
 }
 
 TEST(RecogniseSpecTest, AnOwnFieldOutweighsOnesOfOldVersions) {
-  EXPECT_EQ(RecogniseSpec("train_config { } ssd_config { }").kind, SpecKind::kExperiment);
+  EXPECT_EQ(RecogniseSpec("train_config { } ssd_config { }", NetworkMarkers()).kind, SpecKind::kExperiment);
+}
+
+// Networks come with their markers: one that is offered is no longer foreign, and not another's.
+TEST(RecogniseSpecTest, ANetworkIsKnownByTheMarkersThatItBrings) {
+  constexpr NetworkMarker kOffered[] = {{"lprnet", "lpr_config", "an LPRNet experiment"},
+                                        {"new", "new_config", "an experiment of the new network"}};
+  EXPECT_EQ(RecogniseSpec("new_config { }", NetworkMarkers()).kind, SpecKind::kUnknown);
+  EXPECT_EQ(RecogniseSpec("new_config { }", kOffered).network, "new");
+  EXPECT_EQ(RecogniseSpec("lpr_config { }", kOffered).kind, SpecKind::kExperiment);
+  const ExpectedSpec wanted = {SpecKind::kExperiment, "new", kOffered};
+  EXPECT_THAT(ExpectSpecKind("new_config { }", "s.txt", wanted), IsOk());
+  EXPECT_THAT(ExpectSpecKind("lpr_config { }", "s.txt", wanted),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "s.txt:1:1: lpr_config is a field of an LPRNet experiment; expected an "
+                       "experiment of the new network, with new_config"));
+}
+
+TEST(NetworkMarkersTest, EveryNetworkBringsItsOwn) {
+  for (const std::string& name : NetworkNames()) {
+    const auto markers = (*FindNetwork(name))->markers();
+    ASSERT_FALSE(markers.empty()) << name;
+    for (const NetworkMarker& marker : markers) EXPECT_EQ(marker.network, name);
+  }
 }
 
 TEST(ExpectSpecKindTest, EveryReaderNamesWhatItGotInOneProblem) {
@@ -84,7 +109,7 @@ TEST(ExpectSpecKindTest, EveryReaderNamesWhatItGotInOneProblem) {
               StatusIs(absl::StatusCode::kUnimplemented,
                        "spec.txt:2:1: yolov4_config is a field of a YOLOv4 experiment; expected an "
                        "SSD experiment, with ssd_config"));
-  EXPECT_THAT(LoadDatasetExport("ssd_config { }", "c.txt", {}, false, nullptr),
+  EXPECT_THAT(LoadDatasetExport("ssd_config { }", "c.txt", {}, false, nullptr, NetworkMarkers()),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "c.txt:1:1: ssd_config is a field of an SSD experiment; expected a "
                        "specification for dataset_convert, with kitti_config"));
@@ -116,7 +141,7 @@ TEST(ExamplesTest, EverySpecIsValidAsItLiesOrATemplate) {
     if (entry.path().extension() != ".txt") continue;
     const auto text = ReadFile(entry.path().string());
     ASSERT_THAT(text, IsOk());
-    const SpecKind kind = RecogniseSpec(*text).kind;
+    const SpecKind kind = RecogniseSpec(*text, NetworkMarkers()).kind;
     const absl::Status status =
         kind == SpecKind::kConversion ? LoadDatasetExport(*text, "s", {}, false, nullptr).status()
         : kind == SpecKind::kAugment  ? LoadAugment(*text, "s", {}, nullptr).status()
