@@ -30,7 +30,7 @@ void PrintAsJson(const std::string& name, const ServiceContext& context, bool is
   for (const auto& [service, address] : context.services) {
     services[service].set_string_value(address);
   }
-  printf("%s\n", JsonText(line).c_str());
+  PrintJson(line);
 }
 
 // Loads, does `change`, which gives what it is about, and saves.

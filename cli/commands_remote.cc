@@ -63,7 +63,7 @@ absl::StatusOr<int> ListRuns(const OutputOptions& output, const Place& place) {
                         service::Call(*stub, &RunsStub::ListRuns, request));
     for (const v1::Run& run : page.runs()) {
       if (output.json) {
-        printf("%s\n", JsonText(run).c_str());
+        PrintJson(run);
         continue;
       }
       printf("%s  %-10s %s\n", run.name().c_str(), v1::Run::State_Name(run.state()).c_str(),
@@ -90,7 +90,7 @@ int RunsGet(const Flags& flags) {
   return AtService(flags, [&](const Place& place) -> absl::StatusOr<int> {
     const auto stub = v1::OrchestratorService::NewStub(place.channel);
     TY_ASSIGN_OR_RETURN(const v1::Run run, GetRun(*stub, flags.name));
-    printf("%s\n", JsonText(run).c_str());
+    PrintJson(run);
     return 0;
   });
 }
@@ -125,7 +125,7 @@ absl::StatusOr<int> ListOperations(const Flags& flags, const Place& place) {
                         service::Call(*stub, &OperationsStub::ListOperations, request));
     for (const auto& operation : page.operations()) {
       if (flags.session.output.json) {
-        printf("%s\n", JsonText(operation).c_str());
+        PrintJson(operation);
         continue;
       }
       const v1::OperationMetadata metadata = service::MetadataOf(operation);
@@ -161,7 +161,7 @@ int AtServiceOf(const Flags& flags, Action action) {
 int OperationsGet(const Flags& flags) {
   return AtServiceOf(flags, [](const Flags& at, const Place& place) -> absl::StatusOr<int> {
     TY_ASSIGN_OR_RETURN(const auto operation, service::OperationClient(place.channel).Get(at.name));
-    printf("%s\n", JsonText(operation).c_str());
+    PrintJson(operation);
     return 0;
   });
 }

@@ -150,7 +150,7 @@ int RunInspect(const InspectFlags& flags) {
   const auto finished = Inspect(flags.path, flags.key);
   if (!finished.ok()) return PrintFailure(flags.output, finished.status(), FailedAt::kOperation);
   if (flags.output.json) {
-    printf("%s\n", JsonText(finished->description()).c_str());
+    PrintJson(finished->description());
   } else {
     for (const std::string& line : finished->notes()) printf("%s\n", line.c_str());
   }
@@ -191,7 +191,7 @@ int RunSampleData(const SampleFlags& flags) {
     fields["folder"].set_string_value(flags.folder);
     fields["train"].set_number_value(options.n_train);
     fields["val"].set_number_value(options.n_val);
-    printf("%s\n", JsonText(made).c_str());
+    PrintJson(made);
   }
   return 0;
 }

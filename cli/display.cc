@@ -67,13 +67,13 @@ void PrintNumbers(const v1::StageResult& result, const report::Accuracy& accurac
 
 }  // namespace
 
-std::string JsonText(const google::protobuf::Message& message) {
+void PrintJson(const google::protobuf::Message& message) {
   std::string text;
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
   const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
-  return status.ok() ? text : "{}";
+  printf("%s\n", status.ok() ? text.c_str() : "{}");
 }
 
 std::string DurationText(double seconds) {
@@ -145,7 +145,7 @@ OperationDisplay::OperationDisplay(OutputOptions options, std::string label, Fla
 void OperationDisplay::Update(const v1::OperationMetadata& metadata) {
   if (options_.json) {
     if (options_.quiet) return ShowWarnings(metadata);
-    printf("%s\n", JsonText(metadata).c_str());
+    PrintJson(metadata);
     fflush(stdout);
     return;
   }
@@ -187,7 +187,7 @@ void OperationDisplay::ShowMetrics(const v1::OperationMetadata& metadata) {
 
 void PrintResult(const OutputOptions& options, const v1::StageResult& result) {
   if (options.json) {
-    printf("%s\n", JsonText(result).c_str());
+    PrintJson(result);
     return;
   }
   const report::Accuracy accuracy = report::FindAccuracy(result.metrics());
@@ -223,7 +223,7 @@ void PrintWayBack(const std::string& noun, const std::string& name, const std::s
 
 int PrintFailure(const OutputOptions& options, const absl::Status& status, FailedAt where) {
   if (options.json) {
-    printf("%s\n", JsonText(RpcStatusFrom(status)).c_str());
+    PrintJson(RpcStatusFrom(status));
   } else {
     fprintf(stderr, "trainyard: %s: %s\n", absl::StatusCodeToString(status.code()).c_str(),
             Printable(status.message()).c_str());

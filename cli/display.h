@@ -64,8 +64,8 @@ class OperationDisplay {
   std::map<std::string, double> metrics_shown_;
 };
 
-/// `message` as JSON on one line, with the fields' own names. A metric of 0 is a value, too.
-std::string JsonText(const google::protobuf::Message& message);
+/// Prints `message` as JSON on one line of stdout, with the fields' own names. A metric of 0 is a value, too.
+void PrintJson(const google::protobuf::Message& message);
 
 /// "epoch 3 of 80 | 1200/9600 images | 38.2 images/s | ETA 3:40".
 std::string ProgressText(const v1::Progress& progress);

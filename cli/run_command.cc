@@ -31,7 +31,7 @@ class RunDisplay {
     if (options_.json) {
       // With --quiet too, the last state only.
       if (options_.quiet && !IsFinal(run.state())) return;
-      printf("%s\n", JsonText(run).c_str());
+      PrintJson(run);
       fflush(stdout);
       return;
     }

@@ -70,8 +70,8 @@ absl::Status CheckGraphFits(const NetworkFamily& network, const ModelRecord& fro
 
 // Names of classes say nothing about weights: a head of the same width is taken, whatever they are.
 void NoteClasses(const ModelRecord& from, const ModelRecord& to, TransferReport& report) {
-  const std::vector<std::string> theirs(from.classes().begin(), from.classes().end());
-  const std::vector<std::string> ours(to.classes().begin(), to.classes().end());
+  const std::vector<std::string> theirs = ClassesOf(from);
+  const std::vector<std::string> ours = ClassesOf(to);
   if (theirs == ours || theirs.empty()) return;
   report.warnings.push_back(absl::StrCat(
       "its classes are ", absl::StrJoin(theirs, ", "), "; the spec's are ",

@@ -9,6 +9,9 @@
 
 namespace trainyard::service {
 
+/// The reason of a failure for a key that was given itself, once its process has been started again.
+inline constexpr char kKeyLost[] = "KEY_LOST";
+
 /// A key, as long as it is needed; "" = none. While a copy of it lives, log lines and messages have
 /// it redacted (libs/base/log.h), and no longer: a wrong key that somebody gave once may be a word of
 /// everybody's messages. Each copy is overwritten when it goes.

@@ -9,6 +9,7 @@
 #include "libs/base/files.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
+#include "libs/service/key.h"
 #include "libs/worker/rpc_status.h"
 #include "services/orchestrator/gates.h"
 #include "services/orchestrator/stage_input.h"
@@ -23,8 +24,6 @@ constexpr absl::Duration kLargestBackoff = absl::Seconds(100);
 constexpr int kMostNotes = 200;
 // The service does not know an operation that it had taken: its store was lost, or it forgot.
 constexpr absl::string_view kGone = "OPERATION_GONE";
-// A process was started again and does not keep keys that are given themselves (libs/service, too).
-constexpr absl::string_view kKeyLost = "KEY_LOST";
 // The service of an operation that works did not answer for long.
 constexpr absl::string_view kAway = "SERVICE_AWAY";
 
@@ -115,7 +114,7 @@ absl::Status StageExecution::CheckHasKey() const {
           "the orchestrator was started again and does not keep keys that are given themselves; "
           "start the run again with its key (what is done comes from the cache), or give env:NAME "
           "or file:PATH"),
-      kKeyLost);
+      service::kKeyLost);
 }
 
 absl::StatusOr<StageExecution::Prepared> StageExecution::Prepare() {
@@ -156,7 +155,7 @@ absl::StatusOr<v1::StageResult> StageExecution::Compute(const Prepared& prepared
     }
     const int failures = Now().attempt() - prepared.variant;
     // A service that lost the key at a restart gets it again from us.
-    const bool may_pass = MayPass(result.status()) || ReasonOf(result.status()) == kKeyLost;
+    const bool may_pass = MayPass(result.status()) || ReasonOf(result.status()) == service::kKeyLost;
     if (!may_pass || failures > context_.stage.retries || Now().attempt() == 0) return result;
     if (const absl::Status key = CheckHasKey(); !key.ok()) return key;
     TY_RETURN_IF_ERROR(GiveUpTry(result.status()));

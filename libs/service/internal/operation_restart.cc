@@ -5,6 +5,7 @@
 #include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/service/internal/operation_state.h"
+#include "libs/service/key.h"
 #include "libs/worker/rpc_status.h"
 
 namespace trainyard::service {
@@ -97,7 +98,7 @@ absl::Status OperationManager::State::WhyOver(const OperationRow& row, bool was_
         absl::FailedPreconditionError(
             "the service was restarted, and the key, which was given itself, was kept in memory "
             "only; start again, or name the key as env:NAME or file:PATH"),
-        "KEY_LOST");
+        kKeyLost);
   }
   return absl::OkStatus();
 }
