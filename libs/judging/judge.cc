@@ -51,7 +51,7 @@ int LoaderThreadsOf(const Context& context, const RunningModel& model) {
   return std::max(1, ThreadsOf(context) - (model.shares_cores ? 0 : 1));
 }
 
-// A model keeps its input and its anchors, whatever the spec says.
+// A model keeps its input and its head, whatever the spec says.
 void TellDifferences(Context& context, const Network& network, const ModelRecord& record,
                      Finished& finished) {
   const absl::StatusOr<ModelRecord> spec = network.Record();

@@ -32,6 +32,11 @@ struct CommonSpec {
   bool freezes_blocks = false;
 };
 
+/// The spec's fields that decide what every record says, as messages name them.
+struct SpecFields {
+  const char *arch, *input;
+};
+
 /// All networks of one name: what the stages ask before there is a network or without a spec, so that
 /// adding one touches no service. Made once, for the list in registry.cc; stateless.
 class NetworkFamily {
@@ -41,7 +46,7 @@ class NetworkFamily {
   virtual absl::string_view name() const = 0;
   /// What its networks predict.
   virtual const Task& task() const = 0;
-  /// `the SSD detector`: in help texts.
+  /// In help texts, with its article.
   virtual absl::string_view title() const = 0;
   /// Whether it has stages of this kind (libs/stages): one whose data are read as they are has no
   /// `convert`.
@@ -64,6 +69,8 @@ class NetworkFamily {
   virtual CommonSpec Common(const google::protobuf::Message& spec) const = 0;
   /// The network of a spec that Load made.
   virtual absl::StatusOr<std::unique_ptr<Network>> Create(SpecMessage spec) const = 0;
+
+  virtual SpecFields fields() const = 0;
 
   // Of a model alone: engines and exports have no spec.
 

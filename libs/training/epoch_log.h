@@ -9,7 +9,7 @@
 
 namespace trainyard::training {
 
-/// TAO's `ssd_training_log_<arch>.csv`: a header `epoch` and the sorted keys, then a row an epoch;
+/// TAO's `<network>_training_log_<arch>.csv`: a header `epoch` and the sorted keys, then a row an epoch;
 /// `nan` where an epoch has no value. A resumed training keeps the rows before its first epoch, unlike
 /// TAO, which starts over. Rows are appended whole. Not thread-safe.
 class EpochLog {

@@ -27,6 +27,7 @@ absl::Status CheckFits(const Network& network, const ModelRecord& spec, const Mo
     return absl::InvalidArgumentError(absl::StrCat("is a model of network '", record.network(),
                                                    "'; the spec is for '", network.name(), "'"));
   }
+  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FindNetwork(network.name()));
   Problems problems;
   const std::vector<std::string> ours = network.classes(), theirs = ClassesOf(record);
   if (!ours.empty() && ours != theirs) {
@@ -34,13 +35,12 @@ absl::Status CheckFits(const Network& network, const ModelRecord& spec, const Mo
                  absl::StrJoin(ours, ", "));
   }
   if (!record.arch().empty() && record.arch() != spec.arch()) {
-    problems.Add("ssd_config.arch with nlayers", "is %s in the spec; the checkpoint is a %s",
-                 spec.arch(), record.arch());
+    problems.Add(family->fields().arch, "is %s in the spec; the checkpoint is a %s", spec.arch(),
+                 record.arch());
   }
   if (InputText(record.preprocess()) != InputText(spec.preprocess())) {
-    problems.Add("augmentation_config.output_width x output_height x output_channel",
-                 "is %s; the checkpoint takes %s", InputText(spec.preprocess()),
-                 InputText(record.preprocess()));
+    problems.Add(family->fields().input, "is %s; the checkpoint takes %s",
+                 InputText(spec.preprocess()), InputText(record.preprocess()));
   }
   return problems.ToStatus();
 }

@@ -91,9 +91,9 @@ void CompareHeads(const SsdHead& ours, const SsdHead& theirs, Differences& diffe
 std::vector<std::string> SsdOverriddenFields(const ModelRecord& spec, const ModelRecord& model,
                                              bool trains) {
   Differences differences;
-  differences.Compare("ssd_config.arch with nlayers", spec.arch(), model.arch());
-  differences.Compare("augmentation_config.output_width x output_height x output_channel",
-                      InputText(spec.preprocess()), InputText(model.preprocess()));
+  differences.Compare(kSsdSpecFields.arch, spec.arch(), model.arch());
+  differences.Compare(kSsdSpecFields.input, InputText(spec.preprocess()),
+                      InputText(model.preprocess()));
   differences.Compare("augmentation_config.image_mean", ListText(spec.preprocess().mean()),
                       ListText(model.preprocess().mean()));
   if (spec.has_ssd() && model.has_ssd()) CompareHeads(spec.ssd(), model.ssd(), differences);

@@ -53,6 +53,8 @@ class Family final : public NetworkFamily {
     return SsdNetwork::Create(std::move(dynamic_cast<Experiment&>(*spec)));
   }
 
+  SpecFields fields() const override { return kSsdSpecFields; }
+
   absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record) const override {
     return SsdDecoder::Create(record);
   }
@@ -79,8 +81,8 @@ class Family final : public NetworkFamily {
   void CheckHeadFits(const ModelRecord& from, const ModelRecord& to,
                      Problems& problems) const override {
     if (!from.arch().empty() && from.arch() != to.arch()) {
-      problems.Add("ssd_config.arch with nlayers", "is %s in the spec and %s in the pruned model",
-                   to.arch(), from.arch());
+      problems.Add(kSsdSpecFields.arch, "is %s in the spec and %s in the pruned model", to.arch(),
+                   from.arch());
     }
     if (from.ssd().maps_size() != to.ssd().maps_size()) {
       problems.Add("prediction maps", "are %d in the spec and %d in the pruned model",

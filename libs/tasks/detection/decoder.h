@@ -11,7 +11,7 @@
 
 namespace trainyard {
 
-/// The head of a detector: softmax, anchor decoding, suppression. Thread-safe.
+/// The head of a detector: scores, boxes, suppression. Thread-safe.
 class Decoder : public Head {
  public:
   /// Detections per image, `outputs` in the order of output_names(). Boxes are in units of the network
