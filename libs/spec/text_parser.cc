@@ -1,5 +1,6 @@
 #include "libs/spec/text_parser.h"
 
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +21,14 @@ using ::google::protobuf::io::Tokenizer;
 constexpr size_t kMaxProblems = 1000;
 // Messages of specs are at most 6 deep; the parser calls itself once a level.
 constexpr int kMaxDepth = 64;
+
+// The member of the field's oneof that is set, when it is another one; else null.
+const FieldDescriptor* OtherOfOneof(const Message& message, const FieldDescriptor* field) {
+  const auto* oneof = field->real_containing_oneof();
+  if (oneof == nullptr) return nullptr;
+  const auto* set = message.GetReflection()->GetOneofFieldDescriptor(message, oneof);
+  return set == field ? nullptr : set;
+}
 
 }  // namespace
 
@@ -125,7 +134,11 @@ void TextParser::ParseUnknownField(const Scope& scope, const Token& name) {
              absl::StrFormat("is a field of %s, not of %s; is a '}' missing before it?",
                              outer->message->GetDescriptor()->name(), type->name()));
     tokens_.Accept(":");
-    return ParseKnownField(*outer, field, name);
+    if (OtherOfOneof(*outer->message, field) == nullptr) return ParseKnownField(*outer, field, name);
+    // To set it would free the other one, whose fields are being read.
+    CheckOneof(*outer, field, JoinField(outer->path, field->name()), name);
+    const std::unique_ptr<Message> aside(outer->message->New());
+    return ParseKnownField({aside.get(), outer->path, outer->parent}, field, name);
   }
   Complain(name, path,
            absl::StrCat("is not a field of ", type->options().map_entry() ? "a map" : type->name(),
@@ -245,11 +258,8 @@ void TextParser::ParseMapEntry(const Scope& scope, const FieldDescriptor* field,
 
 void TextParser::CheckOneof(const Scope& scope, const FieldDescriptor* field,
                             const std::string& path, const Token& name) {
-  const auto* oneof = field->real_containing_oneof();
-  if (oneof == nullptr || !place_.empty()) return;
-  const FieldDescriptor* other =
-      scope.message->GetReflection()->GetOneofFieldDescriptor(*scope.message, oneof);
-  if (other == nullptr || other == field) return;
+  const FieldDescriptor* other = OtherOfOneof(*scope.message, field);
+  if (other == nullptr || !place_.empty()) return;
   const auto place = places_->find(JoinField(scope.path, other->name()));
   const std::string where =
       place == places_->end() ? "" : absl::StrCat("; it was given at ", place->second);

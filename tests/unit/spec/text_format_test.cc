@@ -206,6 +206,20 @@ TEST(ParseTextFormatTest, AMissingBraceIsNamedWhereTheNextMessageBegins) {
                   "spec.txt:1:12: ssd_config is not closed; expected '}'"));
 }
 
+// What is read beside the missing brace must not free what it is missing in.
+TEST(ParseTextFormatTest, AMissingBraceBeforeTheOtherOfAOneofFreesNothing) {
+  Experiment spec;
+  const absl::Status status =
+      ParseTextFormat("ssd_config { arch: 'resnet' dssd_config { nlayer: 10 } nlayers: 18 }", "s",
+                      &spec, nullptr);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr("is a '}' missing before it?"),
+                                     HasSubstr("dssd_config and ssd_config exclude each other"),
+                                     HasSubstr("dssd_config.nlayer is not a field"))));
+  EXPECT_TRUE(spec.has_ssd_config());
+  EXPECT_EQ(spec.ssd_config().nlayers(), 18);
+}
+
 TEST(ParseTextFormatTest, AForgottenOpeningBraceIsOneProblem) {
   EXPECT_THAT(ProblemsOf("nms_config\n  top_k: 5\n  confidence_threshold: 0.5\n}\nrandom_seed: 1"),
               ElementsAre("spec.txt:2:3: nms_config is followed by 'top_k'; expected '{'"));
