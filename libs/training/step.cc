@@ -11,7 +11,7 @@
 namespace trainyard::training {
 namespace {
 
-class LossStep final : public Step {
+class LossStep final : public TrainingStep {
  public:
   explicit LossStep(Loss& loss) : loss_(loss) {}
 
@@ -35,6 +35,6 @@ class LossStep final : public Step {
 
 }  // namespace
 
-std::unique_ptr<Step> MakeLossStep(Loss& loss) { return std::make_unique<LossStep>(loss); }
+std::unique_ptr<TrainingStep> MakeLossStep(Loss& loss) { return std::make_unique<LossStep>(loss); }
 
 }  // namespace trainyard::training

@@ -14,9 +14,9 @@ namespace trainyard::training {
 /// What a training computes of a batch: forwards, the loss, backwards. Most networks do this as
 /// MakeLossStep does; one with proposals, two graphs or a teacher has a step of its own. Not
 /// thread-safe.
-class Step {
+class TrainingStep {
  public:
-  virtual ~Step() = default;
+  virtual ~TrainingStep() = default;
   /// Leaves the gradients in the executor's parameters and returns the loss without regularization.
   /// kCancelled when the executor was asked to stop.
   virtual absl::StatusOr<double> Run(Executor& executor, const Batch& batch) = 0;
@@ -24,6 +24,6 @@ class Step {
 
 /// Runs the graph on the batch's images and compares its outputs with the batch's targets. `loss`
 /// outlives the step.
-std::unique_ptr<Step> MakeLossStep(Loss& loss);
+std::unique_ptr<TrainingStep> MakeLossStep(Loss& loss);
 
 }  // namespace trainyard::training

@@ -109,7 +109,7 @@ class TrainingRun {
   Threads threads_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Loss> loss_;
-  std::unique_ptr<Step> step_;
+  std::unique_ptr<TrainingStep> step_;
   std::unique_ptr<Optimizer> optimizer_;
   /// Until there is a progress.
   TrainState started_at_;

@@ -10,6 +10,15 @@
 
 namespace trainyard::training {
 
+namespace {
+
+// oneDNN 3.10's AVX-512 kernel for the kernel's gradient of a strided 1x1 convolution gathers the input in
+// scratch memory and writes beyond its end when there are fewer channels than this: pruned networks
+// have such. The rows and columns that the convolution reads are taken out before it instead.
+constexpr int64_t kFewestGatheredChannels = 16;
+
+}  // namespace
+
 absl::StatusOr<Step> MapConv(NodeView& view) {
   TY_ASSIGN_OR_RETURN(const Window window, ReadWindow(view));
   const int64_t groups = IntAttribute(view.node(), "group", 1);
@@ -26,8 +35,16 @@ absl::StatusOr<Step> MapConv(NodeView& view) {
       x = at::constant_pad_nd(x, {pads.left, pads.right, pads.top, pads.bottom}, 0);
       symmetric = {0, 0};
     }
-    frame.values[output] =
-        at::conv2d(x, w, b, window.strides, symmetric, window.dilations, groups);
+    std::vector<int64_t> strides = window.strides;
+    const bool strided = strides[0] > 1 || strides[1] > 1;
+    if (strided && x.is_cpu() && w.size(2) == 1 && w.size(3) == 1 &&
+        w.size(1) < kFewestGatheredChannels) {
+      x = at::constant_pad_nd(x, {symmetric[1], symmetric[1], symmetric[0], symmetric[0]}, 0);
+      x = x.slice(2, 0, x.size(2), strides[0]).slice(3, 0, x.size(3), strides[1]);
+      symmetric = {0, 0};
+      strides = {1, 1};
+    }
+    frame.values[output] = at::conv2d(x, w, b, strides, symmetric, window.dilations, groups);
   });
 }
 
