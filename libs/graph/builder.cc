@@ -51,6 +51,11 @@ void Fill(onnx::AttributeProto& proto, const NodeAttribute& attribute) {
 
 using Ints = std::vector<int64_t>;
 
+Ints PadsOf(const Window& window) {
+  return window.pads.has_value() ? Ints(window.pads->begin(), window.pads->end())
+                                 : Ints(4, window.pad);
+}
+
 }  // namespace
 
 std::string GraphBuilder::Input(const std::string& name, const Shape& shape) {
@@ -96,7 +101,7 @@ std::string GraphBuilder::Conv(const std::string& name, const std::string& x, co
   return Node("Conv", name, inputs,
               {{"kernel_shape", Ints{kernel.dim(2), kernel.dim(3)}},
                {"strides", Ints(2, window.stride)},
-               {"pads", Ints(4, window.pad)},
+               {"pads", PadsOf(window)},
                {"dilations", Ints(2, window.dilation)},
                {"group", window.group}});
 }
@@ -117,8 +122,29 @@ std::string GraphBuilder::Relu(const std::string& name, const std::string& x) {
   return Node("Relu", name, {x});
 }
 
+std::string GraphBuilder::LeakyRelu(const std::string& name, const std::string& x, float slope) {
+  return Node("LeakyRelu", name, {x}, {{"alpha", slope}});
+}
+
+std::string GraphBuilder::Sigmoid(const std::string& name, const std::string& x) {
+  return Node("Sigmoid", name, {x});
+}
+
+std::string GraphBuilder::Softmax(const std::string& name, const std::string& x, int64_t axis) {
+  return Node("Softmax", name, {x}, {{"axis", axis}});
+}
+
+std::string GraphBuilder::Clip(const std::string& name, const std::string& x,
+                               const std::string& low, const std::string& high) {
+  return Node("Clip", name, {x, low, high});
+}
+
 std::string GraphBuilder::Add(const std::string& name, const std::string& a, const std::string& b) {
   return Node("Add", name, {a, b});
+}
+
+std::string GraphBuilder::Mul(const std::string& name, const std::string& a, const std::string& b) {
+  return Node("Mul", name, {a, b});
 }
 
 std::string GraphBuilder::MaxPool(const std::string& name, const std::string& x, int64_t kernel,
@@ -126,8 +152,23 @@ std::string GraphBuilder::MaxPool(const std::string& name, const std::string& x,
   return Node("MaxPool", name, {x},
               {{"kernel_shape", Ints(2, kernel)},
                {"strides", Ints(2, window.stride)},
-               {"pads", Ints(4, window.pad)},
+               {"pads", PadsOf(window)},
                {"dilations", Ints(2, window.dilation)}});
+}
+
+std::string GraphBuilder::GlobalAveragePool(const std::string& name, const std::string& x) {
+  return Node("GlobalAveragePool", name, {x});
+}
+
+std::string GraphBuilder::Flatten(const std::string& name, const std::string& x) {
+  return Node("Flatten", name, {x}, {{"axis", int64_t{1}}});
+}
+
+std::string GraphBuilder::Gemm(const std::string& name, const std::string& x, const Tensor& kernel,
+                               const std::optional<Tensor>& bias) {
+  std::vector<std::string> inputs = {x, Initializer(absl::StrCat(name, "/kernel"), kernel)};
+  if (bias.has_value()) inputs.push_back(Initializer(absl::StrCat(name, "/bias"), *bias));
+  return Node("Gemm", name, inputs, {{"transB", int64_t{1}}});
 }
 
 std::string GraphBuilder::Concat(const std::string& name, const std::vector<std::string>& values,

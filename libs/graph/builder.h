@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <variant>
@@ -17,13 +18,16 @@ struct NodeAttribute {
   std::variant<int64_t, float, std::string, std::vector<int64_t>, Tensor> value;
 };
 
-/// Window of a convolution or pooling. The same on both axes; padding is symmetric and explicit,
-/// never SAME_UPPER.
+/// Window of a convolution or pooling. The same on both axes; padding is explicit, never
+/// SAME_UPPER.
 struct Window {
   int64_t stride = 1;
   int64_t pad = 0;
   int64_t dilation = 1;
   int64_t group = 1;
+  /// Rows above, columns on the left, rows below, columns on the right: instead of `pad`, where the
+  /// sides differ.
+  std::optional<std::array<int64_t, 4>> pads;
 };
 
 /// The five tensors of a batch normalization, each of shape [C], and its two numbers.
@@ -56,6 +60,7 @@ class GraphBuilder {
   void Output(const std::string& value, const Shape& shape);
   /// Adds a constant and returns its name.
   std::string Initializer(const std::string& name, const Tensor& tensor);
+  bool HasInitializer(const std::string& name) const { return graph_.HasInitializer(name); }
   /// Adds any node with one output.
   std::string Node(absl::string_view op, const std::string& name,
                    const std::vector<std::string>& inputs,
@@ -72,9 +77,23 @@ class GraphBuilder {
   std::string BatchNorm(const std::string& name, const std::string& x,
                         const BatchNormParameters& parameters);
   std::string Relu(const std::string& name, const std::string& x);
+  std::string LeakyRelu(const std::string& name, const std::string& x, float slope);
+  std::string Sigmoid(const std::string& name, const std::string& x);
+  std::string Softmax(const std::string& name, const std::string& x, int64_t axis);
+  /// `low` and `high` are names of scalars, which several nodes may share.
+  std::string Clip(const std::string& name, const std::string& x, const std::string& low,
+                   const std::string& high);
   std::string Add(const std::string& name, const std::string& a, const std::string& b);
+  /// As Add, with ONNX's broadcasting.
+  std::string Mul(const std::string& name, const std::string& a, const std::string& b);
   std::string MaxPool(const std::string& name, const std::string& x, int64_t kernel,
                       const Window& window);
+  std::string GlobalAveragePool(const std::string& name, const std::string& x);
+  /// [N, C, H, W] to [N, C * H * W].
+  std::string Flatten(const std::string& name, const std::string& x);
+  /// A dense layer: `kernel` has shape [out, in], `bias` [out].
+  std::string Gemm(const std::string& name, const std::string& x, const Tensor& kernel,
+                   const std::optional<Tensor>& bias);
   std::string Concat(const std::string& name, const std::vector<std::string>& values, int64_t axis);
   std::string Transpose(const std::string& name, const std::string& x,
                         const std::vector<int64_t>& permutation);

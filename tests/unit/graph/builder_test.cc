@@ -1,5 +1,7 @@
 #include "libs/graph/builder.h"
 
+#include <array>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "onnx/onnx_pb.h"
@@ -43,6 +45,32 @@ TEST(GraphBuilderTest, NamesNodesValuesAndWeightsAfterTheLayer) {
   EXPECT_THAT(IntsAttribute(*graph->FindNode("conv1"), "pads", {}), ElementsAre(1, 1, 1, 1));
   EXPECT_EQ(graph->ParameterCount(), 4 * 27 + 4 + 16);
   EXPECT_EQ(graph->proto().ir_version(), 8);
+}
+
+TEST(GraphBuilderTest, WritesWhatClassifiersAreMadeOf) {
+  GraphBuilder builder("net");
+  std::string x = builder.Input("Input", {-1, 3, 8, 8});
+  const std::array<int64_t, 4> pads = {0, 0, 1, 1};
+  x = builder.Conv("depthwise", x, Wavy({3, 1, 3, 3}), std::nullopt,
+                   {.stride = 2, .group = 3, .pads = pads});
+  x = builder.LeakyRelu("leaky", x, 0.1f);
+  x = builder.Mul("gated", x, builder.Sigmoid("gate", builder.GlobalAveragePool("mean", x)));
+  const auto bound = [&builder](const std::string& name, float value) {
+    return builder.Initializer(name, Tensor::Of<float>({}, std::vector<float>{value}));
+  };
+  x = builder.Clip("relu6", x, bound("low", 0), bound("high", 6));
+  x = builder.Gemm("dense", builder.Flatten("flat", x), Wavy({5, 48}), Wavy({5}));
+  builder.Output(builder.Softmax("scores", x, 1), {-1, 5});
+  absl::StatusOr<Graph> graph = std::move(builder).Finish();
+  ASSERT_THAT(graph, IsOk());
+  EXPECT_THAT(IntsAttribute(*graph->FindNode("depthwise"), "pads", {}), ElementsAre(0, 0, 1, 1));
+  EXPECT_FLOAT_EQ(FloatAttribute(*graph->FindNode("leaky"), "alpha", 0), 0.1f);
+  const auto shapes = graph->InferShapes();
+  ASSERT_THAT(shapes, IsOk());
+  EXPECT_THAT(shapes->at("relu6"), ElementsAre(-1, 3, 4, 4));
+  EXPECT_THAT(shapes->at("mean"), ElementsAre(-1, 3, 1, 1));
+  EXPECT_THAT(shapes->at("flat"), ElementsAre(-1, 48));
+  EXPECT_THAT(shapes->at("scores"), ElementsAre(-1, 5));
 }
 
 TEST(GraphBuilderTest, HeadsFlattenByRowThenColumnThenBox) {
