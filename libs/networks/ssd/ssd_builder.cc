@@ -1,6 +1,5 @@
 #include "libs/networks/ssd/ssd_builder.h"
 
-#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -10,7 +9,8 @@
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/graph/builder.h"
-#include "libs/networks/ssd/initial_weights.h"
+#include "libs/layers/backbone.h"
+#include "libs/layers/layer_writer.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard {
@@ -24,27 +24,14 @@ struct ExpansionBlock {
   int64_t squeeze = 0, channels = 0, stride = 0;
 };
 
-/// What differs from depth to depth.
-struct ResNetPlan {
-  /// Units of each of the four blocks.
-  std::array<int, 4> units;
-  /// The layer that gives the first prediction map.
-  std::string tap;
-  std::array<ExpansionBlock, 5> expansion;
-};
-
-ResNetPlan PlanOf(int depth) {
-  if (depth == 10) {
-    const ExpansionBlock small{64, 128, 2};
-    return {{1, 1, 1, 1}, "block_2a_relu", {ExpansionBlock{}, small, small, small, small}};
-  }
+std::array<ExpansionBlock, 5> ExpansionOf(int depth) {
   const ExpansionBlock last{64, 128, 2};
-  return {{2, 2, 2, 2}, "block_2b_relu", {{{256, 256, 1}, {128, 256, 2}, last, last, last}}};
+  if (depth == 10) return {ExpansionBlock{}, last, last, last, last};
+  return {{{256, 256, 1}, {128, 256, 2}, last, last, last}};
 }
 
-constexpr std::array<int64_t, 4> kBlockChannels = {64, 128, 256, 512};
-/// The last block keeps stride 16.
-constexpr std::array<int64_t, 4> kBlockStrides = {2, 2, 2, 1};
+/// The backbone's map that gives the first prediction map; the others follow its output.
+constexpr int64_t kFirstStride = 8;
 
 absl::Status Validate(const SsdArchitecture& a) {
   Problems problems;
@@ -67,28 +54,29 @@ absl::Status Validate(const SsdArchitecture& a) {
   return absl::OkStatus();
 }
 
-/// A value in the making and its number of channels.
-struct Value {
-  std::string name;
-  int64_t channels = 0;
-};
-
 class SsdBuilder {
  public:
   SsdBuilder(const SsdArchitecture& architecture, uint64_t seed)
       : architecture_(architecture),
-        plan_(PlanOf(architecture.depth)),
         seed_(seed),
-        builder_(absl::StrCat("ssd_resnet", architecture.depth)) {}
+        builder_(absl::StrCat("ssd_resnet", architecture.depth)),
+        layers_(builder_, seed) {}
 
   absl::StatusOr<Graph> Build() && {
     const SsdArchitecture& a = architecture_;
-    const Value input{builder_.Input(kSsdInput, {-1, a.channels, a.height, a.width}), a.channels};
-    Expand(Backbone(input));
-    const auto sizes = SsdMapSizes(a.height, a.width);
+    const FeatureMap input{.value = builder_.Input(kSsdInput, {-1, a.channels, a.height, a.width}),
+                           .channels = a.channels,
+                           .height = a.height,
+                           .width = a.width};
+    TY_ASSIGN_OR_RETURN(
+        const layers::Backbone backbone,
+        layers::AddBackbone(builder_, {.arch = "resnet", .n_layers = a.depth, .seed = seed_},
+                            input));
+    maps_[0] = *backbone.AtStride(kFirstStride);
+    Expand(backbone.output());
     int64_t anchors = 0;
     for (int i = 0; i < kMaps; ++i) {
-      anchors += sizes[i].height * sizes[i].width * a.boxes_per_cell[i];
+      anchors += maps_[i].height * maps_[i].width * a.boxes_per_cell[i];
     }
     builder_.Output(Heads("conf", kSsdConfidence, a.classes + 1), {-1, anchors, a.classes + 1});
     builder_.Output(Heads("loc", kSsdLocation, 4), {-1, anchors, 4});
@@ -96,66 +84,23 @@ class SsdBuilder {
   }
 
  private:
-  /// A convolution with TAO's padding for SAME: (kernel - 1 + 1) / 2 on each side.
-  Value Conv(const std::string& name, const Value& x, int64_t channels, int64_t kernel,
-             int64_t stride, bool bias, KernelInit init = KernelInit::kGlorotUniform) {
-    const Tensor weights = InitialKernel(init, {channels, x.channels, kernel, kernel}, seed_,
-                                         absl::StrCat(name, "/kernel"));
-    std::optional<Tensor> zeros;
-    if (bias) zeros = Tensor::Zeros(DType::kFloat32, {channels});
-    return {builder_.Conv(name, x.name, weights, zeros, {.stride = stride, .pad = kernel / 2}),
-            channels};
+  using FeatureMap = layers::FeatureMap;
+
+  FeatureMap Relu(const std::string& name, const FeatureMap& x) {
+    return layers_.Activate(name, x, layers::Activation::kRelu);
   }
 
-  Value Norm(const std::string& name, const Value& x) {
-    const std::vector<float> ones(x.channels, 1.0f);
-    builder_.BatchNorm(name, x.name,
-                       {.gamma = Tensor::Of<float>({x.channels}, ones),
-                        .beta = Tensor::Zeros(DType::kFloat32, {x.channels}),
-                        .mean = Tensor::Zeros(DType::kFloat32, {x.channels}),
-                        .variance = Tensor::Of<float>({x.channels}, ones)});
-    return {name, x.channels};
-  }
-
-  Value Relu(const std::string& name, const Value& x) {
-    return {builder_.Relu(name, x.name), x.channels};
-  }
-
-  /// Two 3x3 convolutions beside a 1x1 projection, added.
-  Value Unit(const std::string& name, const Value& x, int64_t channels, int64_t stride) {
-    const auto part = [&name](absl::string_view suffix) { return absl::StrCat(name, suffix); };
-    Value y = Norm(part("_bn_1"), Conv(part("_conv_1"), x, channels, 3, stride, false));
-    y = Relu(part("_relu_1"), y);
-    y = Norm(part("_bn_2"), Conv(part("_conv_2"), y, channels, 3, 1, false));
-    const Value shortcut =
-        Norm(part("_bn_shortcut"), Conv(part("_conv_shortcut"), x, channels, 1, stride, false));
-    const Value sum{builder_.Add(part("_add"), y.name, shortcut.name), channels};
-    return Relu(part("_relu"), sum);
-  }
-
-  /// Fills the first map and returns the backbone's output.
-  Value Backbone(const Value& input) {
-    Value x = Norm("bn_conv1", Conv("conv1", input, 64, 7, 2, false));
-    x = Relu("conv1_relu", x);
-    for (int block = 0; block < 4; ++block) {
-      for (int unit = 0; unit < plan_.units[block]; ++unit) {
-        const std::string name = absl::StrFormat("block_%d%c", block + 1, 'a' + unit);
-        x = Unit(name, x, kBlockChannels[block], unit == 0 ? kBlockStrides[block] : 1);
-        if (x.name == plan_.tap) maps_[0] = x;
-      }
-    }
-    return x;
-  }
-
-  void Expand(Value x) {
+  void Expand(FeatureMap x) {
+    const std::array<ExpansionBlock, 5> expansion = ExpansionOf(architecture_.depth);
     for (int b = 0; b < 5; ++b) {
-      const ExpansionBlock& block = plan_.expansion[b];
+      const ExpansionBlock& block = expansion[b];
       if (block.channels > 0) {
         const std::string name = absl::StrCat("ssd_expand_block_", b);
         x = Relu(absl::StrCat(name, "_relu_0"),
-                 Conv(absl::StrCat(name, "_conv_0"), x, block.squeeze, 1, 1, true));
-        x = Conv(absl::StrCat(name, "_conv_1"), x, block.channels, 3, block.stride, false);
-        x = Relu(absl::StrCat(name, "_relu_1"), Norm(absl::StrCat(name, "_bn_1"), x));
+                 layers_.Conv(absl::StrCat(name, "_conv_0"), x, block.squeeze, {.bias = true}));
+        x = layers_.Conv(absl::StrCat(name, "_conv_1"), x, block.channels,
+                         {.kernel = 3, .stride = block.stride});
+        x = Relu(absl::StrCat(name, "_relu_1"), layers_.BatchNorm(absl::StrCat(name, "_bn_1"), x));
       }
       maps_[b + 1] = x;
     }
@@ -166,21 +111,21 @@ class SsdBuilder {
   std::string Heads(const std::string& kind, const std::string& output, int64_t values) {
     std::vector<std::string> parts;
     for (int i = 0; i < kMaps; ++i) {
-      const Value head =
-          Conv(absl::StrCat("ssd_", kind, "_", i), maps_[i],
-               architecture_.boxes_per_cell[i] * values, 3, 1, true, KernelInit::kHeNormal);
+      const FeatureMap head = layers_.Conv(
+          absl::StrCat("ssd_", kind, "_", i), maps_[i], architecture_.boxes_per_cell[i] * values,
+          {.kernel = 3, .bias = true, .init = layers::KernelInit::kHeNormal});
       const std::string rows =
-          builder_.Transpose(absl::StrCat(kind, "_permute_", i), head.name, {0, 2, 3, 1});
+          builder_.Transpose(absl::StrCat(kind, "_permute_", i), head.value, {0, 2, 3, 1});
       parts.push_back(builder_.Reshape(absl::StrCat(kind, "_reshape_", i), rows, {0, -1, values}));
     }
     return builder_.Concat(output, parts, 1);
   }
 
   const SsdArchitecture architecture_;
-  const ResNetPlan plan_;
   const uint64_t seed_;
   GraphBuilder builder_;
-  std::array<Value, kMaps> maps_;
+  layers::LayerWriter layers_;
+  std::array<FeatureMap, kMaps> maps_;
 };
 
 }  // namespace

@@ -1,11 +1,11 @@
-#include "libs/networks/ssd/initial_weights.h"
+#include "libs/layers/initial_weights.h"
 
 #include <cmath>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace trainyard {
+namespace trainyard::layers {
 namespace {
 
 struct Moments {
@@ -45,6 +45,16 @@ TEST(InitialKernelTest, HeIsNormalCutAtTwoSigma) {
   EXPECT_LE(m.largest, 2 * deviation / 0.8796);
 }
 
+TEST(InitialKernelTest, FanOutCountsFiltersAndADenseKernelHasNoTaps) {
+  const Moments wide =
+      MomentsOf(InitialKernel(KernelInit::kHeNormalFanOut, {24, 512, 3, 3}, 42, "a/kernel"));
+  EXPECT_NEAR(wide.deviation, std::sqrt(2.0 / (24 * 9)), 0.02 * std::sqrt(2.0 / (24 * 9)));
+  const Moments dense =
+      MomentsOf(InitialKernel(KernelInit::kGlorotUniform, {256, 128}, 42, "a/kernel"));
+  EXPECT_GT(dense.largest, 0.999 * std::sqrt(6.0 / (256 + 128)));
+  EXPECT_LE(dense.largest, std::sqrt(6.0 / (256 + 128)));
+}
+
 TEST(InitialKernelTest, EachNameHasItsOwnStream) {
   const Shape shape = {4, 4, 3, 3};
   const Tensor a = InitialKernel(KernelInit::kGlorotUniform, shape, 42, "a/kernel");
@@ -55,4 +65,4 @@ TEST(InitialKernelTest, EachNameHasItsOwnStream) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::layers
