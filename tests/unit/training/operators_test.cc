@@ -208,6 +208,65 @@ TEST(QuantizeTest, RoundsHalfToEvenAndSaturates) {
   EXPECT_THAT(Values(*y), ElementsAre(0, 1, 1, 0, 63.5, -64));
 }
 
+struct GradientCase {
+  std::string name, op;
+  Constants constants;
+  std::vector<NodeAttribute> attributes;
+  Shape output;
+};
+
+/// The sum of a node's outputs, each with a weight of its own.
+double Weighed(const GradientCase& c, const Tensor& x, const Tensor& weights) {
+  const Tensor y = RunNode(c.op, x, c.constants, c.attributes, c.output);
+  double sum = 0;
+  for (int64_t i = 0; i < y.size(); ++i) sum += double{y.data<float>()[i]} * weights.data<float>()[i];
+  return sum;
+}
+
+// What backbones are made of; the input is a wave that keeps away from the kinks.
+TEST(GradientTest, OfTheInputAgreesWithFiniteDifferences) {
+  const Tensor gate = RandomTensor({1, 4, 1, 1}, 5);
+  const GradientCase cases[] = {
+      {"depthwise", "Conv", {{"w", RandomTensor({4, 1, 3, 3}, 2)}},
+       {{"group", int64_t{4}}, {"strides", std::vector<int64_t>{2, 2}},
+        {"pads", std::vector<int64_t>{0, 0, 1, 1}}}, {1, 4, 2, 2}},
+      {"leaky", "LeakyRelu", {}, {{"alpha", 0.1f}}, {1, 4, 4, 4}},
+      {"relu6", "Clip", {{"lo", Floats({}, {0})}, {"hi", Floats({}, {6})}}, {}, {1, 4, 4, 4}},
+      {"sigmoid", "Sigmoid", {}, {}, {1, 4, 4, 4}},
+      {"gate", "Mul", {{"gate", gate}}, {}, {1, 4, 4, 4}},
+      {"pool", "MaxPool", {}, {{"kernel_shape", std::vector<int64_t>{2, 2}},
+                               {"strides", std::vector<int64_t>{2, 2}}}, {1, 4, 2, 2}},
+      {"mean", "GlobalAveragePool", {}, {}, {1, 4, 1, 1}},
+      {"flat", "Flatten", {}, {}, {1, 64}},
+  };
+  Tensor x = Tensor::Zeros(DType::kFloat32, {1, 4, 4, 4});
+  for (int64_t i = 0; i < x.size(); ++i) {
+    x.data<float>()[i] = static_cast<float>((i * 37 % 64) - 31.5) / 4;  // -7.875 to 7.875
+  }
+  for (const GradientCase& c : cases) {
+    SCOPED_TRACE(c.name);
+    const Tensor weights = RandomTensor(c.output, 7);
+    auto graph = OneNode(c.op, x.shape(), c.constants, c.attributes, c.output);
+    ASSERT_THAT(graph, IsOk());
+    auto executor = Executor::Create(*graph, {});
+    ASSERT_THAT(executor, IsOk());
+    at::Tensor input = ToTorch(x).requires_grad_(true);
+    auto y = (*executor)->Forward({input}, Mode::kTraining);
+    ASSERT_THAT(y, IsOk());
+    (*y)[0].mul(ToTorch(weights)).sum().backward();
+    const at::Tensor gradient = input.grad().contiguous();
+    const float step = 1.0f / 16;
+    for (const int64_t i : {0, 7, 21, 40, 63}) {
+      Tensor above = x.Clone(), below = x.Clone();
+      above.data<float>()[i] += step;
+      below.data<float>()[i] -= step;
+      const double slope =
+          (Weighed(c, above, weights) - Weighed(c, below, weights)) / (2 * double{step});
+      EXPECT_NEAR(gradient.data_ptr<float>()[i], slope, 2e-3) << i;
+    }
+  }
+}
+
 TEST(UnknownOperatorTest, EveryOneIsNamedWithItsNode) {
   GraphBuilder builder("test");
   const std::string x = builder.Input("x", {1, 4});
