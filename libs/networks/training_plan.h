@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <variant>
 
 #include "trainyard/spec/common/v1/training.pb.h"
 
@@ -14,6 +15,35 @@ struct LearningRateSchedule {
   double soft_start = 0, annealing = 0;
 };
 
+// Optimizers, with the formulas and names of Keras (libs/training/optimizer.h). `decay` >= 0 divides the
+// rate of each step by 1 + decay * steps done before it.
+
+/// Stochastic gradient descent.
+struct SgdPlan {
+  /// [0, 1).
+  double momentum = 0.9;
+  bool nesterov = false;
+  double decay = 0;
+};
+
+struct AdamPlan {
+  /// [0, 1).
+  double beta1 = 0.9, beta2 = 0.999;
+  /// > 0.
+  double epsilon = 1e-7;
+  double decay = 0;
+};
+
+struct RmspropPlan {
+  /// [0, 1).
+  double rho = 0.9, momentum = 0;
+  /// > 0.
+  double epsilon = 1e-7;
+  double decay = 0;
+};
+
+using OptimizerPlan = std::variant<SgdPlan, AdamPlan, RmspropPlan>;
+
 enum class Regularizer { kNone, kL1, kL2 };
 
 /// What a training does, whatever the network.
@@ -22,7 +52,8 @@ struct TrainingPlan {
   int batch_size = 1;
   int epochs = 1;
   LearningRateSchedule learning_rate;
-  double momentum = 0.9;
+  OptimizerPlan optimizer;
+  /// L1 adds weight * sum |k| to the loss, L2 weight * sum k^2 (no half), over regularized parameters.
   Regularizer regularizer = Regularizer::kNone;
   double regularizer_weight = 0;
   /// A checkpoint after every k-th epoch, and after the last.

@@ -1,29 +1,21 @@
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "libs/networks/network.h"
+#include "libs/networks/training_plan.h"
 #include "libs/training/executor.h"
 
 namespace trainyard::training {
-
-struct SgdOptions {
-  /// v <- momentum * v - rate * g; weight <- weight + v. [0, 1).
-  double momentum = 0.9;
-  Regularizer regularizer = Regularizer::kNone;
-  /// L1 adds weight * sum |k| to the loss, L2 weight * sum k^2 (no half), over regularized parameters.
-  double regularizer_weight = 0;
-  /// LibTorch's multi-tensor kernels instead of our one pass: always so on CUDA; on the CPU for tests.
-  bool multi_tensor = false;
-};
 
 /// What an optimizer keeps of a parameter from one step to the next.
 struct Slot {
   /// Of the parameter.
   std::string name;
-  /// `momentum`.
+  /// `momentum`, `first_moment`, `second_moment`.
   std::string kind;
   /// Shaped like the parameter; shares the optimizer's memory.
   at::Tensor values;
@@ -33,37 +25,42 @@ struct Slot {
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  /// One step; clears the gradients. Returns the regularizer's part of the loss at the weights before
-  /// the step. `rate` >= 0.
-  virtual double Step(double rate) = 0;
-  /// All that the next step depends on beside parameters and gradients, in the graph's order. A
-  /// checkpoint keeps it; to resume, it is written into.
+  /// One step; clears the gradients. Returns the regularizer's part of the loss at the weights
+  /// before the step. `rate` >= 0. `step` counts the steps done before this one: decay and the
+  /// correction of moments depend on it. It is the caller's, who keeps it in the training's state.
+  virtual double Step(double rate, int64_t step) = 0;
+  /// All that the next step depends on beside parameters, gradients and `step`: by kind, each in
+  /// the graph's order. A checkpoint keeps it; to resume, it is written into.
   virtual std::vector<Slot> Slots() = 0;
 };
 
-/// Stochastic gradient descent with momentum, as Keras does it. The regularizer's
-/// gradient, weight * sign(k) or 2 * weight * k, is added inside the step, so it costs no pass of
-/// autograd. Frozen parameters are left alone. On the CPU one pass over memory does it all, in fixed
-/// pieces, so that results do not depend on the number of threads; on CUDA it is a few launches of
-/// multi-tensor kernels.
-class Sgd final : public Optimizer {
- public:
-  /// The parameters' tensors are shared with the executor, which must outlive this.
-  Sgd(const std::vector<Parameter>& parameters, const SgdOptions& options);
-
-  double Step(double rate) override;
-  /// `momentum` of each parameter that is not frozen.
-  std::vector<Slot> Slots() override;
-
- private:
-  double StepInOnePass(double rate);
-  double StepByMultiTensor(double rate);
-
-  SgdOptions options_;
-  std::vector<std::string> names_;
-  std::vector<at::Tensor> parameters_;
-  std::vector<at::Tensor> momentum_;
-  std::vector<char> regularized_;
-};
+/// The plan's optimizer, with its regularizer, whose gradient, weight * sign(k) or 2 * weight * k,
+/// is added to g inside the step, so that it costs no pass of autograd. All slots begin at 0. With
+/// rate' = rate / (1 + decay * step):
+///
+///     SGD      momentum <- p = mu * momentum - rate' * g
+///              w <- w + p; Nesterov: w <- w + mu * p - rate' * g
+///     Adam     first_moment <- m = beta1 * m + (1 - beta1) * g
+///              second_moment <- v = beta2 * v + (1 - beta2) * g^2
+///              c = sqrt(1 - beta2^t) / (1 - beta1^t) with t = step + 1
+///              w <- w - rate' * c * m / (sqrt(v) + epsilon)
+///     RMSprop  second_moment <- v = rho * v + (1 - rho) * g^2
+///              s = rate' * g / (sqrt(v) + epsilon)
+///              w <- w - s; with momentum: momentum <- p = mu * momentum - s; w <- w + p
+///
+/// PyTorch's Adam adds epsilon to the corrected root sqrt(v / (1 - beta2^t)) instead: the two agree
+/// where epsilon is small beside it. At a constant rate its SGD and RMSprop are the same as these.
+///
+/// Frozen parameters are left alone, and so is one without a gradient, for that step. On the CPU
+/// one pass over memory does it all, in fixed pieces, so that results do not depend on the number
+/// of threads; on CUDA, and with `multi_tensor` (for tests), a few launches of multi-tensor
+/// kernels.
+///
+/// The parameters' tensors are shared with the executor, which must outlive the optimizer.
+///
+/// Source: keras.optimizers of Keras 2, which TAO trains with.
+std::unique_ptr<Optimizer> MakeOptimizer(const TrainingPlan& plan,
+                                         const std::vector<Parameter>& parameters,
+                                         bool multi_tensor = false);
 
 }  // namespace trainyard::training

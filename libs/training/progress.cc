@@ -189,7 +189,7 @@ absl::StatusOr<double> Progress::Step(double data_loss, int64_t images) {
     state_.set_loss_images(0);
     state_.set_judged(false);
   }
-  const double loss = data_loss + parts_.optimizer.Step(rate);
+  const double loss = data_loss + parts_.optimizer.Step(rate, state_.step());
   parts_.executor.CopyStatistics(statistics_);
   state_.set_step(state_.step() + 1);
   state_.set_step_in_epoch(state_.step_in_epoch() + 1);

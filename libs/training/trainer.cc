@@ -205,10 +205,7 @@ absl::Status TrainingRun::MakeNetwork() {
                                                                  .stop = context_.stop}));
   TY_ASSIGN_OR_RETURN(loss_, CreateLoss(*network_, model_.record, executor_->output_names()));
   step_ = MakeLossStep(*loss_);
-  optimizer_ = std::make_unique<Sgd>(executor_->parameters(),
-                                     SgdOptions{.momentum = plan_.momentum,
-                                                .regularizer = plan_.regularizer,
-                                                .regularizer_weight = plan_.regularizer_weight});
+  optimizer_ = MakeOptimizer(plan_, executor_->parameters());
   if (!validation_data_) return absl::OkStatus();
   TY_ASSIGN_OR_RETURN(validation_,
                       Validation::Create(*network_, model_.record, validation_data_,

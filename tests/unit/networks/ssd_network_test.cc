@@ -133,7 +133,7 @@ TEST(SsdNetworkTest, TheTrainingPlanIsTheSpec) {
   EXPECT_FLOAT_EQ(plan.learning_rate.annealing, 0.8f);
   EXPECT_EQ(plan.regularizer, Regularizer::kL1);
   EXPECT_FLOAT_EQ(plan.regularizer_weight, 3e-5f);
-  EXPECT_EQ(plan.momentum, 0.9);
+  EXPECT_EQ(std::get<SgdPlan>(plan.optimizer).momentum, 0.9);
   EXPECT_EQ(plan.checkpoint_interval, 1);
   EXPECT_EQ(plan.max_queue_size, 20);
   EXPECT_EQ(plan.validation_period, 2);
