@@ -29,10 +29,10 @@ void FillTraining(const spec::common::v1::TrainingConfig& training, TrainingPlan
   const auto& rate = training.learning_rate().soft_start_annealing_schedule();
   plan.batch_size = static_cast<int>(training.batch_size_per_gpu());
   plan.epochs = static_cast<int>(training.num_epochs());
-  plan.learning_rate = {.min_rate = rate.min_learning_rate(),
-                        .max_rate = rate.max_learning_rate(),
-                        .soft_start = rate.soft_start(),
-                        .annealing = rate.annealing()};
+  plan.learning_rate = SoftStartSchedule{.min_rate = rate.min_learning_rate(),
+                                         .max_rate = rate.max_learning_rate(),
+                                         .soft_start = rate.soft_start(),
+                                         .annealing = rate.annealing()};
   plan.regularizer = RegularizerOf(training.regularizer());
   plan.regularizer_weight = training.regularizer().weight();
   if (training.checkpoint_interval() > 0) {

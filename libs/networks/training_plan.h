@@ -3,17 +3,53 @@
 #include <cstdint>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "trainyard/spec/common/v1/training.pb.h"
 
 namespace trainyard {
 
 /// Soft-start annealing (TAO `soft_start_annealing_schedule`): exponential ramps.
-struct LearningRateSchedule {
+struct SoftStartSchedule {
   double min_rate = 0, max_rate = 0;
   /// Fractions of the training, 0 < soft_start < annealing < 1.
   double soft_start = 0, annealing = 0;
 };
+
+/// Steps down (TAO `step` of classification): the rate is multiplied by `gamma` each time that another
+/// `step_size` per cent of the training are done.
+struct StepSchedule {
+  double rate = 0;
+  /// Per cent of the training. (0, 100].
+  double step_size = 0;
+  /// [0, 1].
+  double gamma = 0;
+};
+
+/// A linear rise, then divisions (TAO `soft_anneal` of classification).
+struct SoftAnnealSchedule {
+  double rate = 0;
+  /// The fraction of the training in which the rate rises from kSoftAnnealStart. [0, 1), below the first point.
+  double soft_start = 0;
+  /// Fractions of the training, ascending: behind each the rate is divided once more.
+  std::vector<double> annealing_points;
+  /// > 0.
+  double annealing_divider = 10;
+};
+/// Where a SoftAnnealSchedule begins, whatever its rate.
+inline constexpr double kSoftAnnealStart = 3e-4;
+
+/// A linear rise, then half a cosine (TAO `cosine` of classification).
+struct CosineSchedule {
+  double rate = 0;
+  /// The rise begins at, and the cosine falls towards, this share of the rate. [0, 1].
+  double min_rate_ratio = 0;
+  /// The fraction of the training in which the rate rises. [0, 1).
+  double soft_start = 0;
+};
+
+/// The learning rate over a training (libs/training/schedule.h).
+using Schedule = std::variant<SoftStartSchedule, StepSchedule, SoftAnnealSchedule, CosineSchedule>;
 
 // Optimizers, with the formulas and names of Keras (libs/training/optimizer.h). `decay` >= 0 divides the
 // rate of each step by 1 + decay * steps done before it.
@@ -51,7 +87,7 @@ struct TrainingPlan {
   uint64_t seed = 42;
   int batch_size = 1;
   int epochs = 1;
-  LearningRateSchedule learning_rate;
+  Schedule learning_rate;
   OptimizerPlan optimizer;
   /// L1 adds weight * sum |k| to the loss, L2 weight * sum k^2 (no half), over regularized parameters.
   Regularizer regularizer = Regularizer::kNone;

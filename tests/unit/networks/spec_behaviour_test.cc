@@ -53,10 +53,10 @@ std::string Text(const AugmentationOptions& o) {
 }
 
 std::string Text(const TrainingPlan& p) {
+  const auto& rate = std::get<SoftStartSchedule>(p.learning_rate);
   std::string text = absl::StrCat(
-      p.seed, " ", p.batch_size, " ", p.epochs, " ", p.learning_rate.min_rate, " ",
-      p.learning_rate.max_rate, " ", p.learning_rate.soft_start, " ", p.learning_rate.annealing,
-      " ", static_cast<int>(p.regularizer), " ", p.regularizer_weight, " ",
+      p.seed, " ", p.batch_size, " ", p.epochs, " ", rate.min_rate, " ", rate.max_rate, " ",
+      rate.soft_start, " ", rate.annealing, " ", static_cast<int>(p.regularizer), " ", p.regularizer_weight, " ",
       p.checkpoint_interval, " ", p.workers, " ", p.max_queue_size);
   absl::StrAppend(&text, " ", p.validation_period, " ", p.visualize, " ", p.visualize_images, "\n");
   if (p.early_stopping) {

@@ -129,8 +129,9 @@ TEST(SsdNetworkTest, TheTrainingPlanIsTheSpec) {
   EXPECT_EQ(plan.seed, 7u);
   EXPECT_EQ(plan.batch_size, 4);
   EXPECT_EQ(plan.epochs, 6);
-  EXPECT_FLOAT_EQ(plan.learning_rate.max_rate, 2e-2f);
-  EXPECT_FLOAT_EQ(plan.learning_rate.annealing, 0.8f);
+  const auto& rate = std::get<SoftStartSchedule>(plan.learning_rate);
+  EXPECT_FLOAT_EQ(rate.max_rate, 2e-2f);
+  EXPECT_FLOAT_EQ(rate.annealing, 0.8f);
   EXPECT_EQ(plan.regularizer, Regularizer::kL1);
   EXPECT_FLOAT_EQ(plan.regularizer_weight, 3e-5f);
   EXPECT_EQ(std::get<SgdPlan>(plan.optimizer).momentum, 0.9);

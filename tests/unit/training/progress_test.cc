@@ -31,7 +31,7 @@ constexpr int kStepsOfAnEpoch = 3;
 
 TrainingPlan Plan(OptimizerPlan optimizer) {
   TrainingPlan plan{.epochs = 2, .optimizer = optimizer};
-  plan.learning_rate = {.min_rate = 1e-3, .max_rate = 1e-2, .soft_start = 0.2, .annealing = 0.6};
+  plan.learning_rate = SoftStartSchedule{.min_rate = 1e-3, .max_rate = 1e-2, .soft_start = 0.2, .annealing = 0.6};
   return plan;
 }
 
