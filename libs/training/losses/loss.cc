@@ -15,23 +15,13 @@ namespace {
 using Factory = absl::StatusOr<std::unique_ptr<Loss>> (*)(const Network&, const ModelRecord&,
                                                           absl::Span<const std::string>);
 
-absl::StatusOr<size_t> IndexOf(const std::string& output, absl::Span<const std::string> names) {
-  const auto found = std::find(names.begin(), names.end(), output);
-  if (found == names.end()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the record's head reads the output '", output,
-                     "', which the graph has not; it has ", absl::StrJoin(names, ", ")));
-  }
-  return static_cast<size_t>(found - names.begin());
-}
-
 absl::StatusOr<std::unique_ptr<Loss>> CreateSsdLoss(const Network& network,
                                                     const ModelRecord& record,
                                                     absl::Span<const std::string> output_names) {
   const auto* ssd = dynamic_cast<const SsdNetwork*>(&network);
   if (ssd == nullptr) return absl::InternalError("the network named 'ssd' is no SsdNetwork");
-  TY_ASSIGN_OR_RETURN(const size_t conf, IndexOf(record.ssd().confidence_output(), output_names));
-  TY_ASSIGN_OR_RETURN(const size_t loc, IndexOf(record.ssd().location_output(), output_names));
+  TY_ASSIGN_OR_RETURN(const size_t conf, OutputIndex(record.ssd().confidence_output(), output_names));
+  TY_ASSIGN_OR_RETURN(const size_t loc, OutputIndex(record.ssd().location_output(), output_names));
   const SsdLossOptions options = ssd->loss_options();
   return std::make_unique<SsdLoss>(
       conf, loc,
@@ -46,6 +36,17 @@ const std::map<std::string, Factory>& Factories() {
 }
 
 }  // namespace
+
+absl::StatusOr<size_t> OutputIndex(const std::string& output,
+                                   absl::Span<const std::string> output_names) {
+  const auto found = std::find(output_names.begin(), output_names.end(), output);
+  if (found == output_names.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the record's head reads the output '", output,
+                     "', which the graph has not; it has ", absl::StrJoin(output_names, ", ")));
+  }
+  return static_cast<size_t>(found - output_names.begin());
+}
 
 absl::StatusOr<std::unique_ptr<Loss>> CreateLoss(const Network& network, const ModelRecord& record,
                                                  absl::Span<const std::string> output_names) {

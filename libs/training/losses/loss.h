@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,5 +28,10 @@ class Loss {
 /// record's head does not fit the graph.
 absl::StatusOr<std::unique_ptr<Loss>> CreateLoss(const Network& network, const ModelRecord& record,
                                                  absl::Span<const std::string> output_names);
+
+/// The place of the output that a head reads among those of the graph. kInvalidArgument when it has none
+/// of that name.
+absl::StatusOr<size_t> OutputIndex(const std::string& output,
+                                   absl::Span<const std::string> output_names);
 
 }  // namespace trainyard::training
