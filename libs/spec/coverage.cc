@@ -29,6 +29,8 @@ bool IsNeutral(const Message& message, const FieldDescriptor* field) {
       return !reflection->GetBool(message, field);
     case FieldDescriptor::CPPTYPE_UINT32:
       return reflection->GetUInt32(message, field) == 0;
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return reflection->GetFloat(message, field) == 0;
     case FieldDescriptor::CPPTYPE_STRING:
       return reflection->GetString(message, field).empty();
     default:

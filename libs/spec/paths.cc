@@ -19,8 +19,9 @@ using Resolver = std::function<absl::StatusOr<std::string>(absl::string_view)>;
 // Paths of their own. The others (image_dir_name, annotation_files, image_path...) lie below one of
 // these; root_path and wandb_dir are never read.
 constexpr absl::string_view kPathFields[] = {
-    "image_directory_path", "label_directory_path", "pretrain_model_path", "pruned_model_path",
-    "resume_model_path",    "root_directory_path",  "tfrecords_path",
+    "eval_dataset_path",   "image_directory_path",  "label_directory_path", "model_path",
+    "pretrain_model_path", "pretrained_model_path", "pruned_model_path",    "resume_model_path",
+    "root_directory_path", "tfrecords_path",        "train_dataset_path",   "val_dataset_path",
 };
 
 struct Rewrite {

@@ -66,12 +66,22 @@ constexpr Marker kMarkers[] = {
     {"sample_modifier_config", SpecKind::kConversion, "a specification for dataset_convert"},
 };
 
+// A network that is offered takes the places of its own fields in the list: those that others share
+// stay behind theirs.
 std::vector<Marker> AllMarkers(absl::Span<const NetworkMarker> networks) {
-  std::vector<Marker> markers;
+  std::vector<Marker> markers, known(std::begin(kMarkers), std::end(kMarkers));
   for (const NetworkMarker& one : networks) {
-    markers.push_back({one.field, SpecKind::kExperiment, one.title, one.network});
+    const Marker marker = {one.field, SpecKind::kExperiment, one.title, one.network};
+    const auto foreign = std::find_if(known.begin(), known.end(), [&](const Marker& other) {
+      return other.field == one.field && other.kind == SpecKind::kForeign;
+    });
+    if (foreign == known.end()) {
+      markers.push_back(marker);
+    } else {
+      *foreign = marker;
+    }
   }
-  markers.insert(markers.end(), std::begin(kMarkers), std::end(kMarkers));
+  markers.insert(markers.end(), known.begin(), known.end());
   return markers;
 }
 

@@ -1,15 +1,14 @@
 #include "libs/networks/ssd/ssd_check.h"
 
 #include <algorithm>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "libs/networks/ssd/ssd_lists.h"
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/common/dataset_config.h"
+#include "libs/spec/common/image_mean.h"
 #include "libs/spec/common/nms_config.h"
 #include "libs/spec/common/training_config.h"
 #include "libs/spec/field_check.h"
@@ -131,33 +130,6 @@ void CheckOrdered(absl::string_view least_name, float least, absl::string_view m
              "is %g; expected at most %s, which is %g", least, most_name, most);
 }
 
-void CheckImageMean(const AugmentationConfig& config, FieldCheck* check) {
-  const std::string path = "augmentation_config.image_mean";
-  const bool grey = config.output_channel() == 1;
-  const std::vector<std::string> wanted =
-      grey ? std::vector<std::string>{"l"} : std::vector<std::string>{"b", "g", "r"};
-  const std::string names = absl::StrJoin(wanted, ", ");
-  if (config.image_mean().empty()) return;
-  for (const std::string& key : wanted) {
-    if (config.image_mean().count(key) == 0) {
-      check->Missing(absl::StrCat(path, "[\"", key, "\"]"),
-                     absl::StrFormat("all of %s for output_channel %d, or no image_mean at all",
-                                     names, config.output_channel()));
-    }
-  }
-  const std::map<std::string, float> sorted(config.image_mean().begin(), config.image_mean().end());
-  for (const auto& [key, value] : sorted) {
-    const std::string entry = absl::StrCat(path, "[\"", key, "\"]");
-    const bool other_order = key == "b" || key == "g" || key == "r" || key == "l";
-    if (std::count(wanted.begin(), wanted.end(), key) == 0 && !other_order) {
-      check->Add(entry, "is no channel; expected %s", names);
-    }
-    if (!Range{.least = 0, .most = 255}.Holds(value)) {
-      check->Add(entry, "is %g; expected a number in [0, 255]", value);
-    }
-  }
-}
-
 void CheckAugmentation(const Experiment& experiment, SpecUse use, FieldCheck* check) {
   if (!experiment.has_augmentation_config()) {
     if (use != SpecUse::kExport) check->Missing("augmentation_config", "it for this task");
@@ -198,7 +170,8 @@ void CheckAugmentation(const Experiment& experiment, SpecUse use, FieldCheck* ch
                full.random_crop_max_ar(), check);
   CheckOrdered("zoom_out_min_scale", full.zoom_out_min_scale(), "zoom_out_max_scale",
                full.zoom_out_max_scale(), check);
-  CheckImageMean(config, check);
+  CheckImageMean(config.image_mean(), "augmentation_config.image_mean", config.output_channel(),
+                 absl::StrCat("output_channel ", config.output_channel()), check);
 }
 
 }  // namespace

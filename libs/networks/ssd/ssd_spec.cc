@@ -3,6 +3,7 @@
 #include "libs/networks/prepare_spec.h"
 #include "libs/networks/ssd/ssd_check.h"
 #include "libs/spec/common/dataset_config.h"
+#include "libs/spec/common/image_mean.h"
 #include "libs/spec/common/nms_config.h"
 #include "libs/spec/common/training_config.h"
 #include "libs/spec/defaults.h"
@@ -60,15 +61,7 @@ void AugmentationDefaults(AugmentationConfig* config) {
   TY_DEFAULT(config, saturation, 0.5f);
   TY_DEFAULT(config, hue, 18);
   TY_DEFAULT(config, random_flip, 0.5f);
-  if (!config->image_mean().empty()) return;
-  auto& mean = *config->mutable_image_mean();
-  if (config->output_channel() == 1) {
-    mean["l"] = 117.3786f;
-  } else {
-    mean["b"] = 103.939f;
-    mean["g"] = 116.779f;
-    mean["r"] = 123.68f;
-  }
+  internal::ApplyImageMeanDefault(config->output_channel(), config->mutable_image_mean());
 }
 
 }  // namespace

@@ -12,11 +12,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
+#include "libs/networks/classification/classification_spec.h"
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/dataset_spec.h"
 #include "tests/support/places.h"
 #include "tests/support/status_matchers.h"
 #include "trainyard/spec/augment/v1/augment_config.pb.h"
+#include "trainyard/spec/classification/v1/experiment.pb.h"
 #include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
 #include "trainyard/spec/ssd/v1/experiment.pb.h"
 
@@ -43,6 +45,7 @@ void Collect(const Descriptor* type, absl::Span<const CoverageRule> rules,
 std::map<std::string, std::string> FieldsOfDescriptors() {
   std::map<std::string, std::string> fields;
   Collect(spec::ssd::v1::Experiment::descriptor(), SsdCoverage(), &fields);
+  Collect(spec::classification::v1::Experiment::descriptor(), ClassificationCoverage(), &fields);
   Collect(spec::dataset::v1::DatasetExportConfig::descriptor(), DatasetExportCoverage(), &fields);
   Collect(spec::augment::v1::AugmentConfig::descriptor(), {}, &fields);
   return fields;
@@ -111,13 +114,48 @@ TEST(CoverageTest, NumbersAreTaos) {
   EXPECT_EQ(number(KITTIConfig::descriptor(), "val_split"), 11);
 }
 
+TEST(CoverageTest, NumbersOfClassificationAreTaos) {
+  // Field -> number, where the order of the names is not that of the numbers.
+  const std::map<std::string, int> numbers = {
+      {"Experiment.eval_config", 1},
+      {"Experiment.train_config", 3},
+      {"EvalConfig.enable_center_crop", 6},
+      {"ModelConfig.n_layers", 3},
+      {"ModelConfig.freeze_blocks", 10},
+      {"ModelConfig.resize_interpolation_method", 12},
+      {"ModelConfig.byom_model", 15},
+      {"TrainConfig.optimizer", 4},
+      {"TrainConfig.random_seed", 10},
+      {"TrainConfig.label_smoothing", 12},
+      {"TrainConfig.preprocess_mode", 13},
+      {"TrainConfig.enable_center_crop", 14},
+      {"TrainConfig.image_mean", 18},
+      {"TrainConfig.visualizer", 20},
+      {"SgdOptimizerConfig.momentum", 3},
+      {"AdamOptimizerConfig.epsilon", 4},
+      {"RmspropOptimizerConfig.epsilon", 3},
+      {"RegConfig.weight_decay", 3},
+      {"LRConfig.cosine", 3},
+      {"SoftAnnealLrConfig.annealing_divider", 3},
+      {"SoftAnnealLrConfig.annealing_points", 7},
+      {"CosineLrConfig.min_lr_ratio", 2},
+  };
+  const auto* pool = google::protobuf::DescriptorPool::generated_pool();
+  for (const auto& [name, number] : numbers) {
+    const FieldDescriptor* field =
+        pool->FindFieldByName("trainyard.spec.classification.v1." + name);
+    ASSERT_NE(field, nullptr) << name;
+    EXPECT_EQ(field->number(), number) << name;
+  }
+}
+
 TEST(CoverageTest, EveryRuleNamesAFieldThatExists) {
   // A rule with a slip in its name would leave its field "supported"; these counts come from the
   // sheet.
   std::map<std::string, int> counts;
   for (const auto& [field, word] : FieldsOfDescriptors()) {
-    if (!absl::StrContains(field, "COCOConfig.") && !absl::StrContains(field, "Optimizer") &&
-        !absl::StrContains(field, "CostScalingConfig.") &&
+    if (!absl::StrContains(field, "classification.") && !absl::StrContains(field, "COCOConfig.") &&
+        !absl::StrContains(field, "Optimizer") && !absl::StrContains(field, "CostScalingConfig.") &&
         !absl::StrContains(field, "WandBConfig.") && !absl::StrContains(field, "ClearMLConfig.") &&
         !absl::StrContains(field, "Cosine")) {
       ++counts[word];
@@ -125,6 +163,21 @@ TEST(CoverageTest, EveryRuleNamesAFieldThatExists) {
   }
   EXPECT_EQ(counts["UNIMPLEMENTED"], 5);
   EXPECT_EQ(counts["warned"], 20);
+}
+
+TEST(CoverageTest, WhatClassificationDoesNotActOn) {
+  std::map<std::string, std::set<std::string>> fields;
+  for (const auto& [field, word] : FieldsOfDescriptors()) {
+    absl::string_view name = field;
+    if (absl::ConsumePrefix(&name, "classification.v1.")) fields[word].emplace(name);
+  }
+  EXPECT_THAT(fields["UNIMPLEMENTED"],
+              ::testing::ElementsAre("Activation.activation_parameters", "ModelConfig.byom_model",
+                                     "TrainConfig.mixup_alpha"));
+  EXPECT_THAT(fields["warned"],
+              ::testing::ElementsAre("AdamOptimizerConfig.lr", "ModelConfig.dropout",
+                                     "RmspropOptimizerConfig.lr", "SgdOptimizerConfig.lr",
+                                     "TrainConfig.model_parallelism"));
 }
 
 }  // namespace
