@@ -83,10 +83,12 @@ class Kills(attacked.Attacked):
         train = self.service("train")
         house.wait_until(self.workers, "a worker starts")
         time.sleep(delay)  # The moment is the attack.
+        works = bool(self.workers())  # Else a fast machine is through already.
         train.kill()
         train.start()
         self.succeeded("train", operation)
-        self.assertEqual(attacked.metadata_of(self.get("train", operation)).attempt, 2, f"the kill after {delay} s")
+        attempt = attacked.metadata_of(self.get("train", operation)).attempt
+        self.assertEqual(attempt, 2 if works else 1, f"the kill after {delay} s")
 
     def test_a_kill_while_the_worker_starts(self):
         self.kill_early(0.3, "early")
