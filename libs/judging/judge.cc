@@ -85,6 +85,10 @@ int BatchSizeFor(int wanted, const RunningModel& model, Finished& finished) {
   return model.max_batch_size;
 }
 
+void AddMetrics(std::vector<v1::Metric> metrics, Finished& finished) {
+  for (v1::Metric& metric : metrics) *finished.add_metrics() = std::move(metric);
+}
+
 void AddCounts(int64_t images, int64_t skipped, Finished& finished) {
   const auto add = [&finished](absl::string_view name, int64_t count) {
     *finished.add_metrics() = MakeMetric(name, static_cast<double>(count), "images");
@@ -127,7 +131,7 @@ absl::Status Evaluate(Context& context, const Network& network, const RunningMod
     TY_ASSIGN_OR_RETURN(result.run.latency.ms_per_image, model.warm_ms_per_image());
   }
   LogInfo("evaluation", {{"table", result.evaluation->Table(3)}});
-  for (v1::Metric& metric : result.Metrics()) *finished.add_metrics() = std::move(metric);
+  AddMetrics(result.Metrics(), finished);
   AddCounts(result.run.images, result.run.images_skipped, finished);
   if (task.results_dir().empty()) return absl::OkStatus();
   TY_RETURN_IF_ERROR(WriteResults(task.results_dir(), result, absl::Now()));
@@ -170,7 +174,7 @@ absl::Status Infer(Context& context, int batch_size, const RunningModel& model,
   for (const std::string& note : result.findings.Describe()) finished.add_notes(note);
   std::vector<v1::Metric> speed;
   AddSpeedMetrics(result.run, speed);
-  for (v1::Metric& metric : speed) *finished.add_metrics() = std::move(metric);
+  AddMetrics(std::move(speed), finished);
   AddCounts(result.run.images, result.run.images_skipped, finished);
   for (const auto& [name, path] : writer->Folders()) {
     TY_ASSIGN_OR_RETURN(*finished.add_outputs(), DescribeArtifact(name, path, "folder"));

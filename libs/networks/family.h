@@ -70,6 +70,7 @@ class NetworkFamily {
   /// The network of a spec that Load made.
   virtual absl::StatusOr<std::unique_ptr<Network>> Create(SpecMessage spec) const = 0;
 
+  /// What messages call the fields of its specs.
   virtual SpecFields fields() const = 0;
 
   // Of a model alone: engines and exports have no spec.

@@ -110,4 +110,5 @@ struct TrainingPlan {
 
 /// Puts what a checked training_config says into the plan.
 void FillTraining(const spec::common::v1::TrainingConfig& training, TrainingPlan& plan);
+
 }  // namespace trainyard

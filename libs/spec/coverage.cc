@@ -3,6 +3,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "libs/spec/field_check.h"
 #include "libs/spec/field_names.h"
 
 namespace trainyard {
@@ -98,8 +99,8 @@ void WarnOfNoEffect(const Message& message, absl::Span<const CoverageRule> rules
     if (field.support != FieldSupport::kNoEffect) continue;
     auto place = places.find(field.path);
     if (place == places.end()) place = places.find(field.path + "[0]");
-    warnings->push_back(absl::StrCat(place == places.end() ? "" : place->second + ": ", field.path,
-                                     " ", field.description));
+    warnings->push_back(absl::StrCat(internal::PlacePrefix(places, place), field.path, " ",
+                                     field.description));
   }
 }
 

@@ -109,7 +109,7 @@ void Warn(const DatasetExportConfig& config, const FieldPlaces& places, std::vec
     return;
   }
   const auto place = places.find("kitti_config.num_partitions");
-  warnings->push_back(absl::StrCat(place == places.end() ? "" : place->second + ": ",
+  warnings->push_back(absl::StrCat(internal::PlacePrefix(places, place),
                                    "kitti_config.num_partitions is ", kitti.num_partitions(),
                                    " and has no effect: random mode makes 2"));
 }

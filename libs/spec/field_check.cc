@@ -58,6 +58,10 @@ std::string Range::Text() const {
                          open_most ? ')' : ']');
 }
 
+std::string PlacePrefix(const FieldPlaces& places, FieldPlaces::const_iterator place) {
+  return place == places.end() ? "" : place->second + ": ";
+}
+
 std::string FieldCheck::PlaceOf(absl::string_view path) const {
   if (places_ == nullptr) return "";
   while (!path.empty()) {

@@ -41,6 +41,9 @@ inline constexpr Range kCountOrZero{.least = 0, .most = 1e6};
 
 enum class Presence { kOptional, kRequired };
 
+/// "spec.txt:3:5: ", to stand before a warning; "" for places.end().
+std::string PlacePrefix(const FieldPlaces& places, FieldPlaces::const_iterator place);
+
 /// Collects what is wrong with the values of a spec. Paths are those of FieldPlaces, which give
 /// each problem its place: the field's own, or that of the nearest message around it that is there.
 class FieldCheck {

@@ -16,13 +16,6 @@ int QueueBatches(const RunOptions& options) {
   return 2 + (options.loader_threads + options.batch_size - 1) / options.batch_size;
 }
 
-// The next batch; one without samples and without `skipped` behind the last.
-absl::StatusOr<Batch> NextOf(BatchLoader& loader) {
-  absl::StatusOr<Batch> batch = loader.Next();
-  if (absl::IsOutOfRange(batch.status())) return Batch();
-  return batch;
-}
-
 }  // namespace
 
 absl::Status CheckRun(const RunOptions& options) {
@@ -57,8 +50,9 @@ absl::StatusOr<RunCounts> RunImages(
     if (options.stop.stop_requested()) {
       return absl::CancelledError(absl::StrCat("the ", what, " was cancelled"));
     }
-    TY_ASSIGN_OR_RETURN(Batch batch, NextOf(*loader));
-    if (batch.samples.empty() && batch.skipped.empty()) break;
+    absl::StatusOr<Batch> next = loader->Next();
+    if (absl::IsOutOfRange(next.status())) break;
+    TY_ASSIGN_OR_RETURN(Batch batch, std::move(next));
     for (const absl::Status& status : batch.skipped) {
       if (!options.skipped) return status;
       options.skipped(status);

@@ -69,10 +69,10 @@ Tensor PictureOf(const Tensor& row, const model::v1::Preprocess& preprocess) {
 }  // namespace
 
 absl::StatusOr<TrainingReport> TrainingReport::Create(worker::Context& context, Options options) {
+  EvaluationNames names = options.task->Names(options.classes);
   std::vector<std::string> keys = {"loss", "lr"};
   if (options.validates) {
     keys.push_back("validation_loss");
-    const EvaluationNames names = options.task->Names(options.classes);
     keys.insert(keys.end(), names.columns.begin(), names.columns.end());
   }
   TY_ASSIGN_OR_RETURN(EpochLog log,
@@ -82,7 +82,8 @@ absl::StatusOr<TrainingReport> TrainingReport::Create(worker::Context& context, 
     TY_ASSIGN_OR_RETURN(
         events, TensorBoardWriter::Create(JoinPath(options.results_dir, "events"), absl::Now()));
   }
-  return TrainingReport(context, std::move(options), std::move(log), std::move(events));
+  return TrainingReport(context, std::move(options), std::move(names), std::move(log),
+                        std::move(events));
 }
 
 std::string TrainingReport::log_path() const { return LogPath(options_); }

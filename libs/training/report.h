@@ -65,11 +65,11 @@ class TrainingReport {
   absl::Status Epoch(const EpochSummary& summary);
 
  private:
-  TrainingReport(worker::Context& context, Options options, EpochLog log,
+  TrainingReport(worker::Context& context, Options options, EvaluationNames names, EpochLog log,
                  std::optional<TensorBoardWriter> events)
       : context_(&context),
         options_(std::move(options)),
-        names_(options_.task->Names(options_.classes)),
+        names_(std::move(names)),
         log_(std::move(log)),
         events_(std::move(events)) {}
   /// What is measured of an epoch, by TAO's columns and tags.

@@ -88,7 +88,6 @@ class TrainingRun {
   absl::Status EndEpoch(absl::Time began);
   absl::Status JudgeEpoch(absl::Duration time);
   void ReportProgress();
-  std::vector<std::string> Classes() const { return ClassesOf(model_.record); }
   const TrainState& state() const { return progress_->state(); }
   bool IsValidationDue() const { return validation_ && progress_->IsValidationDue(); }
 
@@ -219,7 +218,7 @@ absl::Status TrainingRun::MakeReport() {
                                   .network = model_.record.network(),
                                   .arch = model_.record.arch(),
                                   .task = task,
-                                  .classes = Classes(),
+                                  .classes = ClassesOf(model_.record),
                                   .validates = validation_.has_value(),
                                   .visualize = plan_.visualize,
                                   .visualize_images = plan_.visualize_images,

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "libs/layers/backbone.h"
 #include "libs/spec/common/image_mean.h"
 #include "libs/spec/field_names.h"
 
@@ -31,38 +32,40 @@ constexpr Range kThreads{.least = 0, .most = 1024};
 
 struct Arch {
   absl::string_view name;
-  bool offered;
-  /// Values of n_layers; empty: it has none.
-  std::vector<uint32_t> depths;
   /// What freeze_blocks may name.
   uint32_t first_block, last_block;
+  /// Values of n_layers; empty: it has none.
+  std::vector<int> depths = {};
+  bool offered = false;
 };
 
-// TAO's, then ours.
+// TAO's, then ours. Which of them are offered, and with what depths, libs/layers says.
 const std::vector<Arch>& Archs() {
-  static const auto& archs = *new std::vector<Arch>{
-      {"resnet", true, {10, 18, 34, 50, 101}, 0, 4},
-      {"vgg", true, {16, 19}, 1, 5},
-      {"alexnet", true, {}, 1, 5},
-      {"googlenet", true, {}, 0, 9},
-      {"mobilenet_v1", true, {}, 0, 13},
-      {"mobilenet_v2", true, {}, 0, 18},
-      {"squeezenet", true, {}, 0, 8},
-      {"darknet", true, {19, 53}, 0, 5},
-      {"efficientnet_b0", true, {}, 0, 8},
-      {"efficientnet_b1", true, {}, 0, 8},
-      {"efficientnet_b2", false, {}, 0, 8},
-      {"efficientnet_b3", false, {}, 0, 8},
-      {"efficientnet_b4", false, {}, 0, 8},
-      {"efficientnet_b5", false, {}, 0, 8},
-      {"efficientnet_b6", false, {}, 0, 8},
-      {"efficientnet_b7", false, {}, 0, 8},
-      {"cspdarknet", false, {19, 53}, 0, 5},
-      {"cspdarknet_tiny", false, {}, 0, 5},
-      {"efficientnet_lite0", true, {}, 0, 8},
-      {"efficientnet_lite1", true, {}, 0, 8},
-      {"efficientnet_lite2", true, {}, 0, 8},
-  };
+  static const auto& archs = *[] {
+    auto* all = new std::vector<Arch>{
+        {"resnet", 0, 4},          {"vgg", 1, 5},
+        {"alexnet", 1, 5},         {"googlenet", 0, 9},
+        {"mobilenet_v1", 0, 13},   {"mobilenet_v2", 0, 18},
+        {"squeezenet", 0, 8},      {"darknet", 0, 5},
+        {"efficientnet_b0", 0, 8}, {"efficientnet_b1", 0, 8},
+        {"efficientnet_b2", 0, 8}, {"efficientnet_b3", 0, 8},
+        {"efficientnet_b4", 0, 8}, {"efficientnet_b5", 0, 8},
+        {"efficientnet_b6", 0, 8}, {"efficientnet_b7", 0, 8},
+        {"cspdarknet", 0, 5, {19, 53}},
+        {"cspdarknet_tiny", 0, 5},
+        {"efficientnet_lite0", 0, 8},
+        {"efficientnet_lite1", 0, 8},
+        {"efficientnet_lite2", 0, 8},
+    };
+    for (Arch& arch : *all) {
+      for (const layers::Architecture& one : layers::Architectures()) {
+        if (one.arch != arch.name) continue;
+        arch.offered = true;
+        arch.depths = one.depths;
+      }
+    }
+    return all;
+  }();
   return archs;
 }
 
@@ -110,11 +113,6 @@ const BackboneField kBackboneFields[] = {
      IsEfficientNet, "EfficientNets alone have it, in TAO too"},
 };
 
-std::string PlaceText(const FieldPlaces& places, const std::string& path) {
-  const auto place = places.find(path);
-  return place == places.end() ? "" : place->second + ": ";
-}
-
 void CheckDepth(const ModelConfig& config, const Arch& arch, FieldCheck* check) {
   if (arch.depths.empty()) return;
   const std::string depths = absl::StrJoin(arch.depths, ", ");
@@ -122,7 +120,7 @@ void CheckDepth(const ModelConfig& config, const Arch& arch, FieldCheck* check) 
   if (layers == 0 && arch.name == "resnet") return;
   if (!config.has_n_layers()) {
     check->Missing("model_config.n_layers", absl::StrCat("one of ", depths, " for ", arch.name));
-  } else if (std::count(arch.depths.begin(), arch.depths.end(), layers) == 0) {
+  } else if (std::count(arch.depths.begin(), arch.depths.end(), static_cast<int>(layers)) == 0) {
     check->Add("model_config.n_layers", "is %d; expected one of %s for %s", layers, depths,
                arch.name);
   }
@@ -315,8 +313,8 @@ void WarnOfOtherBackbones(const ModelConfig& config, const FieldPlaces& places,
   for (const BackboneField& field : kBackboneFields) {
     if (!field.is_set(config) || field.acts(config.arch())) continue;
     const std::string path = JoinField("model_config", field.name);
-    warnings->push_back(absl::StrCat(PlaceText(places, path), path, " has no effect for ",
-                                     config.arch(), ": ", field.reason));
+    warnings->push_back(absl::StrCat(PlacePrefix(places, places.find(path)), path,
+                                     " has no effect for ", config.arch(), ": ", field.reason));
   }
 }
 
@@ -327,10 +325,11 @@ void WarnOfUnusedMean(const TrainConfig& config, const FieldPlaces& places,
     return;
   }
   // Places of a map are those of its entries.
-  const auto place = places.lower_bound("train_config.image_mean");
-  const bool found =
-      place != places.end() && absl::StartsWith(place->first, "train_config.image_mean");
-  warnings->push_back(absl::StrCat(found ? place->second + ": " : "",
+  auto place = places.lower_bound("train_config.image_mean");
+  if (place != places.end() && !absl::StartsWith(place->first, "train_config.image_mean")) {
+    place = places.end();
+  }
+  warnings->push_back(absl::StrCat(PlacePrefix(places, place),
                                    "train_config.image_mean has no effect: preprocess_mode \"",
                                    mode, "\" has its own"));
 }

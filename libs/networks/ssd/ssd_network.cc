@@ -10,6 +10,7 @@
 #include "libs/base/status.h"
 #include "libs/networks/ssd/anchors.h"
 #include "libs/networks/ssd/ssd_builder.h"
+#include "libs/spec/common/image_mean.h"
 #include "libs/tasks/detection/decoder.h"
 #include "libs/tasks/detection/detection_evaluator.h"
 #include "onnx/onnx_pb.h"
@@ -42,12 +43,6 @@ AugmentationOptions AugmentationOf(const spec::ssd::v1::AugmentationConfig& conf
   return options;
 }
 
-/// Keys of the mean in the order of the input's channels: BGR as TAO, or luminance.
-std::vector<std::string> ChannelKeys(int channels) {
-  if (channels == 1) return {"l"};
-  return {"b", "g", "r"};
-}
-
 absl::StatusOr<model::v1::Preprocess> PreprocessOf(
     const spec::ssd::v1::AugmentationConfig& config) {
   Problems problems;
@@ -56,7 +51,7 @@ absl::StatusOr<model::v1::Preprocess> PreprocessOf(
   preprocess.set_height(config.output_height());
   const bool grey = config.output_channel() == 1;
   preprocess.set_order(grey ? model::v1::Preprocess::GRAY : model::v1::Preprocess::BGR);
-  for (const std::string& key : ChannelKeys(config.output_channel())) {
+  for (const std::string& key : internal::ImageMeanKeys(config.output_channel())) {
     const auto it = config.image_mean().find(key);
     if (it == config.image_mean().end()) {
       problems.Add("augmentation_config.image_mean", "has no key '%s'", key);

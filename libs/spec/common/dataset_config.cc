@@ -60,8 +60,7 @@ void WarnOfSources(const RepeatedPtrField<DataSource>& sources, absl::string_vie
                              !sources[i].label_directory_path().empty();
     if (sources[i].tfrecords_path().empty() || !has_folders) continue;
     const std::string path = IndexedPath(absl::StrCat("dataset_config.", list), i);
-    const auto place = places.find(path);
-    warnings->push_back(absl::StrCat(place == places.end() ? "" : place->second + ": ", path,
+    warnings->push_back(absl::StrCat(PlacePrefix(places, places.find(path)), path,
                                      " has tfrecords_path and folders; the folders are not read"));
   }
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -10,10 +9,14 @@
 
 namespace trainyard::internal {
 
+std::vector<std::string> ImageMeanKeys(int channels) {
+  if (channels == 1) return {"l"};
+  return {"b", "g", "r"};
+}
+
 void CheckImageMean(const ImageMean& mean, const std::string& path, int channels,
                     absl::string_view input, FieldCheck* check) {
-  const std::vector<std::string> wanted =
-      channels == 1 ? std::vector<std::string>{"l"} : std::vector<std::string>{"b", "g", "r"};
+  const std::vector<std::string> wanted = ImageMeanKeys(channels);
   const std::string names = absl::StrJoin(wanted, ", ");
   if (mean.empty()) return;
   for (const std::string& key : wanted) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "google/protobuf/map.h"
@@ -11,9 +12,12 @@ namespace trainyard::internal {
 
 using ImageMean = google::protobuf::Map<std::string, float>;
 
-/// Checks that `mean` at `path`, when it is there, has all of `b`, `g`, `r` for three channels or
-/// `l` for one, each in [0, 255]. Those of the other kind may stand beside them. `input` says what
-/// the channels are of, for messages.
+/// Its keys, in the order of the input's channels: BGR as TAO, or luminance.
+std::vector<std::string> ImageMeanKeys(int channels);
+
+/// Checks that `mean` at `path`, when it is there, has all of ImageMeanKeys, each in [0, 255].
+/// Those of the other kind may stand beside them. `input` says what the channels are of, for
+/// messages.
 void CheckImageMean(const ImageMean& mean, const std::string& path, int channels,
                     absl::string_view input, FieldCheck* check);
 

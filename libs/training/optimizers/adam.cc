@@ -65,8 +65,8 @@ class Adam final : public PiecewiseOptimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> MakeAdam(const AdamPlan& adam, const TrainingPlan& plan,
-                                    const std::vector<Parameter>& parameters, bool multi_tensor) {
+std::unique_ptr<Optimizer> Make(const AdamPlan& adam, const TrainingPlan& plan,
+                                const std::vector<Parameter>& parameters, bool multi_tensor) {
   return std::make_unique<Adam>(adam, plan, parameters, multi_tensor);
 }
 

@@ -7,15 +7,15 @@
 #include "libs/training/executor.h"
 #include "libs/training/optimizer.h"
 
-// One function an optimizer, for MakeOptimizer; the formulas are there. The plan's own optimizer is
+// One overload an optimizer, for MakeOptimizer; the formulas are there. The plan's own optimizer is
 // not looked at.
 namespace trainyard::training::internal {
 
-std::unique_ptr<Optimizer> MakeSgd(const SgdPlan& sgd, const TrainingPlan& plan,
-                                   const std::vector<Parameter>& parameters, bool multi_tensor);
-std::unique_ptr<Optimizer> MakeAdam(const AdamPlan& adam, const TrainingPlan& plan,
-                                    const std::vector<Parameter>& parameters, bool multi_tensor);
-std::unique_ptr<Optimizer> MakeRmsprop(const RmspropPlan& rmsprop, const TrainingPlan& plan,
-                                       const std::vector<Parameter>& parameters, bool multi_tensor);
+std::unique_ptr<Optimizer> Make(const SgdPlan& sgd, const TrainingPlan& plan,
+                                const std::vector<Parameter>& parameters, bool multi_tensor);
+std::unique_ptr<Optimizer> Make(const AdamPlan& adam, const TrainingPlan& plan,
+                                const std::vector<Parameter>& parameters, bool multi_tensor);
+std::unique_ptr<Optimizer> Make(const RmspropPlan& rmsprop, const TrainingPlan& plan,
+                                const std::vector<Parameter>& parameters, bool multi_tensor);
 
 }  // namespace trainyard::training::internal

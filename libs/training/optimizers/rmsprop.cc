@@ -82,9 +82,8 @@ class Rmsprop final : public PiecewiseOptimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> MakeRmsprop(const RmspropPlan& rmsprop, const TrainingPlan& plan,
-                                       const std::vector<Parameter>& parameters,
-                                       bool multi_tensor) {
+std::unique_ptr<Optimizer> Make(const RmspropPlan& rmsprop, const TrainingPlan& plan,
+                                const std::vector<Parameter>& parameters, bool multi_tensor) {
   return std::make_unique<Rmsprop>(rmsprop, plan, parameters, multi_tensor);
 }
 

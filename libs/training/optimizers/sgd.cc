@@ -57,8 +57,8 @@ class Sgd final : public PiecewiseOptimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> MakeSgd(const SgdPlan& sgd, const TrainingPlan& plan,
-                                   const std::vector<Parameter>& parameters, bool multi_tensor) {
+std::unique_ptr<Optimizer> Make(const SgdPlan& sgd, const TrainingPlan& plan,
+                                const std::vector<Parameter>& parameters, bool multi_tensor) {
   return std::make_unique<Sgd>(sgd, plan, parameters, multi_tensor);
 }
 

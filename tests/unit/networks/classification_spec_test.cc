@@ -352,14 +352,14 @@ TEST(LoadClassificationTest, ItsPathsAreKnown) {
   ASSERT_THAT(spec, IsOk());
   ASSERT_THAT(RewritePaths(&*spec,
                            [](absl::string_view path) -> absl::StatusOr<std::string> {
-                             return absl::StrCat("/root/", path);
+                             return absl::StrCat("/workspace/", path);
                            }),
               IsOk());
-  EXPECT_EQ(spec->train_config().train_dataset_path(), "/root//d/train");
-  EXPECT_EQ(spec->train_config().val_dataset_path(), "/root//d/val");
-  EXPECT_EQ(spec->train_config().pretrained_model_path(), "/root/m.tlt");
-  EXPECT_EQ(spec->eval_config().eval_dataset_path(), "/root//d/test");
-  EXPECT_EQ(spec->eval_config().model_path(), "/root/e.tlt");
+  EXPECT_EQ(spec->train_config().train_dataset_path(), "/workspace//d/train");
+  EXPECT_EQ(spec->train_config().val_dataset_path(), "/workspace//d/val");
+  EXPECT_EQ(spec->train_config().pretrained_model_path(), "/workspace/m.tlt");
+  EXPECT_EQ(spec->eval_config().eval_dataset_path(), "/workspace//d/test");
+  EXPECT_EQ(spec->eval_config().model_path(), "/workspace/e.tlt");
 }
 
 TEST(InputSizeOfTest, ReadsChannelsHeightAndWidth) {
