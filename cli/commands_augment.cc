@@ -4,7 +4,6 @@
 
 #include "cli/commands.h"
 #include "cli/stage_command.h"
-#include "libs/networks/registry.h"
 #include "trainyard/v1/convert.pb.h"
 
 namespace trainyard::cli {
@@ -21,8 +20,6 @@ struct Flags {
 int RunAugment(const Flags& flags) {
   v1::AugmentRequest request;
   v1::StageInput& stage = *request.mutable_stage();
-  // Of no network; the request has to name one.
-  stage.set_network(DefaultNetwork());
   const auto status = ReadSpecInto(stage, flags.spec, flags.overrides);
   if (!status.ok()) return PrintFailure(flags.session.output, status, FailedAt::kUsage);
   AddInput(stage, "root", flags.root);

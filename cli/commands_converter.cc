@@ -8,7 +8,6 @@
 #include "cli/commands.h"
 #include "cli/stage_command.h"
 #include "libs/base/files.h"
-#include "libs/networks/registry.h"
 #include "trainyard/v1/convert_engine.pb.h"
 
 namespace trainyard::cli {
@@ -62,8 +61,6 @@ int RunConverter(const Flags& flags) {
   const auto status = FillOptions(flags, *request.mutable_options());
   if (!status.ok()) return PrintFailure(flags.session.output, status, FailedAt::kUsage);
   v1::StageInput& stage = *request.mutable_stage();
-  // tao-converter names none; the model itself says what it is of.
-  stage.set_network(DefaultNetwork());
   stage.set_key(flags.key);
   AddInput(stage, "model", flags.model);
   AddInput(stage, "calibration", CalibrationFile(flags));
@@ -81,7 +78,7 @@ void AddConverterCommand(CLI::App& app, Run& run) {
   command.add_option("model", flags->model, ".etlt to compile")->required();
   command.add_option("-k,--key", flags->key, "key: env:NAME, file:PATH or the key");
   command.add_option("-d", flags->dims, "input dimensions C,H,W, checked against the model");
-  command.add_option("-o", flags->outputs, "output names, checked: NMS");
+  command.add_option("-o", flags->outputs, "output names, checked against the model's: NMS, predictions/Softmax");
   command.add_option("-e", flags->engine, "engine to write (./saved.engine)");
   command.add_option("-t", flags->precision, "fp32, fp16 or int8 (fp32)");
   flags->calibration_option =

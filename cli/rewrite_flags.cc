@@ -13,6 +13,7 @@ const std::map<std::string, std::string, std::less<>>& ShortFlags() {
       {"-nf", "--min_num_filters"},
       {"-el", "--excluded_layers"},
       {"-np", "--num_processes"},
+      {"-cm", "--classmap"},
       // Printed so in TAO's guide.
       {"-pruning_granularity", "--pruning_granularity"},
   };

@@ -12,7 +12,8 @@ namespace trainyard::cli::network {
 namespace {
 
 struct Flags : SubTask {
-  std::string output, data_type, cal_images, cal_data, cal_cache, cal_json, engine_file, onnx;
+  std::string output, data_type, cal_images, cal_data, cal_cache, cal_json, engine_file, onnx,
+      class_map;
   int batches = 10, batch_size = 16, max_batch_size = 1, static_batch_size = -1, opset = 12;
   int min_batch_size = 1, opt_batch_size = 1, gpu_index = 0;
   int64_t workspace_bytes = 0;
@@ -73,6 +74,8 @@ void AddExport(CLI::App& network, Run& run) {
   command.add_option("--cal_data_file", flags->cal_data, "not offered yet");
   command.add_option("--cal_json_file", flags->cal_json, "not offered yet");
   command.add_option("--engine_file", flags->engine_file, "not offered yet");
+  command.add_option("--classmap,--classmap_json", flags->class_map,
+                     "-cm: accepted for TAO; the model has its classes");
   command.add_option("--batches", flags->batches, "calibration batches (10)");
   command.add_option("--batch_size", flags->batch_size, "images of a calibration batch (16)");
   command.add_flag("--gen_ds_config", flags->gen_ds_config, "write nvinfer_config.txt, labels.txt");

@@ -36,12 +36,14 @@ absl::Status SetDevice(const JudgeFlags& flags, Options& options) {
   return absl::OkStatus();
 }
 
-void AddJudgeFlags(CLI::App& command, JudgeFlags& flags) {
+// TAO's `-m` is not required where the spec may name the model.
+void AddJudgeFlags(CLI::App& command, JudgeFlags& flags, bool needs_model) {
   AddSpec(command, flags)->required();
   flags.session.words.insert({{"stage.inputs[model]", "-m"},
                               {"options.device", "--device"},
                               {"options.gpu_index", "--gpu_index"}});
-  command.add_option("-m,--model,--model_path", flags.model, ".tlt, .etlt or .engine")->required();
+  command.add_option("-m,--model,--model_path", flags.model, ".tlt, .etlt or .engine")
+      ->required(needs_model);
   command.add_option("--gpu_index", flags.gpu_index, "which GPU (0)");
   command.add_option("--device", flags.device, "auto, cpu or cuda");
 }
@@ -77,7 +79,8 @@ int RunEvaluate(const EvaluateFlags& flags) {
 
 struct InferenceFlags : JudgeFlags {
   std::string images, annotated, labels;
-  double threshold = 0.3;
+  std::optional<double> threshold;
+  std::string class_map;
   int batch_size = 0;
 };
 
@@ -95,7 +98,7 @@ absl::StatusOr<Request> InferRequestOf(const InferenceFlags& flags) {
   AddInput(stage, "images", flags.images);
   AddOutput(stage, "images", OutputFolder(flags, flags.annotated, "images_annotated"));
   AddOutput(stage, "labels", OutputFolder(flags, flags.labels, "labels"));
-  request.mutable_options()->set_threshold(flags.threshold);
+  if (flags.threshold.has_value()) request.mutable_options()->set_threshold(*flags.threshold);
   TY_RETURN_IF_ERROR(SetDevice(flags, *request.mutable_options()));
   return request;
 }
@@ -113,9 +116,9 @@ void AddEvaluate(CLI::App& network, Run& run) {
   auto flags = std::make_shared<EvaluateFlags>();
   CLI::App& command =
       *network.add_subcommand("evaluate", "measure the accuracy of a model or engine");
-  AddJudgeFlags(command, *flags);
+  AddJudgeFlags(command, *flags, /*needs_model=*/false);
   command.add_option("-r,--results_dir", flags->results_dir, "folder for results.json and curves");
-  command.add_option("--matching", flags->matching, "tao, voc or coco");
+  command.add_option("--matching", flags->matching, "of detections: tao, voc or coco");
   command.add_flag("--strict", flags->strict, "stop at the first refused label");
   flags->session.words.insert(
       {{"stage.outputs[results]", "-r"}, {"options.matching", "--matching"}});
@@ -125,15 +128,17 @@ void AddEvaluate(CLI::App& network, Run& run) {
 
 void AddInference(CLI::App& network, Run& run) {
   auto flags = std::make_shared<InferenceFlags>();
-  CLI::App& command = *network.add_subcommand("inference", "find objects in images");
-  AddJudgeFlags(command, *flags);
-  command.add_option("-i,--in_image_dir,--image_dir", flags->images, "folder or image")->required();
+  CLI::App& command = *network.add_subcommand("inference", "predict what images show");
+  AddJudgeFlags(command, *flags, /*needs_model=*/true);
+  command.add_option("-i,-d,--in_image_dir,--image_dir,--image", flags->images, "folder or image")->required();
   command.add_option("-o,--out_image_dir", flags->annotated, "folder for annotated images");
-  command.add_option("-l,--out_label_dir", flags->labels, "folder for KITTI labels");
+  command.add_option("-l,--out_label_dir", flags->labels, "folder for label files or result.csv");
   command.add_option("-r,--results_dir", flags->results_dir,
                      "folder that gets images_annotated/ and labels/");
-  command.add_option("-t,--threshold", flags->threshold, "lowest score (0.3)");
+  command.add_option("-t,--threshold", flags->threshold, "lowest score (0.3 for detections)");
   command.add_option("-b,--batch_size", flags->batch_size, "accepted for TAO; no effect");
+  command.add_option("--classmap,--class_map", flags->class_map,
+                     "-cm: accepted for TAO; the model has its classes");
   flags->session.words.insert(
       {{"stage.inputs[images]", "-i"},
        {"stage.outputs[images]", "-o"},

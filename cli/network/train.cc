@@ -51,7 +51,7 @@ void AddTrain(CLI::App& network, Run& run) {
   command.add_option("-r,--results_dir", flags->results_dir, "folder for the results")->required();
   command.add_option("-m,--resume_model_weights,--model,--model_path", flags->model,
                      "start from, or with --initial_epoch > 1 resume, this .tlt");
-  command.add_option("--initial_epoch", flags->initial_epoch, "epoch to begin with (1)");
+  command.add_option("--initial_epoch,--init_epoch", flags->initial_epoch, "epoch to begin with (1)");
   command.add_option("--gpus", flags->gpus, "number of GPUs (1)");
   command.add_option("--gpu_index", flags->gpu_index, "which GPU");
   command.add_flag("--use_amp", flags->use_amp, "mixed precision");

@@ -70,9 +70,9 @@ absl::StatusOr<OpenedData> OpenData(const Context& context, const Network& netwo
                       network.OpenData(DataUse::kValidation, record,
                                        context.job.evaluate().strict(), ThreadsOf(context)));
   if (!data) {
-    return absl::InvalidArgumentError(
-        "the spec has neither validation_data_sources nor validation_fold; there is nothing to "
-        "evaluate on");
+    return absl::InvalidArgumentError(absl::StrCat("the spec has ",
+                                                   FieldsOf(network.name()).no_validation,
+                                                   "; there is nothing to evaluate on"));
   }
   return *std::move(data);
 }

@@ -15,26 +15,37 @@
 #include "libs/networks/network.h"
 #include "libs/spec/spec_kind.h"
 #include "libs/spec/spec_use.h"
+#include "libs/networks/prepare_spec.h"
 #include "libs/tasks/task.h"
-#include "trainyard/spec/common/v1/dataset.pb.h"
-#include "trainyard/spec/common/v1/training.pb.h"
 
 namespace trainyard {
 
 /// A spec in its network's own message.
 using SpecMessage = std::unique_ptr<google::protobuf::Message>;
 
-/// The parts of a spec that all networks say in the same messages.
-struct CommonSpec {
-  const spec::common::v1::TrainingConfig& training;
-  const spec::common::v1::DatasetConfig& data;
-  /// Whether blocks are frozen: without a model to start from, random weights would be.
-  bool freezes_blocks = false;
+/// What messages call fields of a network's specs.
+struct SpecFields {
+  /// Those that decide what every record says.
+  const char *arch, *input;
+  /// How many epochs are trained, without its message: "num_epochs".
+  const char* epochs;
+  /// What to do when a training diverges: "lower max_learning_rate or lengthen soft_start".
+  const char* calmer;
+  /// What says where validation data lie: "neither validation_data_sources nor validation_fold".
+  const char* no_validation;
+  /// Names of fields that do not change what a step computes; with all that they hold they are no
+  /// part of a training's identity (libs/training/start.h).
+  absl::Span<const absl::string_view> not_of_the_weights;
 };
 
-/// The spec's fields that decide what every record says, as messages name them.
-struct SpecFields {
-  const char *arch, *input;
+/// How the files of a training are called in its results folder. TAO's names.
+struct TrainingFiles {
+  /// Checkpoints are `weights/<prefix>_best.tlt`, `weights/<prefix><infix>007.tlt` of epoch 7.
+  std::string checkpoint_prefix, epoch_infix = "_epoch_";
+  /// The table of epochs.
+  std::string log;
+  /// More files and their bytes, written when the training begins.
+  std::map<std::string, std::string> more;
 };
 
 /// All networks of one name: what the stages ask before there is a network or without a spec, so that
@@ -65,8 +76,8 @@ class NetworkFamily {
   virtual absl::StatusOr<SpecMessage> Load(absl::string_view text, absl::string_view file_name,
                                            absl::Span<const std::string> overrides, SpecUse use,
                                            std::vector<std::string>* warnings) const = 0;
-  /// Parts of a message of Load, which own nothing.
-  virtual CommonSpec Common(const google::protobuf::Message& spec) const = 0;
+  /// What services ask of a message of Load, whose paths are resolved already.
+  virtual SpecFacts Facts(const google::protobuf::Message& spec, SpecUse use) const = 0;
   /// The network of a spec that Load made.
   virtual absl::StatusOr<std::unique_ptr<Network>> Create(SpecMessage spec) const = 0;
 
@@ -74,6 +85,8 @@ class NetworkFamily {
   virtual SpecFields fields() const = 0;
 
   // Of a model alone: engines and exports have no spec.
+
+  virtual TrainingFiles Files(const ModelRecord& record) const = 0;
 
   /// The head that the record describes, of the task's kind.
   virtual absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record) const = 0;

@@ -22,21 +22,27 @@ struct SpecPath {
   bool is_read = false;
 };
 
-/// A spec that a worker can be given as it is.
-struct PreparedSpec {
-  /// Overrides and defaults applied, paths resolved, one form for equal meanings.
-  std::string canonical_text;
-  /// What the user should know: fields without effect, scalars given twice.
-  std::vector<std::string> warnings;
+/// What a service must know of a spec before a worker reads it.
+struct SpecFacts {
   /// The model that the spec itself starts from (`pretrain_model_path` or `pruned_model_path`), and
   /// the one whose training it goes on with (`resume_model_path`), resolved; "" = none. At most one
   /// of them is set; `model_field` is that field's path.
   std::string initial_model, resume_model, model_field;
+  /// The model that the spec names to be judged, and that field's path; "" = none.
+  std::string judged_model, judged_field;
   /// Where the spec's labelled images lie, whatever the use. Not looked for: a pipeline's stage
   /// may make them later.
   std::vector<SpecPath> data;
   /// Whether blocks are frozen: without a model to start from, random weights would be.
   bool freezes_blocks = false;
+};
+
+/// A spec that a worker can be given as it is.
+struct PreparedSpec : SpecFacts {
+  /// Overrides and defaults applied, paths resolved, one form for equal meanings.
+  std::string canonical_text;
+  /// What the user should know: fields without effect, scalars given twice.
+  std::vector<std::string> warnings;
 };
 
 /// The markers of all networks: who reads specs names by them what it was given.

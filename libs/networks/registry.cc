@@ -54,6 +54,23 @@ absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,
   return family->Create(std::move(spec));
 }
 
+TrainingFiles FilesOf(const ModelRecord& record) {
+  if (const auto family = FindNetwork(record.network()); family.ok()) {
+    return (*family)->Files(record);
+  }
+  const std::string name = absl::StrCat(record.network(), "_", record.arch());
+  return {.checkpoint_prefix = name, .log = absl::StrCat(name, "_training_log.csv")};
+}
+
+SpecFields FieldsOf(absl::string_view network) {
+  if (const auto family = FindNetwork(network); family.ok()) return (*family)->fields();
+  return {.arch = "the architecture",
+          .input = "the input",
+          .epochs = "the number of epochs",
+          .calmer = "lower the learning rate",
+          .no_validation = "no validation data"};
+}
+
 absl::StatusOr<const Task*> TaskOf(const ModelRecord& record) {
   TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(record));
   return &family->task();

@@ -29,6 +29,12 @@ absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,
                                                        absl::string_view spec_text,
                                                        absl::string_view spec_name);
 
+/// NetworkFamily::Files of the record's network; `<network>_<arch>` names them when it is not known.
+TrainingFiles FilesOf(const ModelRecord& record);
+
+/// NetworkFamily::fields of the network; general words when it is not known.
+SpecFields FieldsOf(absl::string_view network);
+
 /// What the record's network predicts. kUnimplemented when it is not known.
 absl::StatusOr<const Task*> TaskOf(const ModelRecord& record);
 

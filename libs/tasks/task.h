@@ -56,7 +56,7 @@ class Evaluator {
 
 /// What a call may choose of an evaluation, beside what the spec says.
 struct EvaluationChoices {
-  /// Detection: `tao`, `voc` or `coco`; "" is `tao`.
+  /// Detection alone: `tao`, `voc` or `coco`; "" is `tao`.
   std::string matching;
 };
 
@@ -105,6 +105,8 @@ class Task {
   virtual absl::string_view name() const = 0;
   /// For lines of progress: "finding objects".
   virtual const char* predicting() const = 0;
+  /// kInvalidArgument, by the fields of a request, for what the task does not have.
+  virtual absl::Status CheckChoices(const EvaluationChoices& choices) const = 0;
   virtual EvaluationNames Names(const std::vector<std::string>& classes) const = 0;
   /// Draws what is true of a picture, u8 RGB [h, w, 3]: for looking at a training's batches.
   virtual absl::Status DrawTruth(const Truth& truth, Tensor& picture) const = 0;

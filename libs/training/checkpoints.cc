@@ -4,14 +4,17 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "libs/base/files.h"
 #include "libs/base/paths.h"
 #include "libs/base/status.h"
 #include "libs/base/writes.h"
+#include "libs/networks/registry.h"
 #include "libs/sealing/model_store.h"
 
 namespace trainyard::training {
@@ -66,7 +69,9 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path, const std::st
 CheckpointStore::CheckpointStore(const std::string& results_dir, const ModelRecord& record,
                                  std::string key)
     : folder_(JoinPath(results_dir, "weights")),
-      prefix_(absl::StrCat(record.network(), "_", record.arch())),
+      prefix_(FilesOf(record).checkpoint_prefix),
+      epoch_infix_(FilesOf(record).epoch_infix),
+      epochs_field_(FieldsOf(record.network()).epochs),
       key_(std::move(key)) {}
 
 absl::Status CheckpointStore::CheckNothingIsLost(const TrainState& start,
@@ -115,7 +120,7 @@ absl::Status CheckpointStore::CheckFile(const std::string& path, const TrainStat
   }
   if (there->state->epochs() != start.epochs()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("was made with num_epochs ", there->state->epochs(), ", not ", start.epochs(),
+        absl::StrCat("was made with ", epochs_field_, " ", there->state->epochs(), ", not ", start.epochs(),
                      " (--resume goes on with it)"));
   }
   if (there->state->mixed() != start.mixed()) {
@@ -125,7 +130,14 @@ absl::Status CheckpointStore::CheckFile(const std::string& path, const TrainStat
 }
 
 std::string CheckpointStore::EpochPath(int epoch) const {
-  return JoinPath(folder_, absl::StrFormat("%s_epoch_%03d.tlt", prefix_, epoch));
+  return JoinPath(folder_, absl::StrFormat("%s%s%03d.tlt", prefix_, epoch_infix_, epoch));
+}
+
+bool CheckpointStore::IsEpoch(const std::string& name) const {
+  absl::string_view number = name;
+  return absl::ConsumePrefix(&number, prefix_) && absl::ConsumePrefix(&number, epoch_infix_) &&
+         absl::ConsumeSuffix(&number, ".tlt") && !number.empty() &&
+         std::all_of(number.begin(), number.end(), absl::ascii_isdigit);
 }
 
 std::string CheckpointStore::InterruptedPath() const {
@@ -174,9 +186,9 @@ absl::StatusOr<std::vector<std::string>> CheckpointStore::Files() const {
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(folder_));
   std::vector<std::string> files;
   for (const std::string& name : names) {
-    const bool ours = absl::StartsWith(name, absl::StrCat(prefix_, "_epoch_")) ||
-                      name == BaseName(InterruptedPath()) || name == BaseName(BestPath());
-    if (ours && absl::EndsWith(name, ".tlt")) files.push_back(JoinPath(folder_, name));
+    const bool ours = IsEpoch(name) || name == BaseName(InterruptedPath()) ||
+                      name == BaseName(BestPath());
+    if (ours) files.push_back(JoinPath(folder_, name));
   }
   // Epoch 1000 comes after epoch 999; the interrupted one is the longest name, so it is last.
   std::sort(files.begin(), files.end(), [](const std::string& a, const std::string& b) {

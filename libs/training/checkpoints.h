@@ -30,10 +30,11 @@ struct FoundCheckpoint {
 
 /// The checkpoints of one training in its results folder:
 ///
-///     <results>/weights/<network>_<arch>_epoch_007.tlt    after the 7th epoch (TAO's name)
-///     <results>/weights/<network>_<arch>_interrupted.tlt  in the middle of one, after a stop
-///     <results>/weights/<network>_<arch>_best.tlt         the epoch with the best primary metric
+///     <results>/weights/<prefix>_epoch_007.tlt    after the 7th epoch
+///     <results>/weights/<prefix>_interrupted.tlt  in the middle of one, after a stop
+///     <results>/weights/<prefix>_best.tlt         the epoch with the best primary metric
 ///
+/// Prefix and infix are the network's (TrainingFiles), as TAO has them.
 /// Files are whole or not there. The interrupted one goes when an epoch is saved. Equal states give
 /// equal bytes. Not thread-safe.
 class CheckpointStore {
@@ -81,7 +82,12 @@ class CheckpointStore {
   absl::StatusOr<std::vector<std::string>> Files() const;
   absl::Status CheckFile(const std::string& path, const TrainState& start, bool goes_on) const;
 
-  std::string folder_, prefix_, key_;
+  bool IsEpoch(const std::string& name) const;
+
+  std::string folder_, prefix_, epoch_infix_;
+  /// For messages.
+  std::string epochs_field_;
+  std::string key_;
 };
 
 /// Reads a `.tlt`. Fails as LoadModel does, and with kDataLoss when the training state is damaged.

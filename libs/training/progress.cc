@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/networks/registry.h"
 #include "libs/training/judgement.h"
 #include "libs/training/schedule.h"
 #include "libs/training/torch_status.h"
@@ -278,9 +279,10 @@ absl::Status Progress::CheckWeights() const {
   for (const Parameter& parameter : parts_.executor.parameters()) {
     if (at::isfinite(parameter.value).all().item<bool>()) continue;
     return absl::FailedPreconditionError(absl::StrFormat(
-        "'%s' has weights that are no numbers after epoch %d, step %d; lower max_learning_rate or "
-        "lengthen soft_start, and go on from an earlier checkpoint",
-        parameter.name, state_.epoch(), state_.step_in_epoch()));
+        "'%s' has weights that are no numbers after epoch %d, step %d; %s, and go on from an earlier "
+        "checkpoint",
+        parameter.name, state_.epoch(), state_.step_in_epoch(),
+        FieldsOf(parts_.model.record.network()).calmer));
   }
   return absl::OkStatus();
 }

@@ -19,11 +19,6 @@
 namespace trainyard::training {
 namespace {
 
-std::string LogPath(const TrainingReport::Options& options) {
-  return JoinPath(options.results_dir,
-                  absl::StrCat(options.network, "_training_log_", options.arch, ".csv"));
-}
-
 trainyard::v1::Metric MetricOf(const char* name, double value) {
   trainyard::v1::Metric metric;
   metric.set_name(name);
@@ -76,7 +71,7 @@ absl::StatusOr<TrainingReport> TrainingReport::Create(worker::Context& context, 
     keys.insert(keys.end(), names.columns.begin(), names.columns.end());
   }
   TY_ASSIGN_OR_RETURN(EpochLog log,
-                      EpochLog::Open(LogPath(options), std::move(keys), options.first_epoch));
+                      EpochLog::Open(options.log_path, std::move(keys), options.first_epoch));
   std::optional<TensorBoardWriter> events;
   if (options.visualize) {
     TY_ASSIGN_OR_RETURN(
@@ -85,8 +80,6 @@ absl::StatusOr<TrainingReport> TrainingReport::Create(worker::Context& context, 
   return TrainingReport(context, std::move(options), std::move(names), std::move(log),
                         std::move(events));
 }
-
-std::string TrainingReport::log_path() const { return LogPath(options_); }
 
 absl::Status TrainingReport::Status(const std::string& status, const std::string& message) {
   return AppendStatus(JoinPath(options_.results_dir, "status.json"),

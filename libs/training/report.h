@@ -39,8 +39,8 @@ class TrainingReport {
  public:
   struct Options {
     std::string results_dir;
-    /// `<network>` and `<arch>` for the log's name.
-    std::string network, arch;
+    /// The table of epochs.
+    std::string log_path;
     /// Of the network.
     const Task* task = nullptr;
     std::vector<std::string> classes;
@@ -54,7 +54,7 @@ class TrainingReport {
   /// `context` outlives this.
   static absl::StatusOr<TrainingReport> Create(worker::Context& context, Options options);
 
-  std::string log_path() const;
+  const std::string& log_path() const { return options_.log_path; }
   /// A line of status.json.
   absl::Status Status(const std::string& status, const std::string& message);
   /// After every step: TensorBoard.

@@ -144,7 +144,8 @@ absl::StatusOr<std::optional<FoundCheckpoint>> FindResume(const WorkerJob& job,
 }
 
 // Makes the state one of this training, and tells what it was before.
-void Adopt(Start& start, const std::string& training_id, int epochs) {
+void Adopt(Start& start, const std::string& training_id, int epochs,
+           absl::string_view epochs_field) {
   TrainState& state = start.state;
   if (!state.training_id().empty() && state.training_id() != training_id) {
     state.set_mixed(true);
@@ -154,7 +155,7 @@ void Adopt(Start& start, const std::string& training_id, int epochs) {
   } else if (!state.training_id().empty() && state.epochs() != epochs) {
     state.set_mixed(true);
     start.warnings.push_back(
-        absl::StrCat("'", start.resumed_from, "' was made with num_epochs ", state.epochs(),
+        absl::StrCat("'", start.resumed_from, "' was made with ", epochs_field, " ", state.epochs(),
                      "; from here on the learning rate is that of ", epochs, " epochs"));
   }
   state.set_training_id(training_id);
@@ -165,11 +166,6 @@ void Adopt(Start& start, const std::string& training_id, int epochs) {
         "bit that of an undisturbed training");
   }
 }
-
-constexpr absl::string_view kNotOfTheWeights[] = {
-    "num_epochs",          "checkpoint_interval", "validation_period_during_training",
-    "visualizer",          "n_workers",           "max_queue_size",
-    "use_multiprocessing", "resume_model_path"};
 
 bool IsNameCharacter(char c) { return absl::ascii_isalnum(c) || c == '_'; }
 
@@ -215,7 +211,8 @@ std::string SpecDigest(absl::string_view spec) {
   return Sha256Hex(without_paths);
 }
 
-std::string TrainingDigest(absl::string_view spec) {
+std::string TrainingDigest(absl::string_view spec,
+                           absl::Span<const absl::string_view> not_of_the_weights) {
   std::string kept;
   for (size_t at = 0; at < spec.size();) {
     size_t end = at + 1;
@@ -223,7 +220,7 @@ std::string TrainingDigest(absl::string_view spec) {
       end = BehindQuoted(spec, at);
     } else if (IsNameCharacter(spec[at])) {
       while (end < spec.size() && IsNameCharacter(spec[end])) ++end;
-      if (std::ranges::count(kNotOfTheWeights, spec.substr(at, end - at)) > 0) {
+      if (std::ranges::count(not_of_the_weights, spec.substr(at, end - at)) > 0) {
         at = BehindValue(spec, end);
         continue;
       }
@@ -237,7 +234,9 @@ std::string TrainingDigest(absl::string_view spec) {
 absl::StatusOr<Start> DecideStart(const WorkerJob& job, const Network& network,
                                   const std::string& key) {
   TY_ASSIGN_OR_RETURN(const std::string parent, InitialDigest(job.train()));
-  const std::string training_id = Sha256Hex(absl::StrCat(TrainingDigest(job.spec()), " ", parent));
+  const SpecFields fields = FieldsOf(network.name());
+  const std::string training_id =
+      Sha256Hex(absl::StrCat(TrainingDigest(job.spec(), fields.not_of_the_weights), " ", parent));
   TY_ASSIGN_OR_RETURN(Start start, FromBeginning(job, network, key, parent));
   TY_ASSIGN_OR_RETURN(std::optional<FoundCheckpoint> found,
                       FindResume(job, start.model.record, training_id, key));
@@ -251,7 +250,7 @@ absl::StatusOr<Start> DecideStart(const WorkerJob& job, const Network& network,
                      "/weights' holds no checkpoint of this training to resume; "
                      "it starts from the beginning"));
   }
-  Adopt(start, training_id, network.training_plan().epochs);
+  Adopt(start, training_id, network.training_plan().epochs, fields.epochs);
   const CheckpointStore store(job.train().results_dir(), start.model.record, key);
   TY_RETURN_IF_ERROR(
       store.CheckNothingIsLost(start.state, goes_on_from, job.train().initial_model()));

@@ -31,7 +31,7 @@ struct Start {
 /// weights (or, pruned, the graph) of another, else fresh weights.
 ///
 /// `resume_model` may name a results folder: then the newest checkpoint of this training (same
-/// TrainingDigest, same initial model; num_epochs may differ, and a warning says what that means)
+/// TrainingDigest, same initial model; the number of epochs may differ, and a warning says what that means)
 /// is taken, and when there is none `resume_fallback`, or it starts from the beginning, and says
 /// so. A file without training state continues as its graph with `initial_epoch`. Writes nothing.
 ///
@@ -49,10 +49,11 @@ absl::StatusOr<Start> DecideStart(const worker::v1::WorkerJob& job, const Networ
 /// as "/". So the same training in another folder has the same digest.
 std::string SpecDigest(absl::string_view spec);
 
-/// As SpecDigest, and also without the fields that do not change what a step computes: num_epochs
-/// (which changes the learning rate, and is compared by itself), checkpoint_interval,
-/// validation_period_during_training, visualizer, n_workers, max_queue_size, use_multiprocessing
-/// and resume_model_path (a resumed training is the one that it goes on with).
-std::string TrainingDigest(absl::string_view spec);
+/// As SpecDigest, and also without the fields of these names, which do not change what a step computes
+/// (SpecFields::not_of_the_weights): where checkpoints lie and how many there are, what is judged, how
+/// data are loaded, what is resumed (a resumed training is the one that it goes on with), and the number
+/// of epochs, which changes the learning rate and is compared by itself.
+std::string TrainingDigest(absl::string_view spec,
+                           absl::Span<const absl::string_view> not_of_the_weights);
 
 }  // namespace trainyard::training

@@ -64,6 +64,8 @@ class TrainingRun {
         resumed_from_(std::move(start.resumed_from)),
         notes_(std::move(start.notes)),
         warnings_(std::move(start.warnings)),
+        fields_(FieldsOf(network_->name())),
+        files_(FilesOf(model_.record)),
         store_(task_.results_dir(), model_.record, context.key),
         started_at_(std::move(start.state)),
         throughput_(began) {}
@@ -99,6 +101,8 @@ class TrainingRun {
   std::string resumed_from_;
   /// `data_warnings_` are among the notes already.
   std::vector<std::string> notes_, warnings_, data_warnings_;
+  const SpecFields fields_;
+  const TrainingFiles files_;
   CheckpointStore store_;
 
   std::shared_ptr<const SampleSource> train_data_;
@@ -185,6 +189,9 @@ absl::Status TrainingRun::OpenData() {
   steps_per_epoch_ = (train_data_->size() + batch - 1) / batch;
   TY_RETURN_IF_ERROR(MakeFolders(task_.results_dir()));
   const std::string path = JoinPath(task_.results_dir(), "label_ledger.jsonl");
+  for (const auto& [name, bytes] : files_.more) {
+    TY_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(task_.results_dir(), name), bytes));
+  }
   // One of an earlier try would tell what is not so any more.
   return ledger.empty() ? RemoveTree(path) : WriteFileAtomically(path, ledger);
 }
@@ -215,8 +222,7 @@ absl::Status TrainingRun::MakeNetwork() {
 absl::Status TrainingRun::MakeReport() {
   TY_ASSIGN_OR_RETURN(const Task* task, TaskOf(model_.record));
   TrainingReport::Options options{.results_dir = task_.results_dir(),
-                                  .network = model_.record.network(),
-                                  .arch = model_.record.arch(),
+                                  .log_path = JoinPath(task_.results_dir(), files_.log),
                                   .task = task,
                                   .classes = ClassesOf(model_.record),
                                   .validates = validation_.has_value(),
@@ -257,7 +263,7 @@ absl::Status TrainingRun::RunEpochs() {
     TY_RETURN_IF_ERROR(CompleteLastEpoch());
     if (progress_->IsLastEpoch()) {
       notes_.push_back(absl::StrCat("no epoch was left to train: the training stands after epoch ",
-                                    state().epoch(), " of num_epochs ", plan_.epochs,
+                                    state().epoch(), " of ", fields_.epochs, " ", plan_.epochs,
                                     state().epoch() < plan_.epochs
                                         ? ", where early_stopping ended it; a longer patience, or "
                                           "none, goes on (-m CHECKPOINT --initial_epoch N)"
@@ -273,7 +279,7 @@ absl::Status TrainingRun::RunEpochs() {
   } while (!progress_->IsLastEpoch());
   if (state().epoch() < plan_.epochs) {
     notes_.push_back(absl::StrCat("early_stopping ended the training after epoch ", state().epoch(),
-                                  " of num_epochs ", plan_.epochs));
+                                  " of ", fields_.epochs, " ", plan_.epochs));
   }
   return absl::OkStatus();
 }
@@ -310,9 +316,8 @@ absl::Status TrainingRun::RunStep(const Batch& batch) {
   TY_ASSIGN_OR_RETURN(const double data_loss, step_->Run(*executor_, batch));
   if (!std::isfinite(data_loss)) {
     return absl::FailedPreconditionError(absl::StrFormat(
-        "loss is %g at epoch %d, step %d (learning rate %g); lower max_learning_rate or lengthen "
-        "soft_start, and go on from an earlier checkpoint",
-        data_loss, state().epoch() + 1, state().step_in_epoch() + 1, rate));
+        "loss is %g at epoch %d, step %d (learning rate %g); %s, and go on from an earlier checkpoint",
+        data_loss, state().epoch() + 1, state().step_in_epoch() + 1, rate, fields_.calmer));
   }
   TY_ASSIGN_OR_RETURN(last_loss_, progress_->Step(data_loss, batch.images.dim(0)));
   return report_->Step(last_loss_, rate);
@@ -337,9 +342,8 @@ absl::Status TrainingRun::JudgeEpoch(absl::Duration time) {
     TY_ASSIGN_OR_RETURN(summary.validation, validation_->Run(*executor_, *loss_, context_.stop));
     if (!std::isfinite(summary.validation->loss)) {
       notes_.push_back(absl::StrFormat(
-          "validation_loss is %g after epoch %d: what the network puts out is no number; lower "
-          "max_learning_rate or lengthen soft_start",
-          summary.validation->loss, state().epoch()));
+          "validation_loss is %g after epoch %d: what the network puts out is no number; %s",
+          summary.validation->loss, state().epoch(), fields_.calmer));
       context_.Warn(absl::FailedPreconditionError(notes_.back()));
     }
   }

@@ -18,17 +18,12 @@ namespace {
 // Of calibration, where a batch only bounds memory.
 constexpr int kMaxBatch = 4096;
 
-// `network` may be null.
-void CheckInterface(StageRequest& request, const NetworkFamily* network,
-                    const v1::BuildOptions& options) {
+// What the model must be is held against it in the worker, which opens it.
+void CheckInterface(StageRequest& request, const v1::BuildOptions& options) {
   if (!options.dims().empty() && options.dims_size() != 3) {
     request.Add("options.dims",
                 absl::InvalidArgumentError(
                     absl::StrCat("is ", absl::StrJoin(options.dims(), ","), "; expected C,H,W")));
-  }
-  for (const std::string& name : options.output_names()) {
-    if (network == nullptr || name.empty()) continue;
-    request.Add("options.output_names", network->CheckOutputName(name));
   }
 }
 
@@ -56,7 +51,7 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
                                                const service::Workspace& workspace) {
   const v1::BuildOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
-  const NetworkFamily* const network = request.KnownNetwork();
+  request.NetworkIfNamed();
   const std::string model = request.Input("model", StageRequest::kRequired);
   const std::string calibration = request.Input("calibration", StageRequest::kOptional);
   const std::string images = request.Input("cal_images", StageRequest::kOptional);
@@ -75,7 +70,7 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   request.InRange("options.batch_size", batch, 1, kMaxBatch);
   request.InRange("options.batches", batches, 1, 1e6);
   request.InRange("options.max_batch_size", max_batch, 1, kMaxEngineBatch);
-  CheckInterface(request, network, options);
+  CheckInterface(request, options);
   TY_RETURN_IF_ERROR(request.Status());
 
   worker::v1::WorkerJob job;
@@ -91,6 +86,9 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   task.set_batch_size(batch);
   for (const int dim : options.dims()) task.add_dims(dim);
   *task.mutable_excluded_layers() = options.excluded_layers();
+  for (const std::string& name : options.output_names()) {
+    if (!name.empty()) task.add_output_names(name);
+  }
   std::vector<std::string> warnings = UselessInputs(task);
   return WorkerStage(kEngineWorker, std::move(job), "", std::move(warnings), workspace);
 }
@@ -114,7 +112,8 @@ absl::StatusOr<service::StageRun> PrepareInferEngine(const v1::InferEngineReques
   const v1::InferEngineOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
   const Judging judging =
-      AskInference(request, options.has_threshold() ? options.threshold() : kDefaultThreshold);
+      AskInference(request, options.has_threshold() ? std::optional(options.threshold())
+                                                    : std::nullopt);
   request.Ending("stage.inputs[model]", judging.job.infer().model(), {".engine"},
                  ".tlt and .etlt run in the train service");
   if (proto.validate_only()) {

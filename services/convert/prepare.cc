@@ -105,7 +105,7 @@ void KeepSourceFolders(StageRequest& request, const worker::v1::AugmentTask& tas
 absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto,
                                                  const service::Workspace& workspace) {
   StageRequest request(proto.stage(), workspace);
-  request.KnownNetwork();
+  request.NetworkWith("convert");
   const std::string given_root = request.Input("root", StageRequest::kOptional);
   const std::string class_file = request.Input("class_names", StageRequest::kOptional);
   worker::v1::WorkerJob job;
@@ -143,7 +143,7 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto
 absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& proto,
                                                  const service::Workspace& workspace) {
   StageRequest request(proto.stage(), workspace);
-  request.KnownNetwork();
+  request.NetworkIfNamed();
   worker::v1::WorkerJob job;
   worker::v1::AugmentTask& task = *job.mutable_augment();
   task.set_root(request.Input("root", StageRequest::kRequired));

@@ -13,24 +13,40 @@ Judging JudgingOn(const StageRequest& request, const PreparedSpec& spec) {
   return judging;
 }
 
+// The call's model, or the one that the spec names.
+std::string ModelOf(StageRequest& request, const PreparedSpec& spec) {
+  const bool named = !spec.judged_model.empty();
+  const std::string given =
+      request.Input("model", named ? StageRequest::kOptional : StageRequest::kRequired);
+  if (!given.empty() || !named) return given;
+  if (!FileExists(spec.judged_model)) {
+    request.Add(spec.judged_field, absl::NotFoundError(absl::StrCat("is '", spec.judged_model,
+                                                                    "', which is not there")));
+  }
+  return spec.judged_model;
+}
+
 }  // namespace
 
 Judging AskEvaluation(StageRequest& request, const std::string& matching, bool strict) {
-  request.KnownNetwork();
+  const NetworkFamily* const network = request.KnownNetwork();
   const PreparedSpec spec = request.Spec(SpecUse::kEvaluate);
   Judging judging = JudgingOn(request, spec);
   worker::v1::EvaluateTask& task = *judging.job.mutable_evaluate();
-  task.set_model(request.Input("model", StageRequest::kRequired));
+  task.set_model(ModelOf(request, spec));
   task.set_results_dir(request.OutputFolder("results", StageRequest::kOptional));
   request.NoOtherNames();
   // What a folder of results holds would be read as images and labels the next time.
   request.KeepApart(spec.data);
-  task.set_matching(request.OneOf("options.matching", matching, {"tao", "voc", "coco"}));
+  if (network != nullptr) {
+    request.Add("options", network->task().CheckChoices({.matching = matching}));
+  }
+  task.set_matching(matching);
   task.set_strict(strict);
   return judging;
 }
 
-Judging AskInference(StageRequest& request, double threshold) {
+Judging AskInference(StageRequest& request, std::optional<double> threshold) {
   request.KnownNetwork();
   const PreparedSpec spec = request.Spec(SpecUse::kInference);
   Judging judging = JudgingOn(request, spec);
@@ -52,8 +68,10 @@ Judging AskInference(StageRequest& request, double threshold) {
                     "is '", task.annotated_dir(),
                     "', the folder of stage.inputs[images]; name another, or it is replaced")));
   }
-  request.Fraction("options.threshold", threshold);
-  task.set_threshold(threshold);
+  if (threshold.has_value()) {
+    request.Fraction("options.threshold", *threshold);
+    task.set_threshold(*threshold);
+  }
   return judging;
 }
 

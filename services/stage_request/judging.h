@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -7,9 +8,6 @@
 #include "trainyard/worker/v1/worker.pb.h"
 
 namespace trainyard {
-
-/// TAO's -t when it is absent.
-inline constexpr double kDefaultThreshold = 0.3;
 
 /// Work for a worker that judges a model: the same questions, whether checkpoints (train) or
 /// engines (convert-engine) run. The caller adds what only its kind of model has, then asks
@@ -20,12 +18,13 @@ struct Judging {
   std::vector<std::string> warnings;
 };
 
-/// Asks for the spec, input `model` and output `results`; fills `job.evaluate`. `matching` is
-/// options.matching.
+/// Asks for the spec, input `model` (the spec's own when it is not given and the spec names one) and
+/// output `results`; fills `job.evaluate`. `matching` is options.matching, which the network's task
+/// must know.
 Judging AskEvaluation(StageRequest& request, const std::string& matching, bool strict);
 
 /// Asks for the spec, inputs `model` and `images`, outputs `images` and `labels`; fills
-/// `job.infer`. `threshold` is options.threshold.
-Judging AskInference(StageRequest& request, double threshold);
+/// `job.infer`. `threshold` is options.threshold; nothing is the task's own.
+Judging AskInference(StageRequest& request, std::optional<double> threshold);
 
 }  // namespace trainyard

@@ -98,6 +98,18 @@ const NetworkFamily* StageRequest::KnownNetwork() {
   return nullptr;
 }
 
+void StageRequest::NetworkIfNamed() {
+  if (!stage_.network().empty()) KnownNetwork();
+}
+
+void StageRequest::NetworkWith(absl::string_view kind) {
+  const NetworkFamily* const network = KnownNetwork();
+  if (network == nullptr || network->HasStage(kind)) return;
+  Add("stage.network", absl::InvalidArgumentError(absl::StrCat(
+                           "is '", stage_.network(), "', which has no stage '", kind,
+                           "': it takes its data as they are")));
+}
+
 const v1::Artifact* StageRequest::Find(const google::protobuf::RepeatedPtrField<v1::Artifact>& list,
                                        absl::string_view name) const {
   for (const v1::Artifact& artifact : list) {

@@ -38,6 +38,10 @@ class StageRequest {
 
   /// Checks that `network` is one we know; nullptr when it is not.
   const NetworkFamily* KnownNetwork();
+  /// The same where the stage is of no network, or the model says of which it is: none need be named.
+  void NetworkIfNamed();
+  /// KnownNetwork, and it must have a stage of this kind (libs/stages).
+  void NetworkWith(absl::string_view kind);
 
   /// The absolute path of an input, which must exist; "" when it is not given. Its digest is checked when
   /// the operation works (service::Workspace::CheckDigests).

@@ -150,7 +150,8 @@ absl::StatusOr<service::StageRun> PrepareInfer(const v1::InferRequest& proto,
   const v1::InferOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
   Judging judging =
-      AskInference(request, options.has_threshold() ? options.threshold() : kDefaultThreshold);
+      AskInference(request, options.has_threshold() ? std::optional(options.threshold())
+                                                    : std::nullopt);
   CheckModelKind(request, proto, judging.job.infer().model());
   AskDevice(request, options, *judging.job.mutable_infer());
   TY_RETURN_IF_ERROR(request.Status());

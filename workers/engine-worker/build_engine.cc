@@ -8,11 +8,13 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
+#include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/data/preprocess.h"
 #include "libs/engine/benchmark.h"
 #include "libs/engine/comparison.h"
 #include "libs/engine/engine.h"
+#include "libs/networks/registry.h"
 #include "libs/quantization/error_report.h"
 #include "libs/sealing/model_store.h"
 #include "libs/worker/outcome.h"
@@ -52,6 +54,18 @@ absl::Status CheckDims(const BuildEngineTask& task, const model::v1::Preprocess&
   return absl::InvalidArgumentError(absl::StrCat("dims (-d) are ", absl::StrJoin(wanted, ","),
                                                  "; the model '", task.model(), "' has ",
                                                  absl::StrJoin(has, ",")));
+}
+
+/// The names are those of TAO's command lines, which only the model's network knows.
+absl::Status CheckOutputNames(const BuildEngineTask& task, const ModelRecord& record) {
+  if (task.output_names().empty()) return absl::OkStatus();
+  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(record));
+  Problems problems;
+  for (const std::string& name : task.output_names()) {
+    const absl::Status status = family->CheckOutputName(name);
+    if (!status.ok()) problems.Add("options.output_names", "%s", status.message());
+  }
+  return problems.ToStatus();
 }
 
 /// The chosen images; none when the task names no folder.
@@ -220,6 +234,7 @@ absl::StatusOr<Finished> BuildEngineFile(Context& context) {
                       LoadModel(task.model(), {SealedKind::kExport}, context.key));
   TY_RETURN_IF_ERROR(ReportStarted(context));
   TY_RETURN_IF_ERROR(CheckDims(task, sealed.model.record.preprocess()));
+  TY_RETURN_IF_ERROR(CheckOutputNames(task, sealed.model.record));
   TY_RETURN_IF_ERROR(MakeFolders(DirName(task.engine())));
   EngineOptions options;
   options.precision = task.precision();

@@ -1,12 +1,9 @@
 #include "libs/networks/ssd/spec_differences.h"
 
-#include <algorithm>
-#include <set>
-
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "libs/networks/differences.h"
 
 namespace trainyard {
 namespace {
@@ -34,37 +31,6 @@ std::string ScalesText(const SsdHead& head) {
 }
 
 const char* YesNo(bool value) { return value ? "true" : "false"; }
-
-// Of what is frozen, what freeze_blocks freezes: the rest is batch normalization's.
-std::string FrozenKernels(const model::v1::TrainingFlags& flags) {
-  std::set<std::string> sorted;
-  for (const std::string& name : flags.frozen()) {
-    if (!absl::EndsWith(name, "/gamma") && !absl::EndsWith(name, "/beta")) sorted.insert(name);
-  }
-  return absl::StrJoin(sorted, ", ");
-}
-
-std::string FrozenNorms(const model::v1::TrainingFlags& flags) {
-  const std::set<std::string> sorted(flags.frozen_batch_norm().begin(),
-                                     flags.frozen_batch_norm().end());
-  return absl::StrJoin(sorted, ", ");
-}
-
-class Differences {
- public:
-  void Compare(const char* field, const std::string& ours, const std::string& theirs) {
-    if (ours != theirs) {
-      texts_.push_back(absl::StrCat(field, " is ", ours, ", the model has ", theirs));
-    }
-  }
-  void CompareQuietly(const char* field, const std::string& ours, const std::string& theirs) {
-    if (ours != theirs) texts_.push_back(absl::StrCat(field, " (the model's own is kept)"));
-  }
-  std::vector<std::string> texts() && { return std::move(texts_); }
-
- private:
-  std::vector<std::string> texts_;
-};
 
 void CompareHeads(const SsdHead& ours, const SsdHead& theirs, Differences& differences) {
   const auto ratios = [](const SsdHead::Map& map) { return ListText(map.aspect_ratios()); };

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/status.h"
+#include "libs/networks/common_facts.h"
 #include "libs/networks/ssd/anchors.h"
 #include "libs/networks/ssd/deepstream.h"
 #include "libs/networks/ssd/lower_head.h"
@@ -43,17 +44,23 @@ class Family final : public NetworkFamily {
                                    std::vector<std::string>* warnings) const override {
     return MessageOf(LoadExperiment(text, file_name, overrides, use, warnings));
   }
-  CommonSpec Common(const google::protobuf::Message& spec) const override {
+  SpecFacts Facts(const google::protobuf::Message& spec, SpecUse use) const override {
     const auto& experiment = dynamic_cast<const Experiment&>(spec);
-    return {.training = experiment.training_config(),
-            .data = experiment.dataset_config(),
-            .freezes_blocks = experiment.ssd_config().freeze_blocks_size() > 0};
+    SpecFacts facts =
+        CommonFacts(experiment.training_config(), experiment.dataset_config(), use);
+    facts.freezes_blocks = experiment.ssd_config().freeze_blocks_size() > 0;
+    return facts;
   }
   absl::StatusOr<std::unique_ptr<Network>> Create(SpecMessage spec) const override {
     return SsdNetwork::Create(std::move(dynamic_cast<Experiment&>(*spec)));
   }
 
   SpecFields fields() const override { return kSsdSpecFields; }
+
+  TrainingFiles Files(const ModelRecord& record) const override {
+    return {.checkpoint_prefix = absl::StrCat("ssd_", record.arch()),
+            .log = absl::StrCat("ssd_training_log_", record.arch(), ".csv")};
+  }
 
   absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record) const override {
     return SsdDecoder::Create(record);

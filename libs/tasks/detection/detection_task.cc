@@ -3,11 +3,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/data/box_truth.h"
 #include "libs/tasks/detection/decoder.h"
 #include "libs/tasks/detection/detection_writer.h"
 #include "libs/tasks/detection/draw.h"
+#include "libs/tasks/detection/evaluation_plan.h"
 
 namespace trainyard {
 namespace {
@@ -17,6 +20,14 @@ class Detecting final : public Task {
   absl::string_view name() const override { return "detection"; }
   const char* predicting() const override { return "finding objects"; }
 
+  absl::Status CheckChoices(const EvaluationChoices& choices) const override {
+    const std::vector<std::string> known = {"tao", "voc", "coco"};
+    if (MatchingFromName(choices.matching).ok()) return absl::OkStatus();
+    Problems problems;
+    problems.Add("options.matching", "is '%s'; expected one of %s%s", choices.matching,
+                 absl::StrJoin(known, ", "), DidYouMean(choices.matching, known));
+    return problems.ToStatus();
+  }
   EvaluationNames Names(const std::vector<std::string>& classes) const override {
     EvaluationNames names{.columns = {"mAP"}, .primary_title = "mean average precision"};
     for (const std::string& name : classes) names.columns.push_back(absl::StrCat("AP_", name));
