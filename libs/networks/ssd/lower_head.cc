@@ -1,9 +1,8 @@
 #include "libs/networks/ssd/lower_head.h"
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "libs/base/status.h"
+#include "libs/networks/plain_onnx.h"
 #include "libs/networks/ssd/anchors.h"
 #include "onnx/onnx_pb.h"
 
@@ -13,36 +12,12 @@ namespace {
 constexpr char kScores[] = "scores";
 constexpr char kBoxes[] = "boxes";
 
-/// Appends nodes to a graph whose outputs are called as they are.
-class Appender {
- public:
-  explicit Appender(Graph& graph) : graph_(graph) {}
-
-  onnx::NodeProto& Node(const std::string& op, const std::string& name,
-                        const std::vector<std::string>& inputs,
-                        const std::vector<std::string>& outputs) {
-    onnx::NodeProto& node = *graph_.mutable_proto().mutable_graph()->add_node();
-    node.set_op_type(op);
-    node.set_name(name);
-    for (const auto& input : inputs) node.add_input(input);
-    for (const auto& output : outputs) node.add_output(output);
-    return node;
-  }
-  std::string Op(const std::string& op, const std::string& name,
-                 const std::vector<std::string>& inputs) {
-    Node(op, name, inputs, {name});
-    return name;
-  }
-  static void Axis(onnx::NodeProto& node, int64_t axis) {
-    onnx::AttributeProto& attribute = *node.add_attribute();
-    attribute.set_name("axis");
-    attribute.set_type(onnx::AttributeProto::INT);
-    attribute.set_i(axis);
-  }
-
- private:
-  Graph& graph_;
-};
+// A node with one output of its own name.
+std::string AppendOp(Graph& graph, const std::string& op, const std::string& name,
+                     const std::vector<std::string>& inputs) {
+  AppendNode(graph, op, name, inputs, {name});
+  return name;
+}
 
 /// Constants of the decoding, [1, A, 2] each: x in the first column, y in the second.
 struct AnchorTensors {
@@ -83,44 +58,19 @@ absl::Status AppendBoxes(Graph& graph, const model::v1::SsdHead& head, const Anc
   TY_RETURN_IF_ERROR(graph.SetInitializer("anchors/size_variances", size_variances));
   TY_RETURN_IF_ERROR(graph.SetInitializer("anchors/half", Tensor::Of<float>({1, 1, 1}, {0.5f})));
   TY_RETURN_IF_ERROR(graph.SetInitializer("anchors/split", Tensor::Of<int64_t>({2}, {2, 2})));
-  Appender add(graph);
-  Appender::Axis(add.Node("Split", "loc_split", {head.location_output(), "anchors/split"},
-                          {"loc_center", "loc_size"}),
-                 2);
-  add.Op("Mul", "box_shift", {"loc_center", "anchors/steps"});
-  add.Op("Add", "box_center", {"box_shift", "anchors/centers"});
-  add.Op("Mul", "box_log_size", {"loc_size", "anchors/size_variances"});
-  add.Op("Exp", "box_scale", {"box_log_size"});
-  add.Op("Mul", "box_size", {"box_scale", "anchors/sizes"});
-  add.Op("Mul", "box_half", {"box_size", "anchors/half"});
-  add.Op("Sub", "box_low", {"box_center", "box_half"});
-  add.Op("Add", "box_high", {"box_center", "box_half"});
-  Appender::Axis(add.Node("Concat", kBoxes, {"box_low", "box_high"}, {kBoxes}), 2);
+  SetAxis(AppendNode(graph, "Split", "loc_split", {head.location_output(), "anchors/split"},
+                     {"loc_center", "loc_size"}),
+          2);
+  AppendOp(graph, "Mul", "box_shift", {"loc_center", "anchors/steps"});
+  AppendOp(graph, "Add", "box_center", {"box_shift", "anchors/centers"});
+  AppendOp(graph, "Mul", "box_log_size", {"loc_size", "anchors/size_variances"});
+  AppendOp(graph, "Exp", "box_scale", {"box_log_size"});
+  AppendOp(graph, "Mul", "box_size", {"box_scale", "anchors/sizes"});
+  AppendOp(graph, "Mul", "box_half", {"box_size", "anchors/half"});
+  AppendOp(graph, "Sub", "box_low", {"box_center", "box_half"});
+  AppendOp(graph, "Add", "box_high", {"box_center", "box_half"});
+  SetAxis(AppendNode(graph, "Concat", kBoxes, {"box_low", "box_high"}, {kBoxes}), 2);
   return absl::OkStatus();
-}
-
-void DeclareOutput(Graph& graph, const std::string& name, int64_t anchors, int64_t values) {
-  onnx::ValueInfoProto& output = *graph.mutable_proto().mutable_graph()->add_output();
-  output.set_name(name);
-  auto& type = *output.mutable_type()->mutable_tensor_type();
-  type.set_elem_type(onnx::TensorProto::FLOAT);
-  type.mutable_shape()->add_dim()->set_dim_param("N");
-  type.mutable_shape()->add_dim()->set_dim_value(anchors);
-  type.mutable_shape()->add_dim()->set_dim_value(values);
-}
-
-void DescribeModel(const ModelRecord& record, Graph& graph) {
-  const auto add = [&graph](const std::string& key, const std::string& value) {
-    auto* entry = graph.mutable_proto().add_metadata_props();
-    entry->set_key(absl::StrCat("trainyard.", key));
-    entry->set_value(value);
-  };
-  const model::v1::Preprocess& p = record.preprocess();
-  add("network", absl::StrCat(record.network(), " ", record.arch()));
-  add("classes", absl::StrJoin(record.classes(), ","));
-  add("preprocess", absl::StrFormat("%dx%d %s, bilinear, (x - [%s]) * %g", p.width(), p.height(),
-                                    model::v1::Preprocess::Order_Name(p.order()),
-                                    absl::StrJoin(p.mean(), ", "), p.scale()));
 }
 
 absl::Status CheckModel(const Model& model) {
@@ -149,12 +99,11 @@ absl::StatusOr<Graph> LowerSsdHead(const Model& model) {
       const AnchorSet anchors,
       MakeAnchors(record.ssd(), record.preprocess().width(), record.preprocess().height()));
   Graph graph = model.graph.Clone();
-  Appender::Axis(
-      Appender(graph).Node("Softmax", kScores, {record.ssd().confidence_output()}, {kScores}), 2);
+  SetAxis(AppendNode(graph, "Softmax", kScores, {record.ssd().confidence_output()}, {kScores}), 2);
   TY_RETURN_IF_ERROR(AppendBoxes(graph, record.ssd(), anchors));
   graph.mutable_proto().mutable_graph()->clear_output();
-  DeclareOutput(graph, kScores, anchors.size(), record.classes_size() + 1);
-  DeclareOutput(graph, kBoxes, anchors.size(), 4);
+  DeclareOutput(graph, kScores, {anchors.size(), record.classes_size() + 1});
+  DeclareOutput(graph, kBoxes, {anchors.size(), 4});
   DescribeModel(record, graph);
   graph.Reindex();
   TY_RETURN_IF_ERROR(graph.Check());
