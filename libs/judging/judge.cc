@@ -67,7 +67,7 @@ void TellDifferences(Context& context, const Network& network, const ModelRecord
 absl::StatusOr<OpenedData> OpenData(const Context& context, const Network& network,
                                     const ModelRecord& record) {
   TY_ASSIGN_OR_RETURN(std::optional<OpenedData> data,
-                      network.OpenData(DataUse::kValidation, record,
+                      network.OpenData(DataUse::kEvaluation, record,
                                        context.job.evaluate().strict(), ThreadsOf(context)));
   if (!data) {
     return absl::InvalidArgumentError(absl::StrCat("the spec has ",

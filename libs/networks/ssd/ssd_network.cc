@@ -242,8 +242,10 @@ AugmentationOptions SsdNetwork::augmentation() const {
 absl::StatusOr<std::optional<OpenedData>> SsdNetwork::OpenData(DataUse use,
                                                                const ModelRecord& record,
                                                                bool strict, int threads) const {
+  // A spec of ours has the same data for both.
+  const DataUse same = use == DataUse::kEvaluation ? DataUse::kValidation : use;
   return OpenBoxData(data_plan(),
-                     {.use = use,
+                     {.use = same,
                       .classes = ClassesOf(record),
                       .input = {record.preprocess().width(), record.preprocess().height()},
                       .strict = strict,
