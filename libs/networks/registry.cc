@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/networks/classification/classification_family.h"
 #include "libs/networks/ssd/ssd_family.h"
 
 namespace trainyard {
@@ -13,7 +14,7 @@ namespace {
 
 // A line a network.
 absl::Span<const NetworkFamily* const> Families() {
-  static const NetworkFamily* const kFamilies[] = {&SsdFamily()};
+  static const NetworkFamily* const kFamilies[] = {&SsdFamily(), &ClassificationFamily()};
   return kFamilies;
 }
 

@@ -27,17 +27,6 @@ constexpr NetworkMarker kMarkers[] = {{kName, "train_config", kTitle},
                                       {kName, "model_config.n_layers", kTitle},
                                       {kName, "eval_config.eval_dataset_path", kTitle}};
 
-// Those of the registry, in which classification is not yet, and its own.
-absl::Span<const NetworkMarker> AllMarkers() {
-  static const auto& all = *new std::vector<NetworkMarker>([] {
-    const auto registered = NetworkMarkers();
-    std::vector<NetworkMarker> markers(registered.begin(), registered.end());
-    markers.insert(markers.end(), std::begin(kMarkers), std::end(kMarkers));
-    return markers;
-  }());
-  return all;
-}
-
 void Warn(const Experiment& experiment, const FieldPlaces& places,
           std::vector<std::string>* warnings) {
   WarnOfNoEffect(experiment, ClassificationCoverage(), places, warnings);
@@ -46,7 +35,7 @@ void Warn(const Experiment& experiment, const FieldPlaces& places,
 }
 
 internal::SpecForm<Experiment> Form() {
-  return {{SpecKind::kExperiment, kName, AllMarkers()}, Warn, ApplyClassificationDefaults};
+  return {{SpecKind::kExperiment, kName, NetworkMarkers()}, Warn, ApplyClassificationDefaults};
 }
 
 void EvaluationDefaults(EvalConfig* config) {

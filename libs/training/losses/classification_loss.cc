@@ -11,6 +11,8 @@
 #include "absl/strings/str_format.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/networks/classification/classification_network.h"
+#include "libs/networks/registry.h"
 #include "libs/tensor/tensor.h"
 #include "libs/training/torch_status.h"
 
@@ -100,6 +102,17 @@ absl::StatusOr<std::unique_ptr<Loss>> CreateClassificationLoss(
   }
   TY_RETURN_IF_ERROR(problems.ToStatus());
   return std::make_unique<ClassificationLoss>(index, std::move(options));
+}
+
+absl::StatusOr<std::unique_ptr<Loss>> ClassificationLossOf(
+    const Network& network, const ModelRecord& record, absl::Span<const std::string> output_names) {
+  const auto* classification = dynamic_cast<const ClassificationNetwork*>(&network);
+  if (classification == nullptr) {
+    return absl::InternalError("the network named 'classification' is no ClassificationNetwork");
+  }
+  TY_ASSIGN_OR_RETURN(const auto head, CreateHead(record));
+  return CreateClassificationLoss(head->output_names().front(), output_names,
+                                  {.label_smoothing = classification->label_smoothing()});
 }
 
 }  // namespace trainyard::training

@@ -46,4 +46,8 @@ absl::StatusOr<std::unique_ptr<Loss>> CreateClassificationLoss(
     const std::string& logits, absl::Span<const std::string> output_names,
     ClassificationLossOptions options);
 
+/// CreateLoss of `classification`.
+absl::StatusOr<std::unique_ptr<Loss>> ClassificationLossOf(
+    const Network& network, const ModelRecord& record, absl::Span<const std::string> output_names);
+
 }  // namespace trainyard::training

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
 #include "libs/networks/ssd/ssd_network.h"
+#include "libs/training/losses/classification_loss.h"
 #include "libs/training/losses/ssd_loss.h"
 
 namespace trainyard::training {
@@ -30,8 +31,8 @@ absl::StatusOr<std::unique_ptr<Loss>> CreateSsdLoss(const Network& network,
 
 // One line a network.
 const std::map<std::string, Factory>& Factories() {
-  static const auto* const kFactories =
-      new std::map<std::string, Factory>{{"ssd", CreateSsdLoss}};
+  static const auto* const kFactories = new std::map<std::string, Factory>{
+      {"ssd", CreateSsdLoss}, {"classification", ClassificationLossOf}};
   return *kFactories;
 }
 

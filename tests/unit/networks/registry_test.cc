@@ -16,7 +16,7 @@ using ::trainyard::testing::SmallSsdSpec;
 using ::trainyard::testing::StatusIs;
 
 TEST(RegistryTest, MakesNetworksByName) {
-  EXPECT_THAT(NetworkNames(), ElementsAre("ssd"));
+  EXPECT_THAT(NetworkNames(), ElementsAre("ssd", "classification"));
   const auto network = CreateNetwork("ssd", SmallSsdSpec(), "specs/train.txt");
   ASSERT_THAT(network, IsOk());
   EXPECT_EQ((*network)->name(), "ssd");
@@ -26,7 +26,7 @@ TEST(RegistryTest, MakesNetworksByName) {
 TEST(RegistryTest, AnUnknownNameIsAnsweredWithTheKnownOnes) {
   EXPECT_THAT(CreateNetwork("sdd", SmallSsdSpec(), "specs/train.txt"),
               StatusIs(absl::StatusCode::kNotFound,
-                       AllOf(HasSubstr("no network 'sdd'"), HasSubstr("known: ssd"))));
+                       AllOf(HasSubstr("no network 'sdd'"), HasSubstr("known: ssd, classification"))));
 }
 
 TEST(RegistryTest, ASpecThatIsWrongNamesItsFileAndField) {

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "libs/networks/family.h"
+
+namespace trainyard {
+
+/// Image classification, as TAO's makenet has it.
+const NetworkFamily& ClassificationFamily();
+
+}  // namespace trainyard

@@ -1,0 +1,198 @@
+#include "libs/networks/classification/classification_network.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "libs/base/status.h"
+#include "libs/data/class_folders.h"
+#include "libs/data/class_source.h"
+#include "libs/networks/classification/classification_builder.h"
+#include "libs/networks/classification/classification_plan.h"
+#include "libs/networks/classification/classification_preprocess.h"
+#include "libs/networks/classification/classification_spec.h"
+#include "libs/tasks/classification/class_data.h"
+#include "libs/tasks/classification/classification_evaluator.h"
+#include "onnx/onnx_pb.h"
+#include "trainyard/model/classification/v1/head.pb.h"
+
+namespace trainyard {
+namespace {
+
+using model::v1::Preprocess;
+using spec::classification::v1::Experiment;
+using spec::classification::v1::ModelConfig;
+
+std::optional<layers::Activation> ActivationOf(const ModelConfig& config) {
+  const std::string& type = config.activation().activation_type();
+  if (type == "relu") return layers::Activation::kRelu;
+  if (type == "relu6") return layers::Activation::kRelu6;
+  if (type == "leaky_relu") return layers::Activation::kLeakyRelu;
+  if (type == "swish") return layers::Activation::kSwish;
+  return std::nullopt;
+}
+
+layers::BackboneOptions BackboneOf(const ModelConfig& config, uint64_t seed) {
+  layers::BackboneOptions options{.arch = config.arch(),
+                                  .n_layers = static_cast<int>(config.n_layers()),
+                                  .use_batch_norm = config.use_batch_norm(),
+                                  .use_bias = config.use_bias(),
+                                  .use_pooling = config.use_pooling(),
+                                  .all_projections = config.all_projections(),
+                                  .batch_norm_epsilon = config.batch_norm_config().epsilon(),
+                                  .batch_norm_momentum = config.batch_norm_config().momentum(),
+                                  .seed = seed};
+  // TAO's field is of EfficientNets alone; for the others a warning says so.
+  if (absl::StartsWith(config.arch(), "efficientnet")) options.activation = ActivationOf(config);
+  return options;
+}
+
+// The kinds of layers in reg_config.scope: "Conv2D,Dense".
+std::set<std::string> RegularizedKinds(const Experiment& experiment) {
+  std::set<std::string> ops;
+  const auto& config = experiment.train_config().reg_config();
+  for (const absl::string_view kind : absl::StrSplit(config.scope(), ',')) {
+    const std::string word = absl::AsciiStrToLower(absl::StripAsciiWhitespace(kind));
+    if (word == "conv2d") ops.insert("Conv");
+    if (word == "dense") ops.insert("Gemm");
+  }
+  return ops;
+}
+
+std::set<std::string> FrozenConvolutions(const ModelConfig& config,
+                                         absl::Span<const layers::BackboneBlock> blocks) {
+  std::set<std::string> names;
+  for (const layers::BackboneBlock& block : blocks) {
+    const auto& frozen = config.freeze_blocks();
+    if (std::count(frozen.begin(), frozen.end(), static_cast<uint32_t>(block.id)) == 0) continue;
+    names.insert(block.convolutions.begin(), block.convolutions.end());
+  }
+  return names;
+}
+
+void SetTrainingFlags(const ClassifierGraph& built, const Experiment& experiment,
+                      model::v1::TrainingFlags& flags) {
+  const ModelConfig& config = experiment.model_config();
+  const std::set<std::string> regularized = RegularizedKinds(experiment);
+  const std::set<std::string> frozen = FrozenConvolutions(config, built.blocks);
+  for (const onnx::NodeProto* node : built.graph.nodes()) {
+    if (regularized.contains(node->op_type())) flags.add_regularized(node->input(1));
+    if (frozen.contains(node->name())) {
+      for (int i = 1; i < node->input_size(); ++i) flags.add_frozen(node->input(i));
+    }
+    if (node->op_type() == "BatchNormalization" && config.freeze_bn()) {
+      flags.add_frozen_batch_norm(node->name());
+      for (int i = 1; i < 3; ++i) flags.add_frozen(node->input(i));
+    }
+  }
+}
+
+ClassAugmentation AugmentationOf(const Experiment& experiment) {
+  const auto& config = experiment.train_config();
+  return {.horizontal_flip = !config.disable_horizontal_flip(),
+          .random_crop = config.enable_random_crop(),
+          .color = config.enable_color_augmentation()};
+}
+
+absl::StatusOr<std::vector<std::string>> ClassesOf(const Experiment& experiment) {
+  const std::string& folder = experiment.train_config().train_dataset_path();
+  if (folder.empty()) {
+    return absl::InvalidArgumentError(
+        "train_config.train_dataset_path is absent; its folders are the classes");
+  }
+  TY_ASSIGN_OR_RETURN(const ClassFolders folders, ListClassFolders(folder));
+  return folders.classes;
+}
+
+}  // namespace
+
+absl::StatusOr<ModelRecord> ClassificationNetwork::Record() const {
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> classes, ClassesOf(experiment_));
+  ModelRecord record;
+  record.set_network("classification");
+  record.set_arch(layers::BackboneName(BackboneOf(experiment_.model_config(), 0)));
+  for (const std::string& name : classes) record.add_classes(name);
+  TY_ASSIGN_OR_RETURN(*record.mutable_preprocess(), ClassificationPreprocess(experiment_));
+  model::classification::v1::ClassificationHead head;
+  head.set_logits_output(kClassifierLogits);
+  record.mutable_network_head()->PackFrom(head);
+  ApplyInferenceSettings(record);
+  return record;
+}
+
+absl::StatusOr<Model> ClassificationNetwork::Build() const {
+  TY_ASSIGN_OR_RETURN(ModelRecord record, Record());
+  const auto size = InputSizeOf(experiment_.model_config().input_image_size());
+  if (!size.has_value()) return absl::InternalError("model_config.input_image_size was not checked");
+  TY_ASSIGN_OR_RETURN(
+      ClassifierGraph built,
+      BuildClassifier({.backbone = BackboneOf(experiment_.model_config(), training_plan().seed),
+                       .channels = size->channels,
+                       .height = size->height,
+                       .width = size->width,
+                       .classes = record.classes_size()}));
+  SetTrainingFlags(built, experiment_, *record.mutable_training());
+  return Model{std::move(built.graph), std::move(record)};
+}
+
+TrainingPlan ClassificationNetwork::training_plan() const {
+  return TrainingPlanOf(experiment_.train_config());
+}
+
+int ClassificationNetwork::evaluation_batch_size() const {
+  const uint32_t evaluation = experiment_.eval_config().batch_size();
+  const uint32_t training = experiment_.train_config().batch_size_per_gpu();
+  return static_cast<int>(std::max(1u, evaluation > 0 ? evaluation : training));
+}
+
+absl::StatusOr<std::unique_ptr<Evaluator>> ClassificationNetwork::MakeEvaluator(
+    const Head& head, const ModelRecord& record, const EvaluationChoices&) const {
+  TY_ASSIGN_OR_RETURN(const ClassifierHead* classifier, ClassifierHeadOf(head));
+  const int top_k = static_cast<int>(experiment_.eval_config().top_k());
+  return MakeClassificationEvaluator(*classifier, record, std::max(1, top_k));
+}
+
+void ClassificationNetwork::ApplyInferenceSettings(ModelRecord& record) const {
+  if (!experiment_.has_eval_config()) return;
+  SetCenterCrop(experiment_.eval_config().enable_center_crop(), *record.mutable_preprocess());
+}
+
+absl::StatusOr<std::optional<OpenedData>> ClassificationNetwork::OpenData(
+    DataUse use, const ModelRecord& record, bool strict, int threads) const {
+  const auto& train = experiment_.train_config();
+  ClassDataOptions options{.classes = trainyard::ClassesOf(record),
+                           .use = use,
+                           .strict = strict,
+                           .threads = threads};
+  switch (use) {
+    case DataUse::kTraining:
+      options.root = train.train_dataset_path();
+      options.field = "train_config.train_dataset_path";
+      options.validation_root = train.val_dataset_path();
+      break;
+    case DataUse::kValidation:
+      options.root = train.val_dataset_path();
+      options.field = "train_config.val_dataset_path";
+      break;
+    case DataUse::kEvaluation:
+      options.root = experiment_.eval_config().eval_dataset_path();
+      options.field = "eval_config.eval_dataset_path";
+      break;
+  }
+  if (options.root.empty()) return std::nullopt;
+  return OpenClassData(options);
+}
+
+absl::StatusOr<std::shared_ptr<const PreparedSource>> ClassificationNetwork::Prepare(
+    std::shared_ptr<const SampleSource> source, const ModelRecord& record, DataUse use) const {
+  ClassPreparation preparation{.preprocess = record.preprocess(),
+                               .classes = record.classes_size()};
+  // What an evaluation cuts is eval_config's to say (ApplyInferenceSettings), not the training's.
+  SetCenterCrop(experiment_.train_config().enable_center_crop(), preparation.preprocess);
+  if (use == DataUse::kTraining) preparation.augmentation = AugmentationOf(experiment_);
+  return PrepareClasses(std::move(source), std::move(preparation));
+}
+
+}  // namespace trainyard
