@@ -149,7 +149,9 @@ absl::Status Infer(Context& context, int batch_size, const RunningModel& model,
   if (job.threshold() > 0) outputs.threshold = job.threshold();
   TY_ASSIGN_OR_RETURN(const auto writer, task->MakeWriter(model.head, model.record, outputs));
   std::vector<std::string> left_out;
-  TY_ASSIGN_OR_RETURN(const std::vector<std::string> images, ListImages(job.images(), &left_out));
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> images,
+                      task->reads_folders_below() ? ListImagesBelow(job.images(), &left_out)
+                                                  : ListImages(job.images(), &left_out));
   RunOptions options{.batch_size = std::clamp(batch_size, 1, model.max_batch_size),
                            .loader_threads = LoaderThreadsOf(context, model),
                            .runs_ahead = !model.shares_cores,
@@ -165,7 +167,7 @@ absl::Status Infer(Context& context, int batch_size, const RunningModel& model,
   TY_ASSIGN_OR_RETURN(const InferenceResult result,
                       trainyard::Infer(model.runner, model.record.preprocess(), *writer, images,
                                        options));
-  finished.add_notes(absl::StrCat(writer->Summary(), " in ", result.run.images, " images"));
+  finished.add_notes(writer->Summary());
   if (result.run.images_skipped > 0) {
     finished.add_notes(absl::StrCat(result.run.images_skipped, " of ", images.size(),
                                     " images cannot be read and have no result (", example, ")"));

@@ -56,6 +56,7 @@ absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const model::v1::Prep
                                 [&](Batch& batch, absl::Span<const Tensor> outputs) {
                                   return writer.Write(batch, outputs);
                                 }));
+  TY_RETURN_IF_ERROR(writer.Finish());
   result.findings.Merge(images->TakeFindings());
   return result;
 }

@@ -19,7 +19,8 @@ struct InferenceResult {
 };
 
 /// Runs a network on image files and has `writer` write what it predicts. Nothing is written before
-/// the options are checked and the writer's Open agreed. kInvalidArgument when the runner lacks an
+/// the options are checked and the writer's Open agreed; its Finish is called when all images are done.
+/// kInvalidArgument when the runner lacks an
 /// output that the writer needs; otherwise fails as RunImages and the writer do.
 absl::StatusOr<InferenceResult> Infer(GraphRunner& runner, const model::v1::Preprocess& preprocess,
                                       PredictionWriter& writer,

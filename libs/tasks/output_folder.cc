@@ -1,16 +1,18 @@
 #include "libs/tasks/output_folder.h"
 
+#include <charconv>
+#include <map>
+
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/base/paths.h"
-#include "libs/base/problems.h"
 #include "libs/base/status.h"
-#include "libs/base/text_file.h"
-#include "libs/data/findings.h"
+#include "libs/data/image_io.h"
 
 namespace trainyard {
 namespace {
@@ -37,6 +39,40 @@ absl::StatusOr<std::set<std::string>> ReadLedger(const std::string& folder) {
 
 }  // namespace
 
+void CheckNamesDiffer(absl::Span<const std::string> image_paths,
+                      const std::function<std::string(const std::string& path)>& name_of,
+                      Problems& problems) {
+  std::map<std::string, std::string> owners;
+  for (const std::string& path : image_paths) {
+    const std::string name = name_of(path);
+    const auto [owner, fresh] = owners.emplace(name, path);
+    if (fresh) continue;
+    problems.Add(path, "has the same name as %s; both would be written to '%s'", owner->second, name);
+  }
+}
+
+void CheckInputsStay(absl::Span<const std::string> image_paths, const std::string& folder,
+                     absl::string_view what, Problems& problems) {
+  if (folder.empty()) return;
+  const std::string canonical = CanonicalPath(folder);
+  std::set<std::string> inputs;
+  for (const std::string& path : image_paths) inputs.insert(CanonicalPath(path));
+  for (const std::string& path : image_paths) {
+    const std::string target = JoinPath(canonical, BaseName(path));
+    if (CanonicalPath(DirName(path)) != canonical && !inputs.contains(CanonicalPath(target))) continue;
+    problems.Add("images",
+                 "the output folder '%s' holds the input '%s', and %s would replace it; choose another "
+                 "output folder",
+                 folder, path, what);
+    return;
+  }
+}
+
+void CheckThreshold(double threshold, Problems& problems) {
+  if (threshold > 0 && threshold < 1) return;
+  problems.Add("threshold", "is %g; expected above 0 and below 1", threshold);
+}
+
 absl::Status ClaimOutputs(const std::string& folder, const std::set<std::string>& names,
                           absl::string_view what, std::vector<std::string>& left) {
   TY_ASSIGN_OR_RETURN(std::set<std::string> ours, ReadLedger(folder));
@@ -58,6 +94,40 @@ absl::Status ClaimOutputs(const std::string& folder, const std::set<std::string>
   const std::string lines =
       absl::StrReplaceAll(absl::StrJoin(ours, "/"), {{"/", "\n"}, {"\n", "/"}});
   return WriteFileAtomically(LedgerOf(folder), lines + "\n");
+}
+
+absl::Status ClaimFolder(const std::string& folder, const std::set<std::string>& names,
+                         absl::string_view what, Findings& findings) {
+  if (folder.empty()) return absl::OkStatus();
+  std::vector<std::string> left;
+  TY_RETURN_IF_ERROR(ClaimOutputs(folder, names, absl::StrCat(what, "s"), left));
+  if (left.empty()) return absl::OkStatus();
+  findings.notes.push_back(absl::StrCat(
+      "'", folder, "' still holds ", Counted(static_cast<int64_t>(left.size()), std::string(what)),
+      " of an earlier inference (", SomeOf(left), "), of pictures that are not among these"));
+  return absl::OkStatus();
+}
+
+absl::Status WritePicture(const std::string& folder, const std::string& image_path,
+                          const Tensor& picture) {
+  const bool png = absl::AsciiStrToLower(Extension(image_path)) == ".png";
+  TY_ASSIGN_OR_RETURN(const std::string bytes, png ? EncodePng(picture) : EncodeJpeg(picture));
+  return WriteFileAtomically(JoinPath(folder, BaseName(image_path)), bytes);
+}
+
+std::vector<std::pair<std::string, std::string>> FoldersOf(const PredictionOptions& options) {
+  std::vector<std::pair<std::string, std::string>> folders;
+  if (!options.annotated_dir.empty()) folders.emplace_back("images", options.annotated_dir);
+  if (!options.labels_dir.empty()) folders.emplace_back("labels", options.labels_dir);
+  return folders;
+}
+
+std::string FloatText(float value) {
+  char text[64];
+  const auto end = std::to_chars(text, text + sizeof(text), value, std::chars_format::fixed).ptr;
+  std::string result(text, end);
+  if (result.find_first_of(".ni") == std::string::npos) result += ".0";
+  return result;
 }
 
 }  // namespace trainyard

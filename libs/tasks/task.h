@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,7 +20,7 @@
 namespace trainyard {
 
 /// Turns the raw outputs of a network into what its task predicts. Each task has a kind of its own
-/// (detection/decoder.h), which is all that it sees of a network. Needs the model's record alone, so
+/// (detection/decoder.h, classification/classifier_head.h), which is all that it sees of a network. Needs the model's record alone, so
 /// that an engine needs no spec. Thread-safe.
 class Head {
  public:
@@ -62,8 +63,8 @@ struct EvaluationChoices {
 
 /// Where predictions go.
 struct PredictionOptions {
-  /// Predictions below this are left out. (0, 1).
-  double threshold = 0.3;
+  /// Predictions below this are left out. (0, 1). Absent: as the task decides.
+  std::optional<double> threshold;
   /// Folders for annotated images and for labels, made when absent; "" = none.
   std::string annotated_dir, labels_dir;
 };
@@ -82,7 +83,10 @@ class PredictionWriter {
   virtual absl::Status Open(absl::Span<const std::string> image_paths, Findings& findings) = 0;
   /// Changes the batch's images.
   virtual absl::Status Write(Batch& batch, absl::Span<const Tensor> outputs) = 0;
-  /// What was written so far: "12 objects".
+  /// Once, behind the last Write of a run that came through: writes what belongs to all images
+  /// together. A run that failed or was cancelled does not get here, and leaves none of it.
+  virtual absl::Status Finish() { return absl::OkStatus(); }
+  /// What was predicted so far: "12 objects in 3 images".
   virtual std::string Summary() const = 0;
   /// The folders that were asked for, by the names of outputs.
   virtual std::vector<std::pair<std::string, std::string>> Folders() const = 0;
@@ -103,6 +107,8 @@ class Task {
   virtual ~Task() = default;
   /// `detection`.
   virtual absl::string_view name() const = 0;
+  /// Whether an inference on a folder takes the pictures of all folders below it too, as TAO's does.
+  virtual bool reads_folders_below() const { return false; }
   /// For lines of progress: "finding objects".
   virtual const char* predicting() const = 0;
   /// kInvalidArgument, by the fields of a request, for what the task does not have.

@@ -9,8 +9,8 @@
 #include "libs/data/box_truth.h"
 #include "libs/tasks/detection/decoder.h"
 #include "libs/tasks/detection/detection_writer.h"
-#include "libs/tasks/detection/draw.h"
 #include "libs/tasks/detection/evaluation_plan.h"
+#include "libs/tasks/draw.h"
 
 namespace trainyard {
 namespace {

@@ -1,45 +1,26 @@
 #include "libs/tasks/detection/detection_writer.h"
 
-#include <charconv>
 #include <map>
 #include <set>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/files.h"
-#include "libs/base/paths.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/base/text_file.h"
-#include "libs/data/image_io.h"
 #include "libs/model/model.h"
-#include "libs/tasks/detection/draw.h"
+#include "libs/tasks/detection/draw_boxes.h"
 #include "libs/tasks/output_folder.h"
 
 namespace trainyard {
 namespace {
 
-// Pictures with boxes keep the names of their inputs: in the same folder they would replace them.
-void CheckInputsStay(absl::Span<const std::string> image_paths, const std::string& annotated_dir,
-                     Problems& problems) {
-  if (annotated_dir.empty()) return;
-  const std::string folder = CanonicalPath(annotated_dir);
-  std::set<std::string> inputs;
-  for (const std::string& path : image_paths) inputs.insert(CanonicalPath(path));
-  for (const std::string& path : image_paths) {
-    const std::string target = JoinPath(folder, BaseName(path));
-    if (CanonicalPath(DirName(path)) != folder && !inputs.contains(CanonicalPath(target))) continue;
-    problems.Add("images",
-                 "the output folder '%s' holds the input '%s', and the picture with boxes "
-                 "would replace it; choose another output folder",
-                 annotated_dir, path);
-    return;
-  }
-}
+// TAO's, where a call gives none.
+constexpr double kDefaultThreshold = 0.3;
 
 // Both folders are looked at before either is written to.
 absl::Status ClaimFolders(absl::Span<const std::string> image_paths,
@@ -49,19 +30,8 @@ absl::Status ClaimFolders(absl::Span<const std::string> image_paths,
     labels.insert(Stem(path) + ".txt");
     pictures.insert(BaseName(path));
   }
-  const auto claim = [&](const std::string& folder, const std::set<std::string>& names,
-                         const std::string& what) -> absl::Status {
-    if (folder.empty()) return absl::OkStatus();
-    std::vector<std::string> left;
-    TY_RETURN_IF_ERROR(ClaimOutputs(folder, names, absl::StrCat(what, "s"), left));
-    if (left.empty()) return absl::OkStatus();
-    findings.notes.push_back(absl::StrCat(
-        "'", folder, "' still holds ", Counted(static_cast<int64_t>(left.size()), what),
-        " of an earlier inference (", SomeOf(left), "), of pictures that are not among these"));
-    return absl::OkStatus();
-  };
-  TY_RETURN_IF_ERROR(claim(options.labels_dir, labels, "label file"));
-  return claim(options.annotated_dir, pictures, "picture");
+  TY_RETURN_IF_ERROR(ClaimFolder(options.labels_dir, labels, "label file", findings));
+  return ClaimFolder(options.annotated_dir, pictures, "picture", findings);
 }
 
 // What the decoder drops comes back by no threshold.
@@ -101,34 +71,19 @@ void NoteNames(const ModelRecord& record, Findings& findings) {
 }
 
 absl::Status Check(const ModelRecord& record, absl::Span<const std::string> image_paths,
-                   const PredictionOptions& options) {
+                   const PredictionOptions& options, double threshold) {
   Problems problems;
-  if (!(options.threshold > 0 && options.threshold < 1)) {
-    problems.Add("threshold", "is %g; expected above 0 and below 1", options.threshold);
+  CheckThreshold(threshold, problems);
+  if (!options.labels_dir.empty()) {
+    CheckNamesDiffer(
+        image_paths, [](const std::string& path) { return Stem(path); }, problems);
+  } else if (!options.annotated_dir.empty()) {
+    CheckNamesDiffer(image_paths, BaseName, problems);
   }
-  // Two outputs of one name would overwrite each other.
-  std::map<std::string, std::string> owners;
-  for (const std::string& path : image_paths) {
-    if (options.labels_dir.empty() && options.annotated_dir.empty()) break;
-    const std::string name = options.labels_dir.empty() ? BaseName(path) : Stem(path);
-    const auto [owner, fresh] = owners.emplace(name, path);
-    if (!fresh) {
-      problems.Add(path, "has the same name as %s; both would be written to '%s'", owner->second,
-                   name);
-    }
-  }
-  CheckInputsStay(image_paths, options.annotated_dir, problems);
+  // Pictures with boxes keep the names of their inputs: in the same folder they would replace them.
+  CheckInputsStay(image_paths, options.annotated_dir, "the picture with boxes", problems);
   if (!options.labels_dir.empty()) CheckLabelNames(record, problems);
   return problems.ToStatus();
-}
-
-// The shortest text that reads back as the same float32, with a decimal point, never an exponent.
-std::string FloatText(float value) {
-  char text[64];
-  const auto end = std::to_chars(text, text + sizeof(text), value, std::chars_format::fixed).ptr;
-  std::string result(text, end);
-  if (result.find_first_of(".ni") == std::string::npos) result += ".0";
-  return result;
 }
 
 std::string ClassName(const ModelRecord& record, int class_id) {
@@ -148,33 +103,34 @@ absl::Status WriteLabels(const std::string& folder, const Sample& sample, const 
 absl::Status WriteAnnotated(const std::string& folder, Sample& sample, const ModelRecord& record,
                             absl::Span<const Detection> detections) {
   TY_RETURN_IF_ERROR(DrawDetections(sample.image, detections, ClassesOf(record)));
-  const bool png = absl::AsciiStrToLower(Extension(sample.id)) == ".png";
-  TY_ASSIGN_OR_RETURN(const std::string bytes,
-                      png ? EncodePng(sample.image) : EncodeJpeg(sample.image));
-  return WriteFileAtomically(JoinPath(folder, BaseName(sample.id)), bytes);
+  return WritePicture(folder, sample.id, sample.image);
 }
 
 class DetectionWriter final : public PredictionWriter {
  public:
   DetectionWriter(const Decoder& decoder, const ModelRecord& record, PredictionOptions options)
-      : decoder_(decoder), record_(record), options_(std::move(options)) {}
+      : decoder_(decoder),
+        record_(record),
+        options_(std::move(options)),
+        threshold_(options_.threshold.value_or(kDefaultThreshold)) {}
 
   std::vector<std::string> output_names() const override { return decoder_.output_names(); }
   bool needs_images() const override { return !options_.annotated_dir.empty(); }
 
   absl::Status Open(absl::Span<const std::string> image_paths, Findings& findings) override {
-    TY_RETURN_IF_ERROR(Check(record_, image_paths, options_));
+    TY_RETURN_IF_ERROR(Check(record_, image_paths, options_, threshold_));
     TY_RETURN_IF_ERROR(ClaimFolders(image_paths, options_, findings));
-    NoteThreshold(options_.threshold, decoder_.confidence_threshold(), findings);
+    NoteThreshold(threshold_, decoder_.confidence_threshold(), findings);
     if (!options_.labels_dir.empty()) NoteNames(record_, findings);
     return absl::OkStatus();
   }
 
   absl::Status Write(Batch& batch, absl::Span<const Tensor> outputs) override {
     TY_ASSIGN_OR_RETURN(auto found, DecodeBatch(decoder_, outputs, batch.samples.size()));
+    images_ += static_cast<int64_t>(found.size());
     for (size_t i = 0; i < found.size(); ++i) {
       std::erase_if(found[i], [&](const Detection& one) {
-        return one.score < static_cast<float>(options_.threshold);
+        return one.score < static_cast<float>(threshold_);
       });
       Sample& sample = batch.samples[i].sample;
       ScaleToImage(found[i], batch.samples[i].size);
@@ -189,20 +145,20 @@ class DetectionWriter final : public PredictionWriter {
     return absl::OkStatus();
   }
 
-  std::string Summary() const override { return absl::StrCat(found_, " objects"); }
+  std::string Summary() const override {
+    return absl::StrCat(found_, " objects in ", images_, " images");
+  }
 
   std::vector<std::pair<std::string, std::string>> Folders() const override {
-    std::vector<std::pair<std::string, std::string>> folders;
-    if (!options_.annotated_dir.empty()) folders.emplace_back("images", options_.annotated_dir);
-    if (!options_.labels_dir.empty()) folders.emplace_back("labels", options_.labels_dir);
-    return folders;
+    return FoldersOf(options_);
   }
 
  private:
   const Decoder& decoder_;
   const ModelRecord& record_;
   const PredictionOptions options_;
-  int64_t found_ = 0;
+  const double threshold_;
+  int64_t found_ = 0, images_ = 0;
 };
 
 }  // namespace

@@ -1,9 +1,10 @@
-#include "libs/tasks/detection/draw.h"
+#include "libs/tasks/draw.h"
 
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "libs/tasks/detection/draw_boxes.h"
 #include "tests/support/status_matchers.h"
 
 namespace trainyard {
@@ -60,6 +61,16 @@ TEST(DrawTest, ATagIsFilledWithTheColourOfItsClass) {
                              {{"a", "b", "c"}}),
               IsOk());
   EXPECT_EQ(At(image, 51, 61), (Rgb{255, 215, 0}));
+}
+
+TEST(DrawTest, ATagAloneLiesInItsCornerAndStaysInsideASmallPicture) {
+  Tensor image = Grey(200, 300);
+  ASSERT_THAT(DrawTag(image, 0, 0, {255, 215, 0}, "cat: 0.75"), IsOk());
+  EXPECT_EQ(At(image, 1, 1), (Rgb{255, 215, 0}));
+  EXPECT_EQ(At(image, 150, 100), (Rgb{100, 100, 100}));
+  Tensor small = Grey(3, 4);
+  ASSERT_THAT(DrawTag(small, 900, -5, {255, 215, 0}, "a name that is wider than the picture"), IsOk());
+  EXPECT_EQ(At(small, 0, 0), (Rgb{255, 215, 0}));
 }
 
 TEST(DrawTest, RefusesWhatIsNoPicture) {

@@ -1,13 +1,13 @@
-#include "libs/tasks/detection/draw.h"
+#include "libs/tasks/draw.h"
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
-#include <vector>
+#include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 
 namespace trainyard {
 namespace {
@@ -37,7 +37,7 @@ int PixelOf(float value, int size) {
   return value >= static_cast<float>(size) ? size - 1 : static_cast<int>(std::lround(value));
 }
 
-void DrawTag(cv::Mat& picture, cv::Point corner, Rgb color, const std::string& tag) {
+void PutTag(cv::Mat& picture, cv::Point corner, Rgb color, const std::string& tag) {
   const double scale = FontScale(picture);
   int baseline = 0;
   const cv::Size text = cv::getTextSize(tag, kFont, scale, 1, &baseline);
@@ -47,11 +47,6 @@ void DrawTag(cv::Mat& picture, cv::Point corner, Rgb color, const std::string& t
   cv::rectangle(picture, cv::Rect(corner, size), ScalarOf(color), cv::FILLED);
   cv::putText(picture, tag, {corner.x + kPadding, corner.y + kPadding + text.height}, kFont, scale,
               ScalarOf(ReadableOn(color)), 1, cv::LINE_AA);
-}
-
-std::string ClassName(absl::Span<const std::string> classes, int class_id) {
-  if (class_id >= 1 && class_id <= static_cast<int>(classes.size())) return classes[class_id - 1];
-  return absl::StrCat("class ", class_id);
 }
 
 absl::Status CheckPicture(const Tensor& image) {
@@ -64,6 +59,19 @@ absl::Status CheckPicture(const Tensor& image) {
                                                  "; expected u8 [height, width, 3]"));
 }
 
+// Lends the pixels of `image` to OpenCV.
+absl::Status Draw(Tensor& image, const std::function<void(cv::Mat&)>& draw) {
+  if (const absl::Status status = CheckPicture(image); !status.ok()) return status;
+  cv::Mat picture(static_cast<int>(image.dim(0)), static_cast<int>(image.dim(1)), CV_8UC3,
+                  image.raw());
+  try {
+    draw(picture);
+  } catch (const cv::Exception& error) {
+    return absl::InternalError(absl::StrCat("OpenCV could not draw: ", error.what()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 Rgb ColorOf(int class_id) {
@@ -73,46 +81,18 @@ Rgb ColorOf(int class_id) {
 }
 
 absl::Status DrawBox(Tensor& image, const Box& box, Rgb color, absl::string_view tag) {
-  if (const absl::Status status = CheckPicture(image); !status.ok()) return status;
-  cv::Mat picture(static_cast<int>(image.dim(0)), static_cast<int>(image.dim(1)), CV_8UC3,
-                  image.raw());
-  const cv::Point first(PixelOf(box.x1, picture.cols), PixelOf(box.y1, picture.rows));
-  const cv::Point last(PixelOf(box.x2, picture.cols), PixelOf(box.y2, picture.rows));
-  try {
+  return Draw(image, [&](cv::Mat& picture) {
+    const cv::Point first(PixelOf(box.x1, picture.cols), PixelOf(box.y1, picture.rows));
+    const cv::Point last(PixelOf(box.x2, picture.cols), PixelOf(box.y2, picture.rows));
     cv::rectangle(picture, first, last, ScalarOf(color), LineWidth(picture));
-    if (!tag.empty()) DrawTag(picture, first, color, std::string(tag));
-  } catch (const cv::Exception& error) {
-    return absl::InternalError(absl::StrCat("OpenCV could not draw: ", error.what()));
-  }
-  return absl::OkStatus();
+    if (!tag.empty()) PutTag(picture, first, color, std::string(tag));
+  });
 }
 
-absl::Status DrawDetections(Tensor& image, absl::Span<const Detection> detections,
-                            absl::Span<const std::string> classes) {
-  std::vector<Detection> order(detections.begin(), detections.end());
-  std::stable_sort(order.begin(), order.end(),
-                   [](const Detection& a, const Detection& b) { return a.score < b.score; });
-  for (const Detection& one : order) {
-    const std::string tag =
-        absl::StrFormat("%s: %.2f", ClassName(classes, one.class_id), one.score);
-    const absl::Status status = DrawBox(image, one.box, ColorOf(one.class_id), tag);
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
-absl::Status DrawObjects(Tensor& image, absl::Span<const LabelledBox> objects,
-                         absl::Span<const std::string> classes) {
-  for (const LabelledBox& one : objects) {
-    Box outer = one.box;
-    outer.x1 -= 1, outer.y1 -= 1, outer.x2 += 1, outer.y2 += 1;
-    const std::string tag =
-        absl::StrCat(ClassName(classes, one.class_id), one.difficult ? "*" : "");
-    absl::Status status = DrawBox(image, outer, {0, 0, 0}, "");
-    if (status.ok()) status = DrawBox(image, one.box, {255, 255, 255}, tag);
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
+absl::Status DrawTag(Tensor& image, float x, float y, Rgb color, absl::string_view tag) {
+  return Draw(image, [&](cv::Mat& picture) {
+    PutTag(picture, {PixelOf(x, picture.cols), PixelOf(y, picture.rows)}, color, std::string(tag));
+  });
 }
 
 }  // namespace trainyard
