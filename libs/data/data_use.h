@@ -1,8 +1,15 @@
 #pragma once
 
+#include "absl/strings/string_view.h"
+
 namespace trainyard {
 
 /// What data are wanted for: to learn from, to judge the epochs of a training by, to judge a model by.
 enum class DataUse { kTraining, kValidation, kEvaluation };
+
+/// As messages call the data: "training data", "validation data".
+inline absl::string_view NameOf(DataUse use) {
+  return use == DataUse::kTraining ? "training data" : "validation data";
+}
 
 }  // namespace trainyard

@@ -64,15 +64,21 @@ absl::Status Ledger::Check(bool strict) const {
       MoreThanTenPercent(bad_images, images) || MoreThanTenPercent(bad_lines, lines);
   if (entries.empty() || !(strict || too_many)) return absl::OkStatus();
   Problems problems;
-  problems.Add("labels", "%d of %d images and %d of %d label lines are refused; %s", bad_images,
-               images, bad_lines, lines,
-               too_many ? "at most 10 % of either may be" : "with strict none may be");
+  if (has_label_files) {
+    problems.Add("labels", "%d of %d images and %d of %d label lines are refused; %s", bad_images,
+                 images, bad_lines, lines,
+                 too_many ? "at most 10 % of either may be" : "with strict none may be");
+  } else {
+    problems.Add("images", "%d of %d are refused; %s", bad_images, images,
+                 too_many ? "at most 10 % may be" : "with strict none may be");
+  }
   for (size_t i = 0; i < std::min(entries.size(), kMaxListed); ++i) {
     const LedgerEntry& entry = entries[i];
     problems.AddProblem({.field = entry.image, .description = entry.text, .place = entry.place});
   }
   if (entries.size() > kMaxListed) {
-    problems.Add("labels", "and %d more that are not listed here", entries.size() - kMaxListed);
+    problems.Add(has_label_files ? "labels" : "images", "and %d more that are not listed here",
+                 entries.size() - kMaxListed);
   }
   return problems.ToStatus();
 }

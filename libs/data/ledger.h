@@ -51,6 +51,8 @@ struct Ledger {
   /// Images and label lines that were looked at, the refused ones included.
   int64_t images = 0;
   int64_t lines = 0;
+  /// Whether the labels are lines of files, to be told of in messages.
+  bool has_label_files = true;
 
   void Merge(const Ledger& other);
   int64_t RefusedImages() const;

@@ -62,6 +62,67 @@ void CountBelow(const fs::path& folder, const std::string& shown, int depth, Pic
   }
 }
 
+absl::Status CannotList(const std::string& folder, const std::error_code& error) {
+  const std::string message = absl::StrCat("cannot list '", folder, "': ", error.message());
+  const bool missing = error.value() == ENOENT || error.value() == ENOTDIR;
+  return missing ? absl::NotFoundError(message) : absl::PermissionDeniedError(message);
+}
+
+std::string UnsupportedNote(const std::vector<std::string>& names) {
+  return absl::StrCat(Counted(static_cast<int64_t>(names.size()), "picture"),
+                      " of types that are not read (", SomeOf(names),
+                      ") are left out; expected .jpg, .jpeg or .png");
+}
+
+// Lists one folder of those below `root`: `below` is its path from there, "" for the root itself.
+// `folders` receives the folders in it.
+absl::Status AddFolder(const std::string& root, const std::string& below, PicturesBelow& found,
+                       std::vector<std::string>& folders) {
+  const std::string folder = below.empty() ? root : JoinPath(root, below);
+  std::error_code error;
+  fs::directory_iterator it(folder, error);
+  if (error) return CannotList(folder, error);
+  for (const fs::directory_iterator end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (IsHiddenName(name)) continue;
+    std::string path = below.empty() ? name : absl::StrCat(below, "/", name);
+    std::error_code unknown;
+    if (it->is_directory(unknown)) {
+      (it->is_symlink(unknown) ? found.links : folders).push_back(std::move(path));
+    } else if (HasImageExtension(name)) {
+      found.pictures.push_back(std::move(path));
+    } else if (IsUnsupported(name)) {
+      found.unsupported.push_back(std::move(path));
+    }
+  }
+  if (!error) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("cannot list '", folder, "': ", error.message()));
+}
+
+// The one image that a path may name; nothing when it is no file.
+absl::StatusOr<std::vector<std::string>> OneImage(const std::string& path) {
+  if (!FileExists(path)) return std::vector<std::string>();
+  if (HasImageExtension(path)) return std::vector<std::string>{path};
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", path, "' is no image; expected .jpg, .jpeg or .png"));
+}
+
+// The paths of what was found in `folder`; `left_out` goes to `notes`, when given.
+absl::StatusOr<std::vector<std::string>> PathsOf(const std::string& folder,
+                                                 const std::vector<std::string>& pictures,
+                                                 const std::vector<std::string>& left_out,
+                                                 std::vector<std::string>* notes) {
+  if (pictures.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("folder '", folder, "' holds no images (.jpg, .jpeg, .png)",
+                     left_out.empty() ? "" : "; ", absl::StrJoin(left_out, "; ")));
+  }
+  if (notes != nullptr) notes->insert(notes->end(), left_out.begin(), left_out.end());
+  std::vector<std::string> paths;
+  for (const std::string& name : pictures) paths.push_back(JoinPath(folder, name));
+  return paths;
+}
+
 void Sort(PictureFolder& found) {
   for (auto* names : {&found.pictures, &found.unsupported, &found.other_ending}) {
     std::sort(names->begin(), names->end());
@@ -78,11 +139,7 @@ absl::StatusOr<PictureFolder> ListPictures(const std::string& folder,
                                            const std::string& extension) {
   std::error_code error;
   fs::directory_iterator it(folder, error);
-  if (error) {
-    const std::string message = absl::StrCat("cannot list '", folder, "': ", error.message());
-    const bool missing = error.value() == ENOENT || error.value() == ENOTDIR;
-    return missing ? absl::NotFoundError(message) : absl::PermissionDeniedError(message);
-  }
+  if (error) return CannotList(folder, error);
   PictureFolder found;
   for (const fs::directory_iterator end; !error && it != end; it.increment(error)) {
     std::string name = it->path().filename().string();
@@ -120,31 +177,50 @@ std::vector<std::string> PictureFolder::Notes(bool tell_unsupported) const {
                                  ") are not used"));
   }
   if (tell_unsupported && !unsupported.empty()) {
-    notes.push_back(absl::StrCat(Counted(static_cast<int64_t>(unsupported.size()), "picture"),
-                                 " of types that are not read (", SomeOf(unsupported),
-                                 ") are left out; expected .jpg, .jpeg or .png"));
+    notes.push_back(UnsupportedNote(unsupported));
   }
   return notes;
 }
 
+std::vector<std::string> PicturesBelow::Notes() const {
+  std::vector<std::string> notes;
+  if (!unsupported.empty()) notes.push_back(UnsupportedNote(unsupported));
+  if (!links.empty()) {
+    notes.push_back(absl::StrCat(Counted(static_cast<int64_t>(links.size()), "link"),
+                                 " to folders (", SomeOf(links),
+                                 ") are not followed; put the folders there, or link the files"));
+  }
+  return notes;
+}
+
+absl::StatusOr<PicturesBelow> ListPicturesBelow(const std::string& folder) {
+  PicturesBelow found;
+  std::vector<std::string> waiting = {""};
+  while (!waiting.empty()) {
+    const std::string below = std::move(waiting.back());
+    waiting.pop_back();
+    TY_RETURN_IF_ERROR(AddFolder(folder, below, found, waiting));
+  }
+  for (auto* names : {&found.pictures, &found.unsupported, &found.links}) {
+    std::sort(names->begin(), names->end());
+  }
+  return found;
+}
+
 absl::StatusOr<std::vector<std::string>> ListImages(const std::string& path,
                                                     std::vector<std::string>* notes) {
-  if (FileExists(path)) {
-    if (HasImageExtension(path)) return std::vector<std::string>{path};
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", path, "' is no image; expected .jpg, .jpeg or .png"));
-  }
+  TY_ASSIGN_OR_RETURN(std::vector<std::string> one, OneImage(path));
+  if (!one.empty()) return one;
   TY_ASSIGN_OR_RETURN(const PictureFolder found, ListPictures(path));
-  const std::vector<std::string> left_out = found.Notes(/*tell_unsupported=*/true);
-  if (found.pictures.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("folder '", path, "' holds no images (.jpg, .jpeg, .png)",
-                     left_out.empty() ? "" : "; ", absl::StrJoin(left_out, "; ")));
-  }
-  if (notes != nullptr) notes->insert(notes->end(), left_out.begin(), left_out.end());
-  std::vector<std::string> paths;
-  for (const std::string& name : found.pictures) paths.push_back(JoinPath(path, name));
-  return paths;
+  return PathsOf(path, found.pictures, found.Notes(/*tell_unsupported=*/true), notes);
+}
+
+absl::StatusOr<std::vector<std::string>> ListImagesBelow(const std::string& path,
+                                                         std::vector<std::string>* notes) {
+  TY_ASSIGN_OR_RETURN(std::vector<std::string> one, OneImage(path));
+  if (!one.empty()) return one;
+  TY_ASSIGN_OR_RETURN(const PicturesBelow found, ListPicturesBelow(path));
+  return PathsOf(path, found.pictures, found.Notes(), notes);
 }
 
 }  // namespace trainyard

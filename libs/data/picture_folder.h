@@ -40,11 +40,34 @@ struct PictureFolder {
 absl::StatusOr<PictureFolder> ListPictures(const std::string& folder,
                                            const std::string& extension = "");
 
+/// What lies below a folder of pictures, at any depth. All names are paths from the folder on, as
+/// `seq/1.jpg`, sorted by bytes.
+struct PicturesBelow {
+  /// The files to read: .jpg, .jpeg and .png in any case.
+  std::vector<std::string> pictures;
+  /// Pictures by their endings that are not read, as in PictureFolder.
+  std::vector<std::string> unsupported;
+  /// Links to folders, which are not followed: they may lead round in a circle.
+  std::vector<std::string> links;
+
+  /// Lines for people on what is not read here: pictures of other types, and links.
+  std::vector<std::string> Notes() const;
+};
+
+/// Lists a folder and all folders below it; hidden files and folders are passed over. The folder
+/// itself may be a link. One folder is open at a time, however deep they lie. kNotFound when the folder
+/// is not there; kPermissionDenied and others, with its path, for one below that cannot be listed.
+absl::StatusOr<PicturesBelow> ListPicturesBelow(const std::string& folder);
+
 /// The images of a folder (ListPictures: .jpg .jpeg .png in any case, sorted by name, neither hidden
 /// nor below it), or the one image itself. What lies there and is not taken becomes
 /// lines of `notes`, when given. kNotFound when there is nothing there, kFailedPrecondition when the
 /// folder has no images, kInvalidArgument for a file with another extension.
 absl::StatusOr<std::vector<std::string>> ListImages(const std::string& path,
                                                     std::vector<std::string>* notes = nullptr);
+
+/// As ListImages, but with the pictures of all folders below it (ListPicturesBelow).
+absl::StatusOr<std::vector<std::string>> ListImagesBelow(const std::string& path,
+                                                         std::vector<std::string>* notes = nullptr);
 
 }  // namespace trainyard

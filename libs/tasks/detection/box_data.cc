@@ -18,16 +18,11 @@ namespace {
 
 // Entries of the ledger that a note spells out; the file holds all.
 constexpr size_t kEntriesTold = 5;
-constexpr absl::string_view kTrainingData = "training data", kValidationData = "validation data";
 
 DataSource SourceOf(const spec::common::v1::DataSource& source) {
   // With TFRecords TAO ignores the folders.
   if (!source.tfrecords_path().empty()) return {.tfrecords = source.tfrecords_path()};
   return {.image_dir = source.image_directory_path(), .label_dir = source.label_directory_path()};
-}
-
-absl::string_view NameOf(DataUse use) {
-  return use == DataUse::kTraining ? kTrainingData : kValidationData;
 }
 
 absl::StatusOr<OpenedSources> Open(absl::Span<const DataSource> sources, const BoxDataPlan& plan,
@@ -75,7 +70,7 @@ absl::Status CheckHasObjects(const OpenedSources& sources) {
 
 // Said of validation data that cannot be judged by; "" when it can.
 std::string AllDifficult(absl::string_view what, const OpenedSources& sources) {
-  if (what != kValidationData || sources.difficult == 0 || sources.difficult < Objects(sources)) {
+  if (what != NameOf(DataUse::kValidation) || sources.difficult == 0 || sources.difficult < Objects(sources)) {
     return "";
   }
   return absl::StrCat(what, ": all ", sources.difficult,
@@ -130,7 +125,7 @@ std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSou
   notes.push_back(absl::StrCat(what, ": ", Objects(sources), " objects in ", sources.source->size(),
                                " images (", absl::StrJoin(counts, ", "), ")"));
   if (sources.difficult > 0) {
-    const bool validates = what == kValidationData;
+    const bool validates = what == NameOf(DataUse::kValidation);
     const bool neutral = sources.neutral > 0;
     notes.push_back(absl::StrCat(what, ": ", sources.difficult, " objects ",
                                  neutral ? "more " : "of these ", "are difficult (occluded): ",
@@ -207,7 +202,7 @@ absl::StatusOr<std::optional<OpenedData>> OpenBoxData(const BoxDataPlan& plan,
   if (sources.empty() && !trains) return std::nullopt;
   TY_ASSIGN_OR_RETURN(OpenedSources opened, Open(sources, plan, options));
   if (trains) {
-    TY_RETURN_IF_ERROR(Annotate(opened.mapped, kTrainingData));
+    TY_RETURN_IF_ERROR(Annotate(opened.mapped, NameOf(DataUse::kTraining)));
     TY_RETURN_IF_ERROR(CheckHasObjects(opened));
   }
   OpenedData data;
