@@ -15,6 +15,7 @@
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
 #include "libs/data/internal/photometric.h"
+#include "libs/data/internal/resample.h"
 #include "libs/data/preprocess.h"
 
 namespace trainyard {
@@ -287,19 +288,12 @@ absl::StatusOr<AugmentedImage> AugmentImage(const Tensor& image,
                                             const AugmentationOptions& options, int64_t width,
                                             int64_t height, Philox& random) {
   TY_RETURN_IF_ERROR(CheckAugmentation(options));
-  if (image.dtype() != DType::kUInt8 || image.rank() != 3 || image.dim(2) != 3 ||
-      image.size() == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("the image is %s %s; expected u8 [height, width, 3]", NameOf(image.dtype()),
-                        ShapeText(image.shape())));
-  }
+  TY_RETURN_IF_ERROR(internal::CheckPicture(image));
   if (width < 1 || height < 1 || width > kMaxImageSide || height > kMaxImageSide) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "the network input is %d x %d; expected 1 to %d", width, height, kMaxImageSide));
   }
-  // Our threads are ours to count; OpenCV shall not start its own.
-  static const bool one_thread = (cv::setNumThreads(1), true);
-  (void)one_thread;
+  internal::KeepOpenCvToOneThread();
   try {
     return Augment(image, boxes, options,
                    cv::Size(static_cast<int>(width), static_cast<int>(height)), random);

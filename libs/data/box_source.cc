@@ -64,6 +64,10 @@ class BoxSource final : public PreparedSource {
 absl::StatusOr<std::shared_ptr<const PreparedSource>> PrepareBoxes(
     std::shared_ptr<const SampleSource> source, BoxPreparation preparation) {
   TY_RETURN_IF_ERROR(CheckPreprocess(preparation.preprocess));
+  if (preparation.preprocess.resize() != model::v1::Preprocess::STRETCH) {
+    return absl::UnimplementedError(
+        "preprocess.resize is CENTER_CROP; boxes move with STRETCH alone");
+  }
   if (preparation.augmentation) TY_RETURN_IF_ERROR(CheckAugmentation(*preparation.augmentation));
   return std::make_shared<const BoxSource>(std::move(source), std::move(preparation));
 }

@@ -30,7 +30,7 @@ struct BoxPreparation {
 };
 
 /// Samples with BoxTruth, made ready; `seen` is a BoxTruth too. kInvalidArgument as CheckPreprocess and
-/// CheckAugmentation.
+/// CheckAugmentation; kUnimplemented for a centre crop, which boxes do not follow.
 absl::StatusOr<std::shared_ptr<const PreparedSource>> PrepareBoxes(
     std::shared_ptr<const SampleSource> source, BoxPreparation preparation);
 

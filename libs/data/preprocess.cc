@@ -1,12 +1,12 @@
 #include "libs/data/preprocess.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "absl/strings/str_format.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/data/internal/resample.h"
 
 namespace trainyard {
 namespace {
@@ -15,100 +15,43 @@ using model::v1::Preprocess;
 
 constexpr float kMinSide = 1e-3f;
 
-// Where an output row or column comes from: a * source[near] + b * source[far].
-struct Tap {
-  int64_t near, far;
-  float a, b;
-};
+// Wider than any network's margin; beyond it sides could leave their range.
+constexpr int kMaxCropMargin = 4096;
 
-// OpenCV's rule for INTER_LINEAR on floats.
-std::vector<Tap> MakeTaps(int64_t source, int64_t target) {
-  std::vector<Tap> taps(static_cast<size_t>(target));
-  const double scale = static_cast<double>(source) / static_cast<double>(target);
-  for (int64_t i = 0; i < target; ++i) {
-    auto place = static_cast<float>((static_cast<double>(i) + 0.5) * scale - 0.5);
-    auto near = static_cast<int64_t>(std::floor(place));
-    place -= static_cast<float>(near);
-    if (near < 0) near = 0, place = 0;
-    if (near >= source - 1) near = source - 1, place = 0;
-    taps[static_cast<size_t>(i)] = {near, std::min(near + 1, source - 1), 1.0f - place, place};
+void CheckColours(const Preprocess& preprocess, Problems& problems) {
+  const int64_t channels = ChannelsOf(preprocess);
+  if (preprocess.mean_size() != channels) {
+    problems.Add("preprocess.mean", "has %d values; expected %d", preprocess.mean_size(), channels);
   }
-  return taps;
-}
-
-// One source row, resized to the output's width; interleaved RGB.
-void ResizeRow(const uint8_t* source, const std::vector<Tap>& taps, float* out) {
-  for (const Tap& tap : taps) {
-    const uint8_t* const left = source + tap.near * 3;
-    const uint8_t* const right = source + tap.far * 3;
-    for (int c = 0; c < 3; ++c) *out++ = left[c] * tap.a + right[c] * tap.b;
+  if (!std::isfinite(preprocess.scale()) || preprocess.scale() == 0) {
+    problems.Add("preprocess.scale", "is %g; expected a finite number other than 0",
+                 preprocess.scale());
+  }
+  if (preprocess.std_size() != 0 && preprocess.std_size() != channels) {
+    problems.Add("preprocess.std", "has %d values; expected %d, or none", preprocess.std_size(),
+                 channels);
+  }
+  for (int c = 0; c < preprocess.std_size(); ++c) {
+    if (std::isfinite(preprocess.std(c)) && preprocess.std(c) > 0) continue;
+    problems.Add(absl::StrFormat("preprocess.std[%d]", c), "is %g; expected a finite number above 0",
+                 preprocess.std(c));
   }
 }
 
-// Takes resized rows, interleaved RGB, to the planes of the input.
-class PlaneWriter {
- public:
-  PlaneWriter(const Preprocess& preprocess, float* out)
-      : width_(preprocess.width()),
-        plane_(int64_t{preprocess.width()} * preprocess.height()),
-        gray_(preprocess.order() == Preprocess::GRAY),
-        scale_(preprocess.scale()),
-        out_(out) {
-    for (int c = 0; c < preprocess.mean_size(); ++c)
-      mean_[static_cast<size_t>(c)] = preprocess.mean(c);
-    if (preprocess.order() == Preprocess::BGR) source_ = {2, 1, 0};
+void CheckScaling(const Preprocess& preprocess, Problems& problems) {
+  if (!Preprocess::Resize_IsValid(preprocess.resize())) {
+    problems.Add("preprocess.resize", "is %d; expected STRETCH or CENTER_CROP",
+                 static_cast<int>(preprocess.resize()));
   }
-
-  void Write(int64_t y, const float* rgb) const {
-    float* const row = out_ + y * width_;
-    if (gray_) {
-      for (int64_t x = 0; x < width_; ++x, rgb += 3) {
-        row[x] = (0.1140f * rgb[2] + 0.5870f * rgb[1] + 0.2990f * rgb[0] - mean_[0]) * scale_;
-      }
-      return;
-    }
-    for (size_t c = 0; c < 3; ++c) {
-      float* const plane = row + static_cast<int64_t>(c) * plane_;
-      const float* from = rgb + source_[c];
-      for (int64_t x = 0; x < width_; ++x, from += 3) plane[x] = (*from - mean_[c]) * scale_;
-    }
+  if (preprocess.crop_margin() < 0 || preprocess.crop_margin() > kMaxCropMargin) {
+    problems.Add("preprocess.crop_margin", "is %d; expected 0 to %d", preprocess.crop_margin(),
+                 kMaxCropMargin);
   }
-
- private:
-  int64_t width_, plane_;
-  bool gray_;
-  float scale_;
-  float* out_;
-  std::array<float, 3> mean_{};
-  std::array<int, 3> source_ = {0, 1, 2};
-};
-
-// Keeps the two source rows that neighbouring output rows share.
-class RowCache {
- public:
-  RowCache(const Tensor& image, int64_t width)
-      : pixels_(image.data<uint8_t>().data()),
-        stride_(image.dim(1) * 3),
-        taps_(MakeTaps(image.dim(1), width)) {
-    for (auto& row : rows_) row.resize(static_cast<size_t>(width) * 3);
+  if (!Preprocess::Interpolation_IsValid(preprocess.interpolation())) {
+    problems.Add("preprocess.interpolation", "is %d; expected BILINEAR or BICUBIC",
+                 static_cast<int>(preprocess.interpolation()));
   }
-
-  const float* Row(int64_t y) {
-    const auto slot = static_cast<size_t>(y & 1);
-    if (held_[slot] != y) {
-      ResizeRow(pixels_ + y * stride_, taps_, rows_[slot].data());
-      held_[slot] = y;
-    }
-    return rows_[slot].data();
-  }
-
- private:
-  const uint8_t* pixels_;
-  int64_t stride_;
-  std::vector<Tap> taps_;
-  std::array<std::vector<float>, 2> rows_;
-  std::array<int64_t, 2> held_ = {-1, -1};
-};
+}
 
 }  // namespace
 
@@ -130,48 +73,39 @@ absl::Status CheckPreprocess(const Preprocess& preprocess) {
     problems.Add("preprocess.order", "is %d; expected BGR, RGB or GRAY",
                  static_cast<int>(preprocess.order()));
   }
-  if (preprocess.mean_size() != ChannelsOf(preprocess)) {
-    problems.Add("preprocess.mean", "has %d values; expected %d", preprocess.mean_size(),
-                 ChannelsOf(preprocess));
-  }
-  if (!std::isfinite(preprocess.scale()) || preprocess.scale() == 0) {
-    problems.Add("preprocess.scale", "is %g; expected a finite number other than 0",
-                 preprocess.scale());
-  }
+  CheckColours(preprocess, problems);
+  CheckScaling(preprocess, problems);
   return problems.ToStatus();
 }
 
 absl::Status PreprocessImage(const Tensor& image, const Preprocess& preprocess,
                              absl::Span<float> out) {
   TY_RETURN_IF_ERROR(CheckPreprocess(preprocess));
-  if (image.dtype() != DType::kUInt8 || image.rank() != 3 || image.dim(2) != 3 ||
-      image.size() == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("the image is %s %s; expected u8 [height, width, 3]", NameOf(image.dtype()),
-                        ShapeText(image.shape())));
-  }
-  const int64_t width = preprocess.width(), height = preprocess.height();
-  if (static_cast<int64_t>(out.size()) != ChannelsOf(preprocess) * width * height) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("the input has room for %d values; expected %d x %d x %d", out.size(),
-                        ChannelsOf(preprocess), height, width));
-  }
-  const PlaneWriter writer(preprocess, out.data());
-  RowCache cache(image, width);
-  std::vector<float> blended(static_cast<size_t>(width) * 3);
-  const std::vector<Tap> taps = MakeTaps(image.dim(0), height);
-  for (int64_t y = 0; y < height; ++y) {
-    const Tap& tap = taps[static_cast<size_t>(y)];
-    const float* const near = cache.Row(tap.near);
-    if (tap.b == 0) {
-      writer.Write(y, near);
-      continue;
+  TY_RETURN_IF_ERROR(internal::CheckPicture(image));
+  const ImageSize size = {.width = image.dim(1), .height = image.dim(0)};
+  return internal::FillInput(image, internal::CutOf(preprocess, size), preprocess, out);
+}
+
+Tensor PictureOf(const Tensor& input, const Preprocess& preprocess) {
+  const int64_t channels = input.dim(0), height = input.dim(1), width = input.dim(2);
+  Tensor picture = Tensor::Zeros(DType::kUInt8, {height, width, 3});
+  const bool bgr = preprocess.order() == Preprocess::BGR;
+  const absl::Span<const float> values = input.data<float>();
+  const absl::Span<uint8_t> pixels = picture.data<uint8_t>();
+  const auto plane = static_cast<size_t>(height * width);
+  for (size_t c = 0; c < 3; ++c) {
+    const size_t from = channels == 1 ? 0 : bgr ? 2 - c : c;
+    const int channel = static_cast<int>(from);
+    const float mean = preprocess.mean(channel);
+    const float factor =
+        (preprocess.std_size() == 0 ? 1 : preprocess.std(channel)) / preprocess.scale();
+    for (size_t i = 0; i < plane; ++i) {
+      // A value that is no number is black.
+      const float value = std::nearbyint(values[from * plane + i] * factor + mean);
+      pixels[i * 3 + c] = value > 0 ? static_cast<uint8_t>(std::min(value, 255.0f)) : 0;
     }
-    const float* const far = cache.Row(tap.far);
-    for (size_t i = 0; i < blended.size(); ++i) blended[i] = near[i] * tap.a + far[i] * tap.b;
-    writer.Write(y, blended.data());
   }
-  return absl::OkStatus();
+  return picture;
 }
 
 void ClipBoxes(std::vector<LabelledBox>& boxes, int64_t width, int64_t height) {

@@ -13,6 +13,7 @@
 #include "libs/base/log.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
+#include "libs/data/preprocess.h"
 #include "libs/tasks/metrics.h"
 #include "libs/tasks/status_json.h"
 
@@ -42,24 +43,6 @@ std::string TimeText(absl::Duration time) {
 }
 
 double Rounded(double value, double scale) { return std::round(value * scale) / scale; }
-
-// The picture that a row of the batch was made from: the mean is added again.
-Tensor PictureOf(const Tensor& row, const model::v1::Preprocess& preprocess) {
-  const int64_t channels = row.dim(0), height = row.dim(1), width = row.dim(2);
-  Tensor picture = Tensor::Zeros(DType::kUInt8, {height, width, 3});
-  const bool bgr = preprocess.order() == model::v1::Preprocess::BGR;
-  const auto values = row.data<float>();
-  const auto pixels = picture.data<uint8_t>();
-  for (int64_t i = 0; i < height * width; ++i) {
-    for (int64_t c = 0; c < 3; ++c) {
-      const int64_t from = channels == 1 ? 0 : bgr ? 2 - c : c;
-      const float value = values[from * height * width + i] / preprocess.scale() +
-                          preprocess.mean(static_cast<int>(from));
-      pixels[i * 3 + c] = static_cast<uint8_t>(std::clamp(std::lround(value), 0L, 255L));
-    }
-  }
-  return picture;
-}
 
 }  // namespace
 

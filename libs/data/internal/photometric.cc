@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
+#include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
+
+#include "absl/strings/str_cat.h"
 
 namespace trainyard::internal {
 namespace {
@@ -24,7 +28,8 @@ cv::Mat HueSaturationTable(const Photometric& p) {
   for (int i = 0; i < 256; ++i) {
     double hue = std::fmod(i + p.hue.value_or(0), 180.0);
     if (hue < 0) hue += 180.0;
-    const double saturation = std::clamp(i * p.saturation.value_or(1), 0.0, 255.0);
+    const double saturation = std::clamp(
+        i * p.saturation.value_or(1) + p.saturation_shift.value_or(0), 0.0, 255.0);
     // 179.7 rounds to 180, which is 0 on the circle.
     const int rounded_hue = static_cast<int>(std::nearbyint(hue)) % 180;
     table.at<cv::Vec3b>(i) = {static_cast<uint8_t>(rounded_hue),
@@ -54,7 +59,7 @@ void ApplyPhotometric(const Photometric& p, const cv::Mat& source, cv::Mat& targ
     cv::LUT(*current, LevelTable(p.brightness, contrast_first ? p.contrast : std::nullopt), target);
     current = &target;
   }
-  if (p.saturation || p.hue) {
+  if (p.saturation || p.saturation_shift || p.hue) {
     cv::Mat hsv;
     cv::cvtColor(*current, hsv, cv::COLOR_RGB2HSV);
     cv::LUT(hsv, HueSaturationTable(p), hsv);
@@ -66,6 +71,23 @@ void ApplyPhotometric(const Photometric& p, const cv::Mat& source, cv::Mat& targ
     current = &target;
   }
   if (current == &source && target.data != source.data) source.copyTo(target);
+}
+
+absl::Status ApplyPhotometric(const Photometric& photometric, Tensor& picture) {
+  KeepOpenCvToOneThread();
+  try {
+    cv::Mat pixels(static_cast<int>(picture.dim(0)), static_cast<int>(picture.dim(1)), CV_8UC3,
+                   picture.data<uint8_t>().data());
+    ApplyPhotometric(photometric, pixels, pixels);
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat("OpenCV: ", error.what()));
+  }
+  return absl::OkStatus();
+}
+
+void KeepOpenCvToOneThread() {
+  static const bool one_thread = (cv::setNumThreads(1), true);
+  (void)one_thread;
 }
 
 }  // namespace trainyard::internal
