@@ -107,8 +107,8 @@ absl::StatusOr<std::unique_ptr<EngineRunner>> MakeObserver(const Graph& graph,
 }
 
 /// In floats a runtime may differ from the graph by the order of its sums, no more. Its passes are
-/// held against the same network with the inputs of all convolutions put out, which nothing can be
-/// moved or joined across.
+/// held against the same network with the inputs of all layers with kernels put out, which nothing
+/// can be moved or joined across.
 absl::Status CheckPasses(const Graph& folded, const Backend& backend,
                          const EngineOptions& options) {
   const CompileOptions compile{Precision::kFp32, options.max_batch_size, options.threads};

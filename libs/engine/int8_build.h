@@ -36,7 +36,7 @@ struct Int8Network {
 
 /// Quantizes and compiles a network, and runs what will be saved beside two others: FP32, and the
 /// Q/DQ graph as it is written, in floats. Where a pass of the runtime makes the engine disagree
-/// with the graph, the fewest convolutions that mend it are kept in FP32; they are named in the
+/// with the graph, the fewest layers that mend it are kept in FP32; they are named in the
 /// warnings and in the report. With images, an output below kWarnBelowDecibels is a warning.
 ///
 /// kFailedPrecondition for an output below kRefuseBelowDecibels, with the outputs, the worst layers

@@ -2,9 +2,21 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "libs/base/status.h"
 
 namespace trainyard {
+
+namespace {
+
+/// The kernel is asked too: a runtime may round to INT8 and then compute in floats.
+bool RunsInInt8(const RuntimeLayer& layer) {
+  const bool rounded = layer.precision == "i8" || layer.precision == "u8";
+  return rounded && !absl::EndsWith(layer.implementation, "f32") &&
+         !absl::EndsWith(layer.implementation, "f16");
+}
+
+}  // namespace
 
 Int8Coverage CoverageOf(absl::Span<const RuntimeLayer> layers) {
   Int8Coverage coverage;
@@ -12,7 +24,7 @@ Int8Coverage CoverageOf(absl::Span<const RuntimeLayer> layers) {
   for (const RuntimeLayer& layer : layers) {
     if (layer.macs == 0) continue;
     coverage.macs += layer.macs;
-    if (layer.precision == "i8" || layer.precision == "u8") {
+    if (RunsInInt8(layer)) {
       coverage.int8_macs += layer.macs;
     } else {
       in_float.push_back(&layer);

@@ -241,6 +241,11 @@ bool Graph::HasInitializer(absl::string_view name) const {
   return initializer_index_.find(name) != initializer_index_.end();
 }
 
+const onnx::TensorProto* Graph::FindInitializer(absl::string_view name) const {
+  const auto it = initializer_index_.find(name);
+  return it == initializer_index_.end() ? nullptr : &model_->graph().initializer(it->second);
+}
+
 std::vector<std::string> Graph::InitializerNames() const {
   std::vector<std::string> names;
   for (const auto& tensor : model_->graph().initializer()) names.push_back(tensor.name());

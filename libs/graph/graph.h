@@ -86,6 +86,9 @@ class Graph {
   std::vector<std::string> OutputNames() const;
 
   bool HasInitializer(absl::string_view name) const;
+  /// As it is stored; nullptr when there is none. For its type and shape, which Initializer copies
+  /// the elements for.
+  const onnx::TensorProto* FindInitializer(absl::string_view name) const;
   std::vector<std::string> InitializerNames() const;
   /// A copy of the initializer's elements. kNotFound; kUnimplemented for a dtype that Tensor lacks.
   absl::StatusOr<Tensor> Initializer(absl::string_view name) const;

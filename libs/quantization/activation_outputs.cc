@@ -7,6 +7,7 @@
 #include "libs/base/digest.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/quantization/layers.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard {
@@ -51,7 +52,7 @@ std::string WeightsDigest(const Graph& graph) {
   Sha256 digest;
   bool any = false;
   for (const onnx::NodeProto* node : graph.nodes()) {
-    if (!IsOp(*node, "Conv") || !graph.HasInitializer(node->input(1))) continue;
+    if (!HasKernel(*node) || !graph.HasInitializer(node->input(1))) continue;
     const absl::StatusOr<Tensor> kernel = graph.Initializer(node->input(1));
     if (!kernel.ok()) continue;
     const Tensor& tensor = *kernel;

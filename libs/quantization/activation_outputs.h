@@ -15,9 +15,9 @@ namespace trainyard {
 absl::StatusOr<Graph> WithActivationOutputs(const Graph& graph,
                                             absl::Span<const std::string> names);
 
-/// Which weights these are: SHA-256 over the constant kernels of the graph's convolutions in
+/// Which weights these are: SHA-256 over the constant kernels of the graph's layers (HasKernel) in
 /// topological order. Survives what does not touch weights (metadata, a head attached at export),
-/// so that a calibration table is known again. "" for a graph without convolutions.
+/// so that a calibration table is known again. "" for a graph without such layers.
 std::string WeightsDigest(const Graph& graph);
 
 }  // namespace trainyard

@@ -21,7 +21,7 @@ struct SignalToNoise {
   double decibels() const;
 };
 
-/// What INT8 did to one convolution.
+/// What INT8 did to one layer.
 struct LayerQuantization {
   std::string node;
   /// Its activation input.
@@ -56,7 +56,7 @@ struct OutputError {
 struct QuantizationReport {
   int64_t calibration_images = 0;
   std::vector<LayerQuantization> layers;
-  /// Convolutions that stay FP32, with the reason.
+  /// Layers that stay FP32, with the reason.
   std::vector<std::string> kept_in_fp32;
   std::vector<OutputError> outputs;
   /// Images on which `outputs` were measured; 0 when there were none, and the two forms were only

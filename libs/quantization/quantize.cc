@@ -10,6 +10,7 @@
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/graph/edit.h"
+#include "libs/quantization/layers.h"
 #include "libs/quantization/sign.h"
 #include "onnx/onnx_pb.h"
 
@@ -18,12 +19,13 @@ namespace {
 
 constexpr int kUnsignedSteps = 255;
 
-/// A kernel as s8 with a step per output channel.
+/// A kernel as s8 with a step per output channel, which lie along `axis`.
 struct QuantizedKernel {
+  int64_t axis = 0;
   Tensor values;
   Tensor scales;
   SignalToNoise error;
-  /// The value that convolutions read, once the kernel is in the graph.
+  /// The value that layers read, once the kernel is in the graph.
   std::string dequantized;
 };
 
@@ -35,34 +37,46 @@ float ScaleFor(const Range& range, int steps) {
   return std::isnormal(scale) ? scale : 1.0f / static_cast<float>(steps);
 }
 
-absl::StatusOr<QuantizedKernel> QuantizeKernel(const Tensor& kernel, int most_steps) {
-  const int64_t channels = kernel.dim(0);
-  const int64_t size = channels == 0 ? 0 : kernel.size() / channels;
-  QuantizedKernel result{.values = Tensor::Zeros(DType::kInt8, kernel.shape()),
-                         .scales = Tensor::Zeros(DType::kFloat32, {channels}),
+/// The step of each channel.
+absl::StatusOr<Tensor> KernelScales(const Tensor& kernel, const ChannelIndex& channels,
+                                    int most_steps) {
+  std::vector<Range> ranges(channels.count());
+  const absl::Span<const float> values = kernel.data<float>();
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) {
+      return absl::InvalidArgumentError("holds a value that is not finite");
+    }
+    Range& range = ranges[channels.Of(i)];
+    range.min = std::min(range.min, values[i]);
+    range.max = std::max(range.max, values[i]);
+  }
+  Tensor scales = Tensor::Zeros(DType::kFloat32, {channels.count()});
+  for (int64_t c = 0; c < channels.count(); ++c) {
+    scales.data<float>()[c] = ScaleFor(ranges[c], most_steps);
+  }
+  return scales;
+}
+
+absl::StatusOr<QuantizedKernel> QuantizeKernel(const Tensor& kernel, int64_t axis,
+                                               int most_steps) {
+  const ChannelIndex channels(kernel.shape(), axis);
+  TY_ASSIGN_OR_RETURN(Tensor scales, KernelScales(kernel, channels, most_steps));
+  QuantizedKernel result{.axis = axis,
+                         .values = Tensor::Zeros(DType::kInt8, kernel.shape()),
+                         .scales = std::move(scales),
                          .error = {},
                          .dequantized = ""};
-  for (int64_t c = 0; c < channels; ++c) {
-    const absl::Span<const float> from = kernel.data<float>().subspan(c * size, size);
-    const absl::Span<int8_t> to = result.values.data<int8_t>().subspan(c * size, size);
-    Range range;
-    for (const float value : from) {
-      if (!std::isfinite(value))
-        return absl::InvalidArgumentError("holds a value that is not finite");
-      range.min = std::min(range.min, value);
-      range.max = std::max(range.max, value);
-    }
-    const float scale = ScaleFor(range, most_steps);
-    result.scales.data<float>()[c] = scale;
-    for (int64_t i = 0; i < size; ++i) {
-      const float steps =
-          std::clamp(std::nearbyint(from[i] / scale), -static_cast<float>(most_steps),
-                     static_cast<float>(most_steps));
-      to[i] = static_cast<int8_t>(steps);
-      const double error = from[i] - double{steps} * scale;
-      result.error.signal += double{from[i]} * from[i];
-      result.error.noise += error * error;
-    }
+  const absl::Span<const float> from = kernel.data<float>();
+  const absl::Span<const float> scale = std::as_const(result.scales).data<float>();
+  const absl::Span<int8_t> to = result.values.data<int8_t>();
+  const auto most = static_cast<float>(most_steps);
+  for (size_t i = 0; i < from.size(); ++i) {
+    const float step = scale[channels.Of(i)];
+    const float steps = std::clamp(std::nearbyint(from[i] / step), -most, most);
+    to[i] = static_cast<int8_t>(steps);
+    const double error = from[i] - double{steps} * step;
+    result.error.signal += double{from[i]} * from[i];
+    result.error.noise += error * error;
   }
   return result;
 }
@@ -74,10 +88,10 @@ int64_t DefaultOpset(const onnx::ModelProto& model) {
   return 1;
 }
 
-std::vector<std::string> ConvolutionNames(const Graph& graph) {
+std::vector<std::string> LayerNames(const Graph& graph) {
   std::vector<std::string> names;
   for (const onnx::NodeProto* node : graph.nodes()) {
-    if (IsOp(*node, "Conv")) names.push_back(node->name());
+    if (HasKernel(*node)) names.push_back(node->name());
   }
   return names;
 }
@@ -87,9 +101,9 @@ bool IsExcluded(const onnx::NodeProto& node, const QuantizationOptions& options)
          options.excluded_layers.end();
 }
 
-bool IsQuantizedConvolution(const Graph& graph, const onnx::NodeProto& node,
-                            const QuantizationOptions& options) {
-  return IsOp(node, "Conv") && !IsExcluded(node, options) && graph.HasInitializer(node.input(1));
+bool IsQuantized(const Graph& graph, const onnx::NodeProto& node,
+                 const QuantizationOptions& options) {
+  return HasKernel(node) && !IsExcluded(node, options) && WhyInFp32(graph, node).empty();
 }
 
 /// A sum of two computed tensors of which one comes from a quantized convolution.
@@ -100,21 +114,22 @@ bool IsResidualSum(const Graph& graph, const onnx::NodeProto& node,
   for (const std::string& input : node.input()) {
     if (graph.HasInitializer(input)) return false;
     const onnx::NodeProto* producer = graph.Producer(input);
-    from_convolution |= producer != nullptr && IsQuantizedConvolution(graph, *producer, options);
+    from_convolution |= producer != nullptr && IsOp(*producer, "Conv") &&
+                        IsQuantized(graph, *producer, options);
   }
   return from_convolution;
 }
 
 absl::Status CheckOptions(const Graph& graph, const QuantizationOptions& options) {
-  const std::vector<std::string> names = ConvolutionNames(graph);
+  const std::vector<std::string> names = LayerNames(graph);
   Problems problems;
   if (options.kernel_steps < 1 || options.kernel_steps > kInt8Steps) {
     problems.Add("kernel_steps", "is %d; expected 1 to %d", options.kernel_steps, kInt8Steps);
   }
   for (const std::string& excluded : options.excluded_layers) {
     if (std::find(names.begin(), names.end(), excluded) == names.end()) {
-      problems.Add("excluded_layers", "names '%s', which is no convolution of the graph%s",
-                   excluded, DidYouMean(excluded, names));
+      problems.Add("excluded_layers", "names '%s', which is no Conv, ConvTranspose, Gemm or MatMul of the graph%s", excluded,
+                   DidYouMean(excluded, names));
     }
   }
   return problems.ToStatus();
@@ -159,22 +174,24 @@ class QdqWriter {
 
   absl::Status WriteNode(const onnx::NodeProto& node) {
     onnx::NodeProto copy = node;
-    if (IsQuantizedConvolution(source_, node, options_)) {
-      TY_RETURN_IF_ERROR(QuantizeConvolution(node, copy));
+    if (IsQuantized(source_, node, options_)) {
+      TY_RETURN_IF_ERROR(QuantizeLayer(node, copy));
     } else if (IsResidualSum(source_, node, options_)) {
       copy.set_input(1, QuantizeActivation(node.input(1)));
-    } else if (IsOp(node, "Conv")) {
+    } else if (HasKernel(node)) {
       report_.kept_in_fp32.push_back(absl::StrCat(
-          node.name(), IsExcluded(node, options_) ? ": excluded" : ": its kernel is not constant"));
+          node.name(), ": ",
+          IsExcluded(node, options_) ? "excluded" : WhyInFp32(source_, node)));
     }
     *graph().add_node() = std::move(copy);
     return absl::OkStatus();
   }
 
-  absl::Status QuantizeConvolution(const onnx::NodeProto& node, onnx::NodeProto& copy) {
+  absl::Status QuantizeLayer(const onnx::NodeProto& node, onnx::NodeProto& copy) {
     const std::string& kernel_name = node.input(1);
+    const std::pair key(kernel_name, KernelAxis(node));
     copy.set_input(0, QuantizeActivation(node.input(0)));
-    auto kernel = kernels_.find(kernel_name);
+    auto kernel = kernels_.find(key);
     if (kernel == kernels_.end()) {
       TY_ASSIGN_OR_RETURN(const Tensor values, source_.Initializer(kernel_name));
       if (values.dtype() != DType::kFloat32 || values.rank() < 1) {
@@ -182,10 +199,10 @@ class QdqWriter {
             absl::StrCat("kernel '", kernel_name, "' is ", NameOf(values.dtype()), " ",
                          ShapeText(values.shape()), "; only f32 kernels can be quantized"));
       }
-      auto quantized = QuantizeKernel(values, options_.kernel_steps);
+      auto quantized = QuantizeKernel(values, key.second, options_.kernel_steps);
       TY_RETURN_IF_ERROR(Annotate(quantized.status(), absl::StrCat("kernel '", kernel_name, "'")));
       quantized->dequantized = AddKernel(kernel_name, *quantized);
-      kernel = kernels_.emplace(kernel_name, *std::move(quantized)).first;
+      kernel = kernels_.emplace(key, *std::move(quantized)).first;
     }
     copy.set_input(1, kernel->second.dequantized);
     Report(node, kernel->second);
@@ -243,7 +260,7 @@ class QdqWriter {
     onnx::AttributeProto* axis = node.add_attribute();
     axis->set_name("axis");
     axis->set_type(onnx::AttributeProto::INT);
-    axis->set_i(0);
+    axis->set_i(kernel.axis);
     return dequantized;
   }
 
@@ -282,7 +299,8 @@ class QdqWriter {
   std::set<std::string> never_negative_, given_;
   /// What was quantized, and the value that its readers take.
   std::map<std::string, std::string> pairs_;
-  std::map<std::string, QuantizedKernel> kernels_;
+  /// By name and axis: two layers may read one kernel, and one of them the other way round.
+  std::map<std::pair<std::string, int64_t>, QuantizedKernel> kernels_;
 };
 
 }  // namespace
@@ -298,7 +316,7 @@ std::vector<std::string> TensorsToCalibrate(const Graph& graph,
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   };
   for (const onnx::NodeProto* node : graph.nodes()) {
-    if (IsQuantizedConvolution(graph, *node, options)) add(node->input(0));
+    if (IsQuantized(graph, *node, options)) add(node->input(0));
     if (IsResidualSum(graph, *node, options)) add(node->input(1));
   }
   return names;

@@ -16,7 +16,7 @@ inline constexpr int kInt8Steps = 127;
 /// What becomes INT8. Everything is symmetric: s8, zero point 0, but for what
 /// `unsigned_activations` says.
 struct QuantizationOptions {
-  /// Convolutions that stay in FP32, by node name.
+  /// Layers (Conv, ConvTranspose, Gemm, MatMul) that stay in FP32, by node name.
   std::vector<std::string> excluded_layers;
   /// Also quantize the second input of residual sums (TensorRT fuses the sum into the other
   /// branch's convolution then). Costs about 1 dB; OpenVINO gains nothing by it, hence off
@@ -44,13 +44,13 @@ struct QuantizedModel {
 };
 
 /// Puts QuantizeLinear and DequantizeLinear around what is to run in INT8: one pair at each input
-/// of a convolution (shared by all its readers), kernels as s8 initializers with one step per
-/// output channel (axis 0) and a DequantizeLinear; biases stay f32. Any runtime that knows ONNX
-/// opset 13 reads the result.
+/// of a layer (shared by all its readers), kernels as s8 initializers with one step per output
+/// channel (KernelAxis) and a DequantizeLinear; biases stay f32. Any runtime that knows ONNX opset
+/// 13 reads the result.
 ///
 /// `folded` is a graph whose batch norms are folded into convolutions (libs/graph/fold.h); a batch
-/// norm that is left stays in FP32. A convolution whose kernel is computed stays in FP32 and is
-/// listed in the report. Deterministic. What is added is called `<tensor>/scale`, `<kernel>/int8`
+/// norm that is left stays in FP32. A layer that has no INT8 form (WhyInFp32: a computed kernel, a
+/// transposed convolution with groups...) stays in FP32 and is listed in the report. Deterministic. What is added is called `<tensor>/scale`, `<kernel>/int8`
 /// and so on, with a number behind it where the graph has that name; the result has passed Check.
 ///
 /// * kInvalidArgument: excluded layers that are not there (all, with the nearest names);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 #include "libs/graph/edit.h"
+#include "libs/quantization/layers.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard {
@@ -47,6 +48,13 @@ absl::StatusOr<std::vector<float>> ZeroPoints(const Graph& graph, const onnx::No
                                               size_t count) {
   if (!HasZeroPoint(node)) return std::vector<float>(count, 0);
   return ConstantValues(graph, node, 2);
+}
+
+/// The axis of a DequantizeLinear; -1 when the values have none of that number.
+int64_t StepAxis(const onnx::NodeProto& node, const Shape& shape) {
+  const auto rank = static_cast<int64_t>(shape.size());
+  const int64_t axis = IntAttribute(node, "axis", 1);
+  return axis >= -rank && axis < rank ? (axis + rank) % rank : -1;
 }
 
 /// Step and zero point of a pair at an activation.
@@ -116,16 +124,19 @@ class Writer {
     TY_ASSIGN_OR_RETURN(const std::vector<float> zeros,
                         ZeroPoints(source_, node, scales.size()));
     TY_ASSIGN_OR_RETURN(const Tensor stored, source_.Initializer(node.input(0)));
-    if (scales.empty() || steps.size() % scales.size() != 0 || zeros.size() != scales.size() ||
-        (scales.size() > 1 && IntAttribute(node, "axis", 1) != 0)) {
-      return absl::UnimplementedError(absl::StrCat("node '", node.name(), "' has ", scales.size(),
-                                                   " steps for ", steps.size(),
-                                                   " values; expected one for each first index"));
+    const int64_t axis = StepAxis(node, stored.shape());
+    const bool single = scales.size() == 1;
+    const bool each = axis >= 0 && static_cast<int64_t>(scales.size()) == stored.dim(axis);
+    if ((!single && !each) || zeros.size() != scales.size()) {
+      return absl::UnimplementedError(
+          absl::StrCat("node '", node.name(), "' has ", scales.size(), " steps for values of shape ",
+                       ShapeText(stored.shape()), "; expected one, or one for each index of its axis"));
     }
     TY_ASSIGN_OR_RETURN(Tensor kernel, Tensor::Create(DType::kFloat32, stored.shape()));
-    const size_t block = steps.size() / scales.size();
+    const ChannelIndex channels(single ? Shape{1} : stored.shape(), single ? 0 : axis);
     for (size_t i = 0; i < steps.size(); ++i) {
-      kernel.data<float>()[i] = (steps[i] - zeros[i / block]) * scales[i / block];
+      const int64_t c = channels.Of(static_cast<int64_t>(i));
+      kernel.data<float>()[i] = (steps[i] - zeros[c]) * scales[c];
     }
     *graph().add_initializer() = TensorToProto(node.output(0), kernel);
     return absl::OkStatus();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "libs/graph/edit.h"
 #include "onnx/onnx_pb.h"
@@ -17,16 +18,31 @@ bool IsSignedZero(const Graph& graph, const std::string& name) {
          std::as_const(*zero).data<int8_t>()[0] == 0;
 }
 
+/// Whether transposed convolutions, and nothing else, read what these DequantizeLinear nodes make.
+bool OnlyTransposedRead(const Graph& graph, const std::vector<const onnx::NodeProto*>& nodes) {
+  bool any = false;
+  for (const onnx::NodeProto* node : nodes) {
+    if (graph.IsOutput(node->output(0))) return false;
+    for (const onnx::NodeProto* reader : graph.Consumers(node->output(0))) {
+      if (!IsOp(*reader, "ConvTranspose")) return false;
+      any = true;
+    }
+  }
+  return any;
+}
+
 /// Whether the integers of this QuantizeLinear only go to DequantizeLinear nodes with the same
-/// zero point.
+/// zero point, and are better off as u8.
 bool CanShift(const Graph& graph, const onnx::NodeProto& node) {
   if (!IsOp(node, "QuantizeLinear") || node.input_size() != 3) return false;
   if (!IsSignedZero(graph, node.input(2)) || graph.IsOutput(node.output(0))) return false;
   const auto& readers = graph.Consumers(node.output(0));
-  return std::all_of(readers.begin(), readers.end(), [&](const onnx::NodeProto* reader) {
-    return IsOp(*reader, "DequantizeLinear") && reader->input_size() == 3 &&
-           reader->input(0) == node.output(0) && IsSignedZero(graph, reader->input(2));
-  });
+  const bool agree =
+      std::all_of(readers.begin(), readers.end(), [&](const onnx::NodeProto* reader) {
+        return IsOp(*reader, "DequantizeLinear") && reader->input_size() == 3 &&
+               reader->input(0) == node.output(0) && IsSignedZero(graph, reader->input(2));
+      });
+  return agree && !OnlyTransposedRead(graph, readers);
 }
 
 }  // namespace
