@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <opencv2/imgproc.hpp>
+#include <utility>
 #include <vector>
 
 namespace trainyard::internal {
@@ -158,6 +159,57 @@ void PaintBolt(Sprite& sprite, cv::Point2d centre, double half, double angle, Ph
   }
 }
 
+// Teeth around a disc, with a bore: between a nut and a washer in looks.
+void PaintGear(Sprite& sprite, cv::Point2d centre, double radius, double angle, Philox& random) {
+  const cv::Scalar metal = Metal(random);
+  const int teeth = 8 + static_cast<int>(random.Below(5));
+  const double root = radius * random.Uniform(0.74, 0.82), pitch = 2 * kPi / teeth;
+  std::vector<cv::Point2d> outline;
+  for (int tooth = 0; tooth < teeth; ++tooth) {
+    for (const auto& [part, reach] : {std::pair{0.0, root}, std::pair{0.14, radius},
+                                      std::pair{0.4, radius}, std::pair{0.54, root}}) {
+      const double at = (tooth + part) * pitch;
+      outline.emplace_back(reach * std::cos(at), reach * std::sin(at));
+    }
+  }
+  const std::vector<std::vector<cv::Point>> edge = {Polygon(centre, outline, angle)};
+  cv::fillPoly(sprite.mask, edge, 255);
+  sprite.colour.setTo(Scaled(metal, 0.8));
+  const double bore = radius * random.Uniform(0.25, 0.5);
+  cv::circle(sprite.colour, ToPoint(centre), cvRound(root * 0.9), metal, -1);
+  cv::circle(sprite.colour, ToPoint(centre), cvRound(bore * 1.2), Scaled(metal, 0.6), -1);
+  cv::circle(sprite.mask, ToPoint(centre), cvRound(bore), 0, -1);
+}
+
+// Two flat legs at a right angle, a hole in each: a bolt's outline when the second is short.
+void PaintBracket(Sprite& sprite, cv::Point2d centre, double half, double angle, Philox& random) {
+  const cv::Scalar metal = Metal(random);
+  const double a = half / std::sqrt(2.0), width = a * random.Uniform(0.55, 0.75);
+  const double short_end = -a + 2 * a * random.Uniform(0.65, 1.0);
+  const double side = random.Chance(0.5) ? 1 : -1;  // Of either hand.
+  const auto shape = [&](std::vector<cv::Point2d> points) {
+    for (cv::Point2d& point : points) point.y *= side;
+    return Polygon(centre, points, angle);
+  };
+  const std::vector<std::vector<cv::Point>> edge = {shape({{-a, -a},
+                                                           {a, -a},
+                                                           {a, -a + width},
+                                                           {-a + width, -a + width},
+                                                           {-a + width, short_end},
+                                                           {-a, short_end}})};
+  cv::fillPoly(sprite.mask, edge, 255);
+  sprite.colour.setTo(metal);
+  // Where it is bent.
+  cv::fillConvexPoly(sprite.colour, shape(Rectangle(-a, -a, -a + width, -a + width)),
+                     Scaled(metal, 0.85));
+  const int hole = std::max(1, cvRound(width * random.Uniform(0.2, 0.28)));
+  for (const cv::Point& at :
+       shape({{a - width / 2, -a + width / 2}, {-a + width / 2, short_end - width / 2}})) {
+    cv::circle(sprite.colour, at, hole + std::max(1, hole / 3), Scaled(metal, 0.6), -1);
+    cv::circle(sprite.mask, at, hole, 0, -1);
+  }
+}
+
 void PaintDistractor(cv::Mat& tray, Philox& random) {
   const double unit = tray.rows;
   const cv::Point2d place(random.Uniform(0, tray.cols), random.Uniform(0, tray.rows));
@@ -241,6 +293,12 @@ Sprite PaintPart(Part part, double length, double angle, Philox& random) {
       break;
     case Part::kWasher:
       PaintWasher(sprite, centre, half, angle, random);
+      break;
+    case Part::kGear:
+      PaintGear(sprite, centre, half, angle, random);
+      break;
+    case Part::kBracket:
+      PaintBracket(sprite, centre, half, angle, random);
       break;
   }
   Shade(sprite, random);

@@ -12,7 +12,8 @@ struct Sprite {
   cv::Mat mask;    // 8-bit, 255 = opaque.
 };
 
-enum class Part { kBolt, kNut, kWasher };
+/// The painted sets number their classes by these; append only.
+enum class Part { kBolt, kNut, kWasher, kGear, kBracket };
 
 /// Paints a part whose longest side is `length` pixels, turned by `angle` (radians), lit from a
 /// random side, in the middle of a square that it fits into.
