@@ -35,7 +35,9 @@ void AddServeCommand(CLI::App& app, Run& run);
 void AddContextCommands(CLI::App& app, Run& run);
 /// `completion` and `man`.
 void AddPageCommands(CLI::App& app, Run& run);
-/// `spec check`, `inspect`, `sample-data`.
+/// `spec check`, `inspect`.
 void AddToolCommands(CLI::App& app, Run& run);
+/// `sample-data`.
+void AddSampleDataCommand(CLI::App& app, Run& run);
 
 }  // namespace trainyard::cli

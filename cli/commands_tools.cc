@@ -6,19 +6,14 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "cli/commands.h"
 #include "cli/display.h"
-#include "cli/flag_words.h"
 #include "cli/session.h"
-#include "google/protobuf/struct.pb.h"
 #include "libs/base/files.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
-#include "libs/data/sample_data.h"
 #include "libs/networks/prepare_spec.h"
 #include "libs/networks/registry.h"
 #include "libs/sealing/model_file.h"
@@ -157,45 +152,6 @@ int RunInspect(const InspectFlags& flags) {
   return 0;
 }
 
-// --- sample-data
-
-struct SampleFlags {
-  OutputOptions output;
-  std::string folder, size = "320x240";
-  int train = 400, val = 100;
-  uint64_t seed = 42;
-};
-
-int RunSampleData(const SampleFlags& flags) {
-  SampleDataOptions options;
-  options.n_train = flags.train;
-  options.n_val = flags.val;
-  options.seed = flags.seed;
-  const std::vector<std::string> sides = absl::StrSplit(flags.size, 'x');
-  if (sides.size() != 2 || !absl::SimpleAtoi(sides[0], &options.width) ||
-      !absl::SimpleAtoi(sides[1], &options.height)) {
-    return PrintFailure(flags.output,
-                        absl::InvalidArgumentError(absl::StrCat(
-                            "--size is '", flags.size, "'; expected WIDTHxHEIGHT such as 320x240")),
-                        FailedAt::kUsage);
-  }
-  const auto status =
-      InFlagWords(GenerateSampleData(flags.folder, options),
-                  {{"n_train and n_val are", "--train and --val are"},
-                   {"width is", "the width of --size is"},
-                   {"height is", "the height of --size is"}});
-  if (!status.ok()) return PrintFailure(flags.output, status, FailedAt::kOperation);
-  if (flags.output.json) {
-    google::protobuf::Struct made;
-    auto& fields = *made.mutable_fields();
-    fields["folder"].set_string_value(flags.folder);
-    fields["train"].set_number_value(options.n_train);
-    fields["val"].set_number_value(options.n_val);
-    PrintJson(made);
-  }
-  return 0;
-}
-
 }  // namespace
 
 void AddToolCommands(CLI::App& app, Run& run) {
@@ -222,18 +178,6 @@ void AddToolCommands(CLI::App& app, Run& run) {
   inspect.add_option("-k,--key", inspect_flags->key, "key: env:NAME, file:PATH or the key");
   inspect.add_flag("--json", inspect_flags->output.json, "the description as JSON");
   WhenTyped(inspect, run, inspect_flags, RunInspect);
-
-  auto sample_flags = std::make_shared<SampleFlags>();
-  CLI::App& sample =
-      *app.add_subcommand("sample-data", "make a labelled KITTI data set to try with");
-  sample.add_option("folder", sample_flags->folder, "folder to write")->required();
-  sample.add_option("--train", sample_flags->train, "training images (400)");
-  sample.add_option("--val", sample_flags->val, "validation images (100)");
-  sample.add_option("--size", sample_flags->size, "WIDTHxHEIGHT (320x240)");
-  sample.add_option("--seed", sample_flags->seed, "other numbers, other pictures (42)")
-      ->check(CLI::NonNegativeNumber);
-  sample.add_flag("--json", sample_flags->output.json, "what was made as JSON");
-  WhenTyped(sample, run, sample_flags, RunSampleData);
 }
 
 }  // namespace trainyard::cli
