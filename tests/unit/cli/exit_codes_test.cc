@@ -270,6 +270,18 @@ TEST_F(ExitCodesTest, ToolsAnswerInJsonToo) {
   EXPECT_EQ(made["folder"].string_value(), parts);
   EXPECT_EQ(made["train"].number_value(), 2);
   EXPECT_EQ(made["val"].number_value(), 1);
+  EXPECT_EQ(made["task"].string_value(), "detection");
+  const std::string shapes = folder_ / "shapes";
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(RunCommandLine({"sample-data", "--task", "classification", "-o", shapes, "--train",
+                            "6", "--val", "5", "--test", "5", "--size", "64x64", "--json"}),
+            0);
+  made = FieldsOf(::testing::internal::GetCapturedStdout());
+  EXPECT_EQ(made["folder"].string_value(), shapes);
+  EXPECT_EQ(made["task"].string_value(), "classification");
+  EXPECT_EQ(made["train"].number_value(), 6);
+  EXPECT_EQ(made["test"].number_value(), 5);
+  EXPECT_TRUE(FolderExists(shapes + "/test/washer"));
   const std::string missing = folder_ / "missing.tlt";
   ::testing::internal::CaptureStdout();
   EXPECT_EQ(RunCommandLine({"inspect", missing, "--json"}), 1);
@@ -327,6 +339,18 @@ TEST_F(ExitCodesTest, SampleDataSpeaksOfItsFlags) {
   EXPECT_THAT(::testing::internal::GetCapturedStderr(),
               AllOf(HasSubstr("--train and --val are -5 and 100"),
                     HasSubstr("the width of --size is 9; ")));
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunCommandLine({"sample-data", folder_ / "shapes", "--task", "classification",
+                            "--train", "3", "--test", "-1", "--size", "64x9"}),
+            1);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("--train is 3; "), HasSubstr("--test is -1; "),
+                    HasSubstr("the height of --size is 9; ")));
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunCommandLine({"sample-data", folder_ / "parts", "--test", "5"}), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("--test goes with --task classification"));
+  EXPECT_EQ(RunCommandLine({"sample-data", folder_ / "parts", "--task", "segmentation"}), 2);
 }
 
 TEST_F(ExitCodesTest, NumbersThatNoFlagMeansAreWrongUsage) {
