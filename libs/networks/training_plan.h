@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -92,6 +93,11 @@ struct TrainingPlan {
   /// L1 adds weight * sum |k| to the loss, L2 weight * sum k^2 (no half), over regularized parameters.
   Regularizer regularizer = Regularizer::kNone;
   double regularizer_weight = 0;
+  /// The backbone's share of the learning rate, for training on from a start that is good already
+  /// (Howard and Ruder, arXiv:1801.06146, discriminative fine-tuning). [0, 1].
+  double backbone_rate_scale = 1;
+  /// The layers that are no part of the backbone, by node name: they learn at the whole rate.
+  std::vector<std::string> head_layers;
   /// A checkpoint after every k-th epoch, and after the last.
   int checkpoint_interval = 1;
   /// Loader threads; 0 = choose from the budget. Prefetched batches.

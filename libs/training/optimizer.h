@@ -51,7 +51,8 @@ class Optimizer {
 /// PyTorch's Adam adds epsilon to the corrected root sqrt(v / (1 - beta2^t)) instead: the two agree
 /// where epsilon is small beside it. At a constant rate its SGD and RMSprop are the same as these.
 ///
-/// Frozen parameters are left alone, and so is one without a gradient, for that step. On the CPU
+/// The backbone's rate is plan.backbone_rate_scale times `rate`. Frozen parameters are left alone, and so
+/// is one without a gradient, for that step. On the CPU
 /// one pass over memory does it all, in fixed pieces, so that results do not depend on the number
 /// of threads; on CUDA, and with `multi_tensor` (for tests), a few launches of multi-tensor
 /// kernels.

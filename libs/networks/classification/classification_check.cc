@@ -267,6 +267,7 @@ void CheckTraining(const Experiment& experiment, SpecUse use, FieldCheck* check)
   }
   CheckSchedule(config, check);
   check->Number(config, path, "label_smoothing", kFraction);
+  check->Number(config, path, "backbone_lr_scale", kUnit);
   check->Number(config, path, "mixup_alpha", kNotNegative);
   check->Choice(config, path, "preprocess_mode", {"caffe", "tf", "torch"});
   const auto size = InputSizeOf(experiment.model_config().input_image_size());

@@ -1,5 +1,7 @@
 #include "libs/networks/classification/classification_plan.h"
 
+#include "libs/networks/classification/classification_builder.h"
+
 namespace trainyard {
 namespace {
 
@@ -57,6 +59,8 @@ TrainingPlan TrainingPlanOf(const TrainConfig& config) {
           .optimizer = OptimizerOf(config.optimizer()),
           .regularizer = RegularizerOf(config.reg_config().type()),
           .regularizer_weight = config.reg_config().weight_decay(),
+          .backbone_rate_scale = config.has_backbone_lr_scale() ? config.backbone_lr_scale() : 1,
+          .head_layers = {kClassifierLogits},
           .workers = static_cast<int>(config.n_workers()),
           .validation_period = 1,
           .visualize = config.visualizer().enabled(),

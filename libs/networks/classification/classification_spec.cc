@@ -95,6 +95,7 @@ void TrainingDefaults(int channels, TrainConfig* config) {
   TY_DEFAULT(config, random_seed, 42);
   TY_DEFAULT(config, enable_random_crop, false);
   TY_DEFAULT(config, label_smoothing, 0.0f);
+  TY_DEFAULT(config, backbone_lr_scale, 1.0f);
   if (config->preprocess_mode().empty()) config->set_preprocess_mode("caffe");
   TY_DEFAULT(config, enable_center_crop, false);
   TY_DEFAULT(config, enable_color_augmentation, false);

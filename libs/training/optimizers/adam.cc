@@ -39,7 +39,7 @@ class Adam final : public PiecewiseOptimizer {
   }
 
   double Update(const Piece& piece) const override {
-    return UpdatePiece(piece, Rule{.rate = static_cast<float>(rate_),
+    return UpdatePiece(piece, Rule{.rate = static_cast<float>(rate_ * piece.rate_scale),
                                    .beta1 = static_cast<float>(adam_.beta1),
                                    .beta2 = static_cast<float>(adam_.beta2),
                                    .rest1 = static_cast<float>(1 - adam_.beta1),
@@ -56,7 +56,7 @@ class Adam final : public PiecewiseOptimizer {
     at::_foreach_addcmul_(second, lists.gradients, lists.gradients, 1 - adam_.beta2);
     const std::vector<at::Tensor> roots = at::_foreach_sqrt(second);
     at::_foreach_add_(roots, adam_.epsilon);
-    at::_foreach_addcdiv_(lists.weights, first, roots, -rate_);
+    at::_foreach_addcdiv_(lists.weights, first, roots, -rate_ * lists.rate_scale);
   }
 
   const AdamPlan adam_;

@@ -1,6 +1,7 @@
 #include "libs/training/optimizers/piecewise.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "ATen/Parallel.h"
@@ -26,6 +27,12 @@ at::Tensor Aligned(const at::Tensor& gradient, const at::Tensor& parameter) {
   return aligned;
 }
 
+// Whether an initializer is of one of the layers: "<layer>/kernel".
+bool IsOfLayers(const std::string& initializer, const std::vector<std::string>& layers) {
+  const std::string layer = initializer.substr(0, initializer.rfind('/'));
+  return std::find(layers.begin(), layers.end(), layer) != layers.end();
+}
+
 }  // namespace
 
 PiecewiseOptimizer::PiecewiseOptimizer(const TrainingPlan& plan,
@@ -37,6 +44,8 @@ PiecewiseOptimizer::PiecewiseOptimizer(const TrainingPlan& plan,
       kinds_(std::move(kinds)) {
   for (const Parameter& parameter : parameters) {
     if (parameter.frozen) continue;
+    rate_scales_.push_back(IsOfLayers(parameter.name, plan.head_layers) ? 1
+                                                                        : plan.backbone_rate_scale);
     names_.push_back(parameter.name);
     parameters_.push_back(parameter.value);
     for (size_t kind = 0; kind < kinds_.size(); ++kind) {
@@ -81,7 +90,8 @@ std::vector<Piece> PiecewiseOptimizer::Pieces(std::vector<at::Tensor>& gradients
                 .slots = {},
                 .size = 0,
                 .l1 = regularized_[i] != 0 ? factor(Regularizer::kL1) : 0,
-                .l2 = regularized_[i] != 0 ? factor(Regularizer::kL2) : 0};
+                .l2 = regularized_[i] != 0 ? factor(Regularizer::kL2) : 0,
+                .rate_scale = rate_scales_[i]};
     for (size_t kind = 0; kind < kinds_.size(); ++kind) {
       whole.slots[kind] = slots_[kind][i].mutable_data_ptr<float>();
     }
@@ -102,10 +112,11 @@ void PiecewiseOptimizer::ClearGradients() {
 }
 
 double PiecewiseOptimizer::StepByMultiTensor() {
-  TensorLists lists;
+  std::map<double, TensorLists> by_scale;
   std::vector<at::Tensor> regular_weights, regular_gradients;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!parameters_[i].grad().defined()) continue;
+    TensorLists& lists = by_scale[rate_scales_[i]];
     lists.weights.push_back(parameters_[i]);
     lists.gradients.push_back(parameters_[i].grad());
     for (size_t kind = 0; kind < kinds_.size(); ++kind) {
@@ -117,7 +128,10 @@ double PiecewiseOptimizer::StepByMultiTensor() {
   }
   ClearGradients();
   const at::Tensor penalty = Regularize(regular_weights, regular_gradients);
-  if (!lists.weights.empty()) Update(lists);
+  for (auto& [scale, lists] : by_scale) {
+    lists.rate_scale = scale;
+    Update(lists);
+  }
   return penalty.defined() ? regularizer_weight_ * penalty.item<double>() : 0;
 }
 

@@ -24,10 +24,13 @@ struct Piece {
   int64_t size;
   /// The regularizer's factors; at most one is not 0.
   float l1, l2;
+  /// The parameter's share of the rate.
+  double rate_scale;
 };
 
-/// All parameters that have a gradient, with it and their slots by kind.
+/// All parameters that have a gradient and one share of the rate, with gradients and slots by kind.
 struct TensorLists {
+  double rate_scale = 1;
   std::vector<at::Tensor> weights, gradients;
   std::array<std::vector<at::Tensor>, kMostSlots> slots;
 };
@@ -68,6 +71,7 @@ class PiecewiseOptimizer : public Optimizer {
   /// By kind, then by parameter.
   std::array<std::vector<at::Tensor>, kMostSlots> slots_;
   std::vector<char> regularized_;
+  std::vector<double> rate_scales_;
 };
 
 inline constexpr int64_t kLanes = 8;

@@ -52,7 +52,7 @@ class Rmsprop final : public PiecewiseOptimizer {
   void Begin(double rate, int64_t step) override { rate_ = Decayed(rate, rmsprop_.decay, step); }
 
   double Update(const Piece& piece) const override {
-    const Plain plain{.rate = static_cast<float>(rate_),
+    const Plain plain{.rate = static_cast<float>(rate_ * piece.rate_scale),
                       .rho = static_cast<float>(rmsprop_.rho),
                       .rest = static_cast<float>(1 - rmsprop_.rho),
                       .epsilon = static_cast<float>(rmsprop_.epsilon)};
@@ -69,10 +69,10 @@ class Rmsprop final : public PiecewiseOptimizer {
     const std::vector<at::Tensor> roots = at::_foreach_sqrt(second);
     at::_foreach_add_(roots, rmsprop_.epsilon);
     if (rmsprop_.momentum == 0) {
-      return at::_foreach_addcdiv_(lists.weights, lists.gradients, roots, -rate_);
+      return at::_foreach_addcdiv_(lists.weights, lists.gradients, roots, -rate_ * lists.rate_scale);
     }
     at::_foreach_mul_(momenta, rmsprop_.momentum);
-    at::_foreach_addcdiv_(momenta, lists.gradients, roots, -rate_);
+    at::_foreach_addcdiv_(momenta, lists.gradients, roots, -rate_ * lists.rate_scale);
     at::_foreach_add_(lists.weights, momenta);
   }
 

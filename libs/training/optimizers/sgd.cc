@@ -36,7 +36,7 @@ class Sgd final : public PiecewiseOptimizer {
   void Begin(double rate, int64_t step) override { rate_ = Decayed(rate, sgd_.decay, step); }
 
   double Update(const Piece& piece) const override {
-    const auto rate = static_cast<float>(rate_);
+    const auto rate = static_cast<float>(rate_ * piece.rate_scale);
     const auto keep = static_cast<float>(sgd_.momentum);
     return sgd_.nesterov ? UpdatePiece(piece, Nesterov{.rate = rate, .keep = keep})
                          : UpdatePiece(piece, Plain{.rate = rate, .keep = keep});
@@ -44,11 +44,12 @@ class Sgd final : public PiecewiseOptimizer {
 
   void Update(TensorLists& lists) const override {
     std::vector<at::Tensor>& momenta = lists.slots[0];
+    const double rate = rate_ * lists.rate_scale;
     at::_foreach_mul_(momenta, sgd_.momentum);
-    at::_foreach_add_(momenta, lists.gradients, -rate_);
+    at::_foreach_add_(momenta, lists.gradients, -rate);
     if (!sgd_.nesterov) return at::_foreach_add_(lists.weights, momenta);
     at::_foreach_add_(lists.weights, momenta, sgd_.momentum);
-    at::_foreach_add_(lists.weights, lists.gradients, -rate_);
+    at::_foreach_add_(lists.weights, lists.gradients, -rate);
   }
 
   const SgdPlan sgd_;
