@@ -280,5 +280,38 @@ TEST(OptimizerTest, SlotsAreNamedByTheirKind) {
   EXPECT_EQ(kinds(RmspropPlan{.momentum = 0.5}), (Kinds{"second_moment", "momentum"}));
 }
 
+// Two parameters in one optimizer go as each would with its own rate.
+TEST(OptimizerTest, TheBackboneLearnsAtItsShareOfTheRate) {
+  const OptimizerPlan plans[] = {SgdPlan{.momentum = 0.9, .nesterov = true}, AdamPlan{},
+                                 RmspropPlan{.momentum = 0.5}};
+  for (const OptimizerPlan& optimizer : plans) {
+    for (const bool multi_tensor : {false, true}) {
+      SCOPED_TRACE(::testing::Message() << optimizer.index() << " " << multi_tensor);
+      const auto make = [](const char* name) {
+        return MakeParameter(name, at::tensor({0.5f, -1.0f}));
+      };
+      Parameter body = make("block_1/kernel"), head = make("predictions/kernel");
+      TrainingPlan both = Plan(optimizer);
+      both.backbone_rate_scale = 0.1;
+      both.head_layers = {"predictions"};
+      const auto together = MakeOptimizer(both, {body, head}, multi_tensor);
+      Parameter slow = make("block_1/kernel"), fast = make("predictions/kernel");
+      const auto alone_slow = MakeOptimizer(Plan(optimizer), {slow}, multi_tensor);
+      const auto alone_fast = MakeOptimizer(Plan(optimizer), {fast}, multi_tensor);
+      for (int step = 0; step < 3; ++step) {
+        for (Parameter* one : {&body, &head, &slow, &fast}) {
+          one->value.mutable_grad() = at::tensor({0.3f, -0.2f * static_cast<float>(step + 1)});
+        }
+        together->Step(0.1, step);
+        alone_slow->Step(0.01, step);
+        alone_fast->Step(0.1, step);
+      }
+      EXPECT_TRUE(at::allclose(body.value, slow.value, 1e-6, 1e-7));
+      EXPECT_TRUE(at::equal(head.value, fast.value));
+      EXPECT_FALSE(at::allclose(body.value, head.value, 1e-3, 1e-3));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace trainyard::training
