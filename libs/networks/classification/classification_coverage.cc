@@ -7,6 +7,8 @@ namespace {
 constexpr absl::string_view kRateElsewhere = "lr_config gives the learning rate, in TAO too";
 
 constexpr CoverageRule kRules[] = {
+    {"classification.v1.EvalConfig.n_workers", FieldSupport::kNoEffect, FieldUse::kWhenNotNeutral,
+     "an evaluation has the threads of its service"},
     {"classification.v1.ModelConfig.dropout", FieldSupport::kNoEffect, FieldUse::kWhenNotNeutral,
      "TAO drops in the retained heads of vgg and squeezenet alone"},
     {"classification.v1.ModelConfig.byom_model", FieldSupport::kUnimplemented,

@@ -12,7 +12,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/digest.h"
@@ -22,6 +21,7 @@
 #include "libs/spec/coverage.h"
 #include "libs/spec/dataset_spec.h"
 #include "tests/support/places.h"
+#include "tests/support/spec_leaves.h"
 #include "tests/support/ssd_spec_text.h"
 #include "tests/support/status_matchers.h"
 #include "trainyard/spec/augment/v1/augment_config.pb.h"
@@ -30,9 +30,9 @@
 namespace trainyard {
 namespace {
 
-using ::google::protobuf::Descriptor;
-using ::google::protobuf::FieldDescriptor;
 using ::trainyard::testing::IsOk;
+using ::trainyard::testing::LeavesOf;
+using ::trainyard::testing::SpecChange;
 using ::trainyard::testing::SmallSsdSpec;
 
 absl::StatusOr<std::string> AsItIs(absl::string_view path) { return std::string(path); }
@@ -119,13 +119,7 @@ std::string MadeOf(const std::vector<std::string>& overrides, bool weights) {
   return made;
 }
 
-// A change of a field, after what it needs to be seen.
-struct Change {
-  std::string change;
-  std::vector<std::string> before = {};
-};
-
-std::map<std::string, Change> ExperimentChanges() {
+std::map<std::string, SpecChange> ExperimentChanges() {
   const std::string ssd = "ssd_config.", training = "training_config.", data = "dataset_config.",
                     augmentation = "augmentation_config.",
                     rate = "training_config.learning_rate.soft_start_annealing_schedule.";
@@ -224,31 +218,8 @@ std::map<std::string, Change> ExperimentChanges() {
   };
 }
 
-// The supported fields below `type` that hold a value of their own: "common.v1.NMSConfig.top_k".
-void CollectLeaves(const Descriptor* type, absl::Span<const CoverageRule> rules,
-                   std::set<std::string>& seen, std::set<std::string>& leaves) {
-  if (!seen.insert(std::string(type->full_name())).second) return;
-  for (int i = 0; i < type->field_count(); ++i) {
-    const FieldDescriptor* field = type->field(i);
-    if (SupportOf(field, rules) != FieldSupport::kSupported) continue;
-    if (field->message_type() != nullptr && !field->is_map()) {
-      CollectLeaves(field->message_type(), rules, seen, leaves);
-      continue;
-    }
-    absl::string_view name = field->full_name();
-    absl::ConsumePrefix(&name, "trainyard.spec.");
-    leaves.emplace(name);
-  }
-}
-
-std::set<std::string> LeavesOf(const Descriptor* type, absl::Span<const CoverageRule> rules) {
-  std::set<std::string> seen, leaves;
-  CollectLeaves(type, rules, seen, leaves);
-  return leaves;
-}
-
 TEST(SpecBehaviourTest, EverySupportedFieldOfAnExperimentChangesWhatTheStagesSee) {
-  const std::map<std::string, Change> changes = ExperimentChanges();
+  const std::map<std::string, SpecChange> changes = ExperimentChanges();
   std::set<std::string> changed;
   for (const auto& [field, change] : changes) changed.insert(field);
   EXPECT_EQ(changed, LeavesOf(spec::ssd::v1::Experiment::descriptor(), SsdCoverage()))

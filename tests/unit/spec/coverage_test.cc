@@ -175,7 +175,7 @@ TEST(CoverageTest, WhatClassificationDoesNotActOn) {
               ::testing::ElementsAre("Activation.activation_parameters", "ModelConfig.byom_model",
                                      "TrainConfig.mixup_alpha"));
   EXPECT_THAT(fields["warned"],
-              ::testing::ElementsAre("AdamOptimizerConfig.lr", "ModelConfig.dropout",
+              ::testing::ElementsAre("AdamOptimizerConfig.lr", "EvalConfig.n_workers", "ModelConfig.dropout",
                                      "RmspropOptimizerConfig.lr", "SgdOptimizerConfig.lr",
                                      "TrainConfig.model_parallelism"));
 }
