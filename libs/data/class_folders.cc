@@ -94,7 +94,7 @@ absl::StatusOr<ClassFolders> ListClassFolders(const std::string& root, DataUse u
     any = any || !one.pictures.empty();
     found.classes.push_back(std::move(one));
   }
-  if (!any && !top.folders.empty() && use == DataUse::kValidation) {
+  if (!any && !top.folders.empty() && use != DataUse::kTraining) {
     problems.Add("", "no class folder in '%s' (%s) holds a picture (.jpg, .jpeg, .png)%s%s", root,
                  SomeOf(top.folders), found.notes.empty() ? "" : "; ",
                  absl::StrJoin(found.notes, "; "));

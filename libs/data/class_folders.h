@@ -34,7 +34,7 @@ struct ClassFolders {
 ///
 /// kNotFound when the folder is not there. kInvalidArgument, with all problems, when it has no
 /// sub-folder, when a class's name is not UTF-8, and, for training, when there is but one class or a
-/// class has no picture; validation needs one picture in all. Others as ListPicturesBelow.
+/// class has no picture; other uses need one picture in all. Others as ListPicturesBelow.
 ///
 /// Source: TAO Toolkit, data format of image classification.
 absl::StatusOr<ClassFolders> ListClassFolders(const std::string& root,

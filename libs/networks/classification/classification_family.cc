@@ -13,7 +13,6 @@
 #include "libs/networks/classification/classification_spec.h"
 #include "libs/networks/deepstream_files.h"
 #include "libs/networks/differences.h"
-#include "libs/tasks/classification/class_map_json.h"
 #include "libs/tasks/classification/classification_task.h"
 
 namespace trainyard {

@@ -41,7 +41,8 @@ std::string DeviationNote(const model::v1::Preprocess& preprocess) {
 
 absl::StatusOr<std::unique_ptr<Head>> CreateClassificationHead(const ModelRecord& record) {
   TY_ASSIGN_OR_RETURN(const ClassificationHead head, HeadOf(record));
-  return MakeClassifierHead(head.logits_output(), record.classes_size());
+  return MakeClassifierHead(head.logits_output(), record.classes_size(),
+                            /*output_is_probabilities=*/false);
 }
 
 absl::StatusOr<Graph> LowerClassificationHead(const Model& model) {

@@ -4,11 +4,13 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/status.h"
 #include "libs/data/class_folders.h"
-#include "libs/data/class_source.h"
+#include "libs/data/prepared_classes.h"
 #include "libs/networks/classification/classification_builder.h"
 #include "libs/networks/classification/classification_plan.h"
 #include "libs/networks/classification/classification_preprocess.h"
@@ -96,25 +98,46 @@ ClassAugmentation AugmentationOf(const Experiment& experiment) {
           .color = config.enable_color_augmentation()};
 }
 
-absl::StatusOr<std::vector<std::string>> ClassesOf(const Experiment& experiment) {
+// Where the pictures of a use lie.
+ClassDataOptions DataOf(const Experiment& experiment, DataUse use) {
+  const auto& train = experiment.train_config();
+  switch (use) {
+    case DataUse::kTraining:
+      return {.root = train.train_dataset_path(),
+              .field = "train_config.train_dataset_path",
+              .use = use};
+    case DataUse::kValidation:
+      return {.root = train.val_dataset_path(),
+              .field = "train_config.val_dataset_path",
+              .use = use};
+    case DataUse::kEvaluation:
+      return {.root = experiment.eval_config().eval_dataset_path(),
+              .field = "eval_config.eval_dataset_path",
+              .use = use};
+  }
+  return {};
+}
+
+absl::StatusOr<std::vector<std::string>> FolderNames(const Experiment& experiment) {
   const std::string& folder = experiment.train_config().train_dataset_path();
   if (folder.empty()) {
     return absl::InvalidArgumentError(
         "train_config.train_dataset_path is absent; its folders are the classes");
   }
-  TY_ASSIGN_OR_RETURN(const ClassFolders folders, ListClassFolders(folder));
-  return folders.classes;
+  auto folders = ListClassFolders(folder);
+  if (!folders.ok()) return Annotate(folders.status(), "train_config.train_dataset_path");
+  return folders->Names();
 }
 
 }  // namespace
 
 absl::StatusOr<ModelRecord> ClassificationNetwork::Record() const {
-  TY_ASSIGN_OR_RETURN(const std::vector<std::string> classes, ClassesOf(experiment_));
+  TY_ASSIGN_OR_RETURN(const std::vector<std::string> classes, FolderNames(experiment_));
   ModelRecord record;
   record.set_network("classification");
   record.set_arch(layers::BackboneName(BackboneOf(experiment_.model_config(), 0)));
   for (const std::string& name : classes) record.add_classes(name);
-  TY_ASSIGN_OR_RETURN(*record.mutable_preprocess(), ClassificationPreprocess(experiment_));
+  *record.mutable_preprocess() = ClassificationPreprocess(experiment_);
   model::classification::v1::ClassificationHead head;
   head.set_logits_output(kClassifierLogits);
   record.mutable_network_head()->PackFrom(head);
@@ -161,28 +184,19 @@ void ClassificationNetwork::ApplyInferenceSettings(ModelRecord& record) const {
 
 absl::StatusOr<std::optional<OpenedData>> ClassificationNetwork::OpenData(
     DataUse use, const ModelRecord& record, bool strict, int threads) const {
-  const auto& train = experiment_.train_config();
-  ClassDataOptions options{.classes = trainyard::ClassesOf(record),
-                           .use = use,
-                           .strict = strict,
-                           .threads = threads};
-  switch (use) {
-    case DataUse::kTraining:
-      options.root = train.train_dataset_path();
-      options.field = "train_config.train_dataset_path";
-      options.validation_root = train.val_dataset_path();
-      break;
-    case DataUse::kValidation:
-      options.root = train.val_dataset_path();
-      options.field = "train_config.val_dataset_path";
-      break;
-    case DataUse::kEvaluation:
-      options.root = experiment_.eval_config().eval_dataset_path();
-      options.field = "eval_config.eval_dataset_path";
-      break;
-  }
+  ClassDataOptions options = DataOf(experiment_, use);
   if (options.root.empty()) return std::nullopt;
-  return OpenClassData(options);
+  options.classes = ClassesOf(record);
+  options.strict = strict;
+  options.threads = threads;
+  TY_ASSIGN_OR_RETURN(OpenedData data, OpenClassData(options));
+  if (use != DataUse::kTraining) return data;
+  for (std::string& warning :
+       WarningsOfSharedPictures(options, DataOf(experiment_, DataUse::kValidation))) {
+    data.notes.push_back(warning);
+    data.warnings.push_back(std::move(warning));
+  }
+  return data;
 }
 
 absl::StatusOr<std::shared_ptr<const PreparedSource>> ClassificationNetwork::Prepare(

@@ -49,6 +49,11 @@ void SetTorch(int channels, Preprocess& preprocess) {
 
 }  // namespace
 
+void SetCenterCrop(bool crop, Preprocess& preprocess) {
+  preprocess.set_resize(crop ? Preprocess::CENTER_CROP : Preprocess::STRETCH);
+  preprocess.set_crop_margin(crop ? kCropMargin : 0);
+}
+
 Preprocess ClassificationPreprocess(const Experiment& experiment) {
   const ModelConfig& model = experiment.model_config();
   const TrainConfig& train = experiment.train_config();
@@ -66,10 +71,7 @@ Preprocess ClassificationPreprocess(const Experiment& experiment) {
   } else {
     SetCaffe(train, size.channels, preprocess);
   }
-  if (train.enable_center_crop()) {
-    preprocess.set_resize(Preprocess::CENTER_CROP);
-    preprocess.set_crop_margin(kCropMargin);
-  }
+  SetCenterCrop(train.enable_center_crop(), preprocess);
   if (model.resize_interpolation_method() == ModelConfig::BICUBIC) {
     preprocess.set_interpolation(Preprocess::BICUBIC);
   }

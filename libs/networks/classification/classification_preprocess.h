@@ -18,4 +18,7 @@ namespace trainyard {
 model::v1::Preprocess ClassificationPreprocess(
     const spec::classification::v1::Experiment& experiment);
 
+/// What `enable_center_crop`, of the training or of an evaluation, makes of it.
+void SetCenterCrop(bool crop, model::v1::Preprocess& preprocess);
+
 }  // namespace trainyard

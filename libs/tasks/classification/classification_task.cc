@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/json.h"
+#include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/data/class_truth.h"
 #include "libs/tasks/classification/classification_writer.h"
@@ -20,6 +21,14 @@ class Classifying final : public Task {
   bool reads_folders_below() const override { return true; }
   const char* predicting() const override { return "classifying"; }
 
+  absl::Status CheckChoices(const EvaluationChoices& choices) const override {
+    Problems problems;
+    if (!choices.matching.empty()) {
+      problems.Add("options.matching", "is '%s'; it is of detections, and a classifier has none",
+                   choices.matching);
+    }
+    return problems.ToStatus();
+  }
   EvaluationNames Names(const std::vector<std::string>&) const override {
     return {.columns = {"accuracy"}, .primary_title = "accuracy"};
   }
