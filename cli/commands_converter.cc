@@ -88,7 +88,7 @@ void AddConverterCommand(CLI::App& app, Run& run) {
   // One word each, since the model may follow.
   command
       .add_option("--excluded_layers", flags->excluded_layers,
-                  "-el: convolutions that stay in FP32 in an INT8 engine, separated by commas")
+                  "-el: layers that stay in FP32 in an INT8 engine, separated by commas")
       ->delimiter(',')
       ->allow_extra_args(false);
   command.add_option("-b", flags->batch_size, "images of a calibration batch (8)");

@@ -22,7 +22,8 @@ struct Int8Coverage {
   double share() const { return macs == 0 ? 0 : static_cast<double>(int8_macs) / macs; }
 };
 
-/// A layer counts as INT8 when its activations are `i8` or `u8` and its kernel is not one for floats
+/// A layer counts as INT8 when its activations are `i8` or `u8` and its kernel is not one for
+/// floats
 /// ("brgconv_avx2_f32").
 Int8Coverage CoverageOf(absl::Span<const RuntimeLayer> layers);
 

@@ -17,8 +17,9 @@ bool HasKernel(const onnx::NodeProto& node);
 /// among the reasons: InsertQdq refuses it.
 std::string WhyInFp32(const Graph& graph, const onnx::NodeProto& node);
 
-/// Along which axis of a layer's kernel its output channels lie: 0 for Conv ([out, in, ...]) and for
-/// Gemm with transB ([out, in]); 1 for ConvTranspose ([in, out, ...]), MatMul and Gemm without it
+/// Along which axis of a layer's kernel its output channels lie: 0 for Conv ([out, in, ...]) and
+/// for Gemm with transB ([out, in]); 1 for ConvTranspose ([in, out, ...]), MatMul and Gemm without
+/// it
 /// ([in, out]).
 int64_t KernelAxis(const onnx::NodeProto& node);
 

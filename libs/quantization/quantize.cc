@@ -57,8 +57,7 @@ absl::StatusOr<Tensor> KernelScales(const Tensor& kernel, const ChannelIndex& ch
   return scales;
 }
 
-absl::StatusOr<QuantizedKernel> QuantizeKernel(const Tensor& kernel, int64_t axis,
-                                               int most_steps) {
+absl::StatusOr<QuantizedKernel> QuantizeKernel(const Tensor& kernel, int64_t axis, int most_steps) {
   const ChannelIndex channels(kernel.shape(), axis);
   TY_ASSIGN_OR_RETURN(Tensor scales, KernelScales(kernel, channels, most_steps));
   QuantizedKernel result{.axis = axis,
@@ -114,8 +113,8 @@ bool IsResidualSum(const Graph& graph, const onnx::NodeProto& node,
   for (const std::string& input : node.input()) {
     if (graph.HasInitializer(input)) return false;
     const onnx::NodeProto* producer = graph.Producer(input);
-    from_convolution |= producer != nullptr && IsOp(*producer, "Conv") &&
-                        IsQuantized(graph, *producer, options);
+    from_convolution |=
+        producer != nullptr && IsOp(*producer, "Conv") && IsQuantized(graph, *producer, options);
   }
   return from_convolution;
 }
@@ -128,8 +127,9 @@ absl::Status CheckOptions(const Graph& graph, const QuantizationOptions& options
   }
   for (const std::string& excluded : options.excluded_layers) {
     if (std::find(names.begin(), names.end(), excluded) == names.end()) {
-      problems.Add("excluded_layers", "names '%s', which is no Conv, ConvTranspose, Gemm or MatMul of the graph%s", excluded,
-                   DidYouMean(excluded, names));
+      problems.Add("excluded_layers",
+                   "names '%s', which is no Conv, ConvTranspose, Gemm or MatMul of the graph%s",
+                   excluded, DidYouMean(excluded, names));
     }
   }
   return problems.ToStatus();
@@ -180,8 +180,7 @@ class QdqWriter {
       copy.set_input(1, QuantizeActivation(node.input(1)));
     } else if (HasKernel(node)) {
       report_.kept_in_fp32.push_back(absl::StrCat(
-          node.name(), ": ",
-          IsExcluded(node, options_) ? "excluded" : WhyInFp32(source_, node)));
+          node.name(), ": ", IsExcluded(node, options_) ? "excluded" : WhyInFp32(source_, node)));
     }
     *graph().add_node() = std::move(copy);
     return absl::OkStatus();

@@ -50,8 +50,9 @@ struct QuantizedModel {
 ///
 /// `folded` is a graph whose batch norms are folded into convolutions (libs/graph/fold.h); a batch
 /// norm that is left stays in FP32. A layer that has no INT8 form (WhyInFp32: a computed kernel, a
-/// transposed convolution with groups...) stays in FP32 and is listed in the report. Deterministic. What is added is called `<tensor>/scale`, `<kernel>/int8`
-/// and so on, with a number behind it where the graph has that name; the result has passed Check.
+/// transposed convolution with groups...) stays in FP32 and is listed in the report. Deterministic.
+/// What is added is called `<tensor>/scale`, `<kernel>/int8` and so on, with a number behind it
+/// where the graph has that name; the result has passed Check.
 ///
 /// * kInvalidArgument: excluded layers that are not there (all, with the nearest names);
 ///   kernel_steps out of range; kernels that hold values that are not finite.

@@ -121,16 +121,15 @@ class Writer {
   absl::Status WriteKernel(const onnx::NodeProto& node) {
     TY_ASSIGN_OR_RETURN(const std::vector<float> steps, ConstantValues(source_, node, 0));
     TY_ASSIGN_OR_RETURN(const std::vector<float> scales, ConstantValues(source_, node, 1));
-    TY_ASSIGN_OR_RETURN(const std::vector<float> zeros,
-                        ZeroPoints(source_, node, scales.size()));
+    TY_ASSIGN_OR_RETURN(const std::vector<float> zeros, ZeroPoints(source_, node, scales.size()));
     TY_ASSIGN_OR_RETURN(const Tensor stored, source_.Initializer(node.input(0)));
     const int64_t axis = StepAxis(node, stored.shape());
     const bool single = scales.size() == 1;
     const bool each = axis >= 0 && static_cast<int64_t>(scales.size()) == stored.dim(axis);
     if ((!single && !each) || zeros.size() != scales.size()) {
-      return absl::UnimplementedError(
-          absl::StrCat("node '", node.name(), "' has ", scales.size(), " steps for values of shape ",
-                       ShapeText(stored.shape()), "; expected one, or one for each index of its axis"));
+      return absl::UnimplementedError(absl::StrCat(
+          "node '", node.name(), "' has ", scales.size(), " steps for values of shape ",
+          ShapeText(stored.shape()), "; expected one, or one for each index of its axis"));
     }
     TY_ASSIGN_OR_RETURN(Tensor kernel, Tensor::Create(DType::kFloat32, stored.shape()));
     const ChannelIndex channels(single ? Shape{1} : stored.shape(), single ? 0 : axis);
