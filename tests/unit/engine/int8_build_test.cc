@@ -47,11 +47,12 @@ absl::StatusOr<Graph> BranchedGraph() {
   return std::move(builder).Finish();
 }
 
-/// A runtime whose passes get the steps behind a Concat wrong: every reader of `all` in INT8 is
-/// off.
+/// A runtime whose passes get the steps of a tensor wrong, by default those behind a Concat: every
+/// reader of `tensor` in INT8 is off.
 class FaultyBackend : public Backend {
  public:
-  explicit FaultyBackend(const Backend& real) : real_(real) {}
+  explicit FaultyBackend(const Backend& real, const std::string& tensor = "all")
+      : real_(real), tensor_(tensor) {}
   const BackendCapabilities& capabilities() const override { return real_.capabilities(); }
   absl::StatusOr<CompiledNetwork> Compile(const Graph& graph,
                                           const CompileOptions& options) const override {
@@ -59,8 +60,8 @@ class FaultyBackend : public Backend {
     Graph changed = graph.Clone();
     const bool is_int8 = options.precision == Precision::kInt8;
     for (auto& node : *changed.mutable_proto().mutable_graph()->mutable_node()) {
-      if (!is_int8 || node.name() != "all/dequantize") continue;
-      const float scale = graph.Initializer("all/scale")->data<float>()[0];
+      if (!is_int8 || node.name() != tensor_ + "/dequantize") continue;
+      const float scale = graph.Initializer(tensor_ + "/scale")->data<float>()[0];
       TY_RETURN_IF_ERROR(changed.SetInitializer("wrong", Tensor::Of<float>({}, {scale * 1.3f})));
       node.set_input(1, "wrong");
     }
@@ -75,6 +76,7 @@ class FaultyBackend : public Backend {
 
  private:
   const Backend& real_;
+  const std::string tensor_;
 };
 
 /// A backend whose blob is another network than the one it compiled.
@@ -193,6 +195,38 @@ TEST_F(Int8BuildTest, WhatTheRuntimeGetsWrongStaysInFp32AndIsNamed) {
     EXPECT_EQ(built->quantized.report.compared_images, with_images ? 4 : 0);
   }
   EXPECT_LT(faulty.compiled, 40);
+}
+
+// Input -> conv -> relu -> pool -> flat -> hidden -> head, a classifier.
+TEST_F(Int8BuildTest, ADenseLayerThatTheRuntimeGetsWrongStaysInFp32Too) {
+  GraphBuilder builder("classifier");
+  std::string x = builder.Relu("relu", builder.Conv("conv", builder.Input("Input", {-1, 3, 16, 16}),
+                                                    NormalTensor({16, 3, 3, 3}, 1, 0.3),
+                                                    NormalTensor({16}, 2, 0.1), {.pad = 1}));
+  x = builder.Flatten("flat", builder.MaxPool("pool", x, 4, {.stride = 4}));
+  x = builder.Relu("hidden_relu", builder.Gemm("hidden", x, NormalTensor({24, 256}, 3, 0.1),
+                                               NormalTensor({24}, 4, 0.1)));
+  builder.Output(builder.Gemm("head", x, NormalTensor({5, 24}, 5, 0.3), NormalTensor({5}, 6, 0.1)),
+                 {-1, 5});
+  auto graph = std::move(builder).Finish();
+  ASSERT_THAT(graph, IsOk());
+  graph_ = *std::move(graph);
+  const auto table = CalibrateGraph(graph_, {}, Images()(), 2, 2);
+  ASSERT_THAT(table, IsOk());
+  table_ = *table;
+
+  const auto right = BuildInt8(*backend_, Request());
+  ASSERT_THAT(right, IsOk());
+  EXPECT_THAT(right->warnings, IsEmpty());
+  EXPECT_EQ(right->quantized.report.layers.size(), 3u);
+  EXPECT_GT(right->quantized.report.outputs[0].error.decibels(), 25);
+
+  const auto mended = BuildInt8(FaultyBackend(*backend_, "flat"), Request());
+  ASSERT_THAT(mended, IsOk());
+  EXPECT_THAT(mended->warnings, ElementsAre(HasSubstr("kept in FP32 for that: hidden")));
+  EXPECT_THAT(mended->quantized.report.kept_in_fp32,
+              ElementsAre(AllOf(HasSubstr("hidden: "), HasSubstr("gets it wrong"))));
+  EXPECT_EQ(mended->quantized.report.layers.size(), 2u);
 }
 
 TEST_F(Int8BuildTest, ItIsTheBlobThatIsCompared) {

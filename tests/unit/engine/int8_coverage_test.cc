@@ -1,5 +1,7 @@
 #include "libs/engine/int8_coverage.h"
 
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -13,6 +15,7 @@ namespace trainyard {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using testing::IsOk;
 using testing::IsOkAndHolds;
 using testing::NormalTensor;
@@ -23,15 +26,26 @@ TEST(Int8CoverageTest, CountsWorkNotLayers) {
       {.name = "big", .type = "Convolution", .precision = "u8", .macs = 80},
       {.name = "signed", .type = "Convolution", .precision = "i8", .macs = 5},
       {.name = "head", .type = "Convolution", .precision = "bf16", .macs = 5},
+      {.name = "up",
+       .type = "Deconvolution",
+       .precision = "i8",
+       .implementation = "brgconv_avx2_f32",
+       .macs = 4},
+      {.name = "dense",
+       .type = "FullyConnected",
+       .precision = "u8",
+       .implementation = "jit_gemm_I8",
+       .macs = 7},
       {.name = "concat", .type = "Concatenation", .precision = "f32"}};
   const Int8Coverage coverage = CoverageOf(layers);
-  EXPECT_EQ(coverage.macs, 100);
-  EXPECT_EQ(coverage.int8_macs, 85);
-  EXPECT_DOUBLE_EQ(coverage.share(), 0.85);
-  EXPECT_THAT(coverage.float_layers, ElementsAre("stem", "head"));
+  EXPECT_EQ(coverage.macs, 111);
+  EXPECT_EQ(coverage.int8_macs, 92);
+  EXPECT_DOUBLE_EQ(coverage.share(), 92.0 / 111);
+  EXPECT_THAT(coverage.float_layers, ElementsAre("stem", "head", "up"))
+      << "rounded and then computed in floats is no INT8";
 }
 
-TEST(Int8CoverageTest, AllProductsCountAndThoseOfFloatsAreNotInt8) {
+TEST(Int8CoverageTest, AllProductsCountAndRunInInt8) {
   GraphBuilder builder("mixed");
   std::string x = builder.Input("Input", {-1, 4, 8, 8});
   x = builder.Relu("relu", builder.Conv("conv", x, NormalTensor({8, 4, 3, 3}, 1, 0.2),
@@ -61,20 +75,34 @@ TEST(Int8CoverageTest, AllProductsCountAndThoseOfFloatsAreNotInt8) {
   ASSERT_THAT(layers, IsOk());
   EXPECT_EQ(CoverageOf(*layers).macs, macs) << "the runtime shows all four";
 
-  CalibrationTable table;
-  table.ranges["Input"] = {-3, 3};
-  const auto int8 =
-      BuildEngine({graph->Clone(), {}},
-                  {.precision = "int8", .max_batch_size = 3, .threads = 1, .calibration = table});
+  const auto table = CalibrateGraph(
+      *graph, {},
+      [done = false]() mutable -> absl::StatusOr<std::optional<Tensor>> {
+        if (std::exchange(done, true)) return std::nullopt;
+        return NormalTensor({3, 4, 8, 8}, 6);
+      },
+      3, 1);
+  ASSERT_THAT(table, IsOk());
+  EngineOptions options{
+      .precision = "int8", .max_batch_size = 3, .threads = 1, .calibration = *table};
+  const auto int8 = BuildEngine({graph->Clone(), {}}, options);
   ASSERT_THAT(int8, IsOk());
   if (int8->file.header.precision_used() != "int8") GTEST_SKIP() << "no INT8 on this processor";
-  EXPECT_EQ(int8->coverage.int8_macs, conv);
-  EXPECT_EQ(int8->coverage.macs, macs);
+  EXPECT_THAT(int8->quantized->report.kept_in_fp32, IsEmpty());
+  EXPECT_EQ(int8->coverage.int8_macs, macs)
+      << ::testing::PrintToString(int8->coverage.float_layers);
   EXPECT_EQ(int8->file.header.macs(), macs);
-  EXPECT_NEAR(int8->file.header.int8_mac_share(), static_cast<double>(conv) / macs, 1e-6);
+  EXPECT_EQ(int8->file.header.int8_mac_share(), 1);
+
+  options.quantization.excluded_layers = {"up", "dense", "last"};
+  const auto partly = BuildEngine({graph->Clone(), {}}, options);
+  ASSERT_THAT(partly, IsOk());
+  EXPECT_EQ(partly->coverage.int8_macs, conv);
+  EXPECT_EQ(partly->coverage.macs, macs);
+  EXPECT_NEAR(partly->file.header.int8_mac_share(), static_cast<double>(conv) / macs, 1e-6);
 }
 
-TEST(Int8CoverageTest, NoConvolutionsAreNoCoverage) { EXPECT_EQ(CoverageOf({}).share(), 0); }
+TEST(Int8CoverageTest, NoLayersAreNoCoverage) { EXPECT_EQ(CoverageOf({}).share(), 0); }
 
 }  // namespace
 }  // namespace trainyard

@@ -63,6 +63,21 @@ TEST_F(UnsignedActivationsTest, ActivationsAreU8AndKernelsStayS8) {
   EXPECT_EQ(pairs, 6) << "three pairs";
 }
 
+// With a zero point that is not 0 OpenVINO computes them in floats.
+TEST_F(UnsignedActivationsTest, WhatTransposedConvolutionsAloneReadIsLeft) {
+  onnx::GraphProto& proto = *quantized_.mutable_proto().mutable_graph();
+  for (auto& node : *proto.mutable_node()) {
+    // relu1 is read by conv2 and shortcut, relu2 by head alone.
+    if (node.name() == "conv2" || node.name() == "head") node.set_op_type("ConvTranspose");
+  }
+  quantized_.Reindex();
+  const Graph shifted = WithUnsignedActivations(quantized_);
+  EXPECT_EQ(shifted.FindNode("relu2/quantize")->input(2), "relu2/zero_point");
+  EXPECT_EQ(shifted.FindNode("relu2/dequantize")->input(2), "relu2/zero_point");
+  EXPECT_EQ(shifted.Initializer("relu2/zero_point")->dtype(), DType::kInt8);
+  EXPECT_NE(shifted.FindNode("relu1/quantize")->input(2), "relu1/zero_point");
+}
+
 TEST_F(UnsignedActivationsTest, IntegersThatSomebodyElseReadsAreLeft) {
   onnx::ValueInfoProto* output = quantized_.mutable_proto().mutable_graph()->add_output();
   output->set_name("relu1/quantized");
@@ -80,7 +95,8 @@ TEST_F(UnsignedActivationsTest, IntegersThatAnotherOperatorComputesWithAreLeft) 
   onnx::NodeProto* reader = quantized_.mutable_proto().mutable_graph()->add_node();
   reader->set_name("reader");
   reader->set_op_type("ConvInteger");
-  for (const char* input : {"relu1/quantized", "kernel", "relu1/zero_point"}) reader->add_input(input);
+  for (const char* input : {"relu1/quantized", "kernel", "relu1/zero_point"})
+    reader->add_input(input);
   reader->add_output("integers");
   quantized_.Reindex();
   const Graph shifted = WithUnsignedActivations(quantized_);
