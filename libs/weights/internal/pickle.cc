@@ -1,5 +1,4 @@
-// CPython's Lib/pickletools.py describes every opcode; torch/_utils.py and torch/serialization.py
-// what the functions and persistent ids of a state dict are called with.
+// CPython's Lib/pickletools.py describes every opcode.
 
 #include "libs/weights/internal/pickle.h"
 
@@ -8,140 +7,29 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/strip.h"
 #include "libs/base/printable.h"
 #include "libs/base/status.h"
+#include "libs/weights/internal/pickle_machine.h"
 
 namespace trainyard::weights {
 namespace {
 
-using Kind = PickleValue::Kind;
-
 constexpr int64_t kMostOpcodes = 1'000'000;
-constexpr size_t kMostMarks = 1000, kMostGlobalBytes = 1024, kMostDimensions = 16;
+constexpr size_t kMostMarks = 1000, kMostGlobalBytes = 1024;
 constexpr uint64_t kMostMemo = 1'000'000;
 
-constexpr absl::string_view kOrderedDict = "collections.OrderedDict";
-constexpr absl::string_view kTensorV1 = "torch._utils._rebuild_tensor";
-constexpr absl::string_view kTensorV2 = "torch._utils._rebuild_tensor_v2";
-constexpr absl::string_view kParameter = "torch._utils._rebuild_parameter";
+}  // namespace
 
-const std::map<absl::string_view, ElementType>& StorageTypes() {
-  static const auto& types = *new std::map<absl::string_view, ElementType>{
-      {"FloatStorage", {"f32", 4, Encoding::kFloat32}},
-      {"HalfStorage", {"f16", 2, Encoding::kFloat16}},
-      {"BFloat16Storage", {"bf16", 2, Encoding::kBFloat16}},
-      {"DoubleStorage", {"f64", 8, Encoding::kFloat64}},
-      {"LongStorage", {"i64", 8, Encoding::kNotFloat}},
-      {"IntStorage", {"i32", 4, Encoding::kNotFloat}},
-      {"ShortStorage", {"i16", 2, Encoding::kNotFloat}},
-      {"CharStorage", {"i8", 1, Encoding::kNotFloat}},
-      {"ByteStorage", {"u8", 1, Encoding::kNotFloat}},
-      {"BoolStorage", {"bool", 1, Encoding::kNotFloat}},
-  };
-  return types;
-}
-
-/// The element type of "torch.FloatStorage" or "torch.cuda.FloatStorage"; nullptr for other names.
-const ElementType* StorageType(absl::string_view global) {
-  if (!absl::ConsumePrefix(&global, "torch.")) return nullptr;
-  absl::ConsumePrefix(&global, "cuda.");
-  const auto found = StorageTypes().find(global);
-  return found == StorageTypes().end() ? nullptr : &found->second;
-}
-
-/// The names that the machine knows, which outlive any pickle; "" for all others.
-absl::string_view KnownGlobal(absl::string_view module, absl::string_view name) {
-  static const auto& known = *[] {
-    auto* names = new std::map<std::string, int>;
-    for (const absl::string_view one : {kOrderedDict, kTensorV1, kTensorV2, kParameter}) {
-      names->emplace(one, 0);
-    }
-    for (const auto& [type, unused] : StorageTypes()) {
-      names->emplace(absl::StrCat("torch.", type), 0);
-      names->emplace(absl::StrCat("torch.cuda.", type), 0);
-    }
-    return names;
-  }();
-  const auto found = known.find(absl::StrCat(module, ".", name));
-  return found == known.end() ? absl::string_view() : absl::string_view(found->first);
-}
-
-absl::Status Refused(absl::string_view wanted) {
+absl::Status PickleRefused(absl::string_view wanted) {
   return absl::InvalidArgumentError(
       absl::StrCat("the file wants to run ", Shown(wanted),
                    "; only tensors are read. Save the weights alone, in PyTorch with "
                    "torch.save(model.state_dict(), path)"));
 }
 
-absl::Status NoSense(absl::string_view what) {
+absl::Status PickleNoSense(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("is no pickle of a state dict: ", what));
 }
-
-bool IsIntTuple(const PickleValue& value) {
-  if (value.kind != Kind::kTuple || value.items.size() > kMostDimensions) return false;
-  for (const PickleValue* item : value.items) {
-    if (item->kind != Kind::kInt) return false;
-  }
-  return true;
-}
-
-}  // namespace
-
-/// Python's unpickler without its powers: a stack, marks on it, and a memo.
-class PickleMachine {
- public:
-  explicit PickleMachine(absl::string_view bytes) : bytes_(bytes) {}
-
-  absl::Status Run();
-  size_t place() const { return place_; }
-  Pickle Take() { return std::move(pickle_); }
-
- private:
-  absl::Status Step(uint8_t opcode);
-  absl::Status StepText(uint8_t opcode);
-  absl::Status StepMemo(uint8_t opcode);
-  absl::Status StepCollection(uint8_t opcode);
-  absl::Status StepCall(uint8_t opcode);
-
-  /// The next bytes of the pickle. kDataLoss when it ends before.
-  absl::StatusOr<absl::string_view> Bytes(uint64_t count);
-  /// A little-endian number of 1, 2, 4 or 8 bytes.
-  absl::StatusOr<uint64_t> Unsigned(size_t bytes);
-  absl::StatusOr<absl::string_view> Line();
-
-  PickleValue* Make(Kind kind);
-  void Push(Kind kind, int64_t integer = 0) { Make(kind)->integer = integer; }
-  absl::StatusOr<PickleValue*> Pop();
-  absl::StatusOr<PickleValue*> Top();
-  /// All above the last mark; the mark goes as well.
-  absl::StatusOr<std::vector<PickleValue*>> PopToMark();
-
-  absl::Status PushText(uint64_t bytes);
-  absl::Status PushLong(uint64_t bytes);
-  absl::Status PushTuple(size_t count);
-  absl::Status Put(uint64_t index);
-  absl::Status Get(uint64_t index);
-  absl::Status SetItems(const std::vector<PickleValue*>& items);
-  absl::Status AppendItems(const std::vector<PickleValue*>& items);
-  absl::Status PushGlobal(absl::string_view module, absl::string_view name);
-  absl::Status Reduce();
-  absl::Status PushOrderedDict(const PickleValue& arguments);
-  absl::Status PushTensor(const PickleValue& arguments);
-  absl::Status Build();
-  absl::Status PersistentId();
-
-  absl::string_view bytes_;
-  size_t place_ = 0;
-  bool stopped_ = false;
-  /// Counts opcodes, and what is copied by one.
-  int64_t work_ = 0;
-  std::vector<PickleValue*> stack_;
-  /// Heights of the stack.
-  std::vector<size_t> marks_;
-  std::map<uint64_t, PickleValue*> memo_;
-  Pickle pickle_;
-};
 
 absl::StatusOr<absl::string_view> PickleMachine::Bytes(uint64_t count) {
   if (count > bytes_.size() - place_) {
@@ -161,7 +49,7 @@ absl::StatusOr<uint64_t> PickleMachine::Unsigned(size_t bytes) {
 
 absl::StatusOr<absl::string_view> PickleMachine::Line() {
   const size_t end = bytes_.substr(place_, kMostGlobalBytes).find('\n');
-  if (end == absl::string_view::npos) return NoSense("a name in it has no end");
+  if (end == absl::string_view::npos) return PickleNoSense("a name in it has no end");
   TY_ASSIGN_OR_RETURN(const absl::string_view line, Bytes(end + 1));
   return line.substr(0, end);
 }
@@ -174,7 +62,7 @@ PickleValue* PickleMachine::Make(Kind kind) {
 
 absl::StatusOr<PickleValue*> PickleMachine::Top() {
   const size_t bottom = marks_.empty() ? 0 : marks_.back();
-  if (stack_.size() <= bottom) return NoSense("an opcode finds nothing on the stack");
+  if (stack_.size() <= bottom) return PickleNoSense("an opcode finds nothing on the stack");
   return stack_.back();
 }
 
@@ -185,7 +73,7 @@ absl::StatusOr<PickleValue*> PickleMachine::Pop() {
 }
 
 absl::StatusOr<std::vector<PickleValue*>> PickleMachine::PopToMark() {
-  if (marks_.empty()) return NoSense("an opcode finds no mark");
+  if (marks_.empty()) return PickleNoSense("an opcode finds no mark");
   const auto begin = stack_.begin() + static_cast<int64_t>(marks_.back());
   std::vector<PickleValue*> items(begin, stack_.end());
   stack_.erase(begin, stack_.end());
@@ -201,7 +89,7 @@ absl::Status PickleMachine::PushText(uint64_t bytes) {
 
 absl::Status PickleMachine::PushLong(uint64_t bytes) {
   TY_ASSIGN_OR_RETURN(const absl::string_view text, Bytes(bytes));
-  if (bytes > 8) return NoSense("an integer in it has more than 64 bits");
+  if (bytes > 8) return PickleNoSense("an integer in it has more than 64 bits");
   // Two's complement: the last byte has the sign.
   uint64_t value = bytes > 0 && (text.back() & 0x80) != 0 ? ~uint64_t{0} : 0;
   std::memcpy(&value, text.data(), bytes);
@@ -219,7 +107,8 @@ absl::Status PickleMachine::PushTuple(size_t count) {
 }
 
 absl::Status PickleMachine::Put(uint64_t index) {
-  if (index >= kMostMemo) return NoSense(absl::StrCat("memo ", index, " is beyond a million"));
+  if (index >= kMostMemo)
+    return PickleNoSense(absl::StrCat("memo ", index, " is beyond a million"));
   TY_ASSIGN_OR_RETURN(memo_[index], Top());
   return absl::OkStatus();
 }
@@ -227,7 +116,7 @@ absl::Status PickleMachine::Put(uint64_t index) {
 absl::Status PickleMachine::Get(uint64_t index) {
   const auto found = memo_.find(index);
   if (found == memo_.end() || found->second == nullptr) {
-    return NoSense(absl::StrCat("memo ", index, " is not there"));
+    return PickleNoSense(absl::StrCat("memo ", index, " is not there"));
   }
   stack_.push_back(found->second);
   return absl::OkStatus();
@@ -236,7 +125,7 @@ absl::Status PickleMachine::Get(uint64_t index) {
 absl::Status PickleMachine::SetItems(const std::vector<PickleValue*>& items) {
   TY_ASSIGN_OR_RETURN(PickleValue* const dict, Top());
   if (dict->kind != Kind::kDict || items.size() % 2 != 0) {
-    return NoSense("items are set on what is no dict, or a key has no value");
+    return PickleNoSense("items are set on what is no dict, or a key has no value");
   }
   dict->items.insert(dict->items.end(), items.begin(), items.end());
   return absl::OkStatus();
@@ -244,104 +133,8 @@ absl::Status PickleMachine::SetItems(const std::vector<PickleValue*>& items) {
 
 absl::Status PickleMachine::AppendItems(const std::vector<PickleValue*>& items) {
   TY_ASSIGN_OR_RETURN(PickleValue* const list, Top());
-  if (list->kind != Kind::kList) return NoSense("something is appended to what is no list");
+  if (list->kind != Kind::kList) return PickleNoSense("something is appended to what is no list");
   list->items.insert(list->items.end(), items.begin(), items.end());
-  return absl::OkStatus();
-}
-
-absl::Status PickleMachine::PushGlobal(absl::string_view module, absl::string_view name) {
-  const absl::string_view known = KnownGlobal(module, name);
-  if (known.empty()) return Refused(absl::StrCat(module.substr(0, 100), ".", name.substr(0, 100)));
-  PickleValue* const global = Make(Kind::kGlobal);
-  global->text = known;
-  global->type = StorageType(known);
-  return absl::OkStatus();
-}
-
-absl::Status PickleMachine::Reduce() {
-  TY_ASSIGN_OR_RETURN(const PickleValue* const arguments, Pop());
-  TY_ASSIGN_OR_RETURN(const PickleValue* const callee, Pop());
-  if (callee->kind != Kind::kGlobal || arguments->kind != Kind::kTuple) {
-    return NoSense("what is no function is called");
-  }
-  if (callee->text == kOrderedDict) return PushOrderedDict(*arguments);
-  if (callee->text == kTensorV1 || callee->text == kTensorV2) return PushTensor(*arguments);
-  if (callee->text == kParameter) {
-    // The tensor, whether it wants gradients, and hooks.
-    if (arguments->items.empty() || arguments->items[0]->kind != Kind::kTensor) {
-      return NoSense("a parameter has no tensor");
-    }
-    *Make(Kind::kTensor) = *arguments->items[0];
-    return absl::OkStatus();
-  }
-  return Refused(callee->text);
-}
-
-/// Empty, or (Python 2) with a list of pairs.
-absl::Status PickleMachine::PushOrderedDict(const PickleValue& arguments) {
-  std::vector<const PickleValue*> items;
-  if (!arguments.items.empty()) {
-    const PickleValue& list = *arguments.items[0];
-    work_ += static_cast<int64_t>(list.items.size());
-    for (const PickleValue* pair : list.items) {
-      const bool sequence = pair->kind == Kind::kList || pair->kind == Kind::kTuple;
-      if (list.kind != Kind::kList || !sequence || pair->items.size() != 2) {
-        return NoSense("an OrderedDict is made of what are no pairs");
-      }
-      items.insert(items.end(), pair->items.begin(), pair->items.end());
-    }
-  }
-  Make(Kind::kDict)->items = std::move(items);
-  return absl::OkStatus();
-}
-
-/// Storage, offset, sizes and strides; whether it wants gradients and what more there is are
-/// nothing to us.
-absl::Status PickleMachine::PushTensor(const PickleValue& arguments) {
-  const auto& items = arguments.items;
-  const bool fits = items.size() >= 4 && items[0]->kind == Kind::kStorage &&
-                    items[1]->kind == Kind::kInt && IsIntTuple(*items[2]) && IsIntTuple(*items[3]);
-  if (!fits) {
-    return NoSense(absl::StrFormat(
-        "a tensor is not made of a storage, an offset, and at most %d sizes and strides",
-        kMostDimensions));
-  }
-  Make(Kind::kTensor)->items.assign(items.begin(), items.begin() + 4);
-  return absl::OkStatus();
-}
-
-/// A module's dict of versions (`_metadata`) hangs on an OrderedDict this way; no weight does.
-absl::Status PickleMachine::Build() {
-  TY_RETURN_IF_ERROR(Pop());
-  TY_ASSIGN_OR_RETURN(const PickleValue* const target, Top());
-  if (target->kind != Kind::kDict) return NoSense("a state is set on what is no dict");
-  return absl::OkStatus();
-}
-
-/// ("storage", its class, key, device, number of elements), and None before 1.6: a part of another
-/// storage else.
-absl::Status PickleMachine::PersistentId() {
-  TY_ASSIGN_OR_RETURN(const PickleValue* const id, Pop());
-  const auto& items = id->items;
-  const bool fits = id->kind == Kind::kTuple && items.size() >= 5 &&
-                    items[0]->kind == Kind::kText && items[0]->text == "storage" &&
-                    items[1]->type != nullptr && items[2]->kind == Kind::kText &&
-                    items[4]->kind == Kind::kInt && items[4]->integer >= 0;
-  if (!fits) return NoSense("a persistent id is no storage of PyTorch");
-  if (items.size() > 5 && items[5]->kind != Kind::kNone) {
-    return absl::UnimplementedError(
-        "storages that are parts of others, of PyTorch before 0.4, are not read: save the file "
-        "again with a newer PyTorch");
-  }
-  PickleValue* const storage = Make(Kind::kStorage);
-  storage->text = items[2]->text;
-  storage->integer = items[4]->integer;
-  storage->type = items[1]->type;
-  const PickleValue& first = *pickle_.storages_.emplace(storage->text, storage).first->second;
-  if (first.type != storage->type || first.integer != storage->integer) {
-    return NoSense(absl::StrCat("storage '", Shown(storage->text),
-                                "' is there twice, with other types or sizes"));
-  }
   return absl::OkStatus();
 }
 
@@ -419,7 +212,7 @@ absl::Status PickleMachine::StepCall(uint8_t opcode) {
     case 'i': {  // INST
       TY_ASSIGN_OR_RETURN(const absl::string_view module, Line());
       TY_ASSIGN_OR_RETURN(const absl::string_view name, Line());
-      return Refused(absl::StrCat(module.substr(0, 100), ".", name.substr(0, 100)));
+      return PickleRefused(absl::StrCat(module, ".", name));
     }
     case 'R':
       return Reduce();
@@ -443,7 +236,8 @@ absl::Status PickleMachine::Step(uint8_t opcode) {
       return Bytes(8).status();
     case '(':
       marks_.push_back(stack_.size());
-      return marks_.size() <= kMostMarks ? absl::OkStatus() : NoSense("it is nested too deep");
+      return marks_.size() <= kMostMarks ? absl::OkStatus()
+                                         : PickleNoSense("it is nested too deep");
     case '0':
       return Pop().status();
     case '1':
@@ -522,14 +316,14 @@ absl::Status PickleMachine::Step(uint8_t opcode) {
     case 0x93:
       return StepCall(opcode);
     default:
-      return NoSense(absl::StrFormat("opcode 0x%02x is in none", opcode));
+      return PickleNoSense(absl::StrFormat("opcode 0x%02x is in none", opcode));
   }
 }
 
 absl::Status PickleMachine::Run() {
   while (!stopped_) {
     const size_t begin = place_;
-    if (++work_ > kMostOpcodes) return NoSense("it has more than a million opcodes");
+    if (++work_ > kMostOpcodes) return PickleNoSense("it has more than a million opcodes");
     TY_ASSIGN_OR_RETURN(const uint64_t opcode, Unsigned(1));
     TY_RETURN_IF_ERROR(Annotate(Step(static_cast<uint8_t>(opcode)),
                                 absl::StrCat("byte ", begin, " of its pickle")));
