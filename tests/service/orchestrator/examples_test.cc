@@ -1,6 +1,7 @@
 // The pipelines and specs that we ship are right, as far as that can be told without data.
 #include "gmock/gmock.h"
 #include "libs/base/files.h"
+#include "libs/networks/registry.h"
 #include "services/orchestrator/pipeline.h"
 #include "services/orchestrator/spec_reader.h"
 #include "services/orchestrator/stage_input.h"
@@ -12,9 +13,9 @@ namespace {
 
 using ::trainyard::testing::IsOk;
 
-absl::StatusOr<Pipeline> ParseExample(const std::string& name,
+absl::StatusOr<Pipeline> ParseExample(const std::string& file,
                                       std::map<std::string, std::string> parameters) {
-  const std::string path = SourceDir() + "/examples/" + name + "/pipeline.yaml";
+  const std::string path = SourceDir() + "/examples/" + file;
   const auto text = ReadFile(path);
   if (!text.ok()) return text.status();
   return ParsePipeline({.text = *text,
@@ -37,15 +38,23 @@ void ExpectSpecsToBeRight(const Pipeline& pipeline) {
 }
 
 TEST(ExamplesTest, TheSamplePipelineIsRight) {
-  const auto pipeline = ParseExample("sample", {{"epochs", "3"}});
+  const auto pipeline = ParseExample("sample/pipeline.yaml", {{"epochs", "3"}});
   ASSERT_THAT(pipeline, IsOk());
   ExpectSpecsToBeRight(*pipeline);
 }
 
 TEST(ExamplesTest, TheKittiPipelineIsRight) {
   const auto pipeline = ParseExample(
-      "kitti", {{"data", "mine"},
-                {"class_mapping", "target_class_mapping { key: \"car\" value: \"car\" }"}});
+      "kitti/pipeline.yaml",
+      {{"data", "mine"},
+       {"class_mapping", "target_class_mapping { key: \"car\" value: \"car\" }"}});
+  ASSERT_THAT(pipeline, IsOk());
+  ExpectSpecsToBeRight(*pipeline);
+}
+
+TEST(ExamplesTest, TheClassificationPipelineIsRight) {
+  if (!FindNetwork("classification").ok()) GTEST_SKIP() << "the network is not offered yet";
+  const auto pipeline = ParseExample("pipelines/classification.yaml", {{"data", "mine"}});
   ASSERT_THAT(pipeline, IsOk());
   ExpectSpecsToBeRight(*pipeline);
 }

@@ -8,10 +8,12 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
+#include "libs/base/files.h"
 #include "libs/base/problems.h"
 #include "libs/networks/classification/classification_plan.h"
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/paths.h"
+#include "tests/support/places.h"
 #include "tests/support/status_matchers.h"
 
 namespace trainyard {
@@ -72,6 +74,25 @@ std::vector<std::string> ProblemsOf(const std::vector<std::string>& overrides,
     lines.push_back(absl::StrCat(problem.field, " ", problem.description));
   }
   return lines;
+}
+
+// The specs that we ship, as they are and with nothing to warn of.
+TEST(LoadClassificationTest, TakesTheExamples) {
+  for (const char* name : {"train", "retrain"}) {
+    const std::string path =
+        absl::StrCat(SourceDir(), "/examples/specs/classification_", name, "_resnet10.txt");
+    const auto text = ReadFile(path);
+    ASSERT_THAT(text, IsOk());
+    for (SpecUse use : {SpecUse::kTrain, SpecUse::kEvaluate, SpecUse::kInference, SpecUse::kExport}) {
+      std::vector<std::string> warnings;
+      const auto spec = LoadClassification(*text, path, {}, use, &warnings);
+      ASSERT_THAT(spec, IsOk());
+      EXPECT_THAT(warnings, IsEmpty());
+      EXPECT_TRUE(spec->train_config().pretrained_model_path().empty());
+      EXPECT_TRUE(spec->train_config().lr_config().has_soft_anneal());
+      EXPECT_EQ(spec->model_config().n_layers(), 10u);
+    }
+  }
 }
 
 TEST(LoadClassificationTest, TakesAGoodSpecForEveryTask) {
