@@ -14,7 +14,7 @@ struct Flags : SubTask {
   int gpus = 1, initial_epoch = 1;
   std::vector<int> gpu_index;
   bool use_amp = false, use_multiprocessing = false, resume = false, deterministic = false;
-  bool strict = false;
+  bool strict = false, accept_few_weights = false;
   std::string device;
 };
 
@@ -36,6 +36,7 @@ absl::StatusOr<v1::TrainRequest> RequestOf(const Flags& flags) {
   options.set_resume(flags.resume);
   options.set_deterministic(flags.deterministic);
   options.set_strict(flags.strict);
+  options.set_accept_few_weights(flags.accept_few_weights);
   options.set_device(flags.device);
   return request;
 }
@@ -59,6 +60,8 @@ void AddTrain(CLI::App& network, Run& run) {
   command.add_flag("--resume", flags->resume, "go on from the newest checkpoint of the results");
   command.add_flag("--deterministic", flags->deterministic, "bit-exact repetition");
   command.add_flag("--strict", flags->strict, "stop at the first refused label");
+  command.add_flag("--accept-few-weights", flags->accept_few_weights,
+                   "start also when less than half of the backbone's weights come from -m");
   command.add_option("--device", flags->device, "auto, cpu or cuda");
   flags->session.words.insert({{"stage.inputs[model]", "-m"},
                                {"stage.outputs[results]", "-r"},

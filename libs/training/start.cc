@@ -6,13 +6,17 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/networks/registry.h"
 #include "libs/networks/transfer.h"
+#include "libs/sealing/model_file.h"
 #include "libs/sealing/model_store.h"
+#include "libs/weights/apply_weights.h"
+#include "libs/weights/weight_file.h"
 
 namespace trainyard::training {
 namespace {
@@ -58,6 +62,39 @@ TrainState StateBefore(int initial_epoch) {
   return state;
 }
 
+// Puts the weights of a file of another framework into the spec's model.
+absl::Status TakeWeights(const TrainTask& task, const std::string& where, Start& start) {
+  TY_ASSIGN_OR_RETURN(const NamedWeights weights, LoadWeights(task.initial_model()));
+  const auto match = ApplyWeights(weights, start.model.record.arch(), start.model.graph);
+  if (!match.ok()) return Annotate(match.status(), where);
+  TY_RETURN_IF_ERROR(Annotate(CheckMatched(*match, task.accept_few_weights()), where));
+  for (const absl::string_view line : absl::StrSplit(match->Table(), '\n', absl::SkipEmpty())) {
+    start.notes.push_back(absl::StrCat(where, ": ", line));
+  }
+  return absl::OkStatus();
+}
+
+// Puts another model's weights, or, pruned, its graph, into the spec's model.
+absl::Status TakeModel(const TrainTask& task, const std::string& where, const std::string& key,
+                       Start& start) {
+  TY_ASSIGN_OR_RETURN(const SealedModel initial,
+                      LoadModel(task.initial_model(), {SealedKind::kCheckpoint}, key));
+  const auto report = TransferWeights(initial.model, start.model);
+  if (!report.ok()) return Annotate(report.status(), where);
+  start.notes.push_back(absl::StrCat(where, ": ", report->Summary()));
+  for (const std::string& layer : report->mismatched) {
+    start.notes.push_back(absl::StrCat("keeps its fresh weights: ", layer));
+  }
+  for (const std::string& warning : report->warnings) {
+    start.warnings.push_back(absl::StrCat(where, ": ", warning));
+  }
+  if (report->loaded.empty()) {
+    start.warnings.push_back(
+        absl::StrCat(where, ": no layer of it fits the spec; all weights are fresh"));
+  }
+  return absl::OkStatus();
+}
+
 // The model of the spec, with what another one gives it.
 absl::StatusOr<Start> FromBeginning(const WorkerJob& job, const Network& network,
                                     const std::string& key, const std::string& parent) {
@@ -66,21 +103,10 @@ absl::StatusOr<Start> FromBeginning(const WorkerJob& job, const Network& network
   Start start{.model = std::move(model), .state = StateBefore(task.initial_epoch())};
   if (!task.initial_model().empty()) {
     const std::string where = absl::StrCat("initial model '", task.initial_model(), "'");
-    TY_ASSIGN_OR_RETURN(const SealedModel initial,
-                        LoadModel(task.initial_model(), {SealedKind::kCheckpoint}, key));
-    const auto report = TransferWeights(initial.model, start.model);
-    if (!report.ok()) return Annotate(report.status(), where);
-    start.notes.push_back(absl::StrCat(where, ": ", report->Summary()));
-    for (const std::string& layer : report->mismatched) {
-      start.notes.push_back(absl::StrCat("keeps its fresh weights: ", layer));
-    }
-    for (const std::string& warning : report->warnings) {
-      start.warnings.push_back(absl::StrCat(where, ": ", warning));
-    }
-    if (report->loaded.empty()) {
-      start.warnings.push_back(
-          absl::StrCat(where, ": no layer of it fits the spec; all weights are fresh"));
-    }
+    // What is sealed is ours, whatever its name.
+    const bool is_ours = PeekSealed(task.initial_model()).ok();
+    TY_RETURN_IF_ERROR(is_ours ? TakeModel(task, where, key, start)
+                               : TakeWeights(task, where, start));
   }
   auto* step = start.model.record.add_lineage();
   step->set_stage("train");

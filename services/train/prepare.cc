@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/files.h"
 #include "libs/base/paths.h"
@@ -54,12 +55,23 @@ Beginning DecideBeginning(StageRequest& request, const v1::TrainOptions& options
   return resumes ? Beginning{.resume = resume} : Beginning{.initial = model};
 }
 
+// Of the files of weights that a training may start from (libs/weights), which the worker reads.
+bool HasWeightEnding(absl::string_view path) {
+  return absl::EndsWith(path, ".pth") || absl::EndsWith(path, ".pt") ||
+         absl::EndsWith(path, ".safetensors") || absl::EndsWith(path, ".onnx");
+}
+
 // The models that a training begins with; one that is not there is a problem already.
-void CheckModels(StageRequest& request, const std::string& given, const PreparedSpec& spec) {
-  request.ModelFile("stage.inputs[model]", given, {SealedKind::kCheckpoint});
-  for (const std::string& model : {spec.initial_model, spec.resume_model}) {
-    if (FileExists(model)) request.ModelFile(spec.model_field, model, {SealedKind::kCheckpoint});
-  }
+void CheckModels(StageRequest& request, const std::string& given, const PreparedSpec& spec,
+                 const Beginning& begins) {
+  const auto check = [&](absl::string_view field, const std::string& path) {
+    const bool starts = IsSamePath(path, begins.initial);
+    if (path.empty() || (starts && HasWeightEnding(path)) || !FileExists(path)) return;
+    request.ModelFile(field, path, {SealedKind::kCheckpoint});
+  };
+  check("stage.inputs[model]", given);
+  check(spec.model_field, spec.initial_model);
+  check(spec.model_field, spec.resume_model);
 }
 
 template <typename Request>
@@ -104,7 +116,7 @@ absl::StatusOr<worker::v1::WorkerJob> TrainJob(const v1::TrainRequest& proto,
                     "is ", initial_epoch, " but no input 'model' is given to resume")));
   }
   const Beginning begins = DecideBeginning(request, options, given_model, spec, results);
-  if (proto.validate_only()) CheckModels(request, given_model, spec);
+  if (proto.validate_only()) CheckModels(request, given_model, spec, begins);
   TY_RETURN_IF_ERROR(request.Status());
   warnings.insert(warnings.end(), spec.warnings.begin(), spec.warnings.end());
   if (spec.freezes_blocks && begins.initial.empty() && begins.resume.empty()) {
@@ -123,6 +135,7 @@ absl::StatusOr<worker::v1::WorkerJob> TrainJob(const v1::TrainRequest& proto,
   task.set_use_amp(options.use_amp());
   task.set_deterministic(options.deterministic());
   task.set_strict(options.strict());
+  task.set_accept_few_weights(options.accept_few_weights());
   return job;
 }
 
