@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -103,8 +104,9 @@ absl::StatusOr<Start> FromBeginning(const WorkerJob& job, const Network& network
   Start start{.model = std::move(model), .state = StateBefore(task.initial_epoch())};
   if (!task.initial_model().empty()) {
     const std::string where = absl::StrCat("initial model '", task.initial_model(), "'");
-    // What is sealed is ours, whatever its name.
-    const bool is_ours = PeekSealed(task.initial_model()).ok();
+    // What is sealed is ours, whatever its name; a damaged one is known by its name alone.
+    const bool is_ours = PeekSealed(task.initial_model()).ok() ||
+                         absl::EndsWith(task.initial_model(), ".tlt");
     TY_RETURN_IF_ERROR(is_ours ? TakeModel(task, where, key, start)
                                : TakeWeights(task, where, start));
   }
