@@ -12,7 +12,6 @@
 #include "libs/base/files.h"
 #include "libs/base/log.h"
 #include "libs/base/status.h"
-#include "libs/data/picture_folder.h"
 #include "libs/data/prepared_source.h"
 #include "libs/networks/registry.h"
 #include "libs/tasks/evaluate.h"
@@ -150,8 +149,7 @@ absl::Status Infer(Context& context, int batch_size, const RunningModel& model,
   TY_ASSIGN_OR_RETURN(const auto writer, task->MakeWriter(model.head, model.record, outputs));
   std::vector<std::string> left_out;
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> images,
-                      task->reads_folders_below() ? ListImagesBelow(job.images(), &left_out)
-                                                  : ListImages(job.images(), &left_out));
+                      ListImagesFor(model.record, job.images(), &left_out));
   RunOptions options{.batch_size = std::clamp(batch_size, 1, model.max_batch_size),
                            .loader_threads = LoaderThreadsOf(context, model),
                            .runs_ahead = !model.shares_cores,

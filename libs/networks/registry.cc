@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/data/picture_folder.h"
 #include "libs/networks/classification/classification_family.h"
 #include "libs/networks/ssd/ssd_family.h"
 
@@ -75,6 +76,14 @@ SpecFields FieldsOf(absl::string_view network) {
 absl::StatusOr<const Task*> TaskOf(const ModelRecord& record) {
   TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(record));
   return &family->task();
+}
+
+absl::StatusOr<std::vector<std::string>> ListImagesFor(const ModelRecord& record,
+                                                       const std::string& path,
+                                                       std::vector<std::string>* notes) {
+  const auto task = TaskOf(record);
+  const bool below = task.ok() && (*task)->reads_folders_below();
+  return below ? ListImagesBelow(path, notes) : ListImages(path, notes);
 }
 
 absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record) {

@@ -38,6 +38,12 @@ SpecFields FieldsOf(absl::string_view network);
 /// What the record's network predicts. kUnimplemented when it is not known.
 absl::StatusOr<const Task*> TaskOf(const ModelRecord& record);
 
+/// The pictures of a folder for an inference or a calibration: with those below it when the record's task
+/// reads them (ListImages and ListImagesBelow of libs/data/picture_folder.h, which see).
+absl::StatusOr<std::vector<std::string>> ListImagesFor(const ModelRecord& record,
+                                                       const std::string& path,
+                                                       std::vector<std::string>* notes);
+
 /// NetworkFamily::CreateHead of the record's network. kUnimplemented when it is not known.
 absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record);
 

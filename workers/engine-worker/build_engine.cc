@@ -70,12 +70,13 @@ absl::Status CheckOutputNames(const BuildEngineTask& task, const ModelRecord& re
 
 /// The chosen images; none when the task names no folder.
 absl::StatusOr<std::vector<std::string>> CalibrationImages(const BuildEngineTask& task,
+                                                           const ModelRecord& record,
                                                            Finished& finished) {
   if (task.calibration_images().empty()) return std::vector<std::string>();
   const int64_t wanted = int64_t{task.batches()} * task.batch_size();
   std::vector<std::string> left_out;
   TY_ASSIGN_OR_RETURN(std::vector<std::string> paths,
-                      ChooseImages(task.calibration_images(), wanted, &left_out));
+                      ChooseImages(record, task.calibration_images(), wanted, &left_out));
   for (const std::string& note : left_out) finished.add_notes(note);
   if (static_cast<int64_t>(paths.size()) < wanted) {
     finished.add_notes(absl::StrCat("'", task.calibration_images(), "' has ", paths.size(),
@@ -213,7 +214,7 @@ absl::Status StopIfAsked(const Context& context) {
 absl::Status PrepareInt8(Context& context, const SealedModel& sealed, SkippedImages& skipped,
                          EngineOptions& options, Finished& finished) {
   const BuildEngineTask& task = context.job.build_engine();
-  TY_ASSIGN_OR_RETURN(std::vector<std::string> images, CalibrationImages(task, finished));
+  TY_ASSIGN_OR_RETURN(std::vector<std::string> images, CalibrationImages(task, sealed.model.record, finished));
   TY_ASSIGN_OR_RETURN(options.calibration,
                       FindCalibration(context, sealed, images, skipped, finished));
   options.quantization.excluded_layers.assign(task.excluded_layers().begin(),

@@ -32,7 +32,7 @@ absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
   const int64_t wanted = int64_t{task.batches()} * task.batch_size();
   std::vector<std::string> left_out;
   TY_ASSIGN_OR_RETURN(std::vector<std::string> paths,
-                      ChooseImages(task.images(), wanted, &left_out));
+                      ChooseImages(sealed.model.record, task.images(), wanted, &left_out));
   worker::Finished finished;
   for (const std::string& note : left_out) finished.add_notes(note);
   if (static_cast<int64_t>(paths.size()) < wanted) {

@@ -10,8 +10,8 @@
 #include "libs/base/random.h"
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
-#include "libs/data/picture_folder.h"
 #include "libs/data/preprocess.h"
+#include "libs/networks/registry.h"
 
 namespace trainyard::engine_worker {
 namespace {
@@ -97,14 +97,15 @@ class FeedReader {
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::string>> ChooseImages(const std::string& folder, int64_t wanted,
+absl::StatusOr<std::vector<std::string>> ChooseImages(const ModelRecord& record,
+                                                      const std::string& folder, int64_t wanted,
                                                       std::vector<std::string>* notes) {
   if (wanted < 1) {
     return absl::InvalidArgumentError(absl::StrCat(
         wanted,
         " calibration images were asked for (batches times batch size); expected at least 1"));
   }
-  TY_ASSIGN_OR_RETURN(std::vector<std::string> paths, ListImages(folder, notes));
+  TY_ASSIGN_OR_RETURN(std::vector<std::string> paths, ListImagesFor(record, folder, notes));
   const size_t count = std::min(paths.size(), static_cast<size_t>(wanted));
   if (count == paths.size()) return paths;
   Philox random(kSeed, 0, 0, RandomPurpose::kCalibration);

@@ -12,17 +12,19 @@
 #include "libs/data/findings.h"
 #include "libs/data/image_io.h"
 #include "libs/quantization/calibration.h"
+#include "libs/model/model.h"
 #include "libs/worker/runtime.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
 namespace trainyard::engine_worker {
 
-/// Which images of a folder calibration uses: `wanted` of them without repetition, chosen by
+/// Which images of a folder calibration of the record's network uses: `wanted` of them without repetition, chosen by
 /// Philox(42, kCalibration) over their sorted names; all of them, sorted, when there are no more.
-/// Equal folders give equal choices. kNotFound and kFailedPrecondition as ListImages: nothing
+/// Equal folders give equal choices. kNotFound and kFailedPrecondition as ListImagesFor: nothing
 /// random ever stands in for images. kInvalidArgument when `wanted` is below 1.
-/// `notes`, when given, gets ListImages' lines.
-absl::StatusOr<std::vector<std::string>> ChooseImages(const std::string& folder, int64_t wanted,
+/// `notes`, when given, gets ListImagesFor's lines.
+absl::StatusOr<std::vector<std::string>> ChooseImages(const ModelRecord& record,
+                                                      const std::string& folder, int64_t wanted,
                                                       std::vector<std::string>* notes = nullptr);
 
 /// Feeds image files through the model's own preprocessing.
