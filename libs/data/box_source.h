@@ -15,8 +15,8 @@
 
 namespace trainyard {
 
-/// Training targets of one sample from its boxes in pixels of the network input. Called from several
-/// threads.
+/// Training targets of one sample from its boxes in pixels of the network input. Called from
+/// several threads.
 using BoxTargetEncoder =
     std::function<absl::StatusOr<std::vector<Tensor>>(absl::Span<const LabelledBox>)>;
 
@@ -29,8 +29,8 @@ struct BoxPreparation {
   BoxTargetEncoder encode;
 };
 
-/// Samples with BoxTruth, made ready; `seen` is a BoxTruth too. kInvalidArgument as CheckPreprocess and
-/// CheckAugmentation; kUnimplemented for a centre crop, which boxes do not follow.
+/// Samples with BoxTruth, made ready; `seen` is a BoxTruth too. kInvalidArgument as CheckPreprocess
+/// and CheckAugmentation; kUnimplemented for a centre crop, which boxes do not follow.
 absl::StatusOr<std::shared_ptr<const PreparedSource>> PrepareBoxes(
     std::shared_ptr<const SampleSource> source, BoxPreparation preparation);
 

@@ -41,8 +41,8 @@ Draws Draw(Philox& random) {
   return draws;
 }
 
-// `count` of the axis of `pixels` that is scaled by `ratio`; `place` in [0, 1) says which. Philox::Below
-// would draw a number of times that depends on the picture.
+// `count` of the axis of `pixels` that is scaled by `ratio`; `place` in [0, 1) says which.
+// Philox::Below would draw a number of times that depends on the picture.
 internal::AxisCut RandomAxis(int64_t pixels, double ratio, double place, int64_t count) {
   const int64_t scaled =
       std::max(count, static_cast<int64_t>(std::floor(static_cast<double>(pixels) * ratio)));

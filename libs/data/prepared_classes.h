@@ -17,13 +17,13 @@ namespace trainyard {
 struct ClassAugmentation {
   /// Half of the pictures are mirrored, left to right.
   bool horizontal_flip = true;
-  /// Pictures are scaled, keeping their aspect ratio, until the network's input is u in [0.45, 1) of one
-  /// side and no more of the other; sides are rounded down to whole pixels. The input is cut out of
-  /// that anywhere, each place alike. Takes the place of the record's `resize`.
+  /// Pictures are scaled, keeping their aspect ratio, until the network's input is u in [0.45, 1)
+  /// of one side and no more of the other; sides are rounded down to whole pixels. The input is cut
+  /// out of that anywhere, each place alike. Takes the place of the record's `resize`.
   bool random_crop = false;
-  /// Hue is turned by up to 25 degrees either way, up to 0.2 is added to or taken from the saturation,
-  /// and the contrast is changed by up to 0.1 around 0.5, all on the scale of 0-1. Acts on random crops
-  /// of three channels, as in TAO; on 8-bit values at the size of the input.
+  /// Hue is turned by up to 25 degrees either way, up to 0.2 is added to or taken from the
+  /// saturation, and the contrast is changed by up to 0.1 around 0.5, all on the scale of 0-1. Acts
+  /// on random crops of three channels, as in TAO; on 8-bit values at the size of the input.
   bool color = false;
 };
 
@@ -41,9 +41,9 @@ struct ClassPreparation {
 /// kInvalidArgument as CheckPreprocess, and for no classes. Prepare fails as the source does, with
 /// kInvalidArgument for a sample whose class is missing or outside of [0, classes).
 ///
-/// Source: TAO's data loading of image classification. It takes a picture of the input's size as it is;
-/// here such a picture is cropped like others. It rounds pictures to 8 bits after scaling; here they
-/// stay in floats unless their colours change.
+/// Source: TAO's data loading of image classification. It takes a picture of the input's size as it
+/// is; here such a picture is cropped like others. It rounds pictures to 8 bits after scaling; here
+/// they stay in floats unless their colours change.
 absl::StatusOr<std::shared_ptr<const PreparedSource>> PrepareClasses(
     std::shared_ptr<const SampleSource> source, ClassPreparation preparation);
 

@@ -33,8 +33,8 @@ void CheckColours(const Preprocess& preprocess, Problems& problems) {
   }
   for (int c = 0; c < preprocess.std_size(); ++c) {
     if (std::isfinite(preprocess.std(c)) && preprocess.std(c) > 0) continue;
-    problems.Add(absl::StrFormat("preprocess.std[%d]", c), "is %g; expected a finite number above 0",
-                 preprocess.std(c));
+    problems.Add(absl::StrFormat("preprocess.std[%d]", c),
+                 "is %g; expected a finite number above 0", preprocess.std(c));
   }
 }
 

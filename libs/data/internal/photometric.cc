@@ -28,8 +28,8 @@ cv::Mat HueSaturationTable(const Photometric& p) {
   for (int i = 0; i < 256; ++i) {
     double hue = std::fmod(i + p.hue.value_or(0), 180.0);
     if (hue < 0) hue += 180.0;
-    const double saturation = std::clamp(
-        i * p.saturation.value_or(1) + p.saturation_shift.value_or(0), 0.0, 255.0);
+    const double saturation =
+        std::clamp(i * p.saturation.value_or(1) + p.saturation_shift.value_or(0), 0.0, 255.0);
     // 179.7 rounds to 180, which is 0 on the circle.
     const int rounded_hue = static_cast<int>(std::nearbyint(hue)) % 180;
     table.at<cv::Vec3b>(i) = {static_cast<uint8_t>(rounded_hue),

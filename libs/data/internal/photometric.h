@@ -19,14 +19,15 @@ struct Photometric {
   std::optional<double> contrast;
   /// Factor of S.
   std::optional<double> saturation;
-  /// Added to S behind the factor, on the scale of 0-255. A grey pixel, whose hue is 0, gets a colour.
+  /// Added to S behind the factor, on the scale of 0-255. A grey pixel, whose hue is 0, gets a
+  /// colour.
   std::optional<double> saturation_shift;
   /// Added to H, in OpenCV's units of two degrees.
   std::optional<double> hue;
 };
 
-/// Draws with the spans of a detector's spec: brightness +-b, factors 1 +- c and 1 +- s, hue +-h; each fires
-/// with probability one half.
+/// Draws with the spans of a detector's spec: brightness +-b, factors 1 +- c and 1 +- s, hue +-h;
+/// each fires with probability one half.
 Photometric DrawPhotometric(double brightness, double contrast, double saturation, double hue,
                             Philox& random);
 

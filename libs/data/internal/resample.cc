@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
@@ -49,8 +50,7 @@ std::vector<Tap<N>> MakeTaps(int64_t source, const AxisCut& cut) {
   std::vector<Tap<N>> taps(static_cast<size_t>(cut.count));
   const double scale = cut.length / static_cast<double>(cut.count);
   for (int64_t i = 0; i < cut.count; ++i) {
-    const auto place =
-        static_cast<float>(cut.begin + (static_cast<double>(i) + 0.5) * scale - 0.5);
+    const auto place = static_cast<float>(cut.begin + (static_cast<double>(i) + 0.5) * scale - 0.5);
     const auto near = static_cast<int64_t>(std::floor(place));
     const float behind = place - static_cast<float>(near);
     if constexpr (N == 2) {
@@ -62,7 +62,12 @@ std::vector<Tap<N>> MakeTaps(int64_t source, const AxisCut& cut) {
   return taps;
 }
 
-// Written out, for -O2 unrolls no loop over k.
+// of(0) to of(N - 1). Written out like Sum, for -O2 keeps a loop over N and its array in memory.
+template <size_t... K, typename Of>
+auto Each(std::index_sequence<K...>, const Of& of) {
+  return std::array{of(K)...};
+}
+
 template <size_t N, typename T>
 float Sum(const std::array<const T*, N>& from, const std::array<float, N>& weight, size_t i) {
   if constexpr (N == 2) {
@@ -78,9 +83,13 @@ float Sum(const std::array<const T*, N>& from, const std::array<float, N>& weigh
 template <size_t N>
 void ResizeRow(const uint8_t* source, const std::vector<Tap<N>>& taps, float* out) {
   for (const Tap<N>& tap : taps) {
-    std::array<const uint8_t*, N> from{};
-    for (size_t k = 0; k < N; ++k) from[k] = source + tap.at[k] * 3;
-    for (size_t c = 0; c < 3; ++c) *out++ = Sum(from, tap.weight, c);
+    const auto from =
+        Each(std::make_index_sequence<N>(), [&](size_t k) { return source + tap.at[k] * 3; });
+    const std::array<float, N> weight = tap.weight;
+    out[0] = Sum(from, weight, 0);
+    out[1] = Sum(from, weight, 1);
+    out[2] = Sum(from, weight, 2);
+    out += 3;
   }
 }
 
@@ -123,13 +132,12 @@ void Resample(const Tensor& image, const Cut& cut, const Write& write) {
   const std::vector<Tap<N>> taps = MakeTaps<N>(image.dim(0), cut.y);
   for (int64_t y = 0; y < cut.y.count; ++y) {
     const Tap<N>& tap = taps[static_cast<size_t>(y)];
-    std::array<const float*, N> rows{};
-    rows[0] = cache.Row(tap.at[0]);
     if (N == 2 && tap.weight[1] == 0) {
-      write(y, rows[0]);
+      write(y, cache.Row(tap.at[0]));
       continue;
     }
-    for (size_t k = 1; k < N; ++k) rows[k] = cache.Row(tap.at[k]);
+    const auto rows =
+        Each(std::make_index_sequence<N>(), [&](size_t k) { return cache.Row(tap.at[k]); });
     const std::array<float, N> weight = tap.weight;
     for (size_t i = 0; i < blended.size(); ++i) blended[i] = Sum(rows, weight, i);
     write(y, blended.data());
@@ -163,8 +171,7 @@ class PlaneWriter {
     float* const row = out_ + y * width_;
     if (gray_) {
       for (int64_t x = 0; x < width_; ++x, rgb += 3) {
-        row[x] =
-            (0.1140f * rgb[2] + 0.5870f * rgb[1] + 0.2990f * rgb[0] - mean_[0]) * factor_[0];
+        row[x] = (0.1140f * rgb[2] + 0.5870f * rgb[1] + 0.2990f * rgb[0] - mean_[0]) * factor_[0];
       }
       return;
     }
@@ -186,9 +193,9 @@ class PlaneWriter {
   std::array<int, 3> source_ = {0, 1, 2};
 };
 
-// The picture's sides when the shorter one, in terms of the wanted ones, becomes the wanted side and
-// the other keeps the aspect ratio, rounded down as TAO does. Whole numbers throughout, so that the
-// first is what was asked for.
+// The picture's sides when the shorter one, in terms of the wanted ones, becomes the wanted side
+// and the other keeps the aspect ratio, rounded down as TAO does. Whole numbers throughout, so that
+// the first is what was asked for.
 ImageSize ScaledToCover(ImageSize picture, ImageSize wanted) {
   if (wanted.width * picture.height >= wanted.height * picture.width) {
     return {.width = wanted.width, .height = picture.height * wanted.width / picture.width};
@@ -243,8 +250,7 @@ absl::Status FillInput(const Tensor& image, const Cut& cut, const Preprocess& pr
 
 absl::StatusOr<Tensor> SamplePicture(const Tensor& image, const Cut& cut,
                                      Preprocess::Interpolation interpolation) {
-  TY_ASSIGN_OR_RETURN(Tensor picture,
-                      Tensor::Create(DType::kUInt8, {cut.y.count, cut.x.count, 3}));
+  TY_ASSIGN_OR_RETURN(Tensor picture, Tensor::Create(DType::kUInt8, {cut.y.count, cut.x.count, 3}));
   uint8_t* const pixels = picture.data<uint8_t>().data();
   const int64_t values = cut.x.count * 3;
   ResampleBy(interpolation, image, cut, [pixels, values](int64_t y, const float* row) {

@@ -12,10 +12,10 @@
 // The pixels of a picture between its pixels: what preprocessing and augmentation have in common.
 namespace trainyard::internal {
 
-/// One axis of a cut: `count` pixels are made from the `length` pixels of the picture from `begin` on,
-/// which need not be whole. The centre of pixel i lies at begin + (i + 0.5) * length / count, where
-/// the centre of the picture's first pixel is 0.5. What lies around the cut is interpolated with; the
-/// border repeats only where the picture ends.
+/// One axis of a cut: `count` pixels are made from the `length` pixels of the picture from `begin`
+/// on, which need not be whole. The centre of pixel i lies at begin + (i + 0.5) * length / count,
+/// where the centre of the picture's first pixel is 0.5. What lies around the cut is interpolated
+/// with; the border repeats only where the picture ends.
 struct AxisCut {
   double begin = 0;
   double length = 0;
@@ -32,19 +32,19 @@ struct Cut {
   bool mirrored = false;
 };
 
-/// What `preprocess` shows of a picture of this size: all of it, or the middle (Preprocess::resize).
-/// The settings are valid (CheckPreprocess).
+/// What `preprocess` shows of a picture of this size: all of it, or the middle
+/// (Preprocess::resize). The settings are valid (CheckPreprocess).
 Cut CutOf(const model::v1::Preprocess& preprocess, ImageSize picture);
 
 /// kInvalidArgument unless `image` is u8 [height, width, 3] with a pixel.
 absl::Status CheckPicture(const Tensor& image);
 
 /// Samples the cut of a picture straight into the planes of the network's input: colours, order and
-/// interpolation are those of `preprocess`, its size and resize play no part. Picture and settings are
-/// valid. Memory grows with the cut's width alone. kInvalidArgument when `out` has other than
+/// interpolation are those of `preprocess`, its size and resize play no part. Picture and settings
+/// are valid. Memory grows with the cut's width alone. kInvalidArgument when `out` has other than
 /// channels * cut.y.count * cut.x.count elements.
-absl::Status FillInput(const Tensor& image, const Cut& cut,
-                       const model::v1::Preprocess& preprocess, absl::Span<float> out);
+absl::Status FillInput(const Tensor& image, const Cut& cut, const model::v1::Preprocess& preprocess,
+                       absl::Span<float> out);
 
 /// The cut as a picture, u8 RGB [cut.y.count, cut.x.count, 3]; values round half to even.
 absl::StatusOr<Tensor> SamplePicture(const Tensor& image, const Cut& cut,

@@ -1,7 +1,9 @@
 #include "libs/data/internal/photometric.h"
 
 #include <cmath>
+#include <vector>
 
+#include "absl/types/span.h"
 #include "gtest/gtest.h"
 
 namespace trainyard::internal {
@@ -58,6 +60,29 @@ TEST(ApplyPhotometricTest, SaturationScalesTheDistanceFromGrey) {
   EXPECT_EQ(less[0], 200);
   EXPECT_NEAR(less[1], 150, 1);
   EXPECT_EQ(Apply(Of(kNone, kNone, 1.5, kNone, false), {90, 90, 90}), cv::Vec3b(90, 90, 90));
+}
+
+TEST(ApplyPhotometricTest, AShiftIsAddedToTheSaturation) {
+  // S = 127.5, kept as 128; less 64 it is 64: the least channel is 200 * (1 - 64/255).
+  Photometric p;
+  p.saturation_shift = -64;
+  EXPECT_NEAR(Apply(p, {200, 100, 100})[1], 150, 1);
+  // Without colour the hue counts as red: 51 of 255 is a fifth.
+  p.saturation_shift = 51;
+  const cv::Vec3b grey = Apply(p, {100, 100, 100});
+  EXPECT_EQ(grey[0], 100);
+  EXPECT_NEAR(grey[1], 80, 1);
+  EXPECT_NEAR(grey[2], 80, 1);
+  p.saturation_shift = -51;
+  EXPECT_EQ(Apply(p, {100, 100, 100}), cv::Vec3b(100, 100, 100));
+}
+
+TEST(ApplyPhotometricTest, TakesAPictureToo) {
+  Tensor picture = Tensor::Of<uint8_t>({1, 2, 3}, {0, 255, 127, 10, 20, 30});
+  ASSERT_TRUE(ApplyPhotometric(Of(kNone, 0.5, kNone, kNone, true), picture).ok());
+  // 127.5 + 0.5 * (x - 127.5), half to even.
+  EXPECT_EQ(picture.data<uint8_t>(),
+            absl::MakeConstSpan(std::vector<uint8_t>{64, 191, 127, 69, 74, 79}));
 }
 
 TEST(ApplyPhotometricTest, DoesNothingWhenNothingFired) {
