@@ -1,5 +1,7 @@
 #include "libs/networks/transfer.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,13 +16,31 @@
 namespace trainyard {
 namespace {
 
+/// Less than this is not enough, and how many reasons are told then.
+constexpr double kLeastShare = 0.5;
+constexpr size_t kShownReasons = 5;
+
 bool HasWeights(const Graph& graph, const onnx::NodeProto& node) {
   const std::string& op = node.op_type();
-  if (op == "Reshape") return false;  // its initializer is a shape, which nobody learns
+  // Their initializers are a shape and the limits of an activation, which nobody learns.
+  if (op == "Reshape" || op == "Clip") return false;
   for (const std::string& input : node.input()) {
     if (graph.HasInitializer(input)) return true;
   }
   return false;
+}
+
+/// Numbers in all initializers that a node reads.
+int64_t CountWeights(const Graph& graph, const onnx::NodeProto& node) {
+  int64_t count = 0;
+  for (const std::string& input : node.input()) {
+    const onnx::TensorProto* tensor = graph.FindInitializer(input);
+    if (tensor == nullptr) continue;
+    int64_t size = 1;
+    for (const int64_t dimension : tensor->dims()) size *= dimension;
+    count += size;
+  }
+  return count;
 }
 
 bool SameLayers(const Graph& a, const Graph& b) {
@@ -89,8 +109,11 @@ TransferReport TakeGraph(const NetworkFamily& network, const Model& from, Model&
   network.TakeHead(from.record, to.record);
   TransferReport report{.took_graph = true};
   for (const onnx::NodeProto* node : to.graph.nodes()) {
-    if (HasWeights(to.graph, *node)) report.loaded.push_back(node->name());
+    if (!HasWeights(to.graph, *node)) continue;
+    report.loaded.push_back(node->name());
+    report.loaded_parameters += CountWeights(to.graph, *node);
   }
+  report.expected_parameters = report.loaded_parameters;
   NoteClasses(from.record, to.record, report);
   for (const std::string& field : network.OverriddenFields(spec, to.record, /*trains=*/true)) {
     report.warnings.push_back(
@@ -130,48 +153,106 @@ absl::StatusOr<LayerWeights> WeightsFor(const Graph& from, const onnx::NodeProto
   return weights;
 }
 
+/// Takes one layer, or says in the report why not. Whether it was taken.
+absl::StatusOr<bool> TakeLayer(const Graph& from, const onnx::NodeProto& ours, Graph& to,
+                               TransferReport& report) {
+  const onnx::NodeProto* theirs = from.FindNode(ours.name());
+  if (theirs == nullptr || theirs->op_type() != ours.op_type()) {
+    report.missing.push_back(ours.name());
+    return false;
+  }
+  TY_ASSIGN_OR_RETURN(const LayerWeights weights, WeightsFor(from, *theirs, to, ours));
+  if (!weights.mismatch.empty()) {
+    report.mismatched.push_back(absl::StrCat(ours.name(), ": ", weights.mismatch));
+    return false;
+  }
+  for (const auto& [name, tensor] : weights.tensors) {
+    TY_RETURN_IF_ERROR(to.SetInitializer(name, tensor));
+  }
+  report.loaded.push_back(ours.name());
+  return true;
+}
+
+/// What a backbone's file has to give.
+void CountBackbone(const Graph& from, TransferReport& report) {
+  report.from_backbone = true;
+  for (const onnx::NodeProto* node : from.nodes()) {
+    if (!HasWeights(from, *node)) continue;
+    ++report.backbone_layers;
+    report.expected_parameters += CountWeights(from, *node);
+  }
+}
+
+absl::StatusOr<TransferReport> TakeLayers(const Model& from, Model& to) {
+  TransferReport report;
+  NoteClasses(from.record, to.record, report);
+  const bool is_backbone = from.record.network() == kBackboneNetwork;
+  if (is_backbone) CountBackbone(from.graph, report);
+  // Heads have no layer behind them.
+  const std::set<std::string> body = NodesBefore(to.graph, {"Conv", "Gemm"});
+  for (const onnx::NodeProto* node : to.graph.nodes()) {
+    if (!HasWeights(to.graph, *node)) continue;
+    const bool counts = is_backbone || body.count(node->name()) > 0;
+    const int64_t parameters = counts ? CountWeights(to.graph, *node) : 0;
+    if (!is_backbone) report.expected_parameters += parameters;
+    TY_ASSIGN_OR_RETURN(const bool taken, TakeLayer(from.graph, *node, to.graph, report));
+    if (taken) report.loaded_parameters += parameters;
+  }
+  return report;
+}
+
 }  // namespace
+
+double TransferReport::Share() const {
+  // A network of heads alone has nothing that could be missing.
+  if (expected_parameters == 0) return 1;
+  return static_cast<double>(loaded_parameters) / static_cast<double>(expected_parameters);
+}
 
 std::string TransferReport::Summary() const {
   if (took_graph) {
     return absl::StrFormat("pruned model: its own graph with %d layers", loaded.size());
+  }
+  if (from_backbone) {
+    return absl::StrFormat(
+        "%d of %d layers of the backbone loaded, %d of another shape, %d layers of the network not "
+        "in the file",
+        loaded.size(), backbone_layers, mismatched.size(), missing.size());
   }
   return absl::StrFormat("%d layers loaded, %d of another shape, %d not in the file", loaded.size(),
                          mismatched.size(), missing.size());
 }
 
 absl::StatusOr<TransferReport> TransferWeights(const Model& from, Model& to) {
-  if (from.record.network() != to.record.network()) {
+  const bool is_backbone = from.record.network() == kBackboneNetwork;
+  if (!is_backbone && from.record.network() != to.record.network()) {
     return absl::InvalidArgumentError(
         absl::StrFormat("the model is of network '%s'; the spec is for '%s'", from.record.network(),
                         to.record.network()));
   }
   TY_ASSIGN_OR_RETURN(const NetworkFamily* network, FindNetwork(to.record.network()));
-  TY_ASSIGN_OR_RETURN(const bool pruned, IsPruned(from, to));
+  bool pruned = false;
+  if (!is_backbone) {
+    TY_ASSIGN_OR_RETURN(pruned, IsPruned(from, to));
+  }
   if (pruned) TY_RETURN_IF_ERROR(CheckGraphFits(*network, from.record, to.record));
   *to.record.mutable_lineage() = from.record.lineage();
-  if (pruned) return TakeGraph(*network, from, to);
+  return pruned ? TakeGraph(*network, from, to) : TakeLayers(from, to);
+}
 
-  TransferReport report;
-  NoteClasses(from.record, to.record, report);
-  for (const onnx::NodeProto* node : to.graph.nodes()) {
-    if (!HasWeights(to.graph, *node)) continue;
-    const onnx::NodeProto* theirs = from.graph.FindNode(node->name());
-    if (theirs == nullptr || theirs->op_type() != node->op_type()) {
-      report.missing.push_back(node->name());
-      continue;
-    }
-    TY_ASSIGN_OR_RETURN(LayerWeights weights, WeightsFor(from.graph, *theirs, to.graph, *node));
-    if (!weights.mismatch.empty()) {
-      report.mismatched.push_back(absl::StrCat(node->name(), ": ", weights.mismatch));
-      continue;
-    }
-    for (const auto& [name, tensor] : weights.tensors) {
-      TY_RETURN_IF_ERROR(to.graph.SetInitializer(name, tensor));
-    }
-    report.loaded.push_back(node->name());
-  }
-  return report;
+absl::Status CheckEnough(const TransferReport& report, bool allow_few) {
+  if (allow_few || report.Share() >= kLeastShare) return absl::OkStatus();
+  std::vector<std::string> reasons = report.mismatched;
+  for (const std::string& layer : report.missing) reasons.push_back(layer + ": not in the file");
+  const size_t more = reasons.size() - std::min(reasons.size(), kShownReasons);
+  reasons.resize(reasons.size() - more);
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "only %.1f %% of %s came over (%d of %d parameters): %s. Most probably it is of another "
+      "architecture than the spec's. First of what did not: %s%s. To train with the few that fit, "
+      "give --accept-few-weights",
+      100 * report.Share(), report.from_backbone ? "the backbone's weights" : "the model's weights",
+      report.loaded_parameters, report.expected_parameters, report.Summary(),
+      absl::StrJoin(reasons, "; "), more == 0 ? "" : absl::StrFormat("; and %d more", more)));
 }
 
 }  // namespace trainyard

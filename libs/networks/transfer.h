@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/model/model.h"
 
@@ -22,14 +24,29 @@ struct TransferReport {
   std::vector<std::string> warnings;
   /// Whether the file is a pruned model, so that its own graph replaced the fresh one.
   bool took_graph = false;
+  /// Whether the file is a backbone alone (kBackboneNetwork). The layers of `missing` are those that
+  /// a backbone does not have then, heads mostly.
+  bool from_backbone = false;
+  /// Layers of a backbone's file that have weights; 0 for other files.
+  int64_t backbone_layers = 0;
+  /// What Share() counts: numbers in the layers that came over, and in all that could have come. Of
+  /// a backbone these are the file's; of the same network those of the fresh model, without its
+  /// heads, which other classes change.
+  int64_t loaded_parameters = 0, expected_parameters = 0;
 
-  /// For a log line: "42 layers loaded, 2 of another shape, 1 not in the file", or
-  /// "pruned model: its own graph with 75 layers".
+  /// Of the backbone's parameters (of the same network: of all but heads), what came over: 0 to 1.
+  double Share() const;
+  /// For a log line: "42 layers loaded, 2 of another shape, 1 not in the file"; of a backbone "42 of
+  /// 42 layers of the backbone loaded, 0 of another shape, 3 layers of the network not in the file";
+  /// or "pruned model: its own graph with 75 layers".
   std::string Summary() const;
 };
 
 /// Starts `to`, a model fresh from its spec, with the weights of `from`: layer
 /// by layer, by name, where all shapes agree. Lineage comes along.
+///
+/// `from` is of the same network, or a backbone alone, which serves all networks and is never taken
+/// for a pruned model.
 ///
 /// A pruned `from` brings its own graph, head and training flags instead; classes, preprocessing
 /// and inference settings stay those of `to`. It counts as pruned when its record says so, or when
@@ -43,5 +60,10 @@ struct TransferReport {
 ///
 /// Source: TAO's loading of pretrained weights.
 absl::StatusOr<TransferReport> TransferWeights(const Model& from, Model& to);
+
+/// kInvalidArgument when less than half of what could have come did (TransferReport::Share): most
+/// probably the file is of another architecture, and the training would be one from scratch. Says
+/// the counts, the first five reasons, and how to go on anyway. OK with `allow_few`.
+absl::Status CheckEnough(const TransferReport& report, bool allow_few);
 
 }  // namespace trainyard

@@ -2,6 +2,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/graph/builder.h"
+#include "libs/layers/backbone.h"
 #include "onnx/onnx_pb.h"
 #include "tests/support/small_ssd.h"
 #include "tests/support/status_matchers.h"
@@ -14,6 +16,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 using ::trainyard::testing::IsOk;
@@ -31,6 +34,19 @@ bool SameWeights(const Model& a, const Model& b, const std::string& name) {
 void Narrow(Model& model, const std::string& layer, int64_t count) {
   const Tensor kernel = *model.graph.Initializer(layer + "/kernel");
   ASSERT_THAT(model.graph.SetInitializer(layer + "/kernel", *kernel.Rows(0, count)), IsOk());
+}
+
+/// A backbone alone, as the store of pretrained models has them.
+Model BackboneModel(const layers::BackboneOptions& options) {
+  GraphBuilder builder("backbone");
+  const layers::FeatureMap input{builder.Input("Input", {-1, 3, 64, 64}), 3, 64, 64};
+  const layers::FeatureMap map = layers::AddBackbone(builder, options, input)->output();
+  builder.Output(map.value, {-1, map.channels, map.height, map.width});
+  Model model{*std::move(builder).Finish(), {}};
+  model.record.set_network(std::string(kBackboneNetwork));
+  model.record.set_arch(layers::BackboneName(options));
+  model.record.add_lineage()->set_stage("import");
+  return model;
 }
 
 TEST(TransferWeightsTest, TakesEveryLayerOfTheSameNetwork) {
@@ -136,6 +152,79 @@ TEST(TransferWeightsTest, NetworksMustBeTheSame) {
   from.record.set_network("yolo_v4");
   EXPECT_THAT(TransferWeights(from, to),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("network 'yolo_v4'")));
+}
+
+TEST(TransferWeightsTest, ABackboneServesAnyNetwork) {
+  const Model from = BackboneModel({.arch = "resnet", .n_layers = 10, .seed = 7});
+  Model to = SmallSsd({"car", "person"}, 2);
+  const absl::StatusOr<TransferReport> report = TransferWeights(from, to);
+  ASSERT_THAT(report, IsOk());
+  // A stem, four units of two convolutions and a projection, each with its normalization.
+  EXPECT_THAT(report->loaded, SizeIs(2 * (1 + 4 * 3)));
+  EXPECT_THAT(report->mismatched, IsEmpty());
+  EXPECT_THAT(report->missing, SizeIs(kLayers - 26));
+  EXPECT_THAT(report->warnings, IsEmpty());
+  EXPECT_EQ(report->Summary(),
+            "26 of 26 layers of the backbone loaded, 0 of another shape, 24 layers of the network "
+            "not in the file");
+  EXPECT_EQ(report->expected_parameters, 4915904);
+  EXPECT_EQ(report->Share(), 1);
+  EXPECT_TRUE(SameWeights(from, to, "block_4a_conv_2/kernel"));
+  EXPECT_EQ(to.record.lineage(0).stage(), "import");
+  EXPECT_EQ(to.record.network(), "ssd");
+  EXPECT_THAT(to.record.classes(), ElementsAre("car", "person"));
+  EXPECT_THAT(CheckEnough(*report, false), IsOk());
+}
+
+TEST(TransferWeightsTest, ABackboneIsNeverTakenForAPrunedModel) {
+  Model from = BackboneModel({.arch = "resnet", .n_layers = 10, .seed = 7});
+  from.record.mutable_training()->set_pruned(true);
+  Narrow(from, "conv1", 16);
+  Model to = SmallSsd({"car", "person"}, 2);
+  const absl::StatusOr<TransferReport> report = TransferWeights(from, to);
+  ASSERT_THAT(report, IsOk());
+  EXPECT_FALSE(report->took_graph);
+  EXPECT_THAT(report->mismatched, ElementsAre(HasSubstr("the file has f32 [16, 3, 7, 7]")));
+  EXPECT_EQ(to.graph.Initializer("conv1/kernel")->dim(0), 64);
+}
+
+TEST(CheckEnoughTest, AnotherBackboneIsNotEnoughAndTheReasonsAreTold) {
+  const Model from = BackboneModel({.arch = "squeezenet", .seed = 7});
+  Model to = SmallSsd({"car", "person"}, 2);
+  const absl::StatusOr<TransferReport> report = TransferWeights(from, to);
+  ASSERT_THAT(report, IsOk());
+  EXPECT_LT(report->Share(), 0.5);
+  EXPECT_THAT(CheckEnough(*report, false),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("0.0 % of the backbone's weights came over (0 of 735424"),
+                             HasSubstr("0 of 25 layers of the backbone"),
+                             HasSubstr("conv1: f32 [64, 3, 7, 7], the file has f32 [96, 3, 7, 7]"),
+                             HasSubstr("bn_conv1: not in the file"), HasSubstr("; and 45 more"),
+                             HasSubstr("--accept-few-weights"))));
+  EXPECT_THAT(CheckEnough(*report, true), IsOk());
+}
+
+TEST(CheckEnoughTest, HalfIsEnoughAndALittleLessIsNot) {
+  TransferReport report{.loaded_parameters = 50, .expected_parameters = 100};
+  EXPECT_THAT(CheckEnough(report, false), IsOk());
+  report.loaded_parameters = 49;
+  report.mismatched = {"a: 1", "b: 2", "c: 3"};
+  report.missing = {"d", "e"};
+  EXPECT_THAT(CheckEnough(report, false),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("only 49.0 % of the model's weights"),
+                             HasSubstr("a: 1; b: 2; c: 3; d: not in the file; e: not in the file."),
+                             Not(HasSubstr("more. To")))));
+}
+
+TEST(CheckEnoughTest, HeadsDoNotCountForTheSameNetwork) {
+  Model from = SmallSsd({"car", "person"}, 1), to = SmallSsd({"a", "b", "c"}, 2);
+  const absl::StatusOr<TransferReport> report = TransferWeights(from, to);
+  ASSERT_THAT(report, IsOk());
+  EXPECT_THAT(report->mismatched, Not(IsEmpty()));
+  EXPECT_EQ(report->Share(), 1);
+  // docs/models.md: the backbone and the expansion of ResNet-10.
+  EXPECT_EQ(report->expected_parameters, 4915904 + 354560);
 }
 
 }  // namespace
