@@ -12,6 +12,7 @@
 #include "libs/base/problems.h"
 #include "libs/graph/graph.h"
 #include "libs/model/model.h"
+#include "libs/networks/class_rows.h"
 #include "libs/networks/network.h"
 #include "libs/spec/spec_kind.h"
 #include "libs/spec/spec_use.h"
@@ -116,6 +117,9 @@ class NetworkFamily {
   /// What a pruned model's graph fixes in backbone and head must be what the spec asks for.
   virtual void CheckHeadFits(const ModelRecord& model, const ModelRecord& spec,
                              Problems& problems) const = 0;
+  /// The layers whose output channels stand for the record's classes: with more or other classes their
+  /// rows are taken by name.
+  virtual std::vector<ClassRows> HeadRows(const ModelRecord& record) const = 0;
   /// Puts the head of `model` into `record`, whose inference settings stay.
   virtual void TakeHead(const ModelRecord& model, ModelRecord& record) const = 0;
 };

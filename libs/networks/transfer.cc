@@ -98,7 +98,7 @@ void NoteClasses(const ModelRecord& from, const ModelRecord& to, TransferReport&
       absl::StrJoin(ours, ", "), ": ",
       theirs.size() == ours.size()
           ? "what it learnt of the first class goes on as the spec's first class, and so on"
-          : "the class heads start with fresh weights"));
+          : "the rows of other classes start with fresh weights"));
 }
 
 TransferReport TakeGraph(const NetworkFamily& network, const Model& from, Model& to) {
@@ -153,6 +153,28 @@ absl::StatusOr<LayerWeights> WeightsFor(const Graph& from, const onnx::NodeProto
   return weights;
 }
 
+/// Takes what a head with other classes shares; false when the layer is none, or shares nothing.
+absl::StatusOr<bool> GrowLayer(const NetworkFamily& network, const Model& from,
+                               const std::string& layer, Model& to, TransferReport& report) {
+  const auto find = [&layer](const std::vector<ClassRows>& all) {
+    return std::find_if(all.begin(), all.end(),
+                        [&layer](const ClassRows& rows) { return rows.layer == layer; });
+  };
+  // With as many classes a head is taken as it is, whatever they are called.
+  if (from.record.network() != to.record.network() ||
+      from.record.classes_size() == to.record.classes_size()) {
+    return false;
+  }
+  const std::vector<ClassRows> theirs = network.HeadRows(from.record);
+  const std::vector<ClassRows> ours = network.HeadRows(to.record);
+  if (find(theirs) == theirs.end() || find(ours) == ours.end()) return false;
+  TY_ASSIGN_OR_RETURN(std::optional<std::string> line,
+                      TakeClassRows(from, *find(theirs), *find(ours), to));
+  if (!line.has_value()) return false;
+  report.grown.push_back(*std::move(line));
+  return true;
+}
+
 /// Takes one layer, or says in the report why not. Whether it was taken.
 absl::StatusOr<bool> TakeLayer(const Graph& from, const onnx::NodeProto& ours, Graph& to,
                                TransferReport& report) {
@@ -183,7 +205,8 @@ void CountBackbone(const Graph& from, TransferReport& report) {
   }
 }
 
-absl::StatusOr<TransferReport> TakeLayers(const Model& from, Model& to) {
+absl::StatusOr<TransferReport> TakeLayers(const NetworkFamily& network, const Model& from,
+                                          Model& to) {
   TransferReport report;
   NoteClasses(from.record, to.record, report);
   const bool is_backbone = from.record.network() == kBackboneNetwork;
@@ -195,6 +218,8 @@ absl::StatusOr<TransferReport> TakeLayers(const Model& from, Model& to) {
     const bool counts = is_backbone || body.count(node->name()) > 0;
     const int64_t parameters = counts ? CountWeights(to.graph, *node) : 0;
     if (!is_backbone) report.expected_parameters += parameters;
+    TY_ASSIGN_OR_RETURN(const bool grown, GrowLayer(network, from, node->name(), to, report));
+    if (grown) continue;
     TY_ASSIGN_OR_RETURN(const bool taken, TakeLayer(from.graph, *node, to.graph, report));
     if (taken) report.loaded_parameters += parameters;
   }
@@ -237,7 +262,7 @@ absl::StatusOr<TransferReport> TransferWeights(const Model& from, Model& to) {
   }
   if (pruned) TY_RETURN_IF_ERROR(CheckGraphFits(*network, from.record, to.record));
   *to.record.mutable_lineage() = from.record.lineage();
-  return pruned ? TakeGraph(*network, from, to) : TakeLayers(from, to);
+  return pruned ? TakeGraph(*network, from, to) : TakeLayers(*network, from, to);
 }
 
 absl::Status CheckEnough(const TransferReport& report, bool allow_few) {

@@ -19,6 +19,8 @@ struct TransferReport {
   std::vector<std::string> mismatched;
   /// Not in the file.
   std::vector<std::string> missing;
+  /// Heads of other classes, of which those that both name came over (TakeClassRows).
+  std::vector<std::string> grown;
   /// What the user should know before the training begins: other names of classes; with a graph of
   /// the file's own, the spec's fields that have no effect (OverriddenFields).
   std::vector<std::string> warnings;
@@ -47,6 +49,9 @@ struct TransferReport {
 ///
 /// `from` is of the same network, or a backbone alone, which serves all networks and is never taken
 /// for a pruned model.
+///
+/// Of a head with other classes the rows of the classes that both name are taken: a model to which classes
+/// are added puts out for the old ones what it did before, until it is trained.
 ///
 /// A pruned `from` brings its own graph, head and training flags instead; classes, preprocessing
 /// and inference settings stay those of `to`. It counts as pruned when its record says so, or when

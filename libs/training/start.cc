@@ -82,7 +82,11 @@ absl::Status TakeModel(const TrainTask& task, const std::string& where, const st
                       LoadModel(task.initial_model(), {SealedKind::kCheckpoint}, key));
   const auto report = TransferWeights(initial.model, start.model);
   if (!report.ok()) return Annotate(report.status(), where);
+  TY_RETURN_IF_ERROR(Annotate(CheckEnough(*report, task.accept_few_weights()), where));
   start.notes.push_back(absl::StrCat(where, ": ", report->Summary()));
+  for (const std::string& line : report->grown) {
+    start.notes.push_back(absl::StrCat(where, ": ", line));
+  }
   for (const std::string& layer : report->mismatched) {
     start.notes.push_back(absl::StrCat("keeps its fresh weights: ", layer));
   }

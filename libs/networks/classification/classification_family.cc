@@ -156,6 +156,9 @@ class Family final : public NetworkFamily {
     problems.Add(kFields.arch, "is %s in the spec and %s in the pruned model", to.arch(),
                  from.arch());
   }
+  std::vector<ClassRows> HeadRows(const ModelRecord&) const override {
+    return {{.layer = kClassifierLogits}};
+  }
   void TakeHead(const ModelRecord& model, ModelRecord& record) const override {
     if (model.has_network_head()) *record.mutable_network_head() = model.network_head();
   }

@@ -103,6 +103,15 @@ class Family final : public NetworkFamily {
                    "are %d in the spec and %d in the pruned model", ours, theirs);
     }
   }
+  std::vector<ClassRows> HeadRows(const ModelRecord& record) const override {
+    std::vector<ClassRows> layers;
+    for (int i = 0; i < record.ssd().maps_size(); ++i) {
+      layers.push_back({.layer = absl::StrCat("ssd_conf_", i),
+                        .groups = BoxesPerCell(record.ssd(), record.ssd().maps(i)),
+                        .has_background = true});
+    }
+    return layers;
+  }
   void TakeHead(const ModelRecord& model, ModelRecord& record) const override {
     if (!model.has_ssd()) return;
     const model::v1::SsdHead settings = record.ssd();
