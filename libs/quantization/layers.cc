@@ -50,6 +50,8 @@ std::string WhyInFp32(const Graph& graph, const onnx::NodeProto& node) {
   }
   if (IsOp(node, "Conv")) return "";
   if (kernel->data_type() != onnx::TensorProto::FLOAT) return "its kernel is not f32";
+  // One of no elements may claim any number of channels.
+  if (std::count(kernel->dims().begin(), kernel->dims().end(), 0) > 0) return "its kernel is empty";
   if (IsOp(node, "ConvTranspose")) return WhyConvTransposeInFp32(*kernel, node);
   if (kernel->dims_size() != 2) {
     return absl::StrCat("its kernel has ", kernel->dims_size(), " dimensions; INT8 needs 2");
@@ -60,10 +62,6 @@ std::string WhyInFp32(const Graph& graph, const onnx::NodeProto& node) {
 int64_t KernelAxis(const onnx::NodeProto& node) {
   if (IsOp(node, "Conv")) return 0;
   return IsOp(node, "Gemm") && IntAttribute(node, "transB", 0) != 0 ? 0 : 1;
-}
-
-ChannelIndex::ChannelIndex(const Shape& shape, int64_t axis) : count_(shape[axis]) {
-  for (size_t i = axis + 1; i < shape.size(); ++i) inner_ *= shape[i];
 }
 
 }  // namespace trainyard

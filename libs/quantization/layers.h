@@ -23,19 +23,19 @@ std::string WhyInFp32(const Graph& graph, const onnx::NodeProto& node);
 /// ([in, out]).
 int64_t KernelAxis(const onnx::NodeProto& node);
 
-/// To which channel an element of a tensor belongs whose channels lie along an axis.
-class ChannelIndex {
- public:
-  /// `axis` is one of the shape's.
-  ChannelIndex(const Shape& shape, int64_t axis);
-  int64_t count() const { return count_; }
-  /// `element` counts in the order of storage.
-  int64_t Of(int64_t element) const { return element / inner_ % count_; }
-
- private:
-  int64_t count_;
-  /// Elements of one index along the axis.
-  int64_t inner_ = 1;
-};
+/// Calls `visit(element, channel)` for each element of a tensor of that shape, in the order of
+/// storage; its channels lie along `axis`, which is one of the shape's.
+template <typename Visit>
+void ForEachElement(const Shape& shape, int64_t axis, const Visit& visit) {
+  int64_t outer = 1, inner = 1;
+  for (int64_t i = 0; i < axis; ++i) outer *= shape[i];
+  for (size_t i = axis + 1; i < shape.size(); ++i) inner *= shape[i];
+  int64_t element = 0;
+  for (int64_t o = 0; o < outer; ++o) {
+    for (int64_t channel = 0; channel < shape[axis]; ++channel) {
+      for (int64_t i = 0; i < inner; ++i) visit(element++, channel);
+    }
+  }
+}
 
 }  // namespace trainyard

@@ -38,28 +38,26 @@ float ScaleFor(const Range& range, int steps) {
 }
 
 /// The step of each channel.
-absl::StatusOr<Tensor> KernelScales(const Tensor& kernel, const ChannelIndex& channels,
-                                    int most_steps) {
-  std::vector<Range> ranges(channels.count());
+absl::StatusOr<Tensor> KernelScales(const Tensor& kernel, int64_t axis, int most_steps) {
+  std::vector<Range> ranges(kernel.dim(axis));
   const absl::Span<const float> values = kernel.data<float>();
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) {
-      return absl::InvalidArgumentError("holds a value that is not finite");
-    }
-    Range& range = ranges[channels.Of(i)];
+  bool finite = true;
+  ForEachElement(kernel.shape(), axis, [&](int64_t i, int64_t channel) {
+    Range& range = ranges[channel];
+    finite &= std::isfinite(values[i]);
     range.min = std::min(range.min, values[i]);
     range.max = std::max(range.max, values[i]);
-  }
-  Tensor scales = Tensor::Zeros(DType::kFloat32, {channels.count()});
-  for (int64_t c = 0; c < channels.count(); ++c) {
+  });
+  if (!finite) return absl::InvalidArgumentError("holds a value that is not finite");
+  Tensor scales = Tensor::Zeros(DType::kFloat32, {kernel.dim(axis)});
+  for (size_t c = 0; c < ranges.size(); ++c) {
     scales.data<float>()[c] = ScaleFor(ranges[c], most_steps);
   }
   return scales;
 }
 
 absl::StatusOr<QuantizedKernel> QuantizeKernel(const Tensor& kernel, int64_t axis, int most_steps) {
-  const ChannelIndex channels(kernel.shape(), axis);
-  TY_ASSIGN_OR_RETURN(Tensor scales, KernelScales(kernel, channels, most_steps));
+  TY_ASSIGN_OR_RETURN(Tensor scales, KernelScales(kernel, axis, most_steps));
   QuantizedKernel result{.axis = axis,
                          .values = Tensor::Zeros(DType::kInt8, kernel.shape()),
                          .scales = std::move(scales),
@@ -69,14 +67,13 @@ absl::StatusOr<QuantizedKernel> QuantizeKernel(const Tensor& kernel, int64_t axi
   const absl::Span<const float> scale = std::as_const(result.scales).data<float>();
   const absl::Span<int8_t> to = result.values.data<int8_t>();
   const auto most = static_cast<float>(most_steps);
-  for (size_t i = 0; i < from.size(); ++i) {
-    const float step = scale[channels.Of(i)];
-    const float steps = std::clamp(std::nearbyint(from[i] / step), -most, most);
+  ForEachElement(kernel.shape(), axis, [&](int64_t i, int64_t channel) {
+    const float steps = std::clamp(std::nearbyint(from[i] / scale[channel]), -most, most);
     to[i] = static_cast<int8_t>(steps);
-    const double error = from[i] - double{steps} * step;
+    const double error = from[i] - double{steps} * scale[channel];
     result.error.signal += double{from[i]} * from[i];
     result.error.noise += error * error;
-  }
+  });
   return result;
 }
 

@@ -132,10 +132,13 @@ class Writer {
           ShapeText(stored.shape()), "; expected one, or one for each index of its axis"));
     }
     TY_ASSIGN_OR_RETURN(Tensor kernel, Tensor::Create(DType::kFloat32, stored.shape()));
-    const ChannelIndex channels(single ? Shape{1} : stored.shape(), single ? 0 : axis);
-    for (size_t i = 0; i < steps.size(); ++i) {
-      const int64_t c = channels.Of(static_cast<int64_t>(i));
-      kernel.data<float>()[i] = (steps[i] - zeros[c]) * scales[c];
+    const absl::Span<float> values = kernel.data<float>();
+    if (single) {
+      for (size_t i = 0; i < steps.size(); ++i) values[i] = (steps[i] - zeros[0]) * scales[0];
+    } else {
+      ForEachElement(stored.shape(), axis, [&](int64_t i, int64_t channel) {
+        values[i] = (steps[i] - zeros[channel]) * scales[channel];
+      });
     }
     *graph().add_initializer() = TensorToProto(node.output(0), kernel);
     return absl::OkStatus();

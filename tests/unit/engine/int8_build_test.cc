@@ -219,7 +219,6 @@ TEST_F(Int8BuildTest, ADenseLayerThatTheRuntimeGetsWrongStaysInFp32Too) {
   ASSERT_THAT(right, IsOk());
   EXPECT_THAT(right->warnings, IsEmpty());
   EXPECT_EQ(right->quantized.report.layers.size(), 3u);
-  EXPECT_GT(right->quantized.report.outputs[0].error.decibels(), 25);
 
   const auto mended = BuildInt8(FaultyBackend(*backend_, "flat"), Request());
   ASSERT_THAT(mended, IsOk());
