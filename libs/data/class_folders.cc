@@ -48,14 +48,16 @@ std::string BesideNote(const TopLevel& top) {
 void CheckTop(const std::string& root, const TopLevel& top, DataUse use, Problems& problems) {
   for (const std::string& name : top.folders) {
     if (IsUtf8(name)) continue;
-    problems.Add("", "the name of class folder '%s' in '%s' is not UTF-8; rename it", Shown(name), root);
+    problems.Add("", "the name of class folder '%s' in '%s' is not UTF-8; rename it", Shown(name),
+                 root);
   }
   if (top.folders.empty()) {
-    problems.Add("", "'%s' has no sub-folder; expected one for each class, with its pictures in it%s",
+    problems.Add("",
+                 "'%s' has no sub-folder; expected one for each class, with its pictures in it%s",
                  root, top.pictures.empty() ? "" : absl::StrCat("; ", BesideNote(top)));
   } else if (top.folders.size() == 1 && use == DataUse::kTraining) {
-    problems.Add("", "'%s' has one class folder only ('%s'); more than one class is required%s", root,
-                 Shown(top.folders.front()),
+    problems.Add("", "'%s' has one class folder only ('%s'); more than one class is required%s",
+                 root, Shown(top.folders.front()),
                  top.pictures.empty() ? "" : absl::StrCat("; ", BesideNote(top)));
   }
 }
@@ -65,8 +67,8 @@ absl::StatusOr<ClassFolder> ListClass(const std::string& root, const std::string
   TY_ASSIGN_OR_RETURN(PicturesBelow found, ListPicturesBelow(JoinPath(root, name)));
   const std::vector<std::string> left_out = found.Notes();
   if (found.pictures.empty() && use == DataUse::kTraining) {
-    problems.Add("", "class folder '%s' in '%s' holds no picture (.jpg, .jpeg, .png)%s%s", name, root,
-                 left_out.empty() ? "" : "; ", absl::StrJoin(left_out, "; "));
+    problems.Add("", "class folder '%s' in '%s' holds no picture (.jpg, .jpeg, .png)%s%s", name,
+                 root, left_out.empty() ? "" : "; ", absl::StrJoin(left_out, "; "));
   }
   for (const std::string& note : left_out) {
     notes.push_back(absl::StrCat("class folder '", Shown(name), "': ", note));

@@ -107,7 +107,8 @@ absl::StatusOr<OpenedClasses> OpenClassFolders(const ClassFolders& folders,
   }
   TY_RETURN_IF_ERROR(opened.ledger.Check(options.strict));
   if (kept.empty()) {
-    return absl::NotFoundError(absl::StrCat("the class folders in '", folders.root, "' hold no picture"));
+    return absl::NotFoundError(
+        absl::StrCat("the class folders in '", folders.root, "' hold no picture"));
   }
   opened.source = std::make_unique<PictureSource>(std::move(kept));
   return opened;

@@ -22,16 +22,17 @@ struct ClassSourceOptions {
 
 /// Pictures with ClassTruth, and what was seen on the way.
 struct OpenedClasses {
-  /// Class by class in the order of the folders, within one sorted by path. A sample's id is its path.
+  /// Class by class in the order of the folders, within one sorted by path. A sample's id is its
+  /// path.
   std::unique_ptr<SampleSource> source;
   /// Pictures by class number.
   std::vector<int64_t> counts;
   Ledger ledger;
 };
 
-/// Opens class folders as samples; class i is `classes[i]`, among which every folder's name must be.
-/// Each picture is looked through once, so that one that cannot be decoded becomes an entry of the
-/// ledger and is left out; only names stay in memory, and pictures are decoded on each Get.
+/// Opens class folders as samples; class i is `classes[i]`, among which every folder's name must
+/// be. Each picture is looked through once, so that one that cannot be decoded becomes an entry of
+/// the ledger and is left out; only names stay in memory, and pictures are decoded on each Get.
 ///
 /// kInvalidArgument as Ledger::Check; kNotFound when no picture is left.
 absl::StatusOr<OpenedClasses> OpenClassFolders(const ClassFolders& folders,

@@ -73,7 +73,8 @@ std::string CountsNote(const ClassDataOptions& options, const OpenedClasses& ope
       parts.push_back(absl::StrCat(Shown(options.classes[i]), " ", opened.counts[i]));
     }
   }
-  if (classes > parts.size()) parts.push_back(absl::StrCat("and ", classes - parts.size(), " more"));
+  if (classes > parts.size())
+    parts.push_back(absl::StrCat("and ", classes - parts.size(), " more"));
   return absl::StrCat(Counted(opened.source->size(), "picture"), " in ", classes,
                       classes == 1 ? " class (" : " classes (", absl::StrJoin(parts, ", "), ")");
 }
@@ -103,15 +104,15 @@ absl::StatusOr<OpenedData> Open(const ClassDataOptions& options) {
   data.notes = Describe(options, folders, opened);
   const std::vector<std::string> empty = EmptyClasses(options.classes, opened.counts);
   if (!empty.empty() && options.use == DataUse::kTraining) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("no picture can be decoded of ", Counted(empty.size(), "class folder"), " (",
-                     SomeOf(empty, kClassesTold), "): ", absl::StrJoin(opened.ledger.Describe(1), "; ")));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "no picture can be decoded of ", Counted(empty.size(), "class folder"), " (",
+        SomeOf(empty, kClassesTold), "): ", absl::StrJoin(opened.ledger.Describe(1), "; ")));
   }
   if (!empty.empty()) {
-    data.warnings.push_back(absl::StrCat(
-        NameOf(options.use), ": ", empty.size(), " of the model's ",
-        options.classes.size(), " classes have no picture (",
-        SomeOf(empty, kClassesTold), "): nothing is said of how well they are recognised"));
+    data.warnings.push_back(absl::StrCat(NameOf(options.use), ": ", empty.size(),
+                                         " of the model's ", options.classes.size(),
+                                         " classes have no picture (", SomeOf(empty, kClassesTold),
+                                         "): nothing is said of how well they are recognised"));
     data.notes.push_back(data.warnings.back());
   }
   data.source = std::move(opened.source);
@@ -189,7 +190,8 @@ std::vector<std::string> WarningsOfSharedPictures(const ClassDataOptions& traini
     if (found.empty()) return;
     warnings.push_back(Printable(absl::StrCat(
         found.size(), " of the ", Counted(static_cast<int64_t>(judged.size()), "picture"), " of ",
-        FieldOf(validation), " (", SomeOf(found), ") ", how, " ", FieldOf(training), ": ", kMeaning)));
+        FieldOf(validation), " (", SomeOf(found), ") ", how, " ", FieldOf(training), ": ",
+        kMeaning)));
   };
   warn(same, "are files of");
   warn(alike, "have class, name and size of one in");

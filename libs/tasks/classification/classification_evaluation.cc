@@ -54,7 +54,8 @@ size_t WidthOf(const std::vector<std::string>& names) {
 }
 
 // Columns as scikit-learn's report has them; "" stays blank.
-std::string ReportLine(const std::string& name, size_t width, const std::vector<std::string>& cells) {
+std::string ReportLine(const std::string& name, size_t width,
+                       const std::vector<std::string>& cells) {
   std::string line = absl::StrCat(Padded(name, width), " ");
   for (const std::string& cell : cells) absl::StrAppendFormat(&line, " %9s", cell);
   return line + "\n";
@@ -69,7 +70,8 @@ std::string MatrixText(const ClassificationEvaluation& found, const std::vector<
   int64_t largest = 0;
   for (const int64_t count : found.confusion) largest = std::max(largest, count);
   const int digits = static_cast<int>(absl::StrCat(largest).size());
-  std::string text = "confusion matrix (rows: true class, columns: predicted class, in the same order)\n";
+  std::string text =
+      "confusion matrix (rows: true class, columns: predicted class, in the same order)\n";
   for (size_t row = 0; row < names.size(); ++row) {
     absl::StrAppend(&text, Padded(names[row], width), " ");
     for (size_t column = 0; column < names.size(); ++column) {
@@ -108,7 +110,9 @@ std::string MatrixCsv(const ClassificationEvaluation& found) {
 
 }  // namespace
 
-double ClassificationEvaluation::Accuracy() const { return images == 0 ? kNan : Part(correct, images); }
+double ClassificationEvaluation::Accuracy() const {
+  return images == 0 ? kNan : Part(correct, images);
+}
 double ClassificationEvaluation::TopKAccuracy() const {
   return images == 0 ? kNan : Part(top_k_correct, images);
 }
@@ -169,19 +173,22 @@ std::string ClassificationEvaluation::Table(int decimals) const {
   }
   text += ReportLine("", width, {"precision", "recall", "f1-score", "support"}) + "\n";
   for (size_t i = 0; i < classes.size(); ++i) {
-    text += ReportLine(names[i], width, {number(Precision(i)), number(Recall(i)), number(F1(i)),
-                                         absl::StrCat(counts[i].support)});
+    text += ReportLine(
+        names[i], width,
+        {number(Precision(i)), number(Recall(i)), number(F1(i)), absl::StrCat(counts[i].support)});
   }
   const std::string all = absl::StrCat(images);
   text += "\n" + ReportLine("accuracy", width, {"", "", number(Accuracy()), all});
   if (top_k > 1) {
     text += ReportLine(absl::StrCat("top ", top_k), width, {"", "", number(TopKAccuracy()), all});
   }
-  const auto averages = [&](const char* name, double (ClassificationEvaluation::*mean)(Ratio) const) {
+  const auto averages = [&](const char* name,
+                            double (ClassificationEvaluation::*mean)(Ratio) const) {
     using Self = ClassificationEvaluation;
-    return ReportLine(name, width,
-                      {number((this->*mean)(&Self::Precision)), number((this->*mean)(&Self::Recall)),
-                       number((this->*mean)(&Self::F1)), all});
+    return ReportLine(
+        name, width,
+        {number((this->*mean)(&Self::Precision)), number((this->*mean)(&Self::Recall)),
+         number((this->*mean)(&Self::F1)), all});
   };
   text += averages("macro avg", &ClassificationEvaluation::MacroAverage);
   return text + averages("weighted avg", &ClassificationEvaluation::WeightedAverage);

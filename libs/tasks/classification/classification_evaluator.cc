@@ -39,9 +39,8 @@ class ClassificationEvaluator final : public Evaluator {
 
   absl::Status Add(const Batch& batch, absl::Span<const Tensor> outputs) override {
     const size_t classes = result_->classes.size();
-    TY_ASSIGN_OR_RETURN(
-        const Tensor probabilities,
-        CheckedProbabilities(head_, batch, outputs, static_cast<int64_t>(classes)));
+    TY_ASSIGN_OR_RETURN(const Tensor probabilities,
+                        CheckedProbabilities(head_, batch, outputs, static_cast<int64_t>(classes)));
     for (size_t i = 0; i < batch.samples.size(); ++i) {
       const Sample& sample = batch.samples[i].sample;
       const std::optional<int> truth = ClassIdOf(sample.truth.get());
@@ -49,8 +48,7 @@ class ClassificationEvaluator final : public Evaluator {
         return absl::InternalError(
             absl::StrCat(sample.id, ": its class is none of the model's ", classes));
       }
-      Count(static_cast<size_t>(*truth),
-            probabilities.data<float>().subspan(i * classes, classes));
+      Count(static_cast<size_t>(*truth), probabilities.data<float>().subspan(i * classes, classes));
     }
     return absl::OkStatus();
   }

@@ -55,8 +55,7 @@ class ClassificationWriter final : public PredictionWriter {
     for (size_t i = 0; i < batch.samples.size(); ++i) {
       const auto row = probabilities.data<float>().subspan(i * classes, classes);
       const int best = BestClass(row);
-      TY_RETURN_IF_ERROR(
-          WriteOne(batch.samples[i].sample, best, row[static_cast<size_t>(best)]));
+      TY_RETURN_IF_ERROR(WriteOne(batch.samples[i].sample, best, row[static_cast<size_t>(best)]));
     }
     return absl::OkStatus();
   }
@@ -84,7 +83,8 @@ class ClassificationWriter final : public PredictionWriter {
     below_ += is_below;
     const std::string& name = record_.classes(class_id);
     if (!is_below && !options_.labels_dir.empty()) {
-      absl::StrAppend(&lines_, CsvCell(sample.id), ",", CsvCell(name), ",", FloatText(confidence), "\n");
+      absl::StrAppend(&lines_, CsvCell(sample.id), ",", CsvCell(name), ",", FloatText(confidence),
+                      "\n");
     }
     if (options_.annotated_dir.empty()) return absl::OkStatus();
     if (!is_below) {

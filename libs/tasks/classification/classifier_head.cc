@@ -43,9 +43,9 @@ class OneOutputHead final : public ClassifierHead {
     const Tensor& given = outputs[0];
     if (given.dtype() != DType::kFloat32 || given.rank() != 2 || given.dim(1) != classes_ ||
         classes_ < 1) {
-      return absl::InternalError(absl::StrCat("output '", output_, "' is ", NameOf(given.dtype()), " ",
-                                              ShapeText(given.shape()), "; expected f32 [images, ",
-                                              classes_, "]"));
+      return absl::InternalError(absl::StrCat("output '", output_, "' is ", NameOf(given.dtype()),
+                                              " ", ShapeText(given.shape()),
+                                              "; expected f32 [images, ", classes_, "]"));
     }
     if (output_is_probabilities_) return given;
     Tensor probabilities = Tensor::Zeros(DType::kFloat32, given.shape());
@@ -82,8 +82,7 @@ absl::StatusOr<Tensor> CheckedProbabilities(const ClassifierHead& head, const Ba
                                             absl::Span<const Tensor> outputs, int64_t classes) {
   TY_ASSIGN_OR_RETURN(Tensor probabilities, head.Probabilities(outputs));
   const auto images = static_cast<int64_t>(batch.samples.size());
-  if (probabilities.dtype() != DType::kFloat32 ||
-      probabilities.shape() != Shape{images, classes}) {
+  if (probabilities.dtype() != DType::kFloat32 || probabilities.shape() != Shape{images, classes}) {
     return absl::InternalError(absl::StrCat("the probabilities are ", NameOf(probabilities.dtype()),
                                             " ", ShapeText(probabilities.shape()),
                                             "; expected f32 ", ShapeText(Shape{images, classes})));
@@ -91,11 +90,12 @@ absl::StatusOr<Tensor> CheckedProbabilities(const ClassifierHead& head, const Ba
   const absl::Span<const float> values = std::as_const(probabilities).data<float>();
   for (size_t i = 0; i < values.size(); ++i) {
     if (values[i] >= -kRounding && values[i] <= 1 + kRounding) continue;
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "%s: the network tells a probability of %g for class %d; expected 0 to 1: its numbers overflow, "
-        "so go on from an earlier checkpoint, or compute with more bits",
-        Shown(batch.samples[i / static_cast<size_t>(classes)].sample.id, 200), values[i],
-        i % static_cast<size_t>(classes)));
+    return absl::FailedPreconditionError(
+        absl::StrFormat("%s: the network tells a probability of %g for class %d; expected 0 to 1: "
+                        "its numbers overflow, "
+                        "so go on from an earlier checkpoint, or compute with more bits",
+                        Shown(batch.samples[i / static_cast<size_t>(classes)].sample.id, 200),
+                        values[i], i % static_cast<size_t>(classes)));
   }
   return probabilities;
 }

@@ -16,7 +16,9 @@ const cv::Scalar kInk(40, 40, 40), kPaper(255, 255, 255);
 constexpr int kLeastReadable = 24;
 constexpr int kMostCell = 60, kMatrix = 960, kMargin = 40, kLongestName = 160;
 
-cv::Size SizeOf(const std::string& text) { return cv::getTextSize(text, kFont, kScale, 1, nullptr); }
+cv::Size SizeOf(const std::string& text) {
+  return cv::getTextSize(text, kFont, kScale, 1, nullptr);
+}
 
 // The name, cut to what fits in `width` pixels.
 std::string Fitting(std::string name, int width) {
@@ -57,7 +59,8 @@ void DrawColumnName(cv::Mat& plot, const std::string& name, cv::Point bottom) {
   cv::Mat flat(size.height + 8, size.width + 4, CV_8UC3, kPaper), upright;
   DrawText(flat, name, {2, size.height + 2});
   cv::rotate(flat, upright, cv::ROTATE_90_COUNTERCLOCKWISE);
-  const cv::Rect wanted(bottom.x - upright.cols / 2, bottom.y - upright.rows, upright.cols, upright.rows);
+  const cv::Rect wanted(bottom.x - upright.cols / 2, bottom.y - upright.rows, upright.cols,
+                        upright.rows);
   const cv::Rect seen = wanted & cv::Rect(0, 0, plot.cols, plot.rows);
   if (!seen.empty()) upright(seen - wanted.tl()).copyTo(plot(seen));
 }
@@ -84,7 +87,8 @@ Tensor DrawConfusion(const ClassificationEvaluation& evaluation) {
     DrawText(plot, name, {head - 8 - size.width, head + i * cell + (cell + size.height) / 2});
     DrawColumnName(plot, name, {head + i * cell + cell / 2, head - 6});
   }
-  cv::rectangle(plot, cv::Rect(head, head, std::max(1, classes * cell), std::max(1, classes * cell)), kInk);
+  cv::rectangle(
+      plot, cv::Rect(head, head, std::max(1, classes * cell), std::max(1, classes * cell)), kInk);
   return image;
 }
 

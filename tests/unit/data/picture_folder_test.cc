@@ -15,6 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::IsOk;
+using testing::IsOkAndHolds;
 using ::testing::Pair;
 using testing::StatusIs;
 using testing::TemporaryFolder;
@@ -90,6 +91,40 @@ TEST(ListPicturesTest, NamesAFolderThatIsNotThere) {
   EXPECT_THAT(ListPictures(folder / "none"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
   EXPECT_THAT(ListPictures(folder.Write("file", "")), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST(ListPicturesBelowTest, TakesPicturesAtAnyDepthAndFollowsNoLinkToAFolder) {
+  const TemporaryFolder folder;
+  std::string deep;
+  for (int i = 0; i < 100; ++i) deep += "d/";
+  for (const std::string& name : {std::string("a.jpg"), std::string("b/a.PNG"), std::string("b.jpg"),
+                                  std::string("b/.x/a.jpg"), std::string("b/c.gif"),
+                                  std::string("old.jpg/d.jpeg"), deep + "z.jpg"}) {
+    folder.Write(name, "");
+  }
+  ASSERT_EQ(symlink("..", (folder / "b/round").c_str()), 0);
+  ASSERT_EQ(symlink("../a.jpg", (folder / "b/link.jpg").c_str()), 0);
+  const auto found = ListPicturesBelow(folder.path());
+  ASSERT_THAT(found, IsOk());
+  EXPECT_THAT(found->pictures, ElementsAre("a.jpg", "b.jpg", "b/a.PNG", "b/link.jpg", deep + "z.jpg",
+                                           "old.jpg/d.jpeg"));
+  EXPECT_THAT(found->links, ElementsAre("b/round"));
+  EXPECT_THAT(found->Notes(), ElementsAre(HasSubstr("b/c.gif"), HasSubstr("1 link to folders (b/round)")));
+  EXPECT_THAT(ListPicturesBelow(folder / "none"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
+}
+
+TEST(ListImagesBelowTest, GivesWholePathsOrOneImage) {
+  const TemporaryFolder folder;
+  folder.Write("b/1.jpg", "");
+  folder.Write("a.png", "");
+  folder.Write("a.txt", "");
+  EXPECT_THAT(ListImagesBelow(folder.path()),
+              IsOkAndHolds(ElementsAre(folder / "a.png", folder / "b/1.jpg")));
+  EXPECT_THAT(ListImagesBelow(folder / "a.png"), IsOkAndHolds(ElementsAre(folder / "a.png")));
+  EXPECT_THAT(ListImagesBelow(folder / "a.txt"), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ListImagesBelow(folder.Folder("empty")),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("holds no images")));
 }
 
 }  // namespace

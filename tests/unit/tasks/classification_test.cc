@@ -50,21 +50,23 @@ Tensor Rows(int64_t classes, const std::vector<float>& values) {
   return Tensor::Of<float>({static_cast<int64_t>(values.size()) / classes, classes}, values);
 }
 
-// Twelve pictures of a, b and c; d has none, but is told once. Numbers that are expected of them were
-// computed with NumPy: argmax, a stable argsort for the top k, and the formulas of the report.
+// Twelve pictures of a, b and c; d has none, but is told once. Numbers that are expected of them
+// were computed with NumPy: argmax, a stable argsort for the top k, and the formulas of the report.
 const std::vector<int> kTruths = {0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2};
-const std::vector<float> kTold = {
-    .7f, .1f, .1f, .1f, .2f, .5f, .2f, .1f, .4f,  .4f,  .1f,  .1f,  .1f, .2f, .6f, .1f,
-    .1f, .8f, .05f, .05f, .3f, .3f, .2f, .2f, .1f, .6f,  .2f,  .1f,  .1f, .1f, .7f, .1f,
-    .2f, .2f, .5f, .1f, .25f, .25f, .25f, .25f, .1f, .1f, .2f, .6f, .0f, .3f, .4f, .3f};
+const std::vector<float> kTold = {.7f,  .1f,  .1f,  .1f,  .2f, .5f, .2f,  .1f,  .4f, .4f, .1f, .1f,
+                                  .1f,  .2f,  .6f,  .1f,  .1f, .8f, .05f, .05f, .3f, .3f, .2f, .2f,
+                                  .1f,  .6f,  .2f,  .1f,  .1f, .1f, .7f,  .1f,  .2f, .2f, .5f, .1f,
+                                  .25f, .25f, .25f, .25f, .1f, .1f, .2f,  .6f,  .0f, .3f, .4f, .3f};
 
-ClassificationEvaluation Judged(int top_k, std::vector<std::string> classes = {"a", "b", "c", "d"}) {
+ClassificationEvaluation Judged(int top_k,
+                                std::vector<std::string> classes = {"a", "b", "c", "d"}) {
   const auto head = MakeClassifierHead("scores", 4, /*output_is_probabilities=*/true);
   const auto record = RecordOf(classes);
   const auto evaluator = MakeClassificationEvaluator(*head, record, top_k);
   EXPECT_THAT(evaluator, IsOk());
   // In two batches, so that they are summed up.
-  const std::vector<float> first(kTold.begin(), kTold.begin() + 20), second(kTold.begin() + 20, kTold.end());
+  const std::vector<float> first(kTold.begin(), kTold.begin() + 20),
+      second(kTold.begin() + 20, kTold.end());
   EXPECT_THAT((*evaluator)->Add(BatchOf({0, 0, 0, 0, 1}), {Rows(4, first)}), IsOk());
   EXPECT_THAT((*evaluator)->Add(BatchOf({1, 1, 2, 2, 2, 2, 2}), {Rows(4, second)}), IsOk());
   return dynamic_cast<const ClassificationEvaluation&>(**(*evaluator)->Finish());
@@ -89,7 +91,8 @@ TEST(ClassifierHeadTest, LeavesProbabilitiesAsTheyAre) {
 
 TEST(ClassifierHeadTest, RefusesOutputsThatDoNotFit) {
   const auto head = MakeClassifierHead("logits", 3, false);
-  EXPECT_THAT(head->Probabilities({}), StatusIs(absl::StatusCode::kInternal, HasSubstr("0 outputs")));
+  EXPECT_THAT(head->Probabilities({}),
+              StatusIs(absl::StatusCode::kInternal, HasSubstr("0 outputs")));
   EXPECT_THAT(head->Probabilities({Rows(2, {1, 2})}),
               StatusIs(absl::StatusCode::kInternal,
                        AllOf(HasSubstr("'logits' is f32 [1, 2]"), HasSubstr("[images, 3]"))));
@@ -106,7 +109,8 @@ TEST(ClassifierHeadTest, WhatIsNoProbabilityIsAnErrorThatNamesThePicture) {
   for (const float bad : {kNan, kInfinity, -kInfinity}) {
     const auto logits = MakeClassifierHead("logits", 2, false);
     const auto all_bad = CheckedProbabilities(*logits, batch, {Rows(2, {1, 2, bad, bad})}, 2);
-    EXPECT_THAT(all_bad, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("picture 2"))) << bad;
+    EXPECT_THAT(all_bad, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("picture 2")))
+        << bad;
   }
   const auto told = MakeClassifierHead("softmax", 2, true);
   for (const float bad : {kNan, 1.5f, -0.5f}) {
@@ -138,7 +142,8 @@ TEST(ClassificationEvaluatorTest, CountsAsNumPyDoes) {
   EXPECT_DOUBLE_EQ(found.Precision(2), 0.75);
   EXPECT_DOUBLE_EQ(found.Recall(2), 0.6);
   EXPECT_DOUBLE_EQ(found.F1(2), 2 / 3.0);
-  EXPECT_TRUE(std::isnan(found.Precision(3)) && std::isnan(found.Recall(3)) && std::isnan(found.F1(3)));
+  EXPECT_TRUE(std::isnan(found.Precision(3)) && std::isnan(found.Recall(3)) &&
+              std::isnan(found.F1(3)));
   using Self = ClassificationEvaluation;
   EXPECT_NEAR(found.MacroAverage(&Self::Precision), 0.6388888888888888, 1e-15);
   EXPECT_NEAR(found.MacroAverage(&Self::Recall), 0.5888888888888889, 1e-15);
@@ -258,7 +263,8 @@ TEST(ClassificationEvaluationTest, TheMatrixIsAFileWhateverTheNames) {
   EXPECT_THAT(picture->data<uint8_t>(), Not(Each(255)));
 }
 
-// Cells are 60 pixels wide behind a head of 200. The lower left corner of a cell is free of its number.
+// Cells are 60 pixels wide behind a head of 200. The lower left corner of a cell is free of its
+// number.
 TEST(ClassificationEvaluationTest, APictureOfTheMatrixIsDarkerWhereMoreOfAClassIs) {
   const Tensor picture = DrawConfusion(Judged(1));
   const auto green = [&](int64_t row, int64_t column) {

@@ -108,7 +108,8 @@ TEST(ClassificationWriterTest, AnUnreadablePictureHasNoLine) {
                              {.labels_dir = folder / "out"}, options);
   ASSERT_THAT(told, IsOk());
   EXPECT_EQ(skipped, 1);
-  EXPECT_THAT(ReadFile(folder / "out/result.csv"), IsOkAndHolds(folder.path() + "/b.png,cat,1.0\n"));
+  EXPECT_THAT(ReadFile(folder / "out/result.csv"),
+              IsOkAndHolds(folder.path() + "/b.png,cat,1.0\n"));
 }
 
 TEST(ClassificationWriterTest, AThresholdLeavesOutAndCounts) {
@@ -116,11 +117,13 @@ TEST(ClassificationWriterTest, AThresholdLeavesOutAndCounts) {
   const std::vector<std::string> images = {PutPicture(folder / "a.png", 75),
                                            PutPicture(folder / "b.png", 60)};
   FakeRunner runner;
-  const auto told = Classify(runner, images,
-                             {.threshold = 0.75, .annotated_dir = folder / "drawn", .labels_dir = folder / "out"});
+  const auto told = Classify(
+      runner, images,
+      {.threshold = 0.75, .annotated_dir = folder / "drawn", .labels_dir = folder / "out"});
   ASSERT_THAT(told, IsOk());
   EXPECT_EQ(told->summary, "2 pictures, 1 below 0.75");
-  EXPECT_THAT(ReadFile(folder / "out/result.csv"), IsOkAndHolds(folder.path() + "/a.png,cat,0.75\n"));
+  EXPECT_THAT(ReadFile(folder / "out/result.csv"),
+              IsOkAndHolds(folder.path() + "/a.png,cat,0.75\n"));
   // The one below is there without a tag.
   EXPECT_THAT(ReadFile(folder / "drawn/b.png"), IsOkAndHolds(ReadFile(folder / "b.png").value()));
 }
@@ -128,8 +131,9 @@ TEST(ClassificationWriterTest, AThresholdLeavesOutAndCounts) {
 TEST(ClassificationWriterTest, PicturesKeepTheirSizeAndHaveATagInTheCorner) {
   const TestFolder folder;
   FakeRunner runner;
-  ASSERT_THAT(Classify(runner, {PutPicture(folder / "a.png", 20)}, {.annotated_dir = folder / "drawn"}),
-              IsOk());
+  ASSERT_THAT(
+      Classify(runner, {PutPicture(folder / "a.png", 20)}, {.annotated_dir = folder / "drawn"}),
+      IsOk());
   const auto drawn = DecodeImage(ReadFile(folder / "drawn/a.png").value(), "a.png");
   ASSERT_THAT(drawn, IsOk());
   EXPECT_THAT(drawn->shape(), ElementsAre(60, 90, 3));
@@ -151,7 +155,8 @@ TEST(ClassificationWriterTest, ARunThatFailsLeavesNoCsvAndKeepsTheOldOne) {
   ASSERT_THAT(Classify(whole, images, outputs), IsOk());
   const std::string before = ReadFile(folder / "out/result.csv").value();
   runner.runs_left = 1;
-  EXPECT_THAT(Classify(runner, {images[1], images[0]}, outputs), StatusIs(absl::StatusCode::kInternal));
+  EXPECT_THAT(Classify(runner, {images[1], images[0]}, outputs),
+              StatusIs(absl::StatusCode::kInternal));
   EXPECT_THAT(ReadFile(folder / "out/result.csv"), IsOkAndHolds(before));
 }
 
