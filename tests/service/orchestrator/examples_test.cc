@@ -54,7 +54,7 @@ TEST(ExamplesTest, TheKittiPipelineIsRight) {
 
 TEST(ExamplesTest, TheClassificationPipelineIsRight) {
   if (!FindNetwork("classification").ok()) GTEST_SKIP() << "the network is not offered yet";
-  const auto pipeline = ParseExample("pipelines/classification.yaml", {{"data", "mine"}});
+  const auto pipeline = ParseExample("classification/pipeline.yaml", {{"data", "mine"}});
   ASSERT_THAT(pipeline, IsOk());
   ExpectSpecsToBeRight(*pipeline);
 }

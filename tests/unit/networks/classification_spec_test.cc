@@ -80,7 +80,7 @@ std::vector<std::string> ProblemsOf(const std::vector<std::string>& overrides,
 TEST(LoadClassificationTest, TakesTheExamples) {
   for (const char* name : {"train", "retrain"}) {
     const std::string path =
-        absl::StrCat(SourceDir(), "/examples/specs/classification_", name, "_resnet10.txt");
+        absl::StrCat(SourceDir(), "/examples/classification/", name, ".txt");
     const auto text = ReadFile(path);
     ASSERT_THAT(text, IsOk());
     for (SpecUse use : {SpecUse::kTrain, SpecUse::kEvaluate, SpecUse::kInference, SpecUse::kExport}) {
