@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
+#include "onnx/onnx_pb.h"
 
 namespace trainyard {
 namespace {

@@ -6,7 +6,6 @@
 
 #include "absl/status/statusor.h"
 #include "libs/model/model.h"
-#include "onnx/onnx_pb.h"
 
 namespace trainyard {
 
