@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import pickle
-import shutil
 import struct
 import sys
 import types
@@ -238,7 +237,6 @@ def hostile():
 
 if __name__ == "__main__":
     for folder in (FOLDER, CORPUS):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
     good()
     hostile()

@@ -23,18 +23,18 @@ using ::trainyard::testing::WeightBytes;
 using ::trainyard::testing::WeightFile;
 
 TEST(HostileWeightsTest, WhatAPickleWantsToRunIsNamedAndNotRun) {
-  for (const std::string file : {"os_system.pth", "os_system_legacy.pth"}) {
+  for (const std::string& file : {"os_system.pth", "os_system_legacy.pth"}) {
     EXPECT_THAT(LoadWeights(WeightFile(file)),
                 StatusIs(StatusCode::kInvalidArgument,
                          AllOf(HasSubstr("wants to run posix.system; only tensors are read"),
                                HasSubstr("torch.save(model.state_dict(), path)"))));
   }
   // GLOBAL, INST, and STACK_GLOBAL of protocol 4.
-  for (const std::string pickle : {std::string("\x80\x02"
-                                               "cos\nsystem\nX\x02\0\0\0id\x85R.",
-                                               24),
-                                   std::string("\x80\x02(X\x02\0\0\0idios\nsystem\n.", 22),
-                                   std::string("\x80\x04\x8c\x02os\x8c\x06system\x93.", 16)}) {
+  for (const std::string& pickle : {std::string("\x80\x02"
+                                                "cos\nsystem\nX\x02\0\0\0id\x85R.",
+                                                23),
+                                    std::string("\x80\x02(X\x02\0\0\0idios\nsystem\n.", 22),
+                                    std::string("\x80\x04\x8c\x02os\x8c\x06system\x93.", 16)}) {
     EXPECT_THAT(ParseWeights(LegacyAround(pickle), "a"),
                 StatusIs(StatusCode::kInvalidArgument, HasSubstr("wants to run os.system")));
   }
@@ -105,8 +105,8 @@ TEST(HostileWeightsTest, CopiesCountAsWork) {
 }
 
 TEST(HostileWeightsTest, OpcodesWithoutSenseAreErrors) {
-  for (const std::string pickle :
-       {".", "0.", "u.", "}(Ku.", "e.", "R.", ")R.", "Q.", "N)b.", "h\x01.", "\x85.", "(t1.",
+  for (const std::string& pickle :
+       {".", "0.", "u.", "}(K\x01u.", "e.", "R.", ")R.", "Q.", "N)b.", "h\x01.", "\x85.", "(t1.",
         "]]s.", "a.", "\xff.", "\x93.", "(N\x86."}) {
     EXPECT_THAT(ParseWeights(LegacyAround("\x80\x02" + pickle), "a"),
                 StatusIs(StatusCode::kInvalidArgument, HasSubstr("'a': byte ")))
@@ -115,7 +115,7 @@ TEST(HostileWeightsTest, OpcodesWithoutSenseAreErrors) {
 }
 
 TEST(HostileWeightsTest, NoHeadOfAFileIsRead) {
-  for (const std::string file : {"plain.pth", "zip64.pth", "legacy.pth", "plain.safetensors"}) {
+  for (const std::string& file : {"plain.pth", "zip64.pth", "legacy.pth", "plain.safetensors"}) {
     const std::string bytes = WeightBytes(file);
     ASSERT_FALSE(bytes.empty());
     for (size_t size = 0; size < bytes.size(); ++size) {
