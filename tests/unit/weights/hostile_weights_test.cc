@@ -23,7 +23,7 @@ using ::trainyard::testing::WeightBytes;
 using ::trainyard::testing::WeightFile;
 
 TEST(HostileWeightsTest, WhatAPickleWantsToRunIsNamedAndNotRun) {
-  for (const std::string& file : {"os_system.pth", "os_system_legacy.pth"}) {
+  for (const std::string file : {"os_system.pth", "os_system_legacy.pth"}) {
     EXPECT_THAT(LoadWeights(WeightFile(file)),
                 StatusIs(StatusCode::kInvalidArgument,
                          AllOf(HasSubstr("wants to run posix.system; only tensors are read"),
@@ -105,7 +105,7 @@ TEST(HostileWeightsTest, CopiesCountAsWork) {
 }
 
 TEST(HostileWeightsTest, OpcodesWithoutSenseAreErrors) {
-  for (const std::string& pickle :
+  for (const std::string pickle :
        {".", "0.", "u.", "}(K\x01u.", "e.", "R.", ")R.", "Q.", "N)b.", "h\x01.", "\x85.", "(t1.",
         "]]s.", "a.", "\xff.", "\x93.", "(N\x86."}) {
     EXPECT_THAT(ParseWeights(LegacyAround("\x80\x02" + pickle), "a"),
@@ -115,7 +115,7 @@ TEST(HostileWeightsTest, OpcodesWithoutSenseAreErrors) {
 }
 
 TEST(HostileWeightsTest, NoHeadOfAFileIsRead) {
-  for (const std::string& file : {"plain.pth", "zip64.pth", "legacy.pth", "plain.safetensors"}) {
+  for (const std::string file : {"plain.pth", "zip64.pth", "legacy.pth", "plain.safetensors"}) {
     const std::string bytes = WeightBytes(file);
     ASSERT_FALSE(bytes.empty());
     for (size_t size = 0; size < bytes.size(); ++size) {
