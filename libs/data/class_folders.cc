@@ -2,9 +2,11 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/files.h"
+#include "libs/base/paths.h"
 #include "libs/base/printable.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
@@ -44,12 +46,21 @@ std::string BesideNote(const TopLevel& top) {
                       ") belong to no class and are not read");
 }
 
+bool HasLabelBreak(absl::string_view name) { return name.find_first_of(";\n\r") != name.npos; }
+
 // Adds what is wrong with the folders as classes.
 void CheckTop(const std::string& root, const TopLevel& top, DataUse use, Problems& problems) {
   for (const std::string& name : top.folders) {
     if (IsUtf8(name)) continue;
     problems.Add("", "the name of class folder '%s' in '%s' is not UTF-8; rename it", Shown(name),
                  root);
+  }
+  for (const std::string& name : top.folders) {
+    if (use != DataUse::kTraining || !HasLabelBreak(name)) continue;
+    problems.Add("",
+                 "class folder '%s' in '%s' has a semicolon or a line break in its name, which "
+                 "separate labels in the files of a model; rename it",
+                 Shown(name), root);
   }
   if (top.folders.empty()) {
     problems.Add("",
@@ -62,9 +73,21 @@ void CheckTop(const std::string& root, const TopLevel& top, DataUse use, Problem
   }
 }
 
+// Whether a class folder is a link to the folder around it, or to one above that.
+bool LeadsAround(const std::string& root, const std::string& folder) {
+  const std::string around = CanonicalPath(root) + "/", target = CanonicalPath(folder) + "/";
+  return absl::StartsWith(around, target);
+}
+
 absl::StatusOr<ClassFolder> ListClass(const std::string& root, const std::string& name, DataUse use,
                                       std::vector<std::string>& notes, Problems& problems) {
-  TY_ASSIGN_OR_RETURN(PicturesBelow found, ListPicturesBelow(JoinPath(root, name)));
+  const std::string folder = JoinPath(root, name);
+  if (LeadsAround(root, folder)) {
+    problems.Add("", "class folder '%s' in '%s' is a link to the data set itself; remove it",
+                 Shown(name), root);
+    return ClassFolder{.name = name};
+  }
+  TY_ASSIGN_OR_RETURN(PicturesBelow found, ListPicturesBelow(folder));
   const std::vector<std::string> left_out = found.Notes();
   if (found.pictures.empty() && use == DataUse::kTraining) {
     problems.Add("", "class folder '%s' in '%s' holds no picture (.jpg, .jpeg, .png)%s%s", name,
@@ -103,6 +126,14 @@ absl::StatusOr<ClassFolders> ListClassFolders(const std::string& root, DataUse u
   }
   TY_RETURN_IF_ERROR(problems.ToStatus());
   return found;
+}
+
+absl::StatusOr<std::vector<std::string>> ListClassNames(const std::string& root) {
+  TY_ASSIGN_OR_RETURN(TopLevel top, ListTop(root));
+  Problems problems;
+  CheckTop(root, top, DataUse::kTraining, problems);
+  TY_RETURN_IF_ERROR(problems.ToStatus());
+  return std::move(top.folders);
 }
 
 }  // namespace trainyard

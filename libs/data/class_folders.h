@@ -40,4 +40,8 @@ struct ClassFolders {
 absl::StatusOr<ClassFolders> ListClassFolders(const std::string& root,
                                               DataUse use = DataUse::kTraining);
 
+/// The classes of a data set to train on, without a look into their folders. Fails as ListClassFolders
+/// does for the folder itself and its names.
+absl::StatusOr<std::vector<std::string>> ListClassNames(const std::string& root);
+
 }  // namespace trainyard

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "libs/base/status.h"
+#include "libs/data/findings.h"
 #include "onnx/onnx_pb.h"
 
 namespace trainyard {
@@ -93,7 +93,7 @@ absl::StatusOr<std::optional<std::string>> TakeClassRows(const Model& from,
     TY_RETURN_IF_ERROR(to.graph.SetInitializer(one.name, one.ours));
   }
   return absl::StrCat(to_rows.layer, ": the rows of ", shared.size(), " of ",
-                      to.record.classes_size(), " classes came over (", absl::StrJoin(shared, ", "),
+                      to.record.classes_size(), " classes came over (", SomeOf(shared, 20),
                       "), those of the others are fresh");
 }
 

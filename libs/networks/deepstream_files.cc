@@ -1,6 +1,5 @@
 #include "libs/networks/deepstream_files.h"
 
-#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <numeric>
@@ -37,9 +36,12 @@ std::string ModelLines(const std::string& folder, const std::string& onnx) {
   return absl::StrCat("onnx-file=", path.empty() ? onnx : path, "\n");
 }
 
-// nvinfer has one factor for all channels.
+// nvinfer has one factor for all channels: that of their mean deviation.
 double ScaleFactor(const Preprocess& preprocess) {
-  return preprocess.scale() == 0 ? 1.0 : preprocess.scale();
+  const double scale = preprocess.scale() == 0 ? 1.0 : preprocess.scale();
+  if (preprocess.std().empty()) return scale;
+  const auto& std = preprocess.std();
+  return scale * std.size() / std::accumulate(std.begin(), std.end(), 0.0);
 }
 
 std::string ConfigText(const model::v1::ModelRecord& record, const DeepStreamText& text,

@@ -39,7 +39,7 @@ class Network {
   /// a choice that the task does not have; kInternal for another task's head.
   virtual absl::StatusOr<std::unique_ptr<Evaluator>> MakeEvaluator(
       const Head& head, const ModelRecord& record, const EvaluationChoices& choices) const = 0;
-  /// Sorted, lower-cased, without background.
+  /// Sorted, lower-cased, without background; none where the data say them, not the spec.
   virtual std::vector<std::string> classes() const = 0;
 
   /// Puts the spec's inference settings (NMS thresholds, top_k) into a record that was loaded.
@@ -55,5 +55,9 @@ class Network {
   virtual absl::StatusOr<std::shared_ptr<const PreparedSource>> Prepare(
       std::shared_ptr<const SampleSource> source, const ModelRecord& record, DataUse use) const = 0;
 };
+
+/// kInvalidArgument, for behind a model's name, when a model is of another network than the spec, or has
+/// other classes than it names.
+absl::Status CheckBelongs(const Network& network, const ModelRecord& record);
 
 }  // namespace trainyard

@@ -3,17 +3,25 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "libs/base/csv.h"
 
 namespace trainyard {
 namespace {
 
 using model::v1::Preprocess;
 
-// "224x224 BGR, bilinear, (x - [103.939, 116.779, 123.68]) * 1".
+// "224x224 BGR, bilinear, (x - [103.939, 116.779, 123.68]) * 1", and what else there is.
 std::string PreprocessText(const Preprocess& p) {
-  std::string text = absl::StrFormat("%dx%d %s, bilinear, (x - [%s]) * %g", p.width(), p.height(),
+  const bool bicubic = p.interpolation() == Preprocess::BICUBIC;
+  std::string text = absl::StrFormat("%dx%d %s, %s, (x - [%s]) * %g", p.width(), p.height(),
                                      Preprocess::Order_Name(p.order()),
-                                     absl::StrJoin(p.mean(), ", "), p.scale());
+                                     bicubic ? "bicubic" : "bilinear", absl::StrJoin(p.mean(), ", "),
+                                     p.scale());
+  if (!p.std().empty()) absl::StrAppend(&text, " / [", absl::StrJoin(p.std(), ", "), "]");
+  if (p.resize() == Preprocess::CENTER_CROP) {
+    absl::StrAppend(&text, ", of the middle: the shorter side scaled to the input's and ",
+                    p.crop_margin(), " pixels");
+  }
   return text;
 }
 
@@ -53,7 +61,10 @@ void DescribeModel(const ModelRecord& record, Graph& graph) {
     entry->set_value(value);
   };
   add("network", absl::StrCat(record.network(), " ", record.arch()));
-  add("classes", absl::StrJoin(record.classes(), ","));
+  // In quotes where a name has a comma.
+  add("classes", absl::StrJoin(record.classes(), ",", [](std::string* out, const std::string& name) {
+        absl::StrAppend(out, CsvCell(name));
+      }));
   add("preprocess", PreprocessText(record.preprocess()));
 }
 

@@ -20,6 +20,8 @@ struct SpecPath {
   std::string path;
   /// Whether the use reads it, so that it has to be there.
   bool is_read = false;
+  /// Whether what lies below it, at any depth, is read too: then nothing may be written there.
+  bool is_read_below = false;
 };
 
 /// What a service must know of a spec before a worker reads it.

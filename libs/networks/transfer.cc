@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/data/findings.h"
 #include "libs/graph/reach.h"
 #include "libs/networks/registry.h"
 #include "onnx/onnx_pb.h"
@@ -19,6 +20,7 @@ namespace {
 /// Less than this is not enough, and how many reasons are told then.
 constexpr double kLeastShare = 0.5;
 constexpr size_t kShownReasons = 5;
+constexpr size_t kShownClasses = 20;
 
 bool HasWeights(const Graph& graph, const onnx::NodeProto& node) {
   const std::string& op = node.op_type();
@@ -88,17 +90,22 @@ absl::Status CheckGraphFits(const NetworkFamily& network, const ModelRecord& fro
                   "a pruned model keeps its graph, so the spec must agree with it");
 }
 
-// Names of classes say nothing about weights: a head of the same width is taken, whatever they are.
+// A class that both name keeps its weights. Without one, a head of the same width is taken as it is.
 void NoteClasses(const ModelRecord& from, const ModelRecord& to, TransferReport& report) {
   const std::vector<std::string> theirs = ClassesOf(from);
   const std::vector<std::string> ours = ClassesOf(to);
   if (theirs == ours || theirs.empty()) return;
+  const bool shared = std::any_of(ours.begin(), ours.end(), [&theirs](const std::string& name) {
+    return std::find(theirs.begin(), theirs.end(), name) != theirs.end();
+  });
+  const bool takes_rows = shared && !report.took_graph;
   report.warnings.push_back(absl::StrCat(
-      "its classes are ", absl::StrJoin(theirs, ", "), "; the spec's are ",
-      absl::StrJoin(ours, ", "), ": ",
-      theirs.size() == ours.size()
+      "its classes are ", SomeOf(theirs, kShownClasses), "; the spec's are ",
+      SomeOf(ours, kShownClasses), ": ",
+      takes_rows ? "the weights of those that both name are taken, the others start fresh"
+      : theirs.size() == ours.size()
           ? "what it learnt of the first class goes on as the spec's first class, and so on"
-          : "the rows of other classes start with fresh weights"));
+          : "the class heads start with fresh weights"));
 }
 
 TransferReport TakeGraph(const NetworkFamily& network, const Model& from, Model& to) {
@@ -160,9 +167,8 @@ absl::StatusOr<bool> GrowLayer(const NetworkFamily& network, const Model& from,
     return std::find_if(all.begin(), all.end(),
                         [&layer](const ClassRows& rows) { return rows.layer == layer; });
   };
-  // With as many classes a head is taken as it is, whatever they are called.
   if (from.record.network() != to.record.network() ||
-      from.record.classes_size() == to.record.classes_size()) {
+      ClassesOf(from.record) == ClassesOf(to.record)) {
     return false;
   }
   const std::vector<ClassRows> theirs = network.HeadRows(from.record);

@@ -1,5 +1,6 @@
 #include "libs/tasks/output_folder.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -108,11 +109,27 @@ absl::Status ClaimFolder(const std::string& folder, const std::set<std::string>&
   return absl::OkStatus();
 }
 
-absl::Status WritePicture(const std::string& folder, const std::string& image_path,
+absl::Status WritePicture(const std::string& folder, const std::string& name,
                           const Tensor& picture) {
-  const bool png = absl::AsciiStrToLower(Extension(image_path)) == ".png";
+  const bool png = absl::AsciiStrToLower(Extension(name)) == ".png";
   TY_ASSIGN_OR_RETURN(const std::string bytes, png ? EncodePng(picture) : EncodeJpeg(picture));
-  return WriteFileAtomically(JoinPath(folder, BaseName(image_path)), bytes);
+  return WriteFileAtomically(JoinPath(folder, name), bytes);
+}
+
+FlatNames::FlatNames(absl::Span<const std::string> image_paths) {
+  if (image_paths.empty()) return;
+  // The common beginning of all paths, cut behind its last slash.
+  std::string common = image_paths.front();
+  for (const std::string& path : image_paths) {
+    const auto differs = std::mismatch(common.begin(), common.end(), path.begin(), path.end());
+    common.erase(differs.first, common.end());
+  }
+  const size_t slash = common.rfind('/');
+  common_ = slash == std::string::npos ? 0 : slash + 1;
+}
+
+std::string FlatNames::Of(const std::string& image_path) const {
+  return absl::StrReplaceAll(image_path.substr(common_), {{"/", "_"}});
 }
 
 std::vector<std::pair<std::string, std::string>> FoldersOf(const PredictionOptions& options) {

@@ -44,9 +44,21 @@ absl::Status ClaimOutputs(const std::string& folder, const std::set<std::string>
 absl::Status ClaimFolder(const std::string& folder, const std::set<std::string>& names,
                          absl::string_view what, Findings& findings);
 
-/// Writes a picture under the name of the image that it was made from, in that image's format.
-absl::Status WritePicture(const std::string& folder, const std::string& image_path,
+/// Writes a picture as `name`, in the format of its ending.
+absl::Status WritePicture(const std::string& folder, const std::string& name,
                           const Tensor& picture);
+
+/// What the outputs of images from several folders are called: each image's path from the folder that
+/// they have in common, with _ for /. Of images of one folder these are their names.
+class FlatNames {
+ public:
+  explicit FlatNames(absl::Span<const std::string> image_paths);
+  std::string Of(const std::string& image_path) const;
+
+ private:
+  /// Bytes of each path before its name.
+  size_t common_ = 0;
+};
 
 /// PredictionWriter::Folders: "images" and "labels", as far as they are asked for.
 std::vector<std::pair<std::string, std::string>> FoldersOf(const PredictionOptions& options);

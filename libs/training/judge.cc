@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "libs/base/status.h"
 #include "libs/graph/fold.h"
 #include "libs/graph/weights.h"
@@ -30,18 +29,6 @@ struct Loaded {
   std::unique_ptr<Head> head;
   std::unique_ptr<Executor> executor;
 };
-
-absl::Status CheckBelongs(const Network& network, const ModelRecord& record) {
-  if (record.network() != network.name()) {
-    return absl::InvalidArgumentError(absl::StrCat("is of network '", record.network(),
-                                                   "'; the spec is for '", network.name(), "'"));
-  }
-  const std::vector<std::string> theirs = ClassesOf(record);
-  const std::vector<std::string> ours = network.classes();
-  if (ours.empty() || ours == theirs) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("has the classes ", absl::StrJoin(theirs, ", "),
-                                                 "; the spec maps to ", absl::StrJoin(ours, ", ")));
-}
 
 // As an engine or an export would be held to: what is not finite finds nothing, which would be told as
 // an accuracy of 0.

@@ -7,11 +7,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
+#include "libs/base/log.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
+#include "libs/data/findings.h"
 #include "libs/networks/registry.h"
 #include "libs/networks/transfer.h"
 #include "libs/sealing/model_file.h"
@@ -26,6 +27,8 @@ using worker::v1::TrainTask;
 using worker::v1::WorkerJob;
 
 constexpr char kVersion[] = TRAINYARD_VERSION;
+// Of each kind, in a note.
+constexpr size_t kLayersTold = 10;
 
 absl::Status CheckFits(const Network& network, const ModelRecord& spec, const ModelRecord& record) {
   if (record.network() != network.name()) {
@@ -69,9 +72,17 @@ absl::Status TakeWeights(const TrainTask& task, const std::string& where, Start&
   const auto match = ApplyWeights(weights, start.model.record.arch(), start.model.graph);
   if (!match.ok()) return Annotate(match.status(), where);
   TY_RETURN_IF_ERROR(Annotate(CheckMatched(*match, task.accept_few_weights()), where));
-  for (const absl::string_view line : absl::StrSplit(match->Table(), '\n', absl::SkipEmpty())) {
-    start.notes.push_back(absl::StrCat(where, ": ", line));
-  }
+  // A network has hundreds of layers: the log has them all.
+  LogInfo("weights", {{"file", task.initial_model()}, {"table", match->Table()}});
+  start.notes.push_back(absl::StrCat(where, ": ", match->Summary()));
+  for (const std::string& note : match->notes) start.notes.push_back(absl::StrCat(where, ": ", note));
+  const auto tell = [&](const char* what, const std::vector<std::string>& names) {
+    if (names.empty()) return;
+    start.notes.push_back(absl::StrCat(where, ": ", what, ": ", SomeOf(names, kLayersTold)));
+  };
+  tell("of another shape", match->mismatched);
+  tell("not in the file", match->missing);
+  tell("of no layer", match->unused);
   return absl::OkStatus();
 }
 
@@ -267,9 +278,14 @@ absl::StatusOr<Start> DecideStart(const WorkerJob& job, const Network& network,
                                   const std::string& key) {
   TY_ASSIGN_OR_RETURN(const std::string parent, InitialDigest(job.train()));
   const SpecFields fields = FieldsOf(network.name());
-  const std::string training_id =
-      Sha256Hex(absl::StrCat(TrainingDigest(job.spec(), fields.not_of_the_weights), " ", parent));
   TY_ASSIGN_OR_RETURN(Start start, FromBeginning(job, network, key, parent));
+  std::string identity =
+      absl::StrCat(TrainingDigest(job.spec(), fields.not_of_the_weights), " ", parent);
+  // Where the spec does not say the classes, the data do, whose place does not count.
+  if (network.classes().empty()) {
+    absl::StrAppend(&identity, " ", absl::StrJoin(start.model.record.classes(), "\n"));
+  }
+  const std::string training_id = Sha256Hex(identity);
   TY_ASSIGN_OR_RETURN(std::optional<FoundCheckpoint> found,
                       FindResume(job, start.model.record, training_id, key));
   std::string goes_on_from;

@@ -98,10 +98,10 @@ absl::StatusOr<service::StageRun> PrepareEvaluateEngine(const v1::EvaluateEngine
   const v1::EvaluateEngineOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
   const Judging judging = AskEvaluation(request, options.matching(), options.strict());
-  request.Ending("stage.inputs[model]", judging.job.evaluate().model(), {".engine"},
+  request.Ending(judging.model_field, judging.job.evaluate().model(), {".engine"},
                  ".tlt and .etlt are judged by the train service");
   if (proto.validate_only()) {
-    request.ModelFile("stage.inputs[model]", judging.job.evaluate().model(), {SealedKind::kEngine});
+    request.ModelFile(judging.model_field, judging.job.evaluate().model(), {SealedKind::kEngine});
   }
   TY_RETURN_IF_ERROR(request.Status());
   return WorkerStage(kEngineWorker, judging.job, "", judging.warnings, workspace);

@@ -13,12 +13,14 @@ Judging JudgingOn(const StageRequest& request, const PreparedSpec& spec) {
   return judging;
 }
 
-// The call's model, or the one that the spec names.
-std::string ModelOf(StageRequest& request, const PreparedSpec& spec) {
-  const bool named = !spec.judged_model.empty();
+// The call's model, or the one that the spec names, with what names it.
+std::string ModelOf(StageRequest& request, const PreparedSpec& spec, std::string& field) {
+  // A spec that failed may have named one.
+  const bool may_be_named = !spec.judged_model.empty() || spec.canonical_text.empty();
   const std::string given =
-      request.Input("model", named ? StageRequest::kOptional : StageRequest::kRequired);
-  if (!given.empty() || !named) return given;
+      request.Input("model", may_be_named ? StageRequest::kOptional : StageRequest::kRequired);
+  if (!given.empty() || spec.judged_model.empty()) return given;
+  field = spec.judged_field;
   if (!FileExists(spec.judged_model)) {
     request.Add(spec.judged_field, absl::NotFoundError(absl::StrCat("is '", spec.judged_model,
                                                                     "', which is not there")));
@@ -33,7 +35,7 @@ Judging AskEvaluation(StageRequest& request, const std::string& matching, bool s
   const PreparedSpec spec = request.Spec(SpecUse::kEvaluate);
   Judging judging = JudgingOn(request, spec);
   worker::v1::EvaluateTask& task = *judging.job.mutable_evaluate();
-  task.set_model(ModelOf(request, spec));
+  task.set_model(ModelOf(request, spec, judging.model_field));
   task.set_results_dir(request.OutputFolder("results", StageRequest::kOptional));
   request.NoOtherNames();
   // What a folder of results holds would be read as images and labels the next time.

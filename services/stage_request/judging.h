@@ -16,6 +16,8 @@ struct Judging {
   worker::v1::WorkerJob job;
   /// The spec's, for the operation.
   std::vector<std::string> warnings;
+  /// What names the model that is judged, for messages: the input, or the spec's field.
+  std::string model_field = "stage.inputs[model]";
 };
 
 /// Asks for the spec, input `model` (the spec's own when it is not given and the spec names one) and

@@ -156,7 +156,21 @@ void StageRequest::TakePath(std::string field, std::string path, Role role) {
 }
 
 void StageRequest::KeepApart(const std::vector<SpecPath>& read) {
-  for (const SpecPath& path : read) TakePath(path.field, path.path, kRead);
+  for (const SpecPath& path : read) {
+    if (path.is_read_below) KeepOut(path);
+    TakePath(path.field, path.path, kRead);
+  }
+}
+
+// Outputs would be taken for data the next time.
+void StageRequest::KeepOut(const SpecPath& data) {
+  const std::string folder = CanonicalPath(data.path) + "/";
+  for (const NamedPath& output : paths_) {
+    if (output.role != kWritten || !absl::StartsWith(CanonicalPath(output.path), folder)) continue;
+    Add(output.field, absl::InvalidArgumentError(absl::StrCat(
+                          "is '", output.path, "', inside ", data.field, " ('", data.path,
+                          "'), whose folders are read at any depth; name one outside of it")));
+  }
 }
 
 std::string StageRequest::Output(absl::string_view name, Need need) {

@@ -121,6 +121,7 @@ class StageRequest {
   // Takes a path that the request names; a problem when it is one of another that excludes it.
   enum Role { kRead, kWritten };
   void TakePath(std::string field, std::string path, Role role);
+  void KeepOut(const SpecPath& data);
   // Keeps a problem; of many only their number.
   void Note(Problem problem);
 

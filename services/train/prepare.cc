@@ -55,10 +55,9 @@ Beginning DecideBeginning(StageRequest& request, const v1::TrainOptions& options
   return resumes ? Beginning{.resume = resume} : Beginning{.initial = model};
 }
 
-// Of the files of weights that a training may start from (libs/weights), which the worker reads.
-bool HasWeightEnding(absl::string_view path) {
-  return absl::EndsWith(path, ".pth") || absl::EndsWith(path, ".pt") ||
-         absl::EndsWith(path, ".safetensors") || absl::EndsWith(path, ".onnx");
+// A file of weights of another framework, whatever its name, is the worker's to read (libs/weights).
+bool MayBeWeights(const std::string& path) {
+  return !absl::EndsWith(path, ".tlt") && !PeekSealed(path).ok();
 }
 
 // The models that a training begins with; one that is not there is a problem already.
@@ -66,7 +65,7 @@ void CheckModels(StageRequest& request, const std::string& given, const Prepared
                  const Beginning& begins) {
   const auto check = [&](absl::string_view field, const std::string& path) {
     const bool starts = IsSamePath(path, begins.initial);
-    if (path.empty() || (starts && HasWeightEnding(path)) || !FileExists(path)) return;
+    if (path.empty() || (starts && MayBeWeights(path)) || !FileExists(path)) return;
     request.ModelFile(field, path, {SealedKind::kCheckpoint});
   };
   check("stage.inputs[model]", given);
@@ -75,10 +74,11 @@ void CheckModels(StageRequest& request, const std::string& given, const Prepared
 }
 
 template <typename Request>
-void CheckModelKind(StageRequest& request, const Request& proto, const std::string& path) {
-  request.Ending("stage.inputs[model]", path, {".tlt", ".etlt"}, "engines run in convert-engine");
+void CheckModelKind(StageRequest& request, const Request& proto, const std::string& field,
+                    const std::string& path) {
+  request.Ending(field, path, {".tlt", ".etlt"}, "engines run in convert-engine");
   if (!proto.validate_only()) return;
-  request.ModelFile("stage.inputs[model]", path, {SealedKind::kCheckpoint, SealedKind::kExport});
+  request.ModelFile(field, path, {SealedKind::kCheckpoint, SealedKind::kExport});
 }
 
 // Where the network runs; the same fields of each kind of options and of tasks.
@@ -152,7 +152,7 @@ absl::StatusOr<service::StageRun> PrepareEvaluate(const v1::EvaluateRequest& pro
   const v1::EvaluateOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
   Judging judging = AskEvaluation(request, options.matching(), options.strict());
-  CheckModelKind(request, proto, judging.job.evaluate().model());
+  CheckModelKind(request, proto, judging.model_field, judging.job.evaluate().model());
   AskDevice(request, options, *judging.job.mutable_evaluate());
   TY_RETURN_IF_ERROR(request.Status());
   return WorkerStage(kTrainWorker, std::move(judging.job), "", judging.warnings, workspace);
@@ -165,7 +165,7 @@ absl::StatusOr<service::StageRun> PrepareInfer(const v1::InferRequest& proto,
   Judging judging =
       AskInference(request, options.has_threshold() ? std::optional(options.threshold())
                                                     : std::nullopt);
-  CheckModelKind(request, proto, judging.job.infer().model());
+  CheckModelKind(request, proto, judging.model_field, judging.job.infer().model());
   AskDevice(request, options, *judging.job.mutable_infer());
   TY_RETURN_IF_ERROR(request.Status());
   return WorkerStage(kTrainWorker, std::move(judging.job), "", judging.warnings, workspace);

@@ -47,7 +47,11 @@ absl::StatusOr<OpenedEngine> OpenEngine(Context& context, const std::string& pat
   const int threads = std::max(1, context.job.threads());
   TY_ASSIGN_OR_RETURN(LoadedEngine engine, LoadEngine(path, threads));
   TY_RETURN_IF_ERROR(ReportStarted(context));
-  if (network != nullptr) network->ApplyInferenceSettings(engine.record);
+  if (network != nullptr) {
+    TY_RETURN_IF_ERROR(Annotate(CheckBelongs(*network, engine.record),
+                                absl::StrCat("engine '", path, "'")));
+    network->ApplyInferenceSettings(engine.record);
+  }
   TY_ASSIGN_OR_RETURN(std::unique_ptr<Head> head, CreateHead(engine.record));
   return OpenedEngine{std::move(engine), std::move(head)};
 }

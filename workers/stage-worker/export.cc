@@ -28,6 +28,10 @@ constexpr int kSteps = 3;
 // A spec for other classes is another model's.
 absl::Status CheckClasses(const Network& network, const ModelRecord& record,
                           absl::string_view path) {
+  if (record.network() != network.name()) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is of network '", record.network(),
+                                                   "'; the spec is for '", network.name(), "'"));
+  }
   const std::vector<std::string> ours = network.classes();
   const std::vector<std::string> theirs = ClassesOf(record);
   if (ours.empty() || ours == theirs) return absl::OkStatus();

@@ -335,6 +335,21 @@ void WarnOfUnusedMean(const TrainConfig& config, const FieldPlaces& places,
                                    mode, "\" has its own"));
 }
 
+void WarnOfUnusedColors(const Experiment& experiment, const FieldPlaces& places,
+                        std::vector<std::string>* warnings) {
+  const TrainConfig& config = experiment.train_config();
+  const auto size = InputSizeOf(experiment.model_config().input_image_size());
+  const bool grey = size.has_value() && size->channels == 1;
+  if (warnings == nullptr || !config.enable_color_augmentation() ||
+      (config.enable_random_crop() && !grey)) {
+    return;
+  }
+  const std::string path = "train_config.enable_color_augmentation";
+  warnings->push_back(absl::StrCat(PlacePrefix(places, places.find(path)), path, " has no effect: ",
+                                   grey ? "the input has one channel"
+                                        : "it changes random parts, and enable_random_crop is false"));
+}
+
 }  // namespace internal
 
 absl::Status CheckClassification(const spec::classification::v1::Experiment& experiment,

@@ -21,4 +21,8 @@ void WarnOfOtherBackbones(const spec::classification::v1::ModelConfig& config,
 void WarnOfUnusedMean(const spec::classification::v1::TrainConfig& config,
                       const FieldPlaces& places, std::vector<std::string>* warnings);
 
+/// The same for colours that are to change where pictures are not cut at random, or have one channel.
+void WarnOfUnusedColors(const spec::classification::v1::Experiment& experiment,
+                        const FieldPlaces& places, std::vector<std::string>* warnings);
+
 }  // namespace trainyard::internal

@@ -22,7 +22,7 @@ using model::v1::Preprocess;
 using spec::classification::v1::Experiment;
 
 constexpr absl::string_view kNotOfTheWeights[] = {"n_epochs", "n_workers", "visualizer",
-                                                  "eval_config", "enable_center_crop"};
+                                                  "eval_config"};
 
 constexpr SpecFields kFields = {
     .arch = "model_config.arch with n_layers",
@@ -87,7 +87,7 @@ class Family final : public NetworkFamily {
     facts.judged_model = evaluation.model_path();
     facts.judged_field = "eval_config.model_path";
     const auto add = [&facts](const char* field, const std::string& path, bool is_read) {
-      if (!path.empty()) facts.data.push_back({field, path, is_read});
+      if (!path.empty()) facts.data.push_back({field, path, is_read, /*is_read_below=*/true});
     };
     const bool trains = use == SpecUse::kTrain;
     add("train_config.train_dataset_path", train.train_dataset_path(), trains);

@@ -28,13 +28,20 @@ absl::StatusOr<ClassificationHead> HeadOf(const ModelRecord& record) {
   return head;
 }
 
-// nvinfer has one factor for all channels.
-std::string DeviationNote(const model::v1::Preprocess& preprocess) {
-  if (preprocess.std().empty()) return "";
-  return absl::StrCat(
-      "\n# Each channel is divided by its deviation (", absl::StrJoin(preprocess.std(), ", "),
-      "), for which nvinfer has no key: net-scale-factor must be near that of the middle channel,\n"
-      "# or a preprocessing of your own used.");
+// What of the preprocessing nvinfer has no key for.
+std::string PreprocessNotes(const model::v1::Preprocess& preprocess) {
+  std::string notes;
+  if (!preprocess.std().empty()) {
+    absl::StrAppend(&notes, "\n# Each channel is divided by a deviation of its own (",
+                    absl::StrJoin(preprocess.std(), ", "),
+                    "); net-scale-factor has one for all, their mean.");
+  }
+  if (preprocess.resize() == model::v1::Preprocess::CENTER_CROP) {
+    absl::StrAppend(&notes, "\n# The middle of each picture is seen: the shorter side scaled to the "
+                            "input's and ", preprocess.crop_margin(),
+                    " pixels; nvinfer stretches\n# the whole object.");
+  }
+  return notes;
 }
 
 }  // namespace
@@ -77,7 +84,7 @@ std::map<std::string, std::string> ClassificationDeepStreamFiles(const ModelReco
                             .labels = ClassificationLabels(record),
                             .more = "classifier-threshold=0.2\n",
                             .note = absl::StrCat(". Its output is predictions/Softmax [N, classes].",
-                                                 DeviationNote(record.preprocess()), "\n")},
+                                                 PreprocessNotes(record.preprocess()), "\n")},
                            folder, onnx);
 }
 

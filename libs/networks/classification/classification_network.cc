@@ -124,9 +124,9 @@ absl::StatusOr<std::vector<std::string>> FolderNames(const Experiment& experimen
     return absl::InvalidArgumentError(
         "train_config.train_dataset_path is absent; its folders are the classes");
   }
-  auto folders = ListClassFolders(folder);
-  if (!folders.ok()) return Annotate(folders.status(), "train_config.train_dataset_path");
-  return folders->Names();
+  auto names = ListClassNames(folder);
+  if (!names.ok()) return Annotate(names.status(), "train_config.train_dataset_path");
+  return names;
 }
 
 }  // namespace

@@ -32,15 +32,17 @@ void Warn(const Experiment& experiment, const FieldPlaces& places,
   WarnOfNoEffect(experiment, ClassificationCoverage(), places, warnings);
   internal::WarnOfOtherBackbones(experiment.model_config(), places, warnings);
   internal::WarnOfUnusedMean(experiment.train_config(), places, warnings);
+  internal::WarnOfUnusedColors(experiment, places, warnings);
 }
 
 internal::SpecForm<Experiment> Form() {
   return {{SpecKind::kExperiment, kName, NetworkMarkers()}, Warn, ApplyClassificationDefaults};
 }
 
-void EvaluationDefaults(EvalConfig* config) {
+// An evaluation sees what the validation of the training saw.
+void EvaluationDefaults(const TrainConfig& train, EvalConfig* config) {
   TY_DEFAULT(config, n_workers, 0);
-  TY_DEFAULT(config, enable_center_crop, false);
+  TY_DEFAULT(config, enable_center_crop, train.enable_center_crop());
 }
 
 void ModelDefaults(ModelConfig* config) {
@@ -130,7 +132,9 @@ absl::StatusOr<Experiment> LoadClassification(absl::string_view text, absl::stri
 }
 
 void ApplyClassificationDefaults(Experiment* experiment) {
-  if (experiment->has_eval_config()) EvaluationDefaults(experiment->mutable_eval_config());
+  if (experiment->has_eval_config()) {
+    EvaluationDefaults(experiment->train_config(), experiment->mutable_eval_config());
+  }
   if (experiment->has_model_config()) ModelDefaults(experiment->mutable_model_config());
   if (!experiment->has_train_config()) return;
   const auto size = InputSizeOf(experiment->model_config().input_image_size());

@@ -216,7 +216,7 @@ absl::StatusOr<std::unique_ptr<Evaluator>> SsdNetwork::MakeEvaluator(
 }
 
 void SsdNetwork::ApplyInferenceSettings(ModelRecord& record) const {
-  if (!experiment_.has_nms_config()) return;
+  if (!experiment_.has_nms_config() || !record.has_ssd()) return;
   const auto& nms = experiment_.nms_config();
   model::v1::SsdHead& head = *record.mutable_ssd();
   head.set_confidence_threshold(nms.confidence_threshold());

@@ -140,14 +140,6 @@ std::vector<KnownPicture> PicturesOf(const std::string& root) {
   return pictures;
 }
 
-bool HasSameSize(const std::string& path, const std::vector<std::string>& others) {
-  const absl::StatusOr<int64_t> size = FileSize(path);
-  return size.ok() && std::any_of(others.begin(), others.end(), [&](const std::string& other) {
-           const absl::StatusOr<int64_t> other_size = FileSize(other);
-           return other_size.ok() && *other_size == *size;
-         });
-}
-
 std::string FieldOf(const ClassDataOptions& options) {
   return options.field.empty() ? std::string(NameOf(options.use)) : options.field;
 }
@@ -170,18 +162,18 @@ std::vector<std::string> WarningsOfSharedPictures(const ClassDataOptions& traini
                                    validation.root, "'): ", kMeaning))};
   }
   std::set<std::string> files;
-  std::map<std::string, std::vector<std::string>> trained;
-  for (KnownPicture& one : PicturesOf(training.root)) {
+  // By class, base name and size.
+  std::set<std::pair<std::string, int64_t>> trained;
+  for (const KnownPicture& one : PicturesOf(training.root)) {
     files.insert(CanonicalPath(one.path));
-    trained[one.key].push_back(std::move(one.path));
+    trained.emplace(one.key, FileSize(one.path).value_or(-1));
   }
   std::vector<std::string> same, alike;
   const std::vector<KnownPicture> judged = PicturesOf(validation.root);
   for (const KnownPicture& one : judged) {
-    const auto named = trained.find(one.key);
     if (files.contains(CanonicalPath(one.path))) {
       same.push_back(one.path);
-    } else if (named != trained.end() && HasSameSize(one.path, named->second)) {
+    } else if (trained.contains({one.key, FileSize(one.path).value_or(-2)})) {
       alike.push_back(one.path);
     }
   }

@@ -21,11 +21,13 @@ using model::v1::ModelRecord;
 
 constexpr char kResultName[] = "result.csv";
 
-absl::Status Check(absl::Span<const std::string> image_paths, const PredictionOptions& options) {
+absl::Status Check(absl::Span<const std::string> image_paths, const PredictionOptions& options,
+                   const FlatNames& names) {
   Problems problems;
   if (options.threshold) CheckThreshold(*options.threshold, problems);
   if (!options.annotated_dir.empty()) {
-    CheckNamesDiffer(image_paths, BaseName, problems);
+    CheckNamesDiffer(image_paths, [&names](const std::string& path) { return names.Of(path); },
+                     problems);
     CheckInputsStay(image_paths, options.annotated_dir, "the picture with its class", problems);
   }
   return problems.ToStatus();
@@ -41,9 +43,10 @@ class ClassificationWriter final : public PredictionWriter {
   bool needs_images() const override { return !options_.annotated_dir.empty(); }
 
   absl::Status Open(absl::Span<const std::string> image_paths, Findings& findings) override {
-    TY_RETURN_IF_ERROR(Check(image_paths, options_));
+    names_ = FlatNames(image_paths);
+    TY_RETURN_IF_ERROR(Check(image_paths, options_, names_));
     std::set<std::string> pictures;
-    for (const std::string& path : image_paths) pictures.insert(BaseName(path));
+    for (const std::string& path : image_paths) pictures.insert(names_.Of(path));
     TY_RETURN_IF_ERROR(ClaimFolder(options_.labels_dir, {kResultName}, "result file", findings));
     return ClaimFolder(options_.annotated_dir, pictures, "picture", findings);
   }
@@ -92,12 +95,14 @@ class ClassificationWriter final : public PredictionWriter {
       TY_RETURN_IF_ERROR(DrawTag(sample.image, 0, 0, ColorOf(class_id + 1),
                                  absl::StrFormat("%s: %.2f", name, confidence)));
     }
-    return WritePicture(options_.annotated_dir, sample.id, sample.image);
+    return WritePicture(options_.annotated_dir, names_.Of(sample.id), sample.image);
   }
 
   const ClassifierHead& head_;
   const ModelRecord& record_;
   const PredictionOptions options_;
+  // Of pictures from several folders.
+  FlatNames names_{{}};
   // Of result.csv.
   std::string lines_;
   int64_t images_ = 0, below_ = 0;

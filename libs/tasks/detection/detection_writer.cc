@@ -103,7 +103,7 @@ absl::Status WriteLabels(const std::string& folder, const Sample& sample, const 
 absl::Status WriteAnnotated(const std::string& folder, Sample& sample, const ModelRecord& record,
                             absl::Span<const Detection> detections) {
   TY_RETURN_IF_ERROR(DrawDetections(sample.image, detections, ClassesOf(record)));
-  return WritePicture(folder, sample.id, sample.image);
+  return WritePicture(folder, BaseName(sample.id), sample.image);
 }
 
 class DetectionWriter final : public PredictionWriter {

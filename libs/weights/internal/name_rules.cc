@@ -16,7 +16,7 @@ constexpr absl::string_view kImageNetPixels =
     "it was trained with RGB pixels of 0 to 1, less (0.485, 0.456, 0.406), over (0.229, 0.224, "
     "0.225)";
 constexpr absl::string_view kSmallEpsilon =
-    "its batch normalizations add 1e-5 to variances; ours add 1e-3 by default";
+    "its batch normalizations add 1e-5 to variances, as classifiers of ours by default; detectors add 1e-3";
 constexpr absl::string_view kPooling =
     "it max-pools where ours strides, unless ours is built with pooling";
 

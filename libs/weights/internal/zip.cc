@@ -3,6 +3,7 @@
 
 #include "libs/weights/internal/zip.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <optional>
@@ -129,7 +130,7 @@ absl::StatusOr<ZipArchive> ZipArchive::Open(absl::string_view bytes) {
 
 absl::Status ZipArchive::ReadDirectory() {
   TY_ASSIGN_OR_RETURN(const Directory directory, FindDirectory(bytes_));
-  uint64_t place = directory.place;
+  uint64_t place = directory.place, total_size = 0;
   for (uint64_t i = 0; i < directory.entries; ++i) {
     const auto record = Part(bytes_, place, kCentralBytes);
     if (!record.has_value() || record->substr(0, 4) != kCentral) {
@@ -148,6 +149,11 @@ absl::Status ZipArchive::ReadDirectory() {
       return Damaged(absl::StrCat("entry ", i, " of its directory leaves the file"));
     }
     TY_RETURN_IF_ERROR(ReadZip64(*extra, entry));
+    // Entries do not overlap, so that reading them all costs the file's size once.
+    total_size += std::min<uint64_t>(entry.size, bytes_.size());
+    if (total_size > bytes_.size()) {
+      return Damaged("its entries hold more than the file");
+    }
     if (!entries_.emplace(std::string(*name), entry).second) {
       return absl::InvalidArgumentError(
           absl::StrCat("the zip archive has '", Shown(*name), "' twice"));
