@@ -222,13 +222,43 @@ TEST_F(ClassificationNetworkTest, DataAreThoseOfTheUse) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("screw")));
 }
 
-TEST_F(ClassificationNetworkTest, TheTrainingCutsAsItsOwnFieldSaysAndAnEvaluationAsTheOther) {
-  const auto network = MakeNetwork({"eval_config.enable_center_crop = true"});
-  ModelRecord record = *network->Record();
-  EXPECT_EQ(record.preprocess().resize(), model::v1::Preprocess::CENTER_CROP);
-  EXPECT_EQ(record.preprocess().crop_margin(), 32);
-  EXPECT_EQ(Build({"train_config.enable_center_crop = true"}).record.preprocess().resize(),
-            model::v1::Preprocess::STRETCH);
+TEST_F(ClassificationNetworkTest, AnEvaluationCutsAsTheTrainingUnlessItsOwnFieldSays) {
+  const auto resize = [this](const std::vector<std::string>& overrides) {
+    return MakeNetwork(overrides)->Record()->preprocess().resize();
+  };
+  using model::v1::Preprocess;
+  EXPECT_EQ(resize({}), Preprocess::STRETCH);
+  EXPECT_EQ(resize({"eval_config.enable_center_crop = true"}), Preprocess::CENTER_CROP);
+  EXPECT_EQ(resize({"train_config.enable_center_crop = true"}), Preprocess::CENTER_CROP);
+  EXPECT_EQ(resize({"train_config.enable_center_crop = true",
+                    "eval_config.enable_center_crop = false"}),
+            Preprocess::STRETCH);
+  EXPECT_EQ(MakeNetwork({"train_config.enable_center_crop = true"})->Record()->preprocess().crop_margin(),
+            32);
+}
+
+// What changes the pictures of a training is part of what it is.
+TEST_F(ClassificationNetworkTest, TheCropOfATrainingIsPartOfItsIdentity) {
+  for (const absl::string_view name : FieldsOf("classification").not_of_the_weights) {
+    EXPECT_NE(name, "enable_center_crop");
+  }
+}
+
+TEST_F(ClassificationNetworkTest, DeepStreamHasOneFactorForAllDeviations) {
+  const NetworkFamily& family = **FindNetwork("classification");
+  const ModelRecord record = Build({"train_config.preprocess_mode = \"torch\""}).record;
+  // 1 / 255 over the mean of 0.229, 0.224 and 0.225.
+  EXPECT_THAT(family.DeepStreamFiles(record, "/out", "").at("nvinfer_config.txt"),
+              AllOf(StartsWith("net-scale-factor=0.01735"), HasSubstr("deviation of its own")));
+}
+
+TEST_F(ClassificationNetworkTest, TheSpecOfAnotherNetworkIsRefused) {
+  ModelRecord other;
+  other.set_network("ssd");
+  EXPECT_THAT(CheckBelongs(*MakeNetwork(), other),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("is of network 'ssd'; the spec is for 'classification'")));
+  EXPECT_THAT(CheckBelongs(*MakeNetwork(), Build().record), IsOk());
 }
 
 TEST_F(ClassificationNetworkTest, AFolderThatIsNotThereIsNamed) {
