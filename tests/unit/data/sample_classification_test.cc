@@ -32,8 +32,11 @@ constexpr SampleClassificationOptions kSmall = {
 // How many files `<dir>/<class>/` of each class holds.
 std::map<std::string, size_t> CountsIn(const std::string& dir) {
   std::map<std::string, size_t> counts;
-  for (const std::string& name : *ListFolder(dir))
+  const auto names = ListFolder(dir);
+  EXPECT_THAT(names, IsOk());
+  for (const std::string& name : names.value_or(std::vector<std::string>())) {
     counts[name] = ListFolder(dir + "/" + name)->size();
+  }
   return counts;
 }
 
