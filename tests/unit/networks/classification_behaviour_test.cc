@@ -19,6 +19,7 @@
 #include "libs/networks/classification/classification_spec.h"
 #include "libs/networks/prepare_spec.h"
 #include "libs/networks/registry.h"
+#include "onnx/onnx_pb.h"
 #include "tests/support/classification_data.h"
 #include "tests/support/spec_leaves.h"
 #include "tests/support/status_matchers.h"
@@ -78,7 +79,7 @@ std::string Pixels(const Network& network, const ModelRecord& record, DataUse us
   std::string bytes = absl::StrJoin((**opened).notes, "\n");
   for (int64_t i = 0; i < std::min<int64_t>(4, (*prepared)->size()); ++i) {
     Tensor input = Tensor::Zeros(DType::kFloat32, (*prepared)->input_shape());
-    Philox random(7, 0, static_cast<uint64_t>(i), PhiloxStream::kAugmentation);
+    Philox random(7, 0, static_cast<uint64_t>(i), RandomPurpose::kAugmentation);
     EXPECT_THAT((*prepared)->Prepare(i, random, input.data<float>()).status(), IsOk());
     bytes.append(static_cast<const char*>(input.raw()), static_cast<size_t>(input.size_bytes()));
   }

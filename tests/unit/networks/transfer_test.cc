@@ -113,12 +113,17 @@ TEST(TransferWeightsTest, APrunedModelBringsItsOwnGraphAndAnchors) {
 TEST(TransferWeightsTest, NamesOfClassesThatDifferAreTold) {
   Model from = SmallSsd({"car", "person"}, 1), to = SmallSsd({"car", "person"}, 2);
   EXPECT_THAT(TransferWeights(from, to)->warnings, IsEmpty());
-  to = SmallSsd({"car", "dog"}, 2);
-  EXPECT_THAT(TransferWeights(from, to)->warnings,
+  const auto warnings = [&](const std::vector<std::string>& classes) {
+    to = SmallSsd(classes, 2);
+    return TransferWeights(from, to)->warnings;
+  };
+  EXPECT_THAT(warnings({"car", "dog"}),
               ElementsAre(AllOf(HasSubstr("car, person"), HasSubstr("car, dog"),
-                                HasSubstr("goes on as the spec's first class"))));
-  to = SmallSsd({"car"}, 2);
-  EXPECT_THAT(TransferWeights(from, to)->warnings, ElementsAre(HasSubstr("fresh weights")));
+                                HasSubstr("those that both name are taken"))));
+  EXPECT_THAT(warnings({"car"}), ElementsAre(HasSubstr("those that both name are taken")));
+  EXPECT_THAT(warnings({"cat", "dog"}),
+              ElementsAre(HasSubstr("goes on as the spec's first class")));
+  EXPECT_THAT(warnings({"dog"}), ElementsAre(HasSubstr("start with fresh weights")));
 }
 
 TEST(TransferWeightsTest, ANarrowerExpansionIsRecognisedAsPrunedToo) {
