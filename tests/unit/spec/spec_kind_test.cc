@@ -141,11 +141,17 @@ TEST(ExamplesTest, EverySpecIsValidAsItLiesOrATemplate) {
     if (entry.path().extension() != ".txt") continue;
     const auto text = ReadFile(entry.path().string());
     ASSERT_THAT(text, IsOk());
-    const SpecKind kind = RecogniseSpec(*text, NetworkMarkers()).kind;
+    const RecognisedSpec seen = RecogniseSpec(*text, NetworkMarkers());
+    const auto load_experiment = [&]() -> absl::Status {
+      const auto family = FindNetwork(seen.network);
+      if (!family.ok()) return family.status();
+      return (*family)->Load(*text, "s", {}, SpecUse::kTrain, nullptr).status();
+    };
     const absl::Status status =
-        kind == SpecKind::kConversion ? LoadDatasetExport(*text, "s", {}, false, nullptr).status()
-        : kind == SpecKind::kAugment  ? LoadAugment(*text, "s", {}, nullptr).status()
-                                      : LoadExperiment(*text, "s", {}, SpecUse::kTrain, nullptr).status();
+        seen.kind == SpecKind::kConversion
+            ? LoadDatasetExport(*text, "s", {}, false, nullptr).status()
+        : seen.kind == SpecKind::kAugment ? LoadAugment(*text, "s", {}, nullptr).status()
+                                          : load_experiment();
     const bool is_template = text->find("# A template: `trainyard run`") == 0;
     EXPECT_EQ(status.ok(), !is_template) << entry.path() << ": " << status;
     ++specs;

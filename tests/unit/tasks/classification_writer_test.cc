@@ -142,6 +142,16 @@ TEST(ClassificationWriterTest, PicturesKeepTheirSizeAndHaveATagInTheCorner) {
   EXPECT_THAT(drawn->data<uint8_t>().subspan((59 * 90 + 89) * 3, 3), ElementsAre(20, 0, 0));
 }
 
+TEST(ClassificationWriterTest, PicturesOfSeveralFoldersHaveNamesOfTheirOwn) {
+  const TestFolder folder;
+  FakeRunner runner;
+  ASSERT_THAT(Classify(runner, {PutPicture(folder / "in/x/a.png", 20),
+                                PutPicture(folder / "in/y/deep/a.png", 20)},
+                       {.annotated_dir = folder / "drawn"}),
+              IsOk());
+  EXPECT_THAT(ListFolder(folder / "drawn"), IsOkAndHolds(ElementsAre("x_a.png", "y_deep_a.png")));
+}
+
 TEST(ClassificationWriterTest, ARunThatFailsLeavesNoCsvAndKeepsTheOldOne) {
   const TestFolder folder;
   const std::vector<std::string> images = {PutPicture(folder / "a.png", 75),
@@ -168,8 +178,13 @@ TEST(ClassificationWriterTest, NamesAllThatIsWrongBeforeItBegins) {
   EXPECT_THAT(Classify(runner, images, {.threshold = 1, .annotated_dir = folder / "x"}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("threshold is 1; expected above 0 and below 1"),
-                             HasSubstr("y/a.png has the same name as"), HasSubstr("x/a.png"),
+                             HasSubstr("x/a.png"),
                              HasSubstr("the picture with its class would replace it"))));
+  // "y_a.png" is what a picture of a folder is called, too.
+  const std::vector<std::string> alike = {images[1], PutPicture(folder / "y_a.png", 75)};
+  EXPECT_THAT(Classify(runner, alike, {.annotated_dir = folder / "drawn"}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("y_a.png has the same name as"), HasSubstr("y/a.png"))));
   ASSERT_THAT(MakeFolders(folder / "out"), IsOk());
   ASSERT_THAT(WriteFileAtomically(folder / "out/result.csv", "somebody's"), IsOk());
   EXPECT_THAT(Classify(runner, images, {.labels_dir = folder / "out"}),
