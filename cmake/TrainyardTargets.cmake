@@ -8,7 +8,8 @@
 
 # The rooms below services, lowest first. A library may use those before it only.
 set(TRAINYARD_LIBRARIES
-  base tensor graph layers weights model sealing pruning quantization spec data tasks networks stages worker judging
+  base tensor graph layers weights model sealing pretrained pruning quantization spec data tasks networks stages worker
+  judging
   training engine report store service)
 
 set(TRAINYARD_SANITIZE "" CACHE STRING "sanitizers, comma separated")
