@@ -77,7 +77,7 @@ int RunList(const ModelsFlags& flags) {
       PrintJson(Describe(store, listed));
       continue;
     }
-    const char* state = !listed.problem.ok()       ? "damaged"
+    const char* state = !listed.problem.ok()        ? "damaged"
                         : listed.stored.has_value() ? "here"
                                                     : "not here";
     const std::string input =
@@ -117,7 +117,8 @@ void PrintModel(const ModelStore& store, const ListedModel& listed) {
     return;
   }
   row("here", store.Path(model.name()));
-  row("made of", absl::StrCat(listed.stored->source(), ", sha256 ", listed.stored->source_sha256()));
+  row("made of",
+      absl::StrCat(listed.stored->source(), ", sha256 ", listed.stored->source_sha256()));
   row("by", absl::StrCat("trainyard ", listed.stored->version()));
 }
 
@@ -209,8 +210,7 @@ bool IsSealed(const std::string& file) {
 absl::Status CheckAdd(const ModelsFlags& flags) {
   TY_RETURN_IF_ERROR(CheckModelName(flags.name));
   if (!flags.backbone.empty()) {
-    return InFlagWords(BackboneOfName(flags.backbone).status(),
-                       {{"backbone is", "--backbone is"}});
+    return InFlagWords(BackboneOfName(flags.backbone).status(), {{"backbone is", "--backbone is"}});
   }
   if (IsSealed(flags.file) || !FileExists(flags.file)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("--backbone is missing: '", flags.file,
@@ -282,7 +282,8 @@ void AddModelsCommands(CLI::App& app, Run& run) {
   const auto add_key = [&flags](CLI::App& command) {
     command.add_option("-k,--key", flags->key, "key: env:NAME, file:PATH or the key")->required();
   };
-  AddVerb(models, run, flags, "list", "the public models and your own, and which are here", RunList);
+  AddVerb(models, run, flags, "list", "the public models and your own, and which are here",
+          RunList);
   add_name(AddVerb(models, run, flags, "show", "all that is known of a model", RunShow));
 
   CLI::App& get = AddVerb(models, run, flags, "get", "fetch a public model with pip", RunGet);
@@ -295,7 +296,8 @@ void AddModelsCommands(CLI::App& app, Run& run) {
   add_name(add);
   add.add_option("file", flags->file, "weights (.pth, .safetensors, .onnx) or a .tlt")->required();
   add_key(add);
-  add.add_option("--backbone", flags->backbone, "what the weights are of: resnet18; not for a .tlt");
+  add.add_option("--backbone", flags->backbone,
+                 "what the weights are of: resnet18; not for a .tlt");
   add.add_option("--licence,--license", flags->licence, "SPDX identifier: Apache-2.0");
   add.add_option("--description", flags->description, "a sentence for whoever lists it");
 

@@ -26,8 +26,8 @@ struct TransferReport {
   std::vector<std::string> warnings;
   /// Whether the file is a pruned model, so that its own graph replaced the fresh one.
   bool took_graph = false;
-  /// Whether the file is a backbone alone (kBackboneNetwork). The layers of `missing` are those that
-  /// a backbone does not have then, heads mostly.
+  /// Whether the file is a backbone alone (kBackboneNetwork). The layers of `missing` are those
+  /// that a backbone does not have then, heads mostly.
   bool from_backbone = false;
   /// Layers of a backbone's file that have weights; 0 for other files.
   int64_t backbone_layers = 0;
@@ -38,9 +38,9 @@ struct TransferReport {
 
   /// Of the backbone's parameters (of the same network: of all but heads), what came over: 0 to 1.
   double Share() const;
-  /// For a log line: "42 layers loaded, 2 of another shape, 1 not in the file"; of a backbone "42 of
-  /// 42 layers of the backbone loaded, 0 of another shape, 3 layers of the network not in the file";
-  /// or "pruned model: its own graph with 75 layers".
+  /// For a log line: "42 layers loaded, 2 of another shape, 1 not in the file"; of a backbone "42
+  /// of 42 layers of the backbone loaded, 0 of another shape, 3 layers of the network not in the
+  /// file"; or "pruned model: its own graph with 75 layers".
   std::string Summary() const;
 };
 

@@ -108,10 +108,9 @@ absl::Status CheckComplete(const WeightMatch& match) {
   if (layers.empty()) return absl::OkStatus();
   const size_t more = layers.size() - std::min(layers.size(), kShownLayers);
   layers.resize(layers.size() - more);
-  return absl::InvalidArgumentError(
-      absl::StrFormat("the file does not fill %s (%s): %s%s", match.backbone, match.Summary(),
-                      absl::StrJoin(layers, "; "),
-                      more == 0 ? "" : absl::StrFormat("; and %d more", more)));
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "the file does not fill %s (%s): %s%s", match.backbone, match.Summary(),
+      absl::StrJoin(layers, "; "), more == 0 ? "" : absl::StrFormat("; and %d more", more)));
 }
 
 std::string OriginText(const ImportedModel& imported) {
@@ -133,7 +132,8 @@ void WriteRecord(ImportedModel& imported) {
   model::v1::LineageStep& step = *record.add_lineage();
   step.set_stage("import");
   step.set_version(kVersion);
-  step.set_spec_sha256(Sha256Hex(absl::StrCat(entry.backbone(), " ", PixelsText(entry.preprocess()))));
+  step.set_spec_sha256(
+      Sha256Hex(absl::StrCat(entry.backbone(), " ", PixelsText(entry.preprocess()))));
   step.set_parent_sha256(imported.source_sha256);
   step.set_note(OriginText(imported));
 }

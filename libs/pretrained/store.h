@@ -56,9 +56,9 @@ class ModelStore {
   /// long as reading it.
   absl::Status CheckWhole(const StoredPretrainedModel& stored) const;
 
-  /// Whether Add would take a model of this entry, before the work of making it: kAlreadyExists when
-  /// the name is taken, by a stored model, by a built-in one that this is not, or by a file that is
-  /// none of this store's; kInvalidArgument as CheckModelName.
+  /// Whether Add would take a model of this entry, before the work of making it: kAlreadyExists
+  /// when the name is taken, by a stored model, by a built-in one that this is not, or by a file
+  /// that is none of this store's; kInvalidArgument as CheckModelName.
   absl::Status CheckFree(const PretrainedModel& model) const;
 
   /// Seals the model under `key` and stores it with its record; makes the folder. The same model

@@ -30,11 +30,26 @@ constexpr size_t kTailBytes = 2000;
 constexpr int kLookAtStopMs = 200;
 
 bool IsPassedOn(absl::string_view name) {
-  for (const absl::string_view exact :
-       {"PATH", "HOME", "USER", "LANG", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
-        "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "http_proxy",
-        "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
-        "NO_PROXY"}) {
+  for (const absl::string_view exact : {"PATH",
+                                        "HOME",
+                                        "USER",
+                                        "LANG",
+                                        "TMPDIR",
+                                        "TZ",
+                                        "LD_LIBRARY_PATH",
+                                        "VIRTUAL_ENV",
+                                        "SSL_CERT_FILE",
+                                        "SSL_CERT_DIR",
+                                        "REQUESTS_CA_BUNDLE",
+                                        "CURL_CA_BUNDLE",
+                                        "http_proxy",
+                                        "https_proxy",
+                                        "all_proxy",
+                                        "no_proxy",
+                                        "HTTP_PROXY",
+                                        "HTTPS_PROXY",
+                                        "ALL_PROXY",
+                                        "NO_PROXY"}) {
     if (name == exact) return true;
   }
   for (const absl::string_view prefix : {"LC_", "XDG_", "PIP_", "PYTHON", "PYENV_"}) {

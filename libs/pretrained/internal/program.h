@@ -27,8 +27,8 @@ struct ProgramOptions {
 /// certificates, its own settings (PIP_*, PYTHON*).
 ///
 /// Fails with kUnavailable, with the last lines that it wrote, when it ends with another code than
-/// 0; kCancelled when `stop` was requested, after it and its children were ended; kResourceExhausted
-/// or kInternal in the system's words when it cannot be started.
+/// 0; kCancelled when `stop` was requested, after it and its children were ended;
+/// kResourceExhausted or kInternal in the system's words when it cannot be started.
 absl::Status RunProgram(const ProgramOptions& options);
 
 /// Where a program lies on $PATH, absolute. kNotFound.
