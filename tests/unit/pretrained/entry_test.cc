@@ -53,7 +53,8 @@ TEST(FindBuiltInTest, MissesQuietly) {
 }
 
 TEST(CheckModelNameTest, ANameIsOnePartOfAPath) {
-  for (const std::string name : {"a", "resnet18.v2", "My-model_3", std::string(64, 'x').c_str()}) {
+  for (const std::string& name : {std::string("a"), std::string("resnet18.v2"),
+                                  std::string("My-model_3"), std::string(64, 'x')}) {
     EXPECT_THAT(CheckModelName(name), IsOk()) << name;
   }
   for (const std::string& name :
