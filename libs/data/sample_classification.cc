@@ -42,7 +42,7 @@ constexpr uint32_t kPictures = 2, kQualities = 3;
 
 // Somewhere in the picture, at most a few pixels of it outside.
 internal::PlacedPart DrawPart(Part part, cv::Size size, Philox& random) {
-  const double length = random.Uniform(0.45, 0.8) * std::min(size.width, size.height);
+  const double length = random.Uniform(0.6, 0.9) * std::min(size.width, size.height);
   const double angle = random.Uniform(0, 2 * CV_PI);
   internal::Sprite sprite = internal::PaintPart(part, length, angle, random);
   const double margin = 0.45 * length;

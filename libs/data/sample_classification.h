@@ -16,7 +16,7 @@ namespace trainyard {
 struct SampleClassificationOptions {
   /// Pictures of the three parts of the set, all classes together, shared among them as evenly as
   /// it goes. 0, or one for each class up to 999999; n_train not 0.
-  int n_train = 1000;
+  int n_train = 2000;
   int n_val = 200;
   int n_test = 200;
   /// Pixels; [64, 4096].
@@ -31,7 +31,7 @@ struct SampleClassificationOptions {
 std::vector<std::string> SampleClassificationClasses();
 
 /// Paints one part of class `class_index` (of SampleClassificationClasses): of any metal, anywhere,
-/// turned anyhow, 45 to 80 % of the shorter side long, on a tray with clutter, in uneven light,
+/// turned anyhow, 60 to 90 % of the shorter side long, on a tray with clutter, in uneven light,
 /// with other colours, brightness and contrast, blurred and noisy. u8 RGB [height, width, 3]. A
 /// pure function of its arguments.
 Tensor PaintOnePart(uint64_t seed, uint64_t index, int class_index, int width, int height);

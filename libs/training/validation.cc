@@ -49,8 +49,7 @@ absl::StatusOr<ValidationResult> Validation::Run(Executor& executor, Loss& loss,
   options.ran = [&](const Batch& batch, absl::Span<const Tensor> outputs) -> absl::Status {
     TY_ASSIGN_OR_RETURN(const double value,
                         BatchLoss(batch, outputs, loss, executor.output_names()));
-    const auto size = static_cast<double>(batch.samples.size());
-    weighted += size * size * value;
+    weighted += loss.ValidationWeight(static_cast<int64_t>(batch.samples.size())) * value;
     return absl::OkStatus();
   };
   ValidationResult result;

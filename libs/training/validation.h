@@ -19,8 +19,7 @@ namespace trainyard::training {
 /// What an epoch's validation measured.
 struct ValidationResult {
   EvaluationResult evaluation;
-  /// TAO's: per batch of B images with loss L the sum grows by B^2 * L; divided by the images. No
-  /// regularization; hard negatives are mined per batch.
+  /// The losses of the batches, weighed by Loss::ValidationWeight, over the images. No regularization.
   double loss = 0;
 };
 

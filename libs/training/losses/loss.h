@@ -21,6 +21,9 @@ class Loss {
   /// the batch, anywhere. kInvalidArgument for shapes that do not belong together.
   virtual absl::StatusOr<at::Tensor> Compute(absl::Span<const at::Tensor> outputs,
                                              absl::Span<const at::Tensor> targets) = 0;
+  /// How much the loss of a batch weighs in the validation loss, whose sum is divided by all images: as
+  /// many images as it has, but where TAO has it otherwise.
+  virtual double ValidationWeight(int64_t images) const { return static_cast<double>(images); }
 };
 
 /// The loss of a network, by its name; `output_names` are those of the graph that is trained.

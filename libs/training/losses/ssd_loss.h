@@ -28,6 +28,10 @@ class SsdLoss : public Loss {
       : conf_index_(conf_index), loc_index_(loc_index), weights_(weights) {}
   absl::StatusOr<at::Tensor> Compute(absl::Span<const at::Tensor> outputs,
                                      absl::Span<const at::Tensor> targets) override;
+  /// TAO sums the losses of the images of a batch, of which each is the whole batch's.
+  double ValidationWeight(int64_t images) const override {
+    return static_cast<double>(images) * static_cast<double>(images);
+  }
 
  private:
   size_t conf_index_, loc_index_;

@@ -47,7 +47,7 @@ TEST_F(ModelsCommandTest, TheStoreIsThatOfTheEnvironment) {
   setenv("TRAINYARD_MODELS", (folder_ / "elsewhere").c_str(), 1);
   EXPECT_EQ(Models({"list"}), 0);
   EXPECT_THAT(out_, HasSubstr("broken                   damaged"));
-  EXPECT_THAT(err_, HasSubstr("broken.json' is no record of a pretrained model"));
+  EXPECT_THAT(err_, HasSubstr("broken.json': is no record of a pretrained model"));
   EXPECT_EQ(Models({"list", "--store", store_}), 0);
   EXPECT_THAT(out_, Not(HasSubstr("broken")));
   unsetenv("TRAINYARD_MODELS");

@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
+#include "libs/base/random.h"
 #include "libs/layers/backbone.h"
 #include "libs/networks/classification/classification_builder.h"
 #include "libs/networks/prepare_spec.h"
@@ -235,6 +236,32 @@ TEST_F(ClassificationNetworkTest, AnEvaluationCutsAsTheTrainingUnlessItsOwnField
             Preprocess::STRETCH);
   EXPECT_EQ(MakeNetwork({"train_config.enable_center_crop = true"})->Record()->preprocess().crop_margin(),
             32);
+}
+
+// What the network sees of the first picture for a use.
+std::vector<float> InputOf(const Network& network, const ModelRecord& record, DataUse use,
+                           uint64_t draw) {
+  const auto opened = network.OpenData(use, record, false, 1);
+  EXPECT_THAT(opened, IsOk());
+  const auto prepared = network.Prepare((**opened).source, record, use);
+  EXPECT_THAT(prepared, IsOk());
+  Tensor input = Tensor::Zeros(DType::kFloat32, (*prepared)->input_shape());
+  Philox random(draw, 0, 0, RandomPurpose::kAugmentation);
+  EXPECT_THAT((*prepared)->Prepare(0, random, input.data<float>()).status(), IsOk());
+  return {input.data<float>().begin(), input.data<float>().end()};
+}
+
+TEST_F(ClassificationNetworkTest, ATrainingSeesWhatAValidationSeesButForItsAugmentation) {
+  const auto plain = MakeNetwork({"train_config.disable_horizontal_flip = true"});
+  const ModelRecord record = *plain->Record();
+  const auto validated = InputOf(*plain, record, DataUse::kValidation, 1);
+  EXPECT_EQ(InputOf(*plain, record, DataUse::kTraining, 1), validated);
+  // BGR less its mean.
+  EXPECT_NEAR(validated[1], 30 - 103.939, 30);
+  const auto cropped = MakeNetwork({"train_config.enable_random_crop = true"});
+  EXPECT_NE(InputOf(*cropped, record, DataUse::kTraining, 1),
+            InputOf(*cropped, record, DataUse::kTraining, 2));
+  EXPECT_EQ(InputOf(*cropped, record, DataUse::kValidation, 2), validated);
 }
 
 // What changes the pictures of a training is part of what it is.
