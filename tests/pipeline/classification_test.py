@@ -217,6 +217,10 @@ class ClassificationTest(unittest.TestCase):
         weights.mkdir(parents=True)
         for n in range(1, 7):
             shutil.copy(self.folder / "trained/weights" / f"resnet_{n:03d}.tlt", weights)
+        log = csv.DictReader((self.folder / "trained/training.csv").read_text().splitlines())
+        accuracy = [float(row["accuracy"]) for row in log][:6]
+        best = accuracy.index(max(accuracy)) + 1
+        shutil.copy(self.folder / "trained/weights" / f"resnet_{best:03d}.tlt", weights / "resnet_best.tlt")
         self.ask("train", "-e", "train.txt", "-r", "again", "--resume")
         for name in ("resnet_007.tlt", "resnet_008.tlt", "resnet_best.tlt"):
             self.assertEqual((weights / name).read_bytes(), (self.folder / "trained/weights" / name).read_bytes(), name)
