@@ -109,7 +109,6 @@ void PrintModel(const ModelStore& store, const ListedModel& listed) {
   if (model.has_origin()) {
     row("from", absl::StrCat(model.origin().package(), " ", model.origin().version(), ", ",
                              model.origin().member()));
-    row("", model.origin().url());
     row("sha256", model.weights_sha256());
   }
   if (!listed.stored.has_value()) {

@@ -104,7 +104,7 @@ void AddSampleDataCommand(CLI::App& app, Run& run) {
           "--task", flags->task,
           "detection (KITTI labels) or classification (a folder for each class) (detection)")
       ->check(CLI::IsMember({kDetection, kClassification}));
-  sample.add_option("--train", flags->train, "training images (400; classification 2000)");
+  sample.add_option("--train", flags->train, "training images (400; classification 3000)");
   sample.add_option("--val", flags->val, "validation images (100; classification 200)");
   sample.add_option("--test", flags->test, "test images; for classification (200)");
   sample.add_option("--size", flags->size, "WIDTHxHEIGHT (320x240; classification 96x96)");

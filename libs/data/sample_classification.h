@@ -16,7 +16,7 @@ namespace trainyard {
 struct SampleClassificationOptions {
   /// Pictures of the three parts of the set, all classes together, shared among them as evenly as
   /// it goes. 0, or one for each class up to 999999; n_train not 0.
-  int n_train = 2000;
+  int n_train = 3000;
   int n_val = 200;
   int n_test = 200;
   /// Pixels; [64, 4096].

