@@ -19,6 +19,7 @@
 #include "libs/base/files.h"
 #include "libs/base/printable.h"
 #include "libs/base/status.h"
+#include "libs/layers/backbone.h"
 #include "libs/pretrained/convert.h"
 #include "libs/pretrained/entry.h"
 #include "libs/pretrained/fetch.h"
@@ -209,7 +210,7 @@ bool IsSealed(const std::string& file) {
 absl::Status CheckAdd(const ModelsFlags& flags) {
   TY_RETURN_IF_ERROR(CheckModelName(flags.name));
   if (!flags.backbone.empty()) {
-    return InFlagWords(BackboneOfName(flags.backbone).status(), {{"backbone is", "--backbone is"}});
+    return InFlagWords(layers::BackboneOfName(flags.backbone).status(), {{"backbone is", "--backbone is"}});
   }
   if (IsSealed(flags.file) || !FileExists(flags.file)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("--backbone is missing: '", flags.file,

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "libs/base/printable.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/layers/internal/families.h"
@@ -98,6 +99,21 @@ std::string BackboneName(const BackboneOptions& options) {
   const Family* family = FindFamily(options.arch);
   const bool has_depth = family != nullptr && !family->architecture.depths.empty();
   return has_depth ? absl::StrCat(options.arch, options.n_layers) : options.arch;
+}
+
+absl::StatusOr<BackboneOptions> BackboneOfName(absl::string_view name) {
+  std::vector<std::string> names;
+  for (const Family& family : Families()) {
+    std::vector<int> depths = family.architecture.depths;
+    if (depths.empty()) depths.push_back(0);
+    for (const int depth : depths) {
+      const BackboneOptions options{.arch = family.architecture.arch, .n_layers = depth};
+      names.push_back(BackboneName(options));
+      if (names.back() == name) return options;
+    }
+  }
+  return absl::InvalidArgumentError(absl::StrCat("backbone is '", Shown(name), "'; offered: ",
+                                                 absl::StrJoin(names, ", "), DidYouMean(name, names)));
 }
 
 absl::StatusOr<Backbone> AddBackbone(GraphBuilder& builder, const BackboneOptions& options,

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "libs/graph/builder.h"
 #include "libs/layers/layer_writer.h"
 
@@ -78,6 +79,10 @@ absl::Status CheckBackbone(const BackboneOptions& options);
 
 /// "resnet18", "vgg16", "efficientnet_lite0": how checkpoints and reports call it.
 std::string BackboneName(const BackboneOptions& options);
+
+/// The architecture and depth of such a name, all else as by default. kInvalidArgument, "backbone is
+/// 'X'", with all names and the nearest.
+absl::StatusOr<BackboneOptions> BackboneOfName(absl::string_view name);
 
 /// Adds the backbone behind `input`, whose sizes are those of the network's pictures, with fresh
 /// weights, without a head. Layers are called as in TAO's Keras models, so that weights are found

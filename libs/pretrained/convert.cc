@@ -92,7 +92,7 @@ bool LeavesBackboneOut(const WeightMatch& match, const MappedWeights& mapped) {
 
 absl::StatusOr<Filled> FillBest(const MappedWeights& mapped, const std::string& backbone,
                                 const model::v1::Preprocess& preprocess) {
-  TY_ASSIGN_OR_RETURN(const layers::BackboneOptions options, BackboneOfName(backbone));
+  TY_ASSIGN_OR_RETURN(const layers::BackboneOptions options, layers::BackboneOfName(backbone));
   std::optional<Filled> best;
   for (const layers::BackboneOptions& variant : Variants(options)) {
     TY_ASSIGN_OR_RETURN(Filled filled, Fill(mapped, variant, preprocess));

@@ -8,7 +8,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/printable.h"
-#include "libs/base/problems.h"
 #include "libs/model/model.h"
 
 namespace trainyard {
@@ -89,22 +88,6 @@ absl::Status CheckModelName(absl::string_view name) {
       "a model cannot be called '%s'; expected 1 to %d letters, digits, '_', '-' and "
       "'.', the first a letter or digit",
       Shown(name), kMaxNameBytes));
-}
-
-absl::StatusOr<layers::BackboneOptions> BackboneOfName(absl::string_view name) {
-  std::vector<std::string> names;
-  for (const layers::Architecture& architecture : layers::Architectures()) {
-    std::vector<int> depths = architecture.depths;
-    if (depths.empty()) depths.push_back(0);
-    for (const int depth : depths) {
-      const layers::BackboneOptions options{.arch = architecture.arch, .n_layers = depth};
-      names.push_back(layers::BackboneName(options));
-      if (names.back() == name) return options;
-    }
-  }
-  return absl::InvalidArgumentError(absl::StrFormat("backbone is '%s'; offered: %s%s", Shown(name),
-                                                    absl::StrJoin(names, ", "),
-                                                    DidYouMean(name, names)));
 }
 
 std::string PixelsText(const model::v1::Preprocess& preprocess) {

@@ -6,7 +6,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "libs/layers/backbone.h"
 #include "trainyard/model/v1/pretrained.pb.h"
 
 namespace trainyard {
@@ -23,10 +22,6 @@ const PretrainedModel* FindBuiltIn(absl::string_view name);
 /// kInvalidArgument unless a model may be called so: 1 to 64 letters, digits, '_', '-' and '.', the
 /// first a letter or digit. Such a name is one part of a path and no more.
 absl::Status CheckModelName(absl::string_view name);
-
-/// The architecture and depth of a layers::BackboneName, all else as by default. kInvalidArgument
-/// with all names, and the nearest.
-absl::StatusOr<layers::BackboneOptions> BackboneOfName(absl::string_view name);
 
 /// For people: "(x - 127) / 128, RGB, 224x224"; "RGB, 224x224; pixels not known".
 std::string PixelsText(const model::v1::Preprocess& preprocess);

@@ -6,7 +6,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/printable.h"
-#include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/layers/backbone.h"
 #include "libs/weights/internal/name_rules.h"
@@ -22,22 +21,6 @@ constexpr absl::string_view kPrefixes[] = {"",          "module.",         "mode
                                            "backbone.", "model.backbone.", "backbone.body."};
 constexpr absl::string_view kOwnNaming = "Trainyard";
 constexpr size_t kShownNames = 3;
-
-absl::StatusOr<layers::BackboneOptions> OptionsOf(absl::string_view name) {
-  std::vector<std::string> names;
-  for (const layers::Architecture& architecture : layers::Architectures()) {
-    std::vector<int> depths = architecture.depths;
-    if (depths.empty()) depths.push_back(0);
-    for (const int depth : depths) {
-      const layers::BackboneOptions options{.arch = architecture.arch, .n_layers = depth};
-      names.push_back(layers::BackboneName(options));
-      if (names.back() == name) return options;
-    }
-  }
-  return absl::InvalidArgumentError(absl::StrFormat("backbone is '%s'; offered: %s%s", Shown(name),
-                                                    absl::StrJoin(names, ", "),
-                                                    DidYouMean(name, names)));
-}
 
 /// The backbone itself, with all layers that its options may bring: names cannot differ from it.
 struct Reference {
@@ -127,7 +110,7 @@ absl::Status NoneKnown(const NamedWeights& weights, absl::string_view backbone,
 
 absl::StatusOr<MappedWeights> MapToBackbone(const NamedWeights& weights,
                                             absl::string_view backbone) {
-  TY_ASSIGN_OR_RETURN(const layers::BackboneOptions options, OptionsOf(backbone));
+  TY_ASSIGN_OR_RETURN(const layers::BackboneOptions options, layers::BackboneOfName(backbone));
   TY_ASSIGN_OR_RETURN(Reference reference, BuildReference(options));
   const std::vector<weights::Naming> namings = weights::NamingsOf(options);
   const auto [naming, known] = BestCandidate(weights, namings, reference);

@@ -3,6 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/graph/builder.h"
+#include "libs/layers/backbone.h"
 #include "tests/support/status_matchers.h"
 
 namespace trainyard {
@@ -38,7 +39,7 @@ TEST(BuiltInModelsTest, TheirBackbonesHaveAsManyParametersAsTheFiles) {
   for (const PretrainedModel& model : BuiltInModels()) {
     GraphBuilder builder("backbone");
     const layers::FeatureMap input{builder.Input("Input", {-1, 3, 64, 64}), 3, 64, 64};
-    const auto options = BackboneOfName(model.backbone());
+    const auto options = layers::BackboneOfName(model.backbone());
     ASSERT_THAT(options, IsOk());
     const layers::FeatureMap map = layers::AddBackbone(builder, *options, input)->output();
     builder.Output(map.value, {-1, map.channels, map.height, map.width});
@@ -68,9 +69,9 @@ TEST(CheckModelNameTest, ANameIsOnePartOfAPath) {
 }
 
 TEST(BackboneOfNameTest, NamesTheNearest) {
-  EXPECT_EQ(BackboneOfName("resnet18")->n_layers, 18);
-  EXPECT_EQ(BackboneOfName("squeezenet")->arch, "squeezenet");
-  EXPECT_THAT(BackboneOfName("resnet19"),
+  EXPECT_EQ(layers::BackboneOfName("resnet18")->n_layers, 18);
+  EXPECT_EQ(layers::BackboneOfName("squeezenet")->arch, "squeezenet");
+  EXPECT_THAT(layers::BackboneOfName("resnet19"),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("backbone is 'resnet19'"), HasSubstr("did you mean"))));
 }
