@@ -1,7 +1,6 @@
 #include "libs/networks/class_rows.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <utility>
 #include <vector>

@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "libs/layers/backbone.h"
 #include "libs/networks/classification/classification_builder.h"
 #include "libs/networks/classification/classification_head.h"

@@ -15,9 +15,9 @@
 #include "libs/networks/classification/classification_plan.h"
 #include "libs/networks/classification/classification_preprocess.h"
 #include "libs/networks/classification/classification_spec.h"
+#include "libs/networks/training_flags.h"
 #include "libs/tasks/classification/class_data.h"
 #include "libs/tasks/classification/classification_evaluator.h"
-#include "onnx/onnx_pb.h"
 #include "trainyard/model/classification/v1/head.pb.h"
 
 namespace trainyard {
@@ -72,23 +72,6 @@ std::set<std::string> FrozenConvolutions(const ModelConfig& config,
     names.insert(block.convolutions.begin(), block.convolutions.end());
   }
   return names;
-}
-
-void SetTrainingFlags(const ClassifierGraph& built, const Experiment& experiment,
-                      model::v1::TrainingFlags& flags) {
-  const ModelConfig& config = experiment.model_config();
-  const std::set<std::string> regularized = RegularizedKinds(experiment);
-  const std::set<std::string> frozen = FrozenConvolutions(config, built.blocks);
-  for (const onnx::NodeProto* node : built.graph.nodes()) {
-    if (regularized.contains(node->op_type())) flags.add_regularized(node->input(1));
-    if (frozen.contains(node->name())) {
-      for (int i = 1; i < node->input_size(); ++i) flags.add_frozen(node->input(i));
-    }
-    if (node->op_type() == "BatchNormalization" && config.freeze_bn()) {
-      flags.add_frozen_batch_norm(node->name());
-      for (int i = 1; i < 3; ++i) flags.add_frozen(node->input(i));
-    }
-  }
 }
 
 ClassAugmentation AugmentationOf(const Experiment& experiment) {
@@ -156,7 +139,12 @@ absl::StatusOr<Model> ClassificationNetwork::Build() const {
                        .height = size->height,
                        .width = size->width,
                        .classes = record.classes_size()}));
-  SetTrainingFlags(built, experiment_, *record.mutable_training());
+  const ModelConfig& config = experiment_.model_config();
+  AddTrainingFlags(built.graph,
+                   {.regularized_ops = RegularizedKinds(experiment_),
+                    .frozen_convolutions = FrozenConvolutions(config, built.blocks),
+                    .freezes_batch_norm = config.freeze_bn()},
+                   *record.mutable_training());
   return Model{std::move(built.graph), std::move(record)};
 }
 

@@ -1,7 +1,6 @@
 #include "libs/networks/ssd/ssd_network.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,10 +9,10 @@
 #include "libs/base/status.h"
 #include "libs/networks/ssd/anchors.h"
 #include "libs/networks/ssd/ssd_builder.h"
+#include "libs/networks/training_flags.h"
 #include "libs/spec/common/image_mean.h"
 #include "libs/tasks/detection/decoder.h"
 #include "libs/tasks/detection/detection_evaluator.h"
-#include "onnx/onnx_pb.h"
 
 namespace trainyard {
 namespace {
@@ -77,27 +76,17 @@ absl::Status CheckOffered(const spec::ssd::v1::SSDConfig& config) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-void SetTrainingFlags(const Graph& graph, const spec::ssd::v1::SSDConfig& config,
-                      model::v1::TrainingFlags& flags) {
-  std::set<std::string> frozen_nodes;
+LayerChoices ChoicesOf(const Graph& graph, const spec::ssd::v1::SSDConfig& config) {
+  LayerChoices choices{.regularized_ops = {"Conv"}, .freezes_batch_norm = config.freeze_bn()};
   for (const uint32_t block : config.freeze_blocks()) {
     for (std::string& name : SsdBlockConvolutions(graph, block)) {
-      frozen_nodes.insert(std::move(name));
+      choices.frozen_convolutions.insert(std::move(name));
     }
   }
-  for (const onnx::NodeProto* node : graph.nodes()) {
-    if (node->op_type() == "Conv") {
-      flags.add_regularized(node->input(1));
-      if (!frozen_nodes.contains(node->name())) continue;
-      for (int i = 1; i < node->input_size(); ++i) flags.add_frozen(node->input(i));
-    } else if (node->op_type() == "BatchNormalization" && config.freeze_bn()) {
-      flags.add_frozen_batch_norm(node->name());
-      for (int i = 1; i < 3; ++i) flags.add_frozen(node->input(i));
-    }
-  }
+  return choices;
 }
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<SsdNetwork>> SsdNetwork::Create(Experiment experiment) {
   if (!experiment.has_ssd_config()) {
@@ -178,7 +167,7 @@ absl::StatusOr<Model> SsdNetwork::Build() const {
     architecture.boxes_per_cell[i] = BoxesPerCell(record.ssd(), record.ssd().maps(i));
   }
   TY_ASSIGN_OR_RETURN(Graph graph, BuildSsdGraph(architecture, training_plan().seed));
-  SetTrainingFlags(graph, config, *record.mutable_training());
+  AddTrainingFlags(graph, ChoicesOf(graph, config), *record.mutable_training());
   return Model{std::move(graph), std::move(record)};
 }
 

@@ -67,10 +67,4 @@ class SsdNetwork : public Network {
   const SsdLists lists_;
 };
 
-/// Fills `flags` for a graph that a builder made: what freeze_blocks and freeze_bn freeze, and
-/// which kernels the regularizer applies to (all convolutions'). Blocks that the graph lacks are
-/// ignored.
-void SetTrainingFlags(const Graph& graph, const spec::ssd::v1::SSDConfig& config,
-                      model::v1::TrainingFlags& flags);
-
 }  // namespace trainyard
