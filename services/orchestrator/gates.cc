@@ -26,15 +26,16 @@ class GateChecker {
  public:
   GateChecker(const Gates& gates, const MetricList& metrics) : gates_(gates), metrics_(metrics) {}
 
-  void CheckMinimum(const Gates::Minimum& gate) {
+  void CheckMinimum(const Gates::Bound& gate) {
     const v1::Metric* metric = FindMetric(metrics_, gate.metric);
-    if (metric == nullptr) {
-      Add(gate.metric, nullptr, gate.value,
-          absl::StrFormat("was not measured; the gate wants at least %g", gate.value));
-    } else if (!(metric->value() >= gate.value)) {
-      Add(gate.metric, metric, gate.value,
-          absl::StrFormat("is %.4f; the gate wants at least %g", metric->value(), gate.value));
-    }
+    const bool holds = metric != nullptr && metric->value() >= gate.value;
+    if (!holds) AddBound(gate, metric, "at least");
+  }
+
+  void CheckMaximum(const Gates::Bound& gate) {
+    const v1::Metric* metric = FindMetric(metrics_, gate.metric);
+    const bool holds = metric != nullptr && metric->value() <= gate.value;
+    if (!holds) AddBound(gate, metric, "at most");
   }
 
   void CheckDrop(const Gates::MaxDrop& gate, const MetricList* before) {
@@ -60,6 +61,13 @@ class GateChecker {
   BrokenGates Take() { return std::move(broken_); }
 
  private:
+  void AddBound(const Gates::Bound& gate, const v1::Metric* metric, absl::string_view side) {
+    const std::string seen = metric == nullptr ? std::string("was not measured")
+                                               : absl::StrFormat("is %.4f", metric->value());
+    Add(gate.metric, metric, gate.value,
+        absl::StrFormat("%s; the gate wants %s %g", seen, side, gate.value));
+  }
+
   v1::Run::BrokenGate& Add(const MetricName& name, const v1::Metric* metric, double bound,
                            absl::string_view text) {
     v1::Run::BrokenGate& broken = *broken_.Add();
@@ -100,7 +108,8 @@ BrokenGates FindBrokenGates(
     const Gates& gates, const MetricList& metrics,
     const std::function<const MetricList*(const std::string&)>& metrics_of) {
   GateChecker checker(gates, metrics);
-  for (const Gates::Minimum& gate : gates.minimums) checker.CheckMinimum(gate);
+  for (const Gates::Bound& gate : gates.minimums) checker.CheckMinimum(gate);
+  for (const Gates::Bound& gate : gates.maximums) checker.CheckMaximum(gate);
   for (const Gates::MaxDrop& gate : gates.max_drops) {
     checker.CheckDrop(gate, metrics_of(gate.from));
   }

@@ -33,7 +33,8 @@ struct Gates {
     /// The stage is done once more with `retry_overrides`; a second break stops.
     kRetry,
   };
-  struct Minimum {
+  /// The least, or the largest, that a metric may be.
+  struct Bound {
     MetricName metric;
     double value = 0;
   };
@@ -44,11 +45,11 @@ struct Gates {
     /// The stage to compare with.
     std::string from;
   };
-  std::vector<Minimum> minimums;
+  std::vector<Bound> minimums, maximums;
   std::vector<MaxDrop> max_drops;
   OnFail on_fail = OnFail::kStop;
   std::vector<std::string> retry_overrides;
-  bool empty() const { return minimums.empty() && max_drops.empty(); }
+  bool empty() const { return minimums.empty() && maximums.empty() && max_drops.empty(); }
 };
 
 /// nullptr when there is none.
@@ -56,7 +57,7 @@ const v1::Metric* FindMetric(const MetricList& metrics, const MetricName& name);
 
 using BrokenGates = google::protobuf::RepeatedPtrField<v1::Run::BrokenGate>;
 
-/// The gates that do not hold, minimums first. A metric that is missing, or not a number, does not
+/// The gates that do not hold: minimums, maximums, drops. A metric that is missing, or not a number, does not
 /// hold. `metrics_of` returns nullptr for a stage that has measured nothing. Pure.
 BrokenGates FindBrokenGates(
     const Gates& gates, const MetricList& metrics,

@@ -297,16 +297,15 @@ class PipelineParser {
   }
 
   void ReadGates(const YAML::Node& node, const std::string& field, size_t index) {
-    static const std::vector<std::string> kKeys = {"min", "max_drop", "on_fail", "retry"};
+    static const std::vector<std::string> kKeys = {"min", "max", "max_drop", "on_fail",
+                                                  "retry"};
     Gates& gates = pipeline_.stages[index].gates;
     for (const auto& [key, value] : reader_.Mapping(node, field, kKeys)) {
       const std::string path = absl::StrCat(field, ".", key.Scalar());
       if (key.Scalar() == "min") {
-        for (const auto& [metric, least] : reader_.Mapping(value, path, {})) {
-          if (const auto number = reader_.Number(least, absl::StrCat(path, ".", metric.Scalar()))) {
-            gates.minimums.push_back({MetricName::Parse(metric.Scalar()), *number});
-          }
-        }
+        ReadBounds(value, path, gates.minimums);
+      } else if (key.Scalar() == "max") {
+        ReadBounds(value, path, gates.maximums);
       } else if (key.Scalar() == "max_drop") {
         ReadMaxDrop(value, path, index);
       } else if (key.Scalar() == "on_fail") {
@@ -315,9 +314,18 @@ class PipelineParser {
         gates.retry_overrides = reader_.List(value, path);
       }
     }
-    if (gates.empty()) reader_.Add(node, field, "holds neither min nor max_drop");
+    if (gates.empty()) reader_.Add(node, field, "holds none of min, max and max_drop");
     if (gates.on_fail == Gates::OnFail::kRetry && gates.retry_overrides.empty()) {
       reader_.Add(node, field, "retries without `retry` overrides; the result would be the same");
+    }
+  }
+
+  void ReadBounds(const YAML::Node& node, const std::string& field,
+                  std::vector<Gates::Bound>& bounds) {
+    for (const auto& [metric, bound] : reader_.Mapping(node, field, {})) {
+      if (const auto number = reader_.Number(bound, absl::StrCat(field, ".", metric.Scalar()))) {
+        bounds.push_back({MetricName::Parse(metric.Scalar()), *number});
+      }
     }
   }
 

@@ -58,6 +58,19 @@ TEST(CheckGatesTest, AMinimumHoldsAtEquality) {
   EXPECT_THAT(CheckGates({.minimums = {{{"mAP", ""}, 0.75}}}, metrics, NoMetrics), IsOk());
 }
 
+TEST(CheckGatesTest, AMaximumHoldsAtEqualityAndNotAbove) {
+  MetricList metrics;
+  AddMetric(metrics, "ms_per_image", 9, false);
+  AddMetric(metrics, "loss", std::nan(""), false);
+  EXPECT_THAT(CheckGates({.maximums = {{{"ms_per_image", ""}, 9}}}, metrics, NoMetrics), IsOk());
+  const Gates gates{.maximums = {{{"ms_per_image", ""}, 8.5}, {{"loss", ""}, 1}, {{"none", ""}, 1}}};
+  EXPECT_THAT(CheckGates(gates, metrics, NoMetrics),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("ms_per_image is 9.0000; the gate wants at most 8.5"),
+                             HasSubstr("loss is nan; the gate wants at most 1"),
+                             HasSubstr("none was not measured; the gate wants at most 1"))));
+}
+
 TEST(CheckGatesTest, ListsEveryGateThatDoesNotHold) {
   MetricList metrics, before;
   AddMetric(metrics, "mAP", 0.70);

@@ -43,6 +43,7 @@ stages:
       excluded_layers: [conv1, bn1]
     gates:
       min: {mAP: 0.8, "AP[nut]": 0.5}
+      max: {loss: 2}
       max_drop: {mAP: 0.02, from: train}
       on_fail: continue
 )";
@@ -152,6 +153,9 @@ TEST(ParsePipelineTest, ReadsGates) {
   ASSERT_EQ(gates.minimums.size(), 2u);
   EXPECT_EQ(gates.minimums[1].metric, (MetricName{"AP", "nut"}));
   EXPECT_EQ(gates.minimums[1].value, 0.5);
+  ASSERT_EQ(gates.maximums.size(), 1u);
+  EXPECT_EQ(gates.maximums[0].metric, (MetricName{"loss", ""}));
+  EXPECT_EQ(gates.maximums[0].value, 2);
   ASSERT_EQ(gates.max_drops.size(), 1u);
   EXPECT_EQ(gates.max_drops[0].from, "train");
   EXPECT_EQ(gates.on_fail, Gates::OnFail::kContinue);
