@@ -3,6 +3,8 @@
 
 #include "libs/weights/internal/zip.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -103,24 +105,12 @@ absl::Status ReadZip64(absl::string_view extra, ZipArchive::Entry& entry) {
   return absl::OkStatus();
 }
 
-std::array<uint32_t, 256> MakeCrcTable() {
-  std::array<uint32_t, 256> table;
-  for (uint32_t i = 0; i < table.size(); ++i) {
-    uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0xEDB88320u : 0);
-    table[i] = crc;
-  }
-  return table;
+uint32_t Crc32Of(absl::string_view bytes) {
+  return static_cast<uint32_t>(
+      crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 }  // namespace
-
-uint32_t Crc32(absl::string_view bytes) {
-  static const std::array<uint32_t, 256> table = MakeCrcTable();
-  uint32_t crc = 0xFFFFFFFF;
-  for (const char c : bytes) crc = crc >> 8 ^ table[(crc ^ static_cast<uint8_t>(c)) & 255];
-  return ~crc;
-}
 
 absl::StatusOr<ZipArchive> ZipArchive::Open(absl::string_view bytes) {
   ZipArchive archive(bytes);
@@ -183,7 +173,7 @@ absl::StatusOr<absl::string_view> ZipArchive::Read(absl::string_view name) const
   const uint64_t skip = kLocalBytes + At<uint16_t>(*local, 26) + uint64_t{At<uint16_t>(*local, 28)};
   const auto content = Part(bytes_, entry.header + skip, entry.size);
   if (!content.has_value()) return Damaged(absl::StrCat("'", Shown(name), "' leaves the file"));
-  if (const uint32_t crc = Crc32(*content); crc != entry.crc) {
+  if (const uint32_t crc = Crc32Of(*content); crc != entry.crc) {
     return absl::DataLossError(
         absl::StrFormat("'%s' of the zip archive is damaged: CRC is %08x, "
                         "the directory says %08x",

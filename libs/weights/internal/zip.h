@@ -9,9 +9,6 @@
 
 namespace trainyard::weights {
 
-/// CRC-32 of zip and PNG (polynomial 0xEDB88320), not the CRC-32C of records.
-uint32_t Crc32(absl::string_view bytes);
-
 /// The entries of a zip archive by what its central directory says: local headers and data
 /// descriptors, which writers of streams leave without sizes, are passed over. Zip64 is read.
 class ZipArchive {

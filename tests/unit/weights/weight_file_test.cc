@@ -8,7 +8,6 @@
 #include "gtest/gtest.h"
 #include "libs/graph/builder.h"
 #include "libs/weights/internal/tensor_collector.h"
-#include "libs/weights/internal/zip.h"
 #include "onnx/onnx_pb.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/weights/weight_files.h"
@@ -94,9 +93,6 @@ TEST(WeightFileTest, HalvesAreThoseOfIeee754) {
   EXPECT_TRUE(std::isnan(weights::FloatFromHalf(0x7e00)));
   EXPECT_TRUE(std::signbit(weights::FloatFromHalf(0x8000)));
 }
-
-// The check value of the CRC catalogues.
-TEST(WeightFileTest, TheCrcIsThatOfZip) { EXPECT_EQ(weights::Crc32("123456789"), 0xCBF43926u); }
 
 TEST(WeightFileTest, ReadsSafetensors) {
   const auto weights = LoadWeights(WeightFile("plain.safetensors"));
