@@ -77,6 +77,31 @@ class OldFilesTest(unittest.TestCase):
         else:
             self.assertGreater(self.metric(json.loads(done.stdout.splitlines()[-1]), "mAP"), 0)
 
+    def test_operations_and_runs_of_older_services_are_told(self):
+        """The databases of a prune service and of an orchestrator."""
+        home = self.root / "home"
+        for folder, name in (("prune.state", "operations.db"), ("orchestrator.state/runs", "runs.db")):
+            (home / "services" / folder).mkdir(parents=True)
+            shutil.copy(OLD / name, home / "services" / folder)
+        with house.House(home, names=("prune",)) as services:
+            orchestrator = services.add_orchestrator()
+
+            def ask(*words, service=orchestrator):
+                return json.loads(house.cli(*words, "--endpoint", service.address, "--json").stdout)
+
+            prune = "operations/prune/r1/01a22e2a34a564a42519"
+            told = ask("operations", "get", prune, service=services.services["prune"])
+            self.assertTrue(told["done"])
+            self.assertEqual(told["metadata"]["state"], "SUCCEEDED")
+            self.assertEqual([output["name"] for output in told["response"]["outputs"]], ["model"])
+            newest, older = (f"runs/r20261130-203407-{end}" for end in ("19af385c0f9414c0", "c3f81c2194da660b"))
+            listed = house.cli("runs", "list", "--endpoint", orchestrator.address).stdout.split("\n")
+            self.assertEqual([line.split()[:2] for line in listed[:2]], [[newest, "FAILED"], [older, "FAILED"]])
+            for name, state in ((older, "SUCCEEDED"), (newest, "CACHED")):
+                stages = {stage["name"]: stage for stage in ask("runs", "get", name)["stages"]}
+                self.assertEqual(stages["prune"]["state"], state)
+                self.assertIn("no label folder", stages["convert"]["error"]["message"])
+
 
 if __name__ == "__main__":
     unittest.main()
