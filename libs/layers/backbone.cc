@@ -1,6 +1,7 @@
 #include "libs/layers/backbone.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,32 +20,38 @@ struct Family {
   Architecture architecture;
   FamilyDefaults defaults;
   WriteFamily write;
+  BlockRange blocks;
+  /// The last block of a total stride of 16, where that leaves some out.
+  std::optional<int> last_at_stride_16 = std::nullopt;
 };
 
 /// Keras' model and the published weights draw and pad this way.
-FamilyDefaults EfficientNetDefaults(Activation activation) {
-  return {.activation = activation,
-          .padding = Padding::kSame,
-          .init = KernelInit::kHeNormalFanOut,
-          .always_norm = true};
+Family EfficientNet(const char* arch, Activation activation) {
+  return {.architecture = {arch, {}},
+          .defaults = {.activation = activation,
+                       .padding = Padding::kSame,
+                       .init = KernelInit::kHeNormalFanOut,
+                       .always_norm = true},
+          .write = WriteEfficientNet,
+          .blocks = {0, 8}};
 }
 
 /// The list, by name.
 const std::vector<Family>& Families() {
   static const auto& families = *new std::vector<Family>{
-      {{"alexnet", {}}, {}, WriteAlexNet},
-      {{"darknet", {19, 53}}, {.activation = Activation::kLeakyRelu}, WriteDarkNet},
-      {{"efficientnet_b0", {}}, EfficientNetDefaults(Activation::kSwish), WriteEfficientNet},
-      {{"efficientnet_b1", {}}, EfficientNetDefaults(Activation::kSwish), WriteEfficientNet},
-      {{"efficientnet_lite0", {}}, EfficientNetDefaults(Activation::kRelu6), WriteEfficientNet},
-      {{"efficientnet_lite1", {}}, EfficientNetDefaults(Activation::kRelu6), WriteEfficientNet},
-      {{"efficientnet_lite2", {}}, EfficientNetDefaults(Activation::kRelu6), WriteEfficientNet},
-      {{"googlenet", {}}, {}, WriteGoogLeNet},
-      {{"mobilenet_v1", {}}, {}, WriteMobileNetV1},
-      {{"mobilenet_v2", {}}, {.norm = {.momentum = 0.999f}}, WriteMobileNetV2},
-      {{"resnet", {10, 18, 34, 50, 101}}, {}, WriteResNet},
-      {{"squeezenet", {}}, {}, WriteSqueezeNet},
-      {{"vgg", {16, 19}}, {}, WriteVgg},
+      {{"alexnet", {}}, {}, WriteAlexNet, {1, 5}},
+      {{"darknet", {19, 53}}, {.activation = Activation::kLeakyRelu}, WriteDarkNet, {0, 5}},
+      EfficientNet("efficientnet_b0", Activation::kSwish),
+      EfficientNet("efficientnet_b1", Activation::kSwish),
+      EfficientNet("efficientnet_lite0", Activation::kRelu6),
+      EfficientNet("efficientnet_lite1", Activation::kRelu6),
+      EfficientNet("efficientnet_lite2", Activation::kRelu6),
+      {{"googlenet", {}}, {}, WriteGoogLeNet, {0, 9}},
+      {{"mobilenet_v1", {}}, {}, WriteMobileNetV1, {0, 13}, 11},
+      {{"mobilenet_v2", {}}, {.norm = {.momentum = 0.999f}}, WriteMobileNetV2, {0, 18}, 13},
+      {{"resnet", {10, 18, 34, 50, 101}}, {}, WriteResNet, {0, 4}},
+      {{"squeezenet", {}}, {}, WriteSqueezeNet, {0, 8}},
+      {{"vgg", {16, 19}}, {}, WriteVgg, {1, 5}},
   };
   return families;
 }
@@ -93,6 +100,13 @@ absl::Status CheckBackbone(const BackboneOptions& options) {
     problems.Add("total_stride", "is %d; expected 16 or 32", options.total_stride);
   }
   return problems.ToStatus();
+}
+
+BlockRange BlocksOf(const BackboneOptions& options) {
+  const Family& family = *FindFamily(options.arch);
+  BlockRange blocks = family.blocks;
+  if (options.total_stride == 16) blocks.last = family.last_at_stride_16.value_or(blocks.last);
+  return blocks;
 }
 
 std::string BackboneName(const BackboneOptions& options) {

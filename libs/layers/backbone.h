@@ -59,6 +59,12 @@ struct BackboneBlock {
   std::vector<std::string> convolutions, batch_norms;
 };
 
+/// The ids of a backbone's blocks, all from the first to the last.
+struct BlockRange {
+  int first = 0, last = 0;
+  bool operator==(const BlockRange&) const = default;
+};
+
 struct Backbone {
   /// The last map of each stride, the largest first: what a convolution or pooling with a stride
   /// reads, and, at the end, the backbone's output. Classifiers pool the last one, detectors take
@@ -76,6 +82,10 @@ struct Backbone {
 /// Whether AddBackbone knows this. kInvalidArgument, all problems at once: an `arch` that is not
 /// offered (with all that are and the nearest), an `n_layers` or `total_stride` that it has not.
 absl::Status CheckBackbone(const BackboneOptions& options);
+
+/// The blocks that AddBackbone will make, which specs are checked against. The `arch` must be one of
+/// Architectures().
+BlockRange BlocksOf(const BackboneOptions& options);
 
 /// "resnet18", "vgg16", "efficientnet_lite0": how checkpoints and reports call it.
 std::string BackboneName(const BackboneOptions& options);

@@ -32,30 +32,36 @@ constexpr Range kThreads{.least = 0, .most = 1024};
 
 struct Arch {
   absl::string_view name;
-  /// What freeze_blocks may name.
-  uint32_t first_block, last_block;
   /// Values of n_layers; empty: it has none.
   std::vector<int> depths = {};
   bool offered = false;
 };
 
-// TAO's, then ours. Which of them are offered, and with what depths, libs/layers says.
+// TAO's, then ours. Which of them are offered, with what depths and blocks, libs/layers says.
 const std::vector<Arch>& Archs() {
   static const auto& archs = *[] {
     auto* all = new std::vector<Arch>{
-        {"resnet", 0, 4},          {"vgg", 1, 5},
-        {"alexnet", 1, 5},         {"googlenet", 0, 9},
-        {"mobilenet_v1", 0, 13},   {"mobilenet_v2", 0, 18},
-        {"squeezenet", 0, 8},      {"darknet", 0, 5},
-        {"efficientnet_b0", 0, 8}, {"efficientnet_b1", 0, 8},
-        {"efficientnet_b2", 0, 8}, {"efficientnet_b3", 0, 8},
-        {"efficientnet_b4", 0, 8}, {"efficientnet_b5", 0, 8},
-        {"efficientnet_b6", 0, 8}, {"efficientnet_b7", 0, 8},
-        {"cspdarknet", 0, 5, {19, 53}},
-        {"cspdarknet_tiny", 0, 5},
-        {"efficientnet_lite0", 0, 8},
-        {"efficientnet_lite1", 0, 8},
-        {"efficientnet_lite2", 0, 8},
+        {"resnet"},
+        {"vgg"},
+        {"alexnet"},
+        {"googlenet"},
+        {"mobilenet_v1"},
+        {"mobilenet_v2"},
+        {"squeezenet"},
+        {"darknet"},
+        {"efficientnet_b0"},
+        {"efficientnet_b1"},
+        {"efficientnet_b2"},
+        {"efficientnet_b3"},
+        {"efficientnet_b4"},
+        {"efficientnet_b5"},
+        {"efficientnet_b6"},
+        {"efficientnet_b7"},
+        {"cspdarknet", {19, 53}},
+        {"cspdarknet_tiny"},
+        {"efficientnet_lite0"},
+        {"efficientnet_lite1"},
+        {"efficientnet_lite2"},
     };
     for (Arch& arch : *all) {
       for (const layers::Architecture& one : layers::Architectures()) {
@@ -126,6 +132,18 @@ void CheckDepth(const ModelConfig& config, const Arch& arch, FieldCheck* check) 
   }
 }
 
+void CheckFrozenBlocks(const ModelConfig& config, const Arch& arch, FieldCheck* check) {
+  if (!arch.offered) return;
+  const layers::BlockRange blocks = layers::BlocksOf({.arch = std::string(arch.name)});
+  for (int i = 0; i < config.freeze_blocks_size(); ++i) {
+    const int64_t block = config.freeze_blocks(i);
+    if (block >= blocks.first && block <= blocks.last) continue;
+    check->Add(IndexedPath("model_config.freeze_blocks", i),
+               "is %d; expected a block of %s, %d to %d", block, arch.name, blocks.first,
+               blocks.last);
+  }
+}
+
 void CheckBackbone(const ModelConfig& config, FieldCheck* check) {
   if (!check->Text(config, "model_config", "arch", "a backbone, such as \"resnet\"")) return;
   check->Choice(config, "model_config", "arch", ArchNames(/*only_offered=*/false));
@@ -137,13 +155,7 @@ void CheckBackbone(const ModelConfig& config, FieldCheck* check) {
                                    absl::StrJoin(ArchNames(/*only_offered=*/true), ", ")));
   }
   CheckDepth(config, *arch, check);
-  for (int i = 0; i < config.freeze_blocks_size(); ++i) {
-    const uint32_t block = config.freeze_blocks(i);
-    if (block >= arch->first_block && block <= arch->last_block) continue;
-    check->Add(IndexedPath("model_config.freeze_blocks", i),
-               "is %d; expected a block of %s, %d to %d", block, arch->name, arch->first_block,
-               arch->last_block);
-  }
+  CheckFrozenBlocks(config, *arch, check);
   if (config.retain_head() && arch->name != "resnet") {
     check->NotOffered(
         "model_config.retain_head",

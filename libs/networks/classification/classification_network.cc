@@ -63,17 +63,6 @@ std::set<std::string> RegularizedKinds(const Experiment& experiment) {
   return ops;
 }
 
-std::set<std::string> FrozenConvolutions(const ModelConfig& config,
-                                         absl::Span<const layers::BackboneBlock> blocks) {
-  std::set<std::string> names;
-  for (const layers::BackboneBlock& block : blocks) {
-    const auto& frozen = config.freeze_blocks();
-    if (std::count(frozen.begin(), frozen.end(), static_cast<uint32_t>(block.id)) == 0) continue;
-    names.insert(block.convolutions.begin(), block.convolutions.end());
-  }
-  return names;
-}
-
 ClassAugmentation AugmentationOf(const Experiment& experiment) {
   const auto& config = experiment.train_config();
   return {.horizontal_flip = !config.disable_horizontal_flip(),
@@ -142,7 +131,7 @@ absl::StatusOr<Model> ClassificationNetwork::Build() const {
   const ModelConfig& config = experiment_.model_config();
   AddTrainingFlags(built.graph,
                    {.regularized_ops = RegularizedKinds(experiment_),
-                    .frozen_convolutions = FrozenConvolutions(config, built.blocks),
+                    .frozen_convolutions = ConvolutionsOf(built.blocks, config.freeze_blocks()),
                     .freezes_batch_norm = config.freeze_bn()},
                    *record.mutable_training());
   return Model{std::move(built.graph), std::move(record)};

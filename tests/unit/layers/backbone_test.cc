@@ -296,6 +296,18 @@ TEST(BackboneTest, BlocksHaveTaosNumbers) {
               ElementsAre("conv2_bn", "b1_conv1_1_bn", "b1_conv1_2_bn"));
 }
 
+TEST(BackboneTest, BlocksAreKnownWithoutBuilding) {
+  for (const Architecture& one : Architectures()) {
+    for (const int stride : {16, 32}) {
+      const BackboneOptions options{.arch = one.arch,
+                                    .n_layers = one.depths.empty() ? 0 : one.depths.front(),
+                                    .total_stride = stride};
+      const std::vector<BackboneBlock> built = Build(options).backbone.blocks;
+      EXPECT_EQ(BlocksOf(options), (BlockRange{built.front().id, built.back().id})) << one.arch;
+    }
+  }
+}
+
 TEST(BackboneTest, ShortcutsAreProjectedAsAsked) {
   const auto has = [](const BackboneOptions& options, const std::string& node) {
     return Build(options).graph.FindNode(node) != nullptr;
