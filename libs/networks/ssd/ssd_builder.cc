@@ -2,38 +2,21 @@
 
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/graph/builder.h"
-#include "libs/layers/backbone.h"
 #include "libs/layers/layer_writer.h"
-#include "onnx/onnx_pb.h"
 
 namespace trainyard {
 namespace {
 
 constexpr int kMaps = 6;
-
-/// One expansion block: 1x1 to `squeeze` channels, then 3x3 to `channels` with `stride`. No
-/// channels: the block is left out and its map is the backbone's output.
-struct ExpansionBlock {
-  int64_t squeeze = 0, channels = 0, stride = 0;
-};
-
-std::array<ExpansionBlock, 5> ExpansionOf(int depth) {
-  const ExpansionBlock last{64, 128, 2};
-  if (depth == 10) return {ExpansionBlock{}, last, last, last, last};
-  return {{{256, 256, 1}, {128, 256, 2}, last, last, last}};
-}
-
-/// The backbone's map that gives the first prediction map; the others follow its output.
+/// Of the backbone's maps that are prediction maps, the first one's stride.
 constexpr int64_t kFirstStride = 8;
 
-absl::Status Validate(const SsdArchitecture& a) {
+/// All problems at once, the backbone's among them.
+absl::Status Validate(const SsdArchitecture& a, const absl::Status& backbone) {
   Problems problems;
   if (a.width < 128) problems.Add("width", "is %d; expected at least 128", a.width);
   if (a.height < 128) problems.Add("height", "is %d; expected at least 128", a.height);
@@ -46,33 +29,27 @@ absl::Status Validate(const SsdArchitecture& a) {
     problems.Add(absl::StrCat("boxes_per_cell[", i, "]"), "is %d; expected at least 1",
                  a.boxes_per_cell[i]);
   }
-  TY_RETURN_IF_ERROR(problems.ToStatus());
-  if (a.depth != 10 && a.depth != 18) {
-    return absl::UnimplementedError(absl::StrFormat(
-        "SSD on ResNet-%d is not offered yet; offered: ResNet-10, ResNet-18", a.depth));
-  }
-  return absl::OkStatus();
+  for (const Problem& problem : ProblemsFrom(backbone)) problems.AddProblem(problem);
+  return problems.ToStatus();
 }
 
 class SsdBuilder {
  public:
-  SsdBuilder(const SsdArchitecture& architecture, uint64_t seed)
+  SsdBuilder(const SsdArchitecture& architecture, SsdBackbone backbone)
       : architecture_(architecture),
-        seed_(seed),
-        builder_(absl::StrCat("ssd_resnet", architecture.depth)),
-        layers_(builder_, seed) {}
+        backbone_(std::move(backbone)),
+        builder_(absl::StrCat("ssd_", layers::BackboneName(backbone_.options))),
+        layers_(builder_, backbone_.options.seed) {}
 
-  absl::StatusOr<Graph> Build() && {
+  absl::StatusOr<SsdGraph> Build() && {
     const SsdArchitecture& a = architecture_;
     const FeatureMap input{.value = builder_.Input(kSsdInput, {-1, a.channels, a.height, a.width}),
                            .channels = a.channels,
                            .height = a.height,
                            .width = a.width};
-    TY_ASSIGN_OR_RETURN(
-        const layers::Backbone backbone,
-        layers::AddBackbone(builder_, {.arch = "resnet", .n_layers = a.depth, .seed = seed_},
-                            input));
-    maps_[0] = *backbone.AtStride(kFirstStride);
+    TY_ASSIGN_OR_RETURN(layers::Backbone backbone,
+                        layers::AddBackbone(builder_, backbone_.options, input));
+    for (int i = 0; i < backbone_.taps; ++i) maps_[i] = *backbone.AtStride(kFirstStride << i);
     Expand(backbone.output());
     int64_t anchors = 0;
     for (int i = 0; i < kMaps; ++i) {
@@ -80,7 +57,8 @@ class SsdBuilder {
     }
     builder_.Output(Heads("conf", kSsdConfidence, a.classes + 1), {-1, anchors, a.classes + 1});
     builder_.Output(Heads("loc", kSsdLocation, 4), {-1, anchors, 4});
-    return std::move(builder_).Finish();
+    TY_ASSIGN_OR_RETURN(Graph graph, std::move(builder_).Finish());
+    return SsdGraph{.graph = std::move(graph), .blocks = std::move(backbone.blocks)};
   }
 
  private:
@@ -91,9 +69,8 @@ class SsdBuilder {
   }
 
   void Expand(FeatureMap x) {
-    const std::array<ExpansionBlock, 5> expansion = ExpansionOf(architecture_.depth);
-    for (int b = 0; b < 5; ++b) {
-      const ExpansionBlock& block = expansion[b];
+    for (size_t b = 0; b < backbone_.expansion.size(); ++b) {
+      const SsdExpansionBlock& block = backbone_.expansion[b];
       if (block.channels > 0) {
         const std::string name = absl::StrCat("ssd_expand_block_", b);
         x = Relu(absl::StrCat(name, "_relu_0"),
@@ -102,7 +79,7 @@ class SsdBuilder {
                          {.kernel = 3, .stride = block.stride});
         x = Relu(absl::StrCat(name, "_relu_1"), layers_.BatchNorm(absl::StrCat(name, "_bn_1"), x));
       }
-      maps_[b + 1] = x;
+      maps_[backbone_.taps + b] = x;
     }
   }
 
@@ -122,7 +99,7 @@ class SsdBuilder {
   }
 
   const SsdArchitecture architecture_;
-  const uint64_t seed_;
+  const SsdBackbone backbone_;
   GraphBuilder builder_;
   layers::LayerWriter layers_;
   std::array<FeatureMap, kMaps> maps_;
@@ -130,34 +107,11 @@ class SsdBuilder {
 
 }  // namespace
 
-std::array<MapSize, 6> SsdMapSizes(int64_t height, int64_t width) {
-  std::array<MapSize, 6> sizes;
-  const auto half = [](int64_t n) { return (n + 1) / 2; };
-  MapSize size{half(half(height)), half(half(width))};
-  for (MapSize& map : sizes) {
-    size = {half(size.height), half(size.width)};
-    map = size;
-  }
-  return sizes;
-}
-
-absl::StatusOr<Graph> BuildSsdGraph(const SsdArchitecture& architecture, uint64_t seed) {
-  TY_RETURN_IF_ERROR(Validate(architecture));
-  return SsdBuilder(architecture, seed).Build();
-}
-
-std::vector<std::string> SsdBlockConvolutions(const Graph& graph, int64_t block) {
-  const std::string prefix = absl::StrCat("block_", block);
-  std::vector<std::string> names;
-  for (const onnx::NodeProto* node : graph.nodes()) {
-    if (node->op_type() != "Conv") continue;
-    // "block_1a_conv_1": a letter must follow, or block 1 would be found in "block_10a".
-    const bool in_block = block > 0 && absl::StartsWith(node->name(), prefix) &&
-                          node->name().size() > prefix.size() &&
-                          absl::ascii_isalpha(node->name()[prefix.size()]);
-    if (in_block || (block == 0 && node->name() == "conv1")) names.push_back(node->name());
-  }
-  return names;
+absl::StatusOr<SsdGraph> BuildSsd(const SsdArchitecture& architecture, uint64_t seed) {
+  auto backbone = FindSsdBackbone(architecture.arch, architecture.depth);
+  TY_RETURN_IF_ERROR(Validate(architecture, backbone.status()));
+  backbone->options.seed = seed;
+  return SsdBuilder(architecture, *std::move(backbone)).Build();
 }
 
 }  // namespace trainyard

@@ -7,12 +7,15 @@
 
 #include "absl/status/statusor.h"
 #include "libs/graph/graph.h"
+#include "libs/layers/backbone.h"
+#include "libs/networks/ssd/ssd_backbone.h"
 
 namespace trainyard {
 
 /// What decides the shape of an SSD graph.
 struct SsdArchitecture {
-  /// ResNet's depth: 10 or 18. TAO's other depths and backbones are not offered yet.
+  /// As FindSsdBackbone takes them.
+  std::string arch = "resnet";
   int depth = 10;
   /// The network's input: pixels, at least 128, and channels, 1 or 3.
   int64_t width = 300, height = 300, channels = 3;
@@ -27,33 +30,26 @@ inline constexpr char kSsdInput[] = "Input";
 inline constexpr char kSsdConfidence[] = "mbox_conf";
 inline constexpr char kSsdLocation[] = "mbox_loc";
 
-/// Cells of a prediction map.
-struct MapSize {
-  int64_t height = 0, width = 0;
-  bool operator==(const MapSize&) const = default;
+struct SsdGraph {
+  Graph graph;
+  /// Of the backbone, by ascending id: what TAO's freeze_blocks names.
+  std::vector<layers::BackboneBlock> blocks;
 };
 
-/// Sizes of the six maps, the largest first: strides 8 to 256, rounded up at every step.
-std::array<MapSize, 6> SsdMapSizes(int64_t height, int64_t width);
-
-/// A fresh SSD: ResNet without max-pool and with projections on all shortcuts, four or five
-/// expansion blocks, six pairs of heads. Nodes are called as TAO's layers (unnamed ones:
-/// `conv1_relu`, `block_1a_add`, `conf_permute_0`), weights as libs/graph/builder.h says.
+/// A fresh SSD: a backbone of libs/layers as SsdBackbone says, four or five expansion blocks, six
+/// pairs of heads. Nodes are called as TAO's layers (unnamed ones: `conv1_relu`, `block_1a_add`,
+/// `conf_permute_0`), weights as libs/graph/builder.h says.
 ///
 /// Input `Input` [N, channels, height, width]; outputs `mbox_conf` [N, anchors, classes + 1], raw
 /// logits with background first, and `mbox_loc` [N, anchors, 4]; anchors by map, row, column, box.
 ///
-/// Weights: kernels Glorot uniform, heads He normal (cut at two sigma, as Keras), biases 0, batch
-/// norm 1/0/0/1. Each initializer draws from its own stream, Philox(seed, CRC-32C of its name), so
-/// adding a layer changes no other. A pure function of its arguments; 13 million weights take about
-/// 0.3 s.
+/// Weights: kernels as the backbone draws them, of the expansion Glorot uniform, of the heads He
+/// normal (cut at two sigma, as Keras), biases 0, batch norm 1/0/0/1. Each initializer draws from
+/// its own stream, Philox(seed, CRC-32C of its name), so adding a layer changes no other. A pure
+/// function of its arguments; 13 million weights take about 0.3 s.
 ///
-/// kUnimplemented for another depth; kInvalidArgument, all problems at once, for the ranges above.
+/// kInvalidArgument, all problems at once, for the ranges above and as FindSsdBackbone.
 /// Source: TAO's SSD.
-absl::StatusOr<Graph> BuildSsdGraph(const SsdArchitecture& architecture, uint64_t seed);
-
-/// The names of the Conv nodes of backbone block `block` (0: the stem, 1-4); empty for an unknown
-/// block. TAO's freeze_blocks.
-std::vector<std::string> SsdBlockConvolutions(const Graph& graph, int64_t block);
+absl::StatusOr<SsdGraph> BuildSsd(const SsdArchitecture& architecture, uint64_t seed);
 
 }  // namespace trainyard

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/networks/ssd/ssd_backbone.h"
 #include "libs/networks/ssd/ssd_lists.h"
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/common/dataset_config.h"
@@ -25,39 +27,45 @@ using spec::ssd::v1::SSDConfig;
 
 constexpr Range kSide{.least = 128, .most = 8192};
 
-// TAO's backbones that we do not offer yet.
-const std::vector<std::string>& KnownArchs() {
-  static const auto* archs = new std::vector<std::string>{
-      "resnet",     "vgg",       "darknet",         "mobilenet_v1",   "mobilenet_v2",
-      "squeezenet", "googlenet", "efficientnet_b0", "efficientnet_b1"};
-  return *archs;
-}
-
 Presence RequiredIf(bool condition) {
   return condition ? Presence::kRequired : Presence::kOptional;
 }
 
-void CheckArch(const SSDConfig& config, FieldCheck* check) {
-  const std::vector<std::string>& known = KnownArchs();
-  if (!check->Text(config, "ssd_config", "arch", "a backbone, such as \"resnet\"")) return;
-  check->Choice(config, "ssd_config", "arch", known);
-  if (config.arch() != "resnet") {
-    if (std::find(known.begin(), known.end(), config.arch()) != known.end()) {
-      check->NotOffered("ssd_config.arch", absl::StrCat("is \"", config.arch(),
-                                                        "\", which is not offered yet; resnet is"));
-    }
-    return;
-  }
-  constexpr uint32_t kOffered[] = {10, 18}, kOthers[] = {34, 50, 101};
+bool IsOffered(const std::string& arch) {
+  const std::vector<std::string>& archs = SsdArchs();
+  return std::find(archs.begin(), archs.end(), arch) != archs.end();
+}
+
+void CheckDepth(const SSDConfig& config, FieldCheck* check) {
+  const std::vector<int> depths = SsdDepths(config.arch());
+  if (depths.empty()) return;
   const uint32_t layers = config.nlayers();
-  if (std::count(std::begin(kOthers), std::end(kOthers), layers) > 0) {
-    check->NotOffered("ssd_config.nlayers",
-                      absl::StrCat("is ", layers, ", which is not offered yet; 10 and 18 are"));
-  } else if (!config.has_nlayers()) {
-    check->Missing("ssd_config.nlayers", "10 or 18 for resnet");
-  } else if (std::count(std::begin(kOffered), std::end(kOffered), layers) == 0) {
-    check->Add("ssd_config.nlayers", "is %d; expected 10 or 18 for resnet", layers);
+  const std::string words =
+      absl::StrCat("one of ", absl::StrJoin(depths, ", "), " for ", config.arch());
+  if (!config.has_nlayers()) {
+    check->Missing("ssd_config.nlayers", words);
+  } else if (std::count(depths.begin(), depths.end(), static_cast<int>(layers)) == 0) {
+    check->Add("ssd_config.nlayers", "is %d; expected %s", layers, words);
   }
+}
+
+void CheckFrozenBlocks(const SSDConfig& config, FieldCheck* check) {
+  const layers::BlockRange blocks = SsdBlocks(config.arch());
+  for (int i = 0; i < config.freeze_blocks_size(); ++i) {
+    const int64_t block = config.freeze_blocks(i);
+    if (block >= blocks.first && block <= blocks.last) continue;
+    check->Add(IndexedPath("ssd_config.freeze_blocks", i),
+               "is %d; expected a block of %s, %d to %d", block, config.arch(), blocks.first,
+               blocks.last);
+  }
+}
+
+void CheckArch(const SSDConfig& config, FieldCheck* check) {
+  if (!check->Text(config, "ssd_config", "arch", "a backbone, such as \"resnet\"")) return;
+  check->Choice(config, "ssd_config", "arch", SsdArchs());
+  if (!IsOffered(config.arch())) return;
+  CheckDepth(config, check);
+  CheckFrozenBlocks(config, check);
 }
 
 void CheckNetwork(const Experiment& experiment, SpecUse use, FieldCheck* check) {
@@ -73,11 +81,6 @@ void CheckNetwork(const Experiment& experiment, SpecUse use, FieldCheck* check) 
   check->Number(config, "ssd_config", "neg_pos_ratio", kNotNegative);
   check->Number(config, "ssd_config", "pos_iou_thresh", kUnit);
   check->Number(config, "ssd_config", "neg_iou_thresh", kUnit);
-  for (int i = 0; i < config.freeze_blocks_size(); ++i) {
-    if (config.arch() != "resnet" || config.freeze_blocks(i) <= 4) continue;
-    check->Add(IndexedPath("ssd_config.freeze_blocks", i),
-               "is %d; expected a block of resnet, 0 to 4", config.freeze_blocks(i));
-  }
   if (use == SpecUse::kTrain && config.pred_num_channels() != 0 &&
       config.pred_num_channels() != 256 && config.pred_num_channels() != 512 &&
       config.pred_num_channels() != 1024) {
@@ -184,6 +187,18 @@ void CheckExperimentInto(const Experiment& experiment, SpecUse use, FieldCheck* 
   CheckAugmentation(experiment, use, check);
   CheckDataset(experiment, use, check);
   check->NotOfferedIn(experiment, SsdCoverage());
+}
+
+void WarnOfUnusedDepth(const SSDConfig& config, const FieldPlaces& places,
+                       std::vector<std::string>* warnings) {
+  if (warnings == nullptr || config.nlayers() == 0 || !IsOffered(config.arch()) ||
+      !SsdDepths(config.arch()).empty()) {
+    return;
+  }
+  const std::string path = "ssd_config.nlayers";
+  warnings->push_back(absl::StrCat(PlacePrefix(places, places.find(path)), path,
+                                   " has no effect for ", config.arch(),
+                                   ": resnet, vgg and darknet have several depths"));
 }
 
 }  // namespace internal

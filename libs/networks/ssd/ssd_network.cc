@@ -63,27 +63,15 @@ absl::StatusOr<model::v1::Preprocess> PreprocessOf(
   return preprocess;
 }
 
-absl::Status CheckOffered(const spec::ssd::v1::SSDConfig& config) {
-  if (config.arch() != "resnet") {
-    return absl::UnimplementedError(absl::StrFormat(
-        "ssd_config.arch is '%s', which is not offered yet; offered: 'resnet'", config.arch()));
-  }
+absl::StatusOr<SsdBackbone> BackboneOf(const spec::ssd::v1::SSDConfig& config) {
   if (config.pred_num_channels() != 0) {
     return absl::UnimplementedError(absl::StrFormat(
         "ssd_config.pred_num_channels is %d: the prediction module is not offered yet; expected 0",
         config.pred_num_channels()));
   }
-  return absl::OkStatus();
-}
-
-LayerChoices ChoicesOf(const Graph& graph, const spec::ssd::v1::SSDConfig& config) {
-  LayerChoices choices{.regularized_ops = {"Conv"}, .freezes_batch_norm = config.freeze_bn()};
-  for (const uint32_t block : config.freeze_blocks()) {
-    for (std::string& name : SsdBlockConvolutions(graph, block)) {
-      choices.frozen_convolutions.insert(std::move(name));
-    }
-  }
-  return choices;
+  auto backbone = FindSsdBackbone(config.arch(), static_cast<int>(config.nlayers()));
+  if (!backbone.ok()) return Annotate(backbone.status(), "ssd_config");
+  return backbone;
 }
 
 }  // namespace
@@ -106,10 +94,10 @@ std::vector<std::string> SsdNetwork::classes() const {
   return ClassesOf(experiment_.dataset_config());
 }
 
-model::v1::SsdHead SsdNetwork::MakeHead() const {
+model::v1::SsdHead SsdNetwork::MakeHead(const SsdBackbone& backbone) const {
   const auto& config = experiment_.ssd_config();
   const auto& input = experiment_.augmentation_config();
-  const auto sizes = SsdMapSizes(input.output_height(), input.output_width());
+  const auto sizes = SsdMapSizes(backbone, input.output_height(), input.output_width());
   model::v1::SsdHead head;
   for (int i = 0; i < kSsdMaps; ++i) {
     model::v1::SsdHead::Map& map = *head.add_maps();
@@ -138,10 +126,10 @@ model::v1::SsdHead SsdNetwork::MakeHead() const {
 
 absl::StatusOr<ModelRecord> SsdNetwork::Record() const {
   const auto& config = experiment_.ssd_config();
-  TY_RETURN_IF_ERROR(CheckOffered(config));
+  TY_ASSIGN_OR_RETURN(const SsdBackbone backbone, BackboneOf(config));
   ModelRecord record;
   record.set_network("ssd");
-  record.set_arch(absl::StrCat(config.arch(), config.nlayers()));
+  record.set_arch(layers::BackboneName(backbone.options));
   for (const std::string& name : classes()) record.add_classes(name);
   if (record.classes().empty()) {
     return absl::InvalidArgumentError(
@@ -149,7 +137,7 @@ absl::StatusOr<ModelRecord> SsdNetwork::Record() const {
   }
   TY_ASSIGN_OR_RETURN(*record.mutable_preprocess(),
                       PreprocessOf(experiment_.augmentation_config()));
-  *record.mutable_ssd() = MakeHead();
+  *record.mutable_ssd() = MakeHead(backbone);
   ApplyInferenceSettings(record);
   return record;
 }
@@ -158,7 +146,8 @@ absl::StatusOr<Model> SsdNetwork::Build() const {
   const auto& config = experiment_.ssd_config();
   const auto& input = experiment_.augmentation_config();
   TY_ASSIGN_OR_RETURN(ModelRecord record, Record());
-  SsdArchitecture architecture{.depth = static_cast<int>(config.nlayers()),
+  SsdArchitecture architecture{.arch = config.arch(),
+                               .depth = static_cast<int>(config.nlayers()),
                                .width = input.output_width(),
                                .height = input.output_height(),
                                .channels = input.output_channel(),
@@ -166,9 +155,14 @@ absl::StatusOr<Model> SsdNetwork::Build() const {
   for (int i = 0; i < kSsdMaps; ++i) {
     architecture.boxes_per_cell[i] = BoxesPerCell(record.ssd(), record.ssd().maps(i));
   }
-  TY_ASSIGN_OR_RETURN(Graph graph, BuildSsdGraph(architecture, training_plan().seed));
-  AddTrainingFlags(graph, ChoicesOf(graph, config), *record.mutable_training());
-  return Model{std::move(graph), std::move(record)};
+  TY_ASSIGN_OR_RETURN(SsdGraph built, BuildSsd(architecture, training_plan().seed));
+  AddTrainingFlags(built.graph,
+                   {.regularized_ops = {"Conv"},
+                    .regularizes_depthwise = false,
+                    .frozen_convolutions = ConvolutionsOf(built.blocks, config.freeze_blocks()),
+                    .freezes_batch_norm = config.freeze_bn()},
+                   *record.mutable_training());
+  return Model{std::move(built.graph), std::move(record)};
 }
 
 TrainingPlan SsdNetwork::training_plan() const {

@@ -10,6 +10,7 @@
 #include "libs/data/box_source.h"
 #include "libs/networks/network.h"
 #include "libs/networks/ssd/matching.h"
+#include "libs/networks/ssd/ssd_backbone.h"
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/tasks/detection/box_data.h"
 #include "libs/tasks/detection/evaluation_plan.h"
@@ -25,7 +26,7 @@ struct SsdLossOptions {
   double neg_pos_ratio = 3;
 };
 
-/// SSD as TAO's spec describes it: ResNet-10 or -18, six prediction maps. Thread-safe.
+/// SSD as TAO's spec describes it: a backbone of libs/layers, six prediction maps. Thread-safe.
 class SsdNetwork : public Network {
  public:
   /// From an experiment to which defaults are applied (libs/spec: LoadExperiment). Parts that only
@@ -33,8 +34,8 @@ class SsdNetwork : public Network {
   static absl::StatusOr<std::unique_ptr<SsdNetwork>> Create(spec::ssd::v1::Experiment experiment);
 
   absl::string_view name() const override { return "ssd"; }
-  /// kInvalidArgument, all at once: no classes, an input or anchors that cannot be; kUnimplemented:
-  /// an arch other than resnet 10 and 18, a prediction module.
+  /// kInvalidArgument, all at once: no classes, a backbone, an input or anchors that cannot be;
+  /// kUnimplemented: a prediction module.
   absl::StatusOr<Model> Build() const override;
   absl::StatusOr<ModelRecord> Record() const override;
   TrainingPlan training_plan() const override;
@@ -60,7 +61,7 @@ class SsdNetwork : public Network {
 
  private:
   SsdNetwork(spec::ssd::v1::Experiment experiment, SsdLists lists);
-  model::v1::SsdHead MakeHead() const;
+  model::v1::SsdHead MakeHead(const SsdBackbone& backbone) const;
   MatchThresholds match_thresholds() const;
 
   const spec::ssd::v1::Experiment experiment_;

@@ -20,6 +20,7 @@ using spec::ssd::v1::SSDConfig;
 
 void Warn(const Experiment& experiment, const FieldPlaces& places, std::vector<std::string>* warnings) {
   WarnOfNoEffect(experiment, SsdCoverage(), places, warnings);
+  internal::WarnOfUnusedDepth(experiment.ssd_config(), places, warnings);
   internal::WarnOfUnusedFolders(experiment.dataset_config(), places, warnings);
 }
 

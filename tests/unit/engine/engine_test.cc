@@ -36,9 +36,9 @@ using testing::StatusIs;
 class SsdEngineTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto graph = BuildSsdGraph({.depth = 10, .width = 128, .height = 128, .classes = 3}, 42);
-    ASSERT_THAT(graph, IsOk());
-    model_.graph = *std::move(graph);
+    auto built = BuildSsd({.depth = 10, .width = 128, .height = 128, .classes = 3}, 42);
+    ASSERT_THAT(built, IsOk());
+    model_.graph = std::move(built->graph);
     model_.record.set_network("ssd");
     model_.record.add_classes("nut");
   }

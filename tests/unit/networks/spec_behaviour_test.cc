@@ -144,7 +144,7 @@ std::map<std::string, SpecChange> ExperimentChanges() {
       {"ssd.v1.SSDConfig.clip_boxes", {ssd + "clip_boxes = true"}},
       {"ssd.v1.SSDConfig.variances", {ssd + "variances = \"[0.2, 0.1, 0.2, 0.2]\""}},
       {"ssd.v1.SSDConfig.offsets", {ssd + "offsets = \"[0.4, 0.5, 0.5, 0.5, 0.5, 0.5]\""}},
-      {"ssd.v1.SSDConfig.arch", {ssd + "arch = \"vgg\""}},
+      {"ssd.v1.SSDConfig.arch", {ssd + "arch = \"squeezenet\""}},
       {"ssd.v1.SSDConfig.nlayers", {ssd + "nlayers = 18"}},
       {"ssd.v1.SSDConfig.alpha", {ssd + "alpha = 2"}},
       {"ssd.v1.SSDConfig.neg_pos_ratio", {ssd + "neg_pos_ratio = 2"}},

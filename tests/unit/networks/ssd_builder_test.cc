@@ -11,17 +11,15 @@ namespace trainyard {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::trainyard::testing::IsOk;
 using ::trainyard::testing::StatusIs;
 
 Graph Build(const SsdArchitecture& architecture, uint64_t seed = 42) {
-  absl::StatusOr<Graph> graph = BuildSsdGraph(architecture, seed);
-  EXPECT_THAT(graph, IsOk());
-  return *std::move(graph);
+  absl::StatusOr<SsdGraph> built = BuildSsd(architecture, seed);
+  EXPECT_THAT(built, IsOk());
+  return std::move(built->graph);
 }
 
 /// Parameters of nodes whose name begins as a head, as the expansion, or as neither.
@@ -77,16 +75,18 @@ TEST(SsdBuilderTest, AnySizeFrom128Works) {
   const auto shapes = graph.InferShapes();
   ASSERT_THAT(shapes, IsOk());
   EXPECT_THAT(shapes->at("Input"), ElementsAre(-1, 1, 131, 201));
-  const auto sizes = SsdMapSizes(131, 201);
+  const auto sizes = SsdMapSizes(*FindSsdBackbone("resnet", 18), 131, 201);
   EXPECT_THAT(shapes->at("block_2b_relu"), ElementsAre(-1, 128, sizes[0].height, sizes[0].width));
   EXPECT_THAT(shapes->at("ssd_expand_block_4_relu_1"),
               ElementsAre(-1, 128, sizes[5].height, sizes[5].width));
 }
 
 TEST(SsdBuilderTest, MapSizesAreHalvedAndRoundedUp) {
-  EXPECT_THAT(SsdMapSizes(300, 300), ElementsAre(MapSize{38, 38}, MapSize{19, 19}, MapSize{10, 10},
-                                                 MapSize{5, 5}, MapSize{3, 3}, MapSize{2, 2}));
-  EXPECT_THAT(SsdMapSizes(384, 1248),
+  const SsdBackbone resnet = *FindSsdBackbone("resnet", 10);
+  EXPECT_THAT(SsdMapSizes(resnet, 300, 300),
+              ElementsAre(MapSize{38, 38}, MapSize{19, 19}, MapSize{10, 10}, MapSize{5, 5},
+                          MapSize{3, 3}, MapSize{2, 2}));
+  EXPECT_THAT(SsdMapSizes(resnet, 384, 1248),
               ElementsAre(MapSize{48, 156}, MapSize{24, 78}, MapSize{12, 39}, MapSize{6, 20},
                           MapSize{3, 10}, MapSize{2, 5}));
 }
@@ -143,22 +143,19 @@ TEST(SsdBuilderTest, TheSeedDecidesTheWeightsAndNothingElse) {
             Build(wider, 1).Initializer("ssd_loc_3/kernel")->data<float>());
 }
 
-TEST(SsdBuilderTest, BlocksAreFoundForFreezing) {
-  const Graph graph = Build({.depth = 10});
-  EXPECT_THAT(SsdBlockConvolutions(graph, 0), ElementsAre("conv1"));
-  EXPECT_THAT(SsdBlockConvolutions(graph, 2),
-              ElementsAre("block_2a_conv_1", "block_2a_conv_2", "block_2a_conv_shortcut"));
-  EXPECT_THAT(SsdBlockConvolutions(graph, 7), IsEmpty());
-}
-
 TEST(SsdBuilderTest, RefusesWhatItCannotBuild) {
-  EXPECT_THAT(BuildSsdGraph({.depth = 34}, 0), StatusIs(absl::StatusCode::kUnimplemented,
-                                                        HasSubstr("ResNet-34 is not offered yet")));
   EXPECT_THAT(
-      BuildSsdGraph({.width = 96, .height = 127, .channels = 4, .classes = 0}, 0),
+      BuildSsd({.depth = 11, .width = 96, .height = 127, .channels = 4, .classes = 0}, 0),
       StatusIs(absl::StatusCode::kInvalidArgument,
                AllOf(HasSubstr("width is 96; expected at least 128"), HasSubstr("height is 127"),
-                     HasSubstr("channels is 4"), HasSubstr("classes is 0"))));
+                     HasSubstr("channels is 4"), HasSubstr("classes is 0"),
+                     HasSubstr("nlayers is 11; SSD is offered on resnet with 10, 18, 34, 50, 101"))));
+  EXPECT_THAT(BuildSsd({.arch = "vg"}, 0),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("arch is 'vg'"), HasSubstr("did you mean 'vgg'?"))));
+  // TAO has no SSD on it.
+  EXPECT_THAT(BuildSsd({.arch = "alexnet"}, 0),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("arch is 'alexnet'")));
 }
 
 }  // namespace

@@ -220,7 +220,8 @@ TEST(SsdNetworkTest, RefusesByName) {
   ASSERT_THAT(experiment, IsOk());
   experiment->mutable_ssd_config()->set_arch("vgg");
   EXPECT_THAT((*SsdNetwork::Create(*experiment))->Build(),
-              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("ssd_config.arch is 'vgg'")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("ssd_config: nlayers is 10; SSD is offered on vgg with 16, 19")));
   experiment->mutable_ssd_config()->set_arch("resnet");
   experiment->mutable_dataset_config()->clear_target_class_mapping();
   EXPECT_THAT(

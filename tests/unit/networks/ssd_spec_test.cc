@@ -185,7 +185,16 @@ struct BadValue {
 TEST(LoadExperimentTest, NamesValuesOutOfRange) {
   const std::string schedule = "training_config.learning_rate.soft_start_annealing_schedule.";
   const BadValue rows[] = {
-      {"ssd_config.nlayers = 11", "ssd_config.nlayers is 11; expected 10 or 18 for resnet"},
+      {"ssd_config.nlayers = 11", "ssd_config.nlayers is 11; expected one of 10, 18, 34, 50, 101 for resnet"},
+      {"ssd_config.arch = vgg", "ssd_config.nlayers is 10; expected one of 16, 19 for vgg"},
+      {"ssd_config = { arch: 'darknet' }",
+       "ssd_config.nlayers is missing; expected one of 19, 53 for darknet"},
+      {"ssd_config = { arch: 'vgg' nlayers: 16 freeze_blocks: 0 }",
+       "ssd_config.freeze_blocks[0] is 0; expected a block of vgg, 1 to 5"},
+      // MobileNets end at stride 16.
+      {"ssd_config = { arch: 'mobilenet_v2' freeze_blocks: 14 }",
+       "ssd_config.freeze_blocks[0] is 14; expected a block of mobilenet_v2, 0 to 13"},
+      {"ssd_config.arch = alexnet", "ssd_config.arch is \"alexnet\"; expected one of resnet, vgg"},
       {"ssd_config.arch = resnet18",
        "ssd_config.arch is \"resnet18\"; expected one of resnet, vgg"},
       {"ssd_config.alpha = -1", "ssd_config.alpha is -1; expected at least 0"},
@@ -275,8 +284,6 @@ TEST(LoadExperimentTest, WhatIsNotOfferedIsUnimplementedByName) {
   const std::pair<const char*, const char*> rows[] = {
       {"training_config.enable_qat = true", "training_config.enable_qat is not offered yet"},
       {"ssd_config.pred_num_channels = 256", "ssd_config.pred_num_channels is not offered yet"},
-      {"ssd_config.arch = vgg", "ssd_config.arch is \"vgg\", which is not offered yet"},
-      {"ssd_config.nlayers = 34", "ssd_config.nlayers is 34, which is not offered yet"},
       {"training_config.learning_rate = { soft_start_cosine_annealing_schedule {} }",
        "soft_start_cosine_annealing_schedule is not offered yet"},
   };
@@ -316,6 +323,17 @@ TEST(LoadExperimentTest, WarnsOfFieldsWithoutEffectWithTheirPlace) {
                             HasSubstr("clearml_config has no effect"),
                             HasSubstr("s.txt:26:14: nms_config.force_on_cpu has no effect"),
                             HasSubstr("ssd_config.mean_color has no effect")));
+}
+
+TEST(LoadExperimentTest, WarnsOfADepthThatTheBackboneHasNot) {
+  std::vector<std::string> warnings;
+  EXPECT_THAT(Load({"ssd_config.arch = googlenet"}, SpecUse::kTrain, &warnings), IsOk());
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("ssd_config.nlayers has no effect for googlenet")));
+  warnings.clear();
+  EXPECT_THAT(Load({"ssd_config.arch = googlenet", "ssd_config.nlayers ="}, SpecUse::kTrain,
+                   &warnings),
+              IsOk());
+  EXPECT_THAT(warnings, IsEmpty());
 }
 
 TEST(LoadExperimentTest, WarnsOfFoldersBesideRecords) {

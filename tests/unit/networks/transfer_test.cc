@@ -21,6 +21,7 @@ using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 using ::trainyard::testing::IsOk;
 using ::trainyard::testing::SmallSsd;
+using ::trainyard::testing::SsdModel;
 using ::trainyard::testing::StatusIs;
 
 /// Convolutions and normalizations of an SSD on ResNet-10.
@@ -76,9 +77,8 @@ TEST(TransferWeightsTest, OtherClassesLeaveTheClassHeadsFresh) {
 }
 
 TEST(TransferWeightsTest, LayersThatTheFileLacksAreNamed) {
-  const Model from{*BuildSsdGraph({.depth = 10, .width = 128, .height = 128}, 1),
-                   SmallSsd().record};
-  Model to{*BuildSsdGraph({.depth = 18, .width = 128, .height = 128}, 2), SmallSsd().record};
+  const Model from = SmallSsd();
+  Model to = SsdModel({.depth = 18, .width = 128, .height = 128}, {"car", "person"}, 2);
   absl::StatusOr<TransferReport> report = TransferWeights(from, to);
   ASSERT_THAT(report, IsOk());
   EXPECT_THAT(report->missing, Contains("block_1b_conv_1"));

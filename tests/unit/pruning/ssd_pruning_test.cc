@@ -15,11 +15,12 @@ namespace trainyard {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 using ::trainyard::testing::IsOk;
 
 Model Ssd(int depth) {
-  return {*BuildSsdGraph({.depth = depth, .width = 300, .height = 300, .classes = 3}, 42), {}};
+  return {std::move(BuildSsd({.depth = depth, .classes = 3}, 42)->graph), {}};
 }
 
 std::map<std::string, std::vector<std::string>> GroupsOf(const PruneResult& result) {
@@ -86,6 +87,34 @@ TEST(SsdPruningTest, CountsKeepTheirPromises) {
       EXPECT_TRUE(layer.channels_after % granularity == 0 ||
                   layer.channels_after == layer.channels_before)
           << layer.name << " keeps " << layer.channels_after;
+    }
+  }
+}
+
+// Heads read several maps of a backbone; no node keeps channels from being cut, which a warning would
+// tell.
+TEST(SsdPruningTest, HalfOfEveryBackboneCanGo) {
+  for (const SsdArchitecture& ssd : testing::SmallSsds()) {
+    SCOPED_TRACE(ssd.arch);
+    const Model model = testing::SsdModel(ssd, {"car", "person"});
+    PruneOptions half{.min_filters = 8};
+    const absl::StatusOr<double> threshold = ThresholdForRatio(model, half, 0.5);
+    ASSERT_THAT(threshold, IsOk());
+    half.threshold = *threshold;
+    const absl::StatusOr<PruneResult> pruned = Prune(model, half);
+    ASSERT_THAT(pruned, IsOk());
+    EXPECT_THAT(pruned->warnings, IsEmpty());
+    EXPECT_LE(pruned->ratio, 0.5);
+    for (const PrunedLayer& layer : pruned->layers) {
+      const bool head = layer.name.rfind("ssd_conf", 0) == 0 || layer.name.rfind("ssd_loc", 0) == 0;
+      EXPECT_EQ(layer.fixed, head) << layer.name;
+    }
+    const auto before = model.graph.InferShapes();
+    const auto after = pruned->model.graph.InferShapes();
+    ASSERT_THAT(before, IsOk());
+    ASSERT_THAT(after, IsOk());
+    for (const char* output : {"mbox_conf", "mbox_loc"}) {
+      EXPECT_EQ(after->at(output), before->at(output));
     }
   }
 }

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/networks/ssd/ssd_builder.h"
@@ -14,7 +16,8 @@ using ::trainyard::testing::IsOkAndHolds;
 using ::trainyard::testing::StatusIs;
 
 Model SmallSsd() {
-  return {*BuildSsdGraph({.depth = 10, .width = 128, .height = 128, .classes = 3}, 42), {}};
+  return {std::move(BuildSsd({.depth = 10, .width = 128, .height = 128, .classes = 3}, 42)->graph),
+          {}};
 }
 
 TEST(ThresholdForRatioTest, IsTheLeastThatRemovesEnough) {

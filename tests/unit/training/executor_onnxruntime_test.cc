@@ -5,12 +5,15 @@
 #include <unistd.h>
 
 #include "ATen/TensorOperators.h"
+#include "ATen/core/grad_mode.h"
 #include "libs/networks/ssd/ssd_builder.h"
 #include "libs/training/executor.h"
+#include "libs/training/losses/ssd_loss.h"
 #include "libs/training/torch_tensor.h"
 #include "tests/support/backbone_graph.h"
 #include "tests/support/onnxruntime_oracle.h"
 #include "tests/support/places.h"
+#include "tests/support/small_ssd.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/training_graphs.h"
 
@@ -44,20 +47,21 @@ TEST(ExecutorWitnessTest, OnnxruntimeFindsTheSameHeadsAfterTrainingStepsOfTheSta
   if (access((SourceDir() + "/.deps/venv/bin/python").c_str(), X_OK) != 0) {
     GTEST_SKIP() << "the Python test environment is not there; scripts/bootstrap makes it";
   }
-  auto graph = BuildSsdGraph({.depth = 10, .width = 128, .height = 128, .classes = 3}, 5);
-  ASSERT_THAT(graph, IsOk());
-  auto executor = Executor::Create(*graph, {});
+  auto built = BuildSsd({.depth = 10, .width = 128, .height = 128, .classes = 3}, 5);
+  ASSERT_THAT(built, IsOk());
+  Graph& graph = built->graph;
+  auto executor = Executor::Create(graph, {});
   ASSERT_THAT(executor, IsOk());
   // Statistics that are not 0 and 1 any more.
   for (uint64_t seed = 1; seed <= 2; ++seed) {
     const at::Tensor batch = ToTorch(RandomTensor({4, 3, 128, 128}, seed));
     ASSERT_THAT((*executor)->Forward({batch}, Mode::kTraining), IsOk());
   }
-  ASSERT_THAT((*executor)->WriteBack(*graph), IsOk());
+  ASSERT_THAT((*executor)->WriteBack(graph), IsOk());
 
   const Tensor input = RandomTensor({2, 3, 128, 128}, 9);
   auto ours = (*executor)->Run({input});
-  auto theirs = RunOnnxruntime(*graph, input);
+  auto theirs = RunOnnxruntime(graph, input);
   ASSERT_THAT(ours, IsOk());
   ASSERT_THAT(theirs, IsOk());
   ExpectSame(*ours, *theirs, (*executor)->output_names());
@@ -98,6 +102,76 @@ TEST(ExecutorWitnessTest, OnnxruntimeFindsTheSameMapsOfEveryBackbone) {
   for (size_t i = 0; i < jobs.size(); ++i) {
     SCOPED_TRACE(SmallBackbones()[i].arch);
     ExpectSame(ours[i], (*theirs)[i], names[i]);
+  }
+}
+
+/// Classes 0, 1, 2 by turns, and boxes that are the anchors.
+std::vector<at::Tensor> TargetsOf(const at::Tensor& locations) {
+  const int64_t images = locations.size(0), anchors = locations.size(1);
+  Tensor classes = Tensor::Zeros(DType::kInt32, {images, anchors});
+  for (int64_t i = 0; i < classes.size(); ++i) {
+    classes.data<int32_t>()[i] = static_cast<int32_t>(i % 3);
+  }
+  return {ToTorch(classes), ToTorch(Tensor::Zeros(DType::kFloat32, {images, anchors, 4}))};
+}
+
+/// Goes down the gradient as far as would take a twentieth off the loss, were it straight.
+void Descend(const Executor& executor, double loss) {
+  const at::NoGradGuard no_grad;
+  double steepness = 0;
+  for (const Parameter& parameter : executor.parameters()) {
+    ASSERT_TRUE(parameter.value.grad().defined()) << parameter.name;
+    steepness += parameter.value.grad().square().sum().item<double>();
+  }
+  ASSERT_TRUE(std::isfinite(steepness));
+  for (const Parameter& parameter : executor.parameters()) {
+    at::Tensor value = parameter.value;
+    value.sub_(parameter.value.grad() * (0.05 * loss / steepness));
+  }
+}
+
+// A step of a training on every backbone: the loss falls, and the heads are those that onnxruntime
+// finds.
+TEST(ExecutorWitnessTest, AnSsdLearnsOnEveryBackbone) {
+  if (access((SourceDir() + "/.deps/venv/bin/python").c_str(), X_OK) != 0) {
+    GTEST_SKIP() << "the Python test environment is not there; scripts/bootstrap makes it";
+  }
+  const std::vector<SsdArchitecture> ssds = testing::SmallSsds();
+  const Tensor input = RandomTensor({1, 3, 131, 137}, 9);
+  const at::Tensor batch = ToTorch(RandomTensor({2, 3, 131, 137}, 1));
+  std::vector<OracleJob> jobs;
+  std::vector<std::vector<Tensor>> ours;
+  for (const SsdArchitecture& ssd : ssds) {
+    SCOPED_TRACE(ssd.arch);
+    Model model = testing::SsdModel(ssd, {"car", "person"});
+    auto executor = Executor::Create(model.graph, {});
+    ASSERT_THAT(executor, IsOk());
+    SsdLoss loss(0, 1, {});
+    double before = 0;
+    for (const bool first : {true, false}) {
+      const auto outputs = (*executor)->Forward({batch}, Mode::kTraining);
+      ASSERT_THAT(outputs, IsOk());
+      const auto value = loss.Compute(*outputs, TargetsOf((*outputs)[1]));
+      ASSERT_THAT(value, IsOk());
+      if (!first) {
+        EXPECT_LT(value->item<double>(), before);
+        break;
+      }
+      before = value->item<double>();
+      value->backward();
+      Descend(**executor, before);
+    }
+    ASSERT_THAT((*executor)->WriteBack(model.graph), IsOk());
+    jobs.push_back({model.graph.Serialize(), input});
+    auto heads = (*executor)->Run({input});
+    ASSERT_THAT(heads, IsOk());
+    ours.push_back(*std::move(heads));
+  }
+  const auto theirs = RunOnnxruntime(jobs);
+  ASSERT_THAT(theirs, IsOk());
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    SCOPED_TRACE(ssds[i].arch);
+    ExpectSame(ours[i], (*theirs)[i], {"mbox_conf", "mbox_loc"});
   }
 }
 
