@@ -201,33 +201,58 @@ absl::StatusOr<bool> TakeLayer(const Graph& from, const onnx::NodeProto& ours, G
   return true;
 }
 
-/// What a backbone's file has to give.
-void CountBackbone(const Graph& from, TransferReport& report) {
-  report.from_backbone = true;
-  for (const onnx::NodeProto* node : from.nodes()) {
-    if (!HasWeights(from, *node)) continue;
-    ++report.backbone_layers;
-    report.expected_parameters += CountWeights(from, *node);
+/// Whether only a backbone can be taken of a model, and not its heads and graph.
+bool ServesAsBackbone(const ModelRecord& from, const ModelRecord& to) {
+  return from.network() != to.network();
+}
+
+/// A model of another network serves when its layers are still those of its backbone.
+absl::Status CheckServes(const ModelRecord& from, const ModelRecord& to) {
+  if (from.network() == kBackboneNetwork || from.network() == to.network()) return absl::OkStatus();
+  if (!FindNetwork(from.network()).ok()) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the model is of network '%s'; the spec is for '%s'", from.network(), to.network()));
   }
+  if (!from.training().pruned()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "the model is a pruned one of network '%s', whose graph cannot serve '%s'; start from the "
+      "model as it was before it was pruned",
+      from.network(), to.network()));
+}
+
+/// What a file that serves as a backbone has to give. Returns how many numbers that are.
+int64_t CountBackbone(const Model& from, TransferReport& report) {
+  report.from_backbone = true;
+  const bool is_alone = from.record.network() == kBackboneNetwork;
+  const std::set<std::string> body = NodesBefore(from.graph, {"Conv", "Gemm"});
+  int64_t parameters = 0;
+  for (const onnx::NodeProto* node : from.graph.nodes()) {
+    if (!HasWeights(from.graph, *node) || !(is_alone || body.contains(node->name()))) continue;
+    ++report.backbone_layers;
+    parameters += CountWeights(from.graph, *node);
+  }
+  return parameters;
 }
 
 absl::StatusOr<TransferReport> TakeLayers(const NetworkFamily& network, const Model& from,
                                           Model& to) {
   TransferReport report;
-  NoteClasses(from.record, to.record, report);
-  const bool is_backbone = from.record.network() == kBackboneNetwork;
-  if (is_backbone) CountBackbone(from.graph, report);
+  const bool is_backbone = ServesAsBackbone(from.record, to.record);
+  if (!is_backbone) NoteClasses(from.record, to.record, report);
   // Heads have no layer behind them.
   const std::set<std::string> body = NodesBefore(to.graph, {"Conv", "Gemm"});
   for (const onnx::NodeProto* node : to.graph.nodes()) {
     if (!HasWeights(to.graph, *node)) continue;
-    const bool counts = is_backbone || body.count(node->name()) > 0;
+    const bool counts = body.contains(node->name());
     const int64_t parameters = counts ? CountWeights(to.graph, *node) : 0;
-    if (!is_backbone) report.expected_parameters += parameters;
+    report.expected_parameters += parameters;
     TY_ASSIGN_OR_RETURN(const bool grown, GrowLayer(network, from, node->name(), to, report));
     if (grown) continue;
     TY_ASSIGN_OR_RETURN(const bool taken, TakeLayer(from.graph, *node, to.graph, report));
     if (taken) report.loaded_parameters += parameters;
+  }
+  if (is_backbone) {
+    report.expected_parameters = std::min(report.expected_parameters, CountBackbone(from, report));
   }
   return report;
 }
@@ -255,15 +280,10 @@ std::string TransferReport::Summary() const {
 }
 
 absl::StatusOr<TransferReport> TransferWeights(const Model& from, Model& to) {
-  const bool is_backbone = from.record.network() == kBackboneNetwork;
-  if (!is_backbone && from.record.network() != to.record.network()) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("the model is of network '%s'; the spec is for '%s'", from.record.network(),
-                        to.record.network()));
-  }
+  TY_RETURN_IF_ERROR(CheckServes(from.record, to.record));
   TY_ASSIGN_OR_RETURN(const NetworkFamily* network, FindNetwork(to.record.network()));
   bool pruned = false;
-  if (!is_backbone) {
+  if (!ServesAsBackbone(from.record, to.record)) {
     TY_ASSIGN_OR_RETURN(pruned, IsPruned(from, to));
   }
   if (pruned) TY_RETURN_IF_ERROR(CheckGraphFits(*network, from.record, to.record));

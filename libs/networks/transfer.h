@@ -26,14 +26,16 @@ struct TransferReport {
   std::vector<std::string> warnings;
   /// Whether the file is a pruned model, so that its own graph replaced the fresh one.
   bool took_graph = false;
-  /// Whether the file is a backbone alone (kBackboneNetwork). The layers of `missing` are those
-  /// that a backbone does not have then, heads mostly.
+  /// Whether the file serves as a backbone: one alone (kBackboneNetwork), or a model of another
+  /// network. The layers of `missing` are those that a backbone does not have then, heads mostly.
   bool from_backbone = false;
-  /// Layers of a backbone's file that have weights; 0 for other files.
+  /// Layers of such a file that have weights, without the heads of another network; 0 for other
+  /// files.
   int64_t backbone_layers = 0;
-  /// What Share() counts: numbers in the layers that came over, and in all that could have come. Of
-  /// a backbone these are the file's; of the same network those of the fresh model, without its
-  /// heads, which other classes change.
+  /// What Share() counts: numbers in the layers that came over, and in all that could have come.
+  /// These are those of the fresh model, without its heads, which other classes change; of a
+  /// backbone no more than the file has, for what stands between it and the heads is not in it, nor
+  /// more than the model has, for detectors leave the last layers of MobileNets out.
   int64_t loaded_parameters = 0, expected_parameters = 0;
 
   /// Of the backbone's parameters (of the same network: of all but heads), what came over: 0 to 1.
@@ -47,8 +49,8 @@ struct TransferReport {
 /// Starts `to`, a model fresh from its spec, with the weights of `from`: layer
 /// by layer, by name, where all shapes agree. Lineage comes along.
 ///
-/// `from` is of the same network, or a backbone alone, which serves all networks and is never taken
-/// for a pruned model.
+/// `from` is of the same network, or a backbone alone, which serves all networks, or of another
+/// network that we know, whose backbone is taken. The last two are never taken for pruned models.
 ///
 /// Of a head with other classes the rows of the classes that both name are taken: a model to which classes
 /// are added puts out for the old ones what it did before, until it is trained.
@@ -60,7 +62,7 @@ struct TransferReport {
 ///
 /// kInvalidArgument, with both values, when a pruned `from` disagrees in the architecture, the
 /// number of classes, the boxes of a cell or the size of the input, which its graph fixes; also
-/// when the networks differ. `to` is unchanged then. A model of which nothing fits is no error: see
+/// when it is of another network, and for a network that we do not know. `to` is unchanged then. A model of which nothing fits is no error: see
 /// the report.
 ///
 /// Source: TAO's loading of pretrained weights.

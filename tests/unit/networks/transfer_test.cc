@@ -1,9 +1,14 @@
 #include "libs/networks/transfer.h"
 
+#include <utility>
+
+#include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/graph/builder.h"
 #include "libs/layers/backbone.h"
+#include "libs/networks/classification/classification_builder.h"
+#include "libs/weights/apply_weights.h"
 #include "onnx/onnx_pb.h"
 #include "tests/support/small_ssd.h"
 #include "tests/support/status_matchers.h"
@@ -21,6 +26,7 @@ using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 using ::trainyard::testing::IsOk;
 using ::trainyard::testing::SmallSsd;
+using ::trainyard::testing::SmallSsds;
 using ::trainyard::testing::SsdModel;
 using ::trainyard::testing::StatusIs;
 
@@ -47,6 +53,17 @@ Model BackboneModel(const layers::BackboneOptions& options) {
   model.record.set_network(std::string(kBackboneNetwork));
   model.record.set_arch(layers::BackboneName(options));
   model.record.add_lineage()->set_stage("import");
+  return model;
+}
+
+/// The same with a dense layer, as image classification trains it.
+Model Classifier(const layers::BackboneOptions& options) {
+  Model model{std::move(BuildClassifier({.backbone = options, .height = 64, .width = 64, .classes = 5})
+                            ->graph),
+              {}};
+  model.record.set_network("classification");
+  model.record.set_arch(layers::BackboneName(options));
+  for (const char* name : {"a", "b", "c", "d", "e"}) model.record.add_classes(name);
   return model;
 }
 
@@ -152,11 +169,77 @@ TEST(TransferWeightsTest, APrunedModelMustAgreeWithTheSpec) {
   EXPECT_EQ(to.graph.Serialize(), before);
 }
 
-TEST(TransferWeightsTest, NetworksMustBeTheSame) {
+TEST(TransferWeightsTest, NetworksMustBeKnown) {
   Model from = SmallSsd(), to = SmallSsd();
   from.record.set_network("yolo_v4");
   EXPECT_THAT(TransferWeights(from, to),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("network 'yolo_v4'")));
+}
+
+TEST(TransferWeightsTest, OfAClassifierTheBackboneIsTaken) {
+  Model from = Classifier({.arch = "resnet", .n_layers = 10, .seed = 7});
+  Model to = SmallSsd({"car", "person"}, 2);
+  const absl::StatusOr<TransferReport> report = TransferWeights(from, to);
+  ASSERT_THAT(report, IsOk());
+  EXPECT_EQ(report->Summary(),
+            "26 of 26 layers of the backbone loaded, 0 of another shape, 24 layers of the network "
+            "not in the file");
+  EXPECT_EQ(report->expected_parameters, 4915904) << "without its dense layer";
+  EXPECT_EQ(report->Share(), 1);
+  EXPECT_THAT(report->warnings, IsEmpty()) << "classes of a head that is not taken";
+  EXPECT_TRUE(SameWeights(from, to, "block_4a_conv_2/kernel"));
+  EXPECT_THAT(to.record.classes(), ElementsAre("car", "person"));
+  from.record.mutable_training()->set_pruned(true);
+  EXPECT_THAT(TransferWeights(from, to),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("a pruned one of network 'classification'")));
+}
+
+// As `trainyard models` keeps them: whole, while detectors leave the last layers of MobileNets out;
+// with projections on shortcuts, or, of torchvision's, without.
+TEST(TransferWeightsTest, EveryBackboneStartsAnSsd) {
+  for (const SsdArchitecture& ssd : SmallSsds()) {
+    for (const bool projections : {true, false}) {
+      if (!projections && ssd.arch != "resnet" && ssd.arch != "mobilenet_v2") continue;
+      SCOPED_TRACE(ssd.arch);
+      const Model from = BackboneModel({.arch = ssd.arch,
+                                        .n_layers = ssd.depth,
+                                        .all_projections = projections,
+                                        .seed = 7});
+      Model to = SsdModel(ssd, {"car", "person"}, 2);
+      const absl::StatusOr<TransferReport> report = TransferWeights(from, to);
+      ASSERT_THAT(report, IsOk());
+      EXPECT_THAT(CheckEnough(*report, false), IsOk());
+      EXPECT_THAT(report->mismatched, IsEmpty());
+      for (const std::string& layer : report->missing) {
+        const bool projection = absl::StrContains(layer, "shortcut") ||
+                                absl::StrContains(layer, "projected_inputs");
+        EXPECT_TRUE(absl::StartsWith(layer, "ssd_") || (projection && !projections)) << layer;
+      }
+      EXPECT_TRUE(SameWeights(from, to, report->loaded[0] + "/kernel"));
+    }
+  }
+}
+
+// What a weight file holds once it is read (libs/weights), under our own names: of a whole
+// classifier.
+TEST(TransferWeightsTest, WeightFilesOfEveryBackboneStartAnSsd) {
+  for (const SsdArchitecture& ssd : SmallSsds()) {
+    SCOPED_TRACE(ssd.arch);
+    const Model from = Classifier({.arch = ssd.arch, .n_layers = ssd.depth, .seed = 7});
+    NamedWeights weights{.format = "onnx"};
+    for (const std::string& name : from.graph.InitializerNames()) {
+      const Tensor tensor = *from.graph.Initializer(name);
+      if (tensor.dtype() == DType::kFloat32) weights.tensors.emplace(name, tensor);
+    }
+    Model to = SsdModel(ssd, {"car", "person"}, 2);
+    const auto match = ApplyWeights(weights, to.record.arch(), to.graph);
+    ASSERT_THAT(match, IsOk());
+    EXPECT_EQ(match->Share(), 1);
+    EXPECT_THAT(match->mismatched, IsEmpty());
+    EXPECT_THAT(match->missing, IsEmpty());
+    EXPECT_TRUE(SameWeights(from, to, match->loaded[0] + "/kernel"));
+  }
 }
 
 TEST(TransferWeightsTest, ABackboneServesAnyNetwork) {
