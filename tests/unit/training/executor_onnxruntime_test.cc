@@ -115,7 +115,7 @@ std::vector<at::Tensor> TargetsOf(const at::Tensor& locations) {
   return {ToTorch(classes), ToTorch(Tensor::Zeros(DType::kFloat32, {images, anchors, 4}))};
 }
 
-/// Goes down the gradient as far as would take a twentieth off the loss, were it straight.
+/// Goes down the gradient as far as would take a hundredth off the loss, were it straight.
 void Descend(const Executor& executor, double loss) {
   const at::NoGradGuard no_grad;
   double steepness = 0;
@@ -126,7 +126,7 @@ void Descend(const Executor& executor, double loss) {
   ASSERT_TRUE(std::isfinite(steepness));
   for (const Parameter& parameter : executor.parameters()) {
     at::Tensor value = parameter.value;
-    value.sub_(parameter.value.grad() * (0.05 * loss / steepness));
+    value.sub_(parameter.value.grad() * (0.01 * loss / steepness));
   }
 }
 
@@ -136,7 +136,9 @@ TEST(ExecutorWitnessTest, AnSsdLearnsOnEveryBackbone) {
   if (access((SourceDir() + "/.deps/venv/bin/python").c_str(), X_OK) != 0) {
     GTEST_SKIP() << "the Python test environment is not there; scripts/bootstrap makes it";
   }
-  const std::vector<SsdArchitecture> ssds = testing::SmallSsds();
+  std::vector<SsdArchitecture> ssds = testing::SmallSsds();
+  // As large as all others together, without an operator of its own.
+  std::erase_if(ssds, [](const SsdArchitecture& ssd) { return ssd.depth == 53; });
   const Tensor input = RandomTensor({1, 3, 131, 137}, 9);
   const at::Tensor batch = ToTorch(RandomTensor({2, 3, 131, 137}, 1));
   std::vector<OracleJob> jobs;
