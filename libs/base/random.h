@@ -15,6 +15,7 @@ enum class RandomPurpose : uint32_t {
   kSampleData = 5,
   kOfflineAugmentation = 6,
   kCalibration = 7,
+  kBootstrap = 8,
 };
 
 /// Philox-4x32-10 (Salmon et al., SC'11): a counter-based generator. The stream is a pure function of

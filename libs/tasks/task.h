@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,10 +57,22 @@ class Evaluator {
   virtual absl::StatusOr<std::shared_ptr<const Evaluation>> Finish() = 0;
 };
 
+/// What an evaluation needs to say why its metrics are what they are, for people who read it.
+struct ExplanationOptions {
+  /// Threads that Finish may use. >= 1; results do not depend on it.
+  int threads = 1;
+  /// Reads sample `index` of the source again, with its image, to draw what went wrong there; used by
+  /// Evaluation::Files, from one thread. Null: nothing is drawn.
+  std::function<absl::StatusOr<Sample>(int64_t index)> read;
+};
+
 /// What a call may choose of an evaluation, beside what the spec says.
 struct EvaluationChoices {
   /// Detection alone: `tao`, `voc` or `coco`; "" is `tao`.
   std::string matching;
+  /// Explain the result. Absent in the validations of a training, which nobody reads so closely and
+  /// which must be fast. A task that has nothing to add passes over it.
+  std::optional<ExplanationOptions> explanation;
 };
 
 /// Where predictions go.
