@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "absl/strings/string_view.h"
@@ -11,143 +10,55 @@
 namespace trainyard {
 namespace {
 
-constexpr int kCocoThresholds = 10;
 constexpr size_t kCocoDetections = 100;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// In double, as the reference tools compute it from the same corners.
-double Intersection(const Box& a, const Box& b) {
-  const double w = std::min<double>(a.x2, b.x2) - std::max<double>(a.x1, b.x1);
-  const double h = std::min<double>(a.y2, b.y2) - std::max<double>(a.y1, b.y1);
-  return w <= 0 || h <= 0 ? 0 : w * h;
-}
-double AreaOf(const Box& box) { return (double{box.x2} - box.x1) * (double{box.y2} - box.y1); }
-double PreciseIoU(const Box& a, const Box& b) {
-  const double both = Intersection(a, b);
-  return both == 0 ? 0 : both / (AreaOf(a) + AreaOf(b) - both);
-}
-// COCO: what of the detection lies in the crowd.
-double CrowdOverlap(const Box& detection, const Box& crowd) {
-  const double both = Intersection(detection, crowd);
-  return both == 0 ? 0 : both / AreaOf(detection);
-}
-
-// What became of a detection at one threshold.
-enum class Verdict { kFalsePositive, kTruePositive, kDropped };
-
-// The objects of one class in one image, and which are taken.
-struct Objects {
-  std::vector<Box> boxes;
-  std::vector<bool> difficult;
-  std::vector<bool> taken;
+// What an image has of one class, with the places where it was given.
+struct ClassPart {
+  ClassObjects objects;
+  std::vector<size_t> object_places, detection_places;
 };
 
-Verdict Take(Objects& objects, size_t index) {
-  objects.taken[index] = true;
-  return objects.difficult[index] ? Verdict::kDropped : Verdict::kTruePositive;
-}
-
-// TAO: taken objects are out of the race, so a duplicate may find the second best.
-Verdict JudgeTao(Objects& objects, const Box& box, double threshold) {
-  size_t best = 0;
-  double best_iou = -1;
-  for (size_t i = 0; i < objects.boxes.size(); ++i) {
-    const double iou = objects.taken[i] ? 0 : PreciseIoU(box, objects.boxes[i]);
-    if (iou > best_iou) best = i, best_iou = iou;
+std::vector<ClassPart> SplitByClass(size_t classes, absl::Span<const LabelledBox> objects,
+                                    absl::Span<const Detection> detections,
+                                    const OutOfRange* outside) {
+  std::vector<ClassPart> parts(classes);
+  const auto known = [&](int class_id) {
+    return class_id >= 1 && class_id <= static_cast<int>(classes);
+  };
+  for (size_t i = 0; i < objects.size(); ++i) {
+    if (!known(objects[i].class_id)) continue;
+    ClassPart& part = parts[objects[i].class_id - 1];
+    part.objects.boxes.push_back(objects[i].box);
+    part.objects.crowd.push_back(objects[i].difficult);
+    part.objects.ignored.push_back(objects[i].difficult ||
+                                   (outside != nullptr && outside->objects[i]));
+    part.object_places.push_back(i);
   }
-  return best_iou >= threshold ? Take(objects, best) : Verdict::kFalsePositive;
-}
-
-// VOC: the best object counts, taken or not; difficult ones may be found any number of times.
-Verdict JudgeVoc(Objects& objects, const Box& box, double threshold) {
-  size_t best = 0;
-  double best_iou = -1;
-  for (size_t i = 0; i < objects.boxes.size(); ++i) {
-    const double iou = PreciseIoU(box, objects.boxes[i]);
-    if (iou > best_iou) best = i, best_iou = iou;
-  }
-  if (best_iou < threshold) return Verdict::kFalsePositive;
-  if (objects.difficult[best]) return Verdict::kDropped;
-  return objects.taken[best] ? Verdict::kFalsePositive : Take(objects, best);
-}
-
-// COCO: free objects first (the last among equals), crowds only when no object fits.
-Verdict JudgeCoco(Objects& objects, const Box& box, double threshold) {
-  double best_iou = std::min(threshold, 1 - 1e-10);
-  int best = -1;
-  for (size_t i = 0; i < objects.boxes.size(); ++i) {
-    if (objects.difficult[i] || objects.taken[i]) continue;
-    const double iou = PreciseIoU(box, objects.boxes[i]);
-    if (iou >= best_iou) best = static_cast<int>(i), best_iou = iou;
-  }
-  if (best >= 0) return Take(objects, best);
-  for (size_t i = 0; i < objects.boxes.size(); ++i) {
-    if (objects.difficult[i] && CrowdOverlap(box, objects.boxes[i]) >= best_iou) {
-      return Verdict::kDropped;
+  for (size_t i = 0; i < detections.size(); ++i) {
+    if (known(detections[i].class_id)) {
+      parts[detections[i].class_id - 1].detection_places.push_back(i);
     }
   }
-  return Verdict::kFalsePositive;
+  return parts;
 }
 
-Verdict Judge(Matching matching, Objects& objects, const Box& box, double threshold) {
-  switch (matching) {
-    case Matching::kVoc:
-      return JudgeVoc(objects, box, threshold);
-    case Matching::kCoco:
-      return JudgeCoco(objects, box, threshold);
-    case Matching::kTao:
-      break;
+// The detections at `places`, best first; `places` is brought into that order, and cut.
+std::vector<Detection> BestFirst(Matching matching, absl::Span<const Detection> detections,
+                                 std::vector<size_t>& places) {
+  std::stable_sort(places.begin(), places.end(),
+                   [&](size_t a, size_t b) { return detections[a].score > detections[b].score; });
+  if (matching == Matching::kCoco && places.size() > kCocoDetections) {
+    places.resize(kCocoDetections);
   }
-  return JudgeTao(objects, box, threshold);
+  std::vector<Detection> found;
+  for (const size_t place : places) found.push_back(detections[place]);
+  return found;
 }
 
-// NumPy's linspace(0, last, count)[i]; the same rounding decides whether a recall reaches a point.
-double SamplePoint(int i, int count) { return i == count - 1 ? 1.0 : i * (1.0 / (count - 1)); }
-
-// Mean over `count` recall points of the best precision there or beyond; 0 where recall never
-// comes.
-double SampledAp(const PrCurve& curve, int count) {
-  double sum = 0;
-  for (int i = 0; i < count; ++i) {
-    const auto at =
-        std::lower_bound(curve.recall.begin(), curve.recall.end(), SamplePoint(i, count));
-    if (at != curve.recall.end()) sum += curve.envelope[at - curve.recall.begin()];
-  }
-  return sum / count;
-}
-
-double IntegratedAp(const PrCurve& curve) {
-  double area = 0, previous = 0;
-  for (size_t i = 0; i < curve.recall.size(); ++i) {
-    area += (curve.recall[i] - previous) * curve.envelope[i];
-    previous = curve.recall[i];
-  }
-  return area;
-}
-
-void FillEnvelope(PrCurve& curve) {
-  curve.envelope = curve.precision;
-  for (size_t i = curve.envelope.size(); i-- > 1;) {
-    curve.envelope[i - 1] = std::max(curve.envelope[i - 1], curve.envelope[i]);
-  }
-}
-
-// Judges one image's detections of a class at every threshold and appends them to `judged`.
-void JudgeClass(Matching matching, const std::vector<double>& thresholds, Objects& objects,
-                std::vector<Detection> found, std::vector<JudgedDetection>& judged) {
-  std::stable_sort(found.begin(), found.end(),
-                   [](const Detection& a, const Detection& b) { return a.score > b.score; });
-  if (matching == Matching::kCoco && found.size() > kCocoDetections) found.resize(kCocoDetections);
-  const size_t first = judged.size();
-  for (const Detection& one : found) judged.push_back({.score = one.score});
-  for (size_t t = 0; t < thresholds.size(); ++t) {
-    objects.taken.assign(objects.boxes.size(), false);
-    for (size_t i = 0; i < found.size(); ++i) {
-      const Verdict verdict = Judge(matching, objects, found[i].box, thresholds[t]);
-      judged[first + i].found |= uint32_t{verdict == Verdict::kTruePositive} << t;
-      judged[first + i].dropped |= uint32_t{verdict == Verdict::kDropped} << t;
-    }
-  }
+Verdict VerdictAt(uint32_t found, uint32_t dropped, size_t t) {
+  if (dropped >> t & 1) return Verdict::kDropped;
+  return found >> t & 1 ? Verdict::kTruePositive : Verdict::kFalsePositive;
 }
 
 // The curve at threshold `t` of detections by descending score.
@@ -164,6 +75,29 @@ PrCurve CurveOf(const std::vector<const JudgedDetection*>& order, size_t t, int6
   }
   FillEnvelope(curve);
   return curve;
+}
+
+ClassResult ComputeClass(const JudgedSet& set, const JudgedClass& own) {
+  const std::vector<const JudgedDetection*> order = own.ByScore();
+  ClassResult result{.name = own.name, .objects = own.TotalObjects()};
+  result.curve = CurveOf(order, set.plan_bit(), result.objects);
+  result.detections = static_cast<int64_t>(result.curve.score.size());
+  result.true_positives = std::count_if(order.begin(), order.end(), [&](const auto* one) {
+    return one->found >> set.plan_bit() & 1;
+  });
+  result.false_positives = result.detections - result.true_positives;
+  if (result.objects == 0 && set.matching != Matching::kTao) {
+    result.ap = result.ap50 = kNan;
+  } else if (set.matching == Matching::kCoco) {
+    for (size_t t = 0; t < set.ap_thresholds(); ++t) {
+      const double ap = ApOf(set, CurveOf(order, t, result.objects));
+      result.ap += ap / static_cast<double>(set.ap_thresholds());
+      if (t == 0) result.ap50 = ap;
+    }
+  } else {
+    result.ap = result.ap50 = ApOf(set, result.curve);
+  }
+  return result;
 }
 
 // Mean over the classes that have a number; 0 when none has.
@@ -204,73 +138,51 @@ std::vector<v1::Metric> ApResult::Metrics(Matching matching) const {
 }
 
 AveragePrecision::AveragePrecision(std::vector<std::string> classes, const EvaluationPlan& plan)
-    : classes_(std::move(classes)), plan_(plan), per_class_(classes_.size()) {
-  if (plan.matching == Matching::kCoco) {
-    // NumPy's linspace(.5, .95, 10), to the last bit.
-    const double step = (0.95 - 0.5) / (kCocoThresholds - 1);
-    for (int i = 0; i + 1 < kCocoThresholds; ++i) thresholds_.push_back(0.5 + i * step);
-    thresholds_.push_back(0.95);
-  }
-  thresholds_.push_back(plan.iou_threshold);
+    : set_{.matching = plan.matching, .ap_mode = plan.ap_mode, .thresholds = ThresholdsOf(plan)} {
+  for (std::string& name : classes) set_.classes.push_back({.name = std::move(name)});
 }
 
-void AveragePrecision::Add(absl::Span<const LabelledBox> objects,
-                           absl::Span<const Detection> detections) {
-  const auto known = [&](int class_id) {
-    return class_id >= 1 && class_id <= static_cast<int>(classes_.size());
-  };
-  std::vector<Objects> objects_of(classes_.size());
-  for (const LabelledBox& object : objects) {
-    if (!known(object.class_id)) continue;
-    Objects& own = objects_of[object.class_id - 1];
-    own.boxes.push_back(object.box);
-    own.difficult.push_back(object.difficult);
-    per_class_[object.class_id - 1].objects += !object.difficult;
-  }
-  std::vector<std::vector<Detection>> found(classes_.size());
-  for (const Detection& one : detections) {
-    if (known(one.class_id)) found[one.class_id - 1].push_back(one);
-  }
-  for (size_t c = 0; c < classes_.size(); ++c) {
-    JudgeClass(plan_.matching, thresholds_, objects_of[c], std::move(found[c]),
-               per_class_[c].judged);
-  }
-}
-
-ClassResult AveragePrecision::ComputeClass(size_t index) const {
-  const PerClass& own = per_class_[index];
-  std::vector<const JudgedDetection*> order;
-  for (const JudgedDetection& one : own.judged) order.push_back(&one);
-  std::stable_sort(
-      order.begin(), order.end(),
-      [](const JudgedDetection* a, const JudgedDetection* b) { return a->score > b->score; });
-
-  ClassResult result{.name = classes_[index], .objects = own.objects};
-  result.curve = CurveOf(order, thresholds_.size() - 1, own.objects);
-  result.detections = static_cast<int64_t>(result.curve.score.size());
-  result.true_positives = std::count_if(order.begin(), order.end(), [&](const auto* one) {
-    return one->found >> (thresholds_.size() - 1) & 1;
-  });
-  result.false_positives = result.detections - result.true_positives;
-  if (own.objects == 0 && plan_.matching != Matching::kTao) {
-    result.ap = result.ap50 = kNan;
-  } else if (plan_.matching == Matching::kCoco) {
-    for (int t = 0; t < kCocoThresholds; ++t) {
-      const double ap = SampledAp(CurveOf(order, t, own.objects), 101);
-      result.ap += ap / kCocoThresholds;
-      if (t == 0) result.ap50 = ap;
+ImageVerdicts AveragePrecision::Add(absl::Span<const LabelledBox> objects,
+                                    absl::Span<const Detection> detections,
+                                    const OutOfRange* outside) {
+  ImageVerdicts verdicts{.detections = std::vector(detections.size(), Verdict::kDropped),
+                         .found_score = std::vector(objects.size(), -1.0f)};
+  std::vector<ClassPart> parts = SplitByClass(set_.classes.size(), objects, detections, outside);
+  const uint32_t all = (uint32_t{2} << set_.plan_bit()) - 1;
+  for (size_t c = 0; c < parts.size(); ++c) {
+    ClassPart& part = parts[c];
+    JudgedClass& own = set_.classes[c];
+    const std::vector<Detection> found =
+        BestFirst(set_.matching, detections, part.detection_places);
+    const ClassMatches matches = MatchBoxes(set_.matching, set_.thresholds, part.objects, found);
+    for (size_t i = 0; i < found.size(); ++i) {
+      const size_t place = part.detection_places[i];
+      uint32_t dropped = matches.dropped[i];
+      if (outside != nullptr && outside->detections[place]) dropped |= all & ~matches.found[i];
+      // What counts nowhere need not be kept.
+      if (dropped != all) {
+        own.detections.push_back({.score = found[i].score,
+                                  .image = set_.images,
+                                  .found = matches.found[i],
+                                  .dropped = dropped});
+      }
+      verdicts.detections[place] = VerdictAt(matches.found[i], dropped, set_.plan_bit());
     }
-  } else {
-    result.ap =
-        plan_.ap_mode == ApMode::kSample ? SampledAp(result.curve, 11) : IntegratedAp(result.curve);
-    result.ap50 = result.ap;
+    for (size_t i = 0; i < matches.taken_by.size(); ++i) {
+      const int taken_by = matches.taken_by[i];
+      if (taken_by >= 0) verdicts.found_score[part.object_places[i]] = found[taken_by].score;
+    }
+    const auto counted = static_cast<uint32_t>(
+        std::count(part.objects.ignored.begin(), part.objects.ignored.end(), false));
+    if (counted > 0) own.objects.push_back({.image = set_.images, .objects = counted});
   }
-  return result;
+  ++set_.images;
+  return verdicts;
 }
 
-ApResult AveragePrecision::Compute() const {
+ApResult ComputeAp(const JudgedSet& set) {
   ApResult result;
-  for (size_t c = 0; c < classes_.size(); ++c) result.classes.push_back(ComputeClass(c));
+  for (const JudgedClass& own : set.classes) result.classes.push_back(ComputeClass(set, own));
   result.mean_ap = MeanOf(result.classes, &ClassResult::ap);
   result.mean_ap50 = MeanOf(result.classes, &ClassResult::ap50);
   return result;

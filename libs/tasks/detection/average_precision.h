@@ -7,15 +7,12 @@
 #include "absl/types/span.h"
 #include "libs/data/box.h"
 #include "libs/tasks/detection/evaluation_plan.h"
+#include "libs/tasks/detection/judged_set.h"
+#include "libs/tasks/detection/match_boxes.h"
+#include "libs/tasks/detection/precision_curve.h"
 #include "trainyard/v1/artifact.pb.h"
 
 namespace trainyard {
-
-/// Precision over recall of one class at one IoU threshold, one point for each detection that
-/// counts, by descending score. `envelope[i]` is the best precision at recall[i] or more.
-struct PrCurve {
-  std::vector<double> recall, precision, envelope, score;
-};
 
 /// How one class was found.
 struct ClassResult {
@@ -42,11 +39,22 @@ struct ApResult {
   std::vector<v1::Metric> Metrics(Matching matching) const;
 };
 
-/// A detection with what became of it at each threshold.
-struct JudgedDetection {
-  float score = 0;
-  /// Bit t: a true positive at threshold t; and: not counted there.
-  uint32_t found = 0, dropped = 0;
+/// O(d log d) for d detections. Pure.
+ApResult ComputeAp(const JudgedSet& set);
+
+/// What became of one image at the plan's own threshold, in the order in which it was given.
+struct ImageVerdicts {
+  /// kDropped also for what no rule looks at: another class, more than COCO's 100.
+  std::vector<Verdict> detections;
+  /// Of each object, the score of the detection that took it; -1 = none did.
+  std::vector<float> found_score;
+};
+
+/// What of an image lies outside of the range that is asked for, in the order of its objects and
+/// detections. Such an object counts as a difficult one (in kCoco it is no crowd, though), and such
+/// a detection, when it finds nothing, is no false positive. Source: pycocotools' area ranges.
+struct OutOfRange {
+  std::vector<bool> objects, detections;
 };
 
 /// Collects detections and objects image by image and computes average precision. Not thread-safe.
@@ -67,24 +75,18 @@ class AveragePrecision {
   /// Class i + 1 is `classes[i]`.
   AveragePrecision(std::vector<std::string> classes, const EvaluationPlan& plan);
 
-  /// One image; objects and detections in the same pixels. Classes outside 1..n are not counted.
-  void Add(absl::Span<const LabelledBox> objects, absl::Span<const Detection> detections);
+  /// The next image; objects and detections in the same pixels. Classes outside 1..n are not
+  /// counted. `outside`: null = everything is asked for.
+  ImageVerdicts Add(absl::Span<const LabelledBox> objects, absl::Span<const Detection> detections,
+                    const OutOfRange* outside = nullptr);
 
-  /// O(d log d) for d detections. May be called again after more images.
-  ApResult Compute() const;
+  /// ComputeAp of what was added so far.
+  ApResult Compute() const { return ComputeAp(set_); }
+  /// What was added so far.
+  const JudgedSet& judged() const { return set_; }
 
  private:
-  struct PerClass {
-    std::vector<JudgedDetection> judged;
-    int64_t objects = 0;
-  };
-  ClassResult ComputeClass(size_t index) const;
-
-  std::vector<std::string> classes_;
-  EvaluationPlan plan_;
-  /// kCoco: ten, then the plan's own; else the plan's alone.
-  std::vector<double> thresholds_;
-  std::vector<PerClass> per_class_;
+  JudgedSet set_;
 };
 
 }  // namespace trainyard
