@@ -76,6 +76,17 @@ absl::StatusOr<OpenedData> OpenData(const Context& context, const Network& netwo
   return *std::move(data);
 }
 
+// An explanation goes into the results folder: without one nobody would see it.
+EvaluationChoices ChoicesOf(const Context& context, const OpenedData& data) {
+  const auto& task = context.job.evaluate();
+  EvaluationChoices choices{.matching = task.matching()};
+  if (task.results_dir().empty()) return choices;
+  choices.explanation = ExplanationOptions{
+      .threads = ThreadsOf(context),
+      .read = [source = data.source](int64_t index) { return source->Get(index); }};
+  return choices;
+}
+
 // A batch of `wanted` images, or of as many as the model takes.
 int BatchSizeFor(int wanted, const RunningModel& model, Finished& finished) {
   if (wanted <= model.max_batch_size) return wanted;
@@ -108,9 +119,8 @@ absl::Status Evaluate(Context& context, const Network& network, const RunningMod
     context.Warn(absl::FailedPreconditionError(warning));
   }
   TellDifferences(context, network, model.record, finished);
-  TY_ASSIGN_OR_RETURN(
-      const std::unique_ptr<Evaluator> evaluator,
-      network.MakeEvaluator(model.head, model.record, {.matching = task.matching()}));
+  TY_ASSIGN_OR_RETURN(const std::unique_ptr<Evaluator> evaluator,
+                      network.MakeEvaluator(model.head, model.record, ChoicesOf(context, data)));
   RunOptions options{
       .batch_size = BatchSizeFor(network.evaluation_batch_size(), model, finished),
       .loader_threads = LoaderThreadsOf(context, model),

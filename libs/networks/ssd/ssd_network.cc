@@ -195,7 +195,7 @@ absl::StatusOr<std::unique_ptr<Evaluator>> SsdNetwork::MakeEvaluator(
   TY_ASSIGN_OR_RETURN(const Decoder* decoder, DecoderOf(head));
   EvaluationPlan plan = evaluation_plan();
   TY_ASSIGN_OR_RETURN(plan.matching, MatchingFromName(choices.matching));
-  return MakeDetectionEvaluator(*decoder, record, plan);
+  return MakeDetectionEvaluator(*decoder, record, plan, choices.explanation);
 }
 
 void SsdNetwork::ApplyInferenceSettings(ModelRecord& record) const {

@@ -90,15 +90,22 @@ JsonMembers DetectionEvaluation::Json() const {
   }
   members.emplace_back("classes", JsonObject(counts));
   members.emplace_back("pr_curves", JsonObject(curves));
+  if (explanation) {
+    members.insert(members.end(), explanation->json.begin(), explanation->json.end());
+  }
   return members;
 }
 
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> DetectionEvaluation::Files()
     const {
   std::vector<std::pair<std::string, std::string>> files;
-  if (!pr_curve) return files;
-  TY_ASSIGN_OR_RETURN(std::string png, EncodePng(DrawPrCurves(*this)));
-  files.emplace_back("PR_curve.png", std::move(png));
+  if (explanation) {
+    TY_ASSIGN_OR_RETURN(files, explanation->Files());
+  }
+  if (pr_curve) {
+    TY_ASSIGN_OR_RETURN(std::string png, EncodePng(DrawPrCurves(*this)));
+    files.emplace_back("PR_curve.png", std::move(png));
+  }
   return files;
 }
 

@@ -8,6 +8,7 @@
 
 #include "libs/tasks/detection/average_precision.h"
 #include "libs/tasks/detection/evaluation_plan.h"
+#include "libs/tasks/detection/explanation.h"
 #include "libs/tasks/task.h"
 #include "libs/tensor/tensor.h"
 
@@ -26,6 +27,8 @@ class DetectionEvaluation final : public Evaluation {
   Matching beside_matching = Matching::kVoc;
   /// Whether Files has PR_curve.png.
   bool pr_curve = false;
+  /// When it was asked for.
+  std::optional<Explanation> explanation;
 
   /// ap.Metrics, and those of the other rule as `mAP_voc` and `AP_voc` (or `_tao`).
   std::vector<v1::Metric> Metrics() const override;
@@ -33,10 +36,11 @@ class DetectionEvaluation final : public Evaluation {
   /// `mAP` line.
   std::string Table(int decimals) const override;
   /// `AP_<class>` per class and `mAP`, as TAO's readers expect, then what we add: `mAP50` and
-  /// `AP50_<class>` for coco, `matching`, `average_precision_mode`, counts, the other rule's numbers in
-  /// `matching_voc` or `matching_tao`, and `pr_curves` {class: {recall, precision, score}} thinned to at
-  /// most 200 points.
+  /// `AP50_<class>` for coco, `matching`, `average_precision_mode`, counts, the other rule's
+  /// numbers in `matching_voc` or `matching_tao`, and `pr_curves` {class: {recall, precision,
+  /// score}} thinned to at most 200 points; last what the explanation says.
   JsonMembers Json() const override;
+  /// PR_curve.png, and the explanation's.
   absl::StatusOr<std::vector<std::pair<std::string, std::string>>> Files() const override;
 };
 

@@ -51,11 +51,13 @@ Matching OtherThan(Matching matching) {
 
 class DetectionEvaluator final : public Evaluator {
  public:
-  DetectionEvaluator(const Decoder& decoder, const ModelRecord& record, const EvaluationPlan& plan)
+  DetectionEvaluator(const Decoder& decoder, const ModelRecord& record, const EvaluationPlan& plan,
+                     std::optional<ExplanationOptions> explanation)
       : decoder_(decoder),
         preprocess_(record.preprocess()),
         plan_(plan),
         ap_(ClassesOf(record), plan) {
+    if (explanation) explainer_.emplace(ClassesOf(record), plan, *std::move(explanation));
     if (plan.matching == Matching::kCoco) return;
     EvaluationPlan other = plan;
     other.matching = OtherThan(plan.matching);
@@ -67,8 +69,7 @@ class DetectionEvaluator final : public Evaluator {
   absl::Status Add(const Batch& batch, absl::Span<const Tensor> outputs) override {
     TY_ASSIGN_OR_RETURN(auto found, DecodeBatch(decoder_, outputs, batch.samples.size()));
     for (size_t i = 0; i < found.size(); ++i) {
-      const PreparedSample& sample = batch.samples[i];
-      Judge(BoxesOf(sample.sample.truth.get()), sample.size, std::move(found[i]));
+      Judge(batch.samples[i], batch.indices[i], std::move(found[i]));
     }
     return absl::OkStatus();
   }
@@ -82,28 +83,43 @@ class DetectionEvaluator final : public Evaluator {
       result_->beside = beside_->Compute();
       result_->beside_matching = OtherThan(plan_.matching);
     }
+    if (explainer_) result_->explanation = explainer_->Finish(ap_.judged());
     return std::move(result_);
   }
 
  private:
-  // `objects` in pixels of an image of `size`.
-  void Judge(absl::Span<const LabelledBox> objects, ImageSize size,
-             std::vector<Detection> detections) {
+  // `detections` are normalised.
+  void Judge(const PreparedSample& sample, int64_t index, std::vector<Detection> detections) {
+    const std::vector<LabelledBox>& objects = BoxesOf(sample.sample.truth.get());
     result_->objects += static_cast<int64_t>(objects.size());
     result_->detections += static_cast<int64_t>(detections.size());
-    const std::vector<LabelledBox> scaled = BoxesToInput(objects, size, preprocess_);
+    // Those that the input still holds, in pixels of the original and of the input.
+    std::vector<LabelledBox> held, scaled;
+    for (const LabelledBox& one : objects) {
+      for (const LabelledBox& moved : BoxesToInput({&one, 1}, sample.size, preprocess_)) {
+        held.push_back(one);
+        scaled.push_back(moved);
+      }
+    }
     std::vector<Detection> rounded;
     for (const Detection& one : detections) rounded.push_back(InNetworkPixels(one, preprocess_));
-    ScaleToImage(detections, size);
-    const auto add = [&](Matching matching, AveragePrecision& ap) {
-      if (matching == Matching::kTao) {
-        ap.Add(scaled, rounded);
-      } else {
-        ap.Add(objects, detections);
-      }
-    };
-    add(plan_.matching, ap_);
-    if (beside_) add(OtherThan(plan_.matching), *beside_);
+    ScaleToImage(detections, sample.size);
+    const bool tao = plan_.matching == Matching::kTao;
+    ExplainedImage image{.index = index,
+                         .name = sample.sample.id,
+                         .objects = objects,
+                         .compared_objects = objects,
+                         .detections = detections,
+                         .compared_detections = detections};
+    if (tao) {
+      image.objects = held;
+      image.compared_objects = scaled;
+      image.compared_detections = rounded;
+    }
+    image.verdicts = ap_.Add(image.compared_objects, image.compared_detections);
+    if (explainer_) explainer_->Add(image);
+    if (beside_ && tao) beside_->Add(objects, detections);
+    if (beside_ && !tao) beside_->Add(scaled, rounded);
   }
 
   const Decoder& decoder_;
@@ -111,16 +127,17 @@ class DetectionEvaluator final : public Evaluator {
   const EvaluationPlan plan_;
   AveragePrecision ap_;
   std::optional<AveragePrecision> beside_;
+  std::optional<Explainer> explainer_;
   std::shared_ptr<DetectionEvaluation> result_ = std::make_shared<DetectionEvaluation>();
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Evaluator>> MakeDetectionEvaluator(const Decoder& decoder,
-                                                                  const ModelRecord& record,
-                                                                  const EvaluationPlan& plan) {
+absl::StatusOr<std::unique_ptr<Evaluator>> MakeDetectionEvaluator(
+    const Decoder& decoder, const ModelRecord& record, const EvaluationPlan& plan,
+    std::optional<ExplanationOptions> explanation) {
   TY_RETURN_IF_ERROR(Check(record, plan));
-  return std::make_unique<DetectionEvaluator>(decoder, record, plan);
+  return std::make_unique<DetectionEvaluator>(decoder, record, plan, std::move(explanation));
 }
 
 }  // namespace trainyard

@@ -14,13 +14,13 @@
 #include "libs/base/text_file.h"
 #include "libs/model/model.h"
 #include "libs/tasks/detection/draw_boxes.h"
+#include "libs/tasks/detection/evaluation_plan.h"
 #include "libs/tasks/output_folder.h"
 
 namespace trainyard {
 namespace {
 
 // TAO's, where a call gives none.
-constexpr double kDefaultThreshold = 0.3;
 
 // Both folders are looked at before either is written to.
 absl::Status ClaimFolders(absl::Span<const std::string> image_paths,
@@ -112,7 +112,7 @@ class DetectionWriter final : public PredictionWriter {
       : decoder_(decoder),
         record_(record),
         options_(std::move(options)),
-        threshold_(options_.threshold.value_or(kDefaultThreshold)) {}
+        threshold_(options_.threshold.value_or(kShownScore)) {}
 
   std::vector<std::string> output_names() const override { return decoder_.output_names(); }
   bool needs_images() const override { return !options_.annotated_dir.empty(); }

@@ -18,6 +18,10 @@ enum class ApMode {
 /// Which detections count as found objects; average_precision.h tells the rules.
 enum class Matching { kTao, kVoc, kCoco };
 
+/// The least score of what is shown to people, unless they say otherwise: TAO's default of
+/// inference.
+inline constexpr double kShownScore = 0.3;
+
 /// How a detector is judged.
 struct EvaluationPlan {
   ApMode ap_mode = ApMode::kSample;

@@ -1,5 +1,3 @@
-#include "libs/tasks/evaluate.h"
-
 #include <atomic>
 #include <cmath>
 #include <filesystem>
@@ -10,6 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/data/box_truth.h"
@@ -19,8 +19,10 @@
 #include "libs/tasks/detection/detection_evaluation.h"
 #include "libs/tasks/detection/detection_evaluator.h"
 #include "libs/tasks/detection/detection_writer.h"
+#include "libs/tasks/evaluate.h"
 #include "libs/tasks/infer.h"
 #include "libs/tasks/network_call.h"
+#include "libs/tasks/results.h"
 #include "libs/tasks/speed.h"
 #include "tests/support/sealing_folder.h"
 #include "tests/support/status_matchers.h"
@@ -29,12 +31,14 @@ namespace trainyard {
 namespace {
 
 using model::v1::ModelRecord;
+using ::testing::_;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::IsOk;
 using testing::IsOkAndHolds;
+using ::testing::Pair;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 using testing::StatusIs;
@@ -102,8 +106,10 @@ struct Judged : EvaluationResult {
 
 absl::StatusOr<Judged> EvaluateDetector(GraphRunner& runner, const Decoder& decoder,
                                         const SampleSource& source, const EvaluationPlan& plan,
-                                        const RunOptions& options) {
-  TY_ASSIGN_OR_RETURN(const auto evaluator, MakeDetectionEvaluator(decoder, SmallRecord(), plan));
+                                        const RunOptions& options,
+                                        std::optional<ExplanationOptions> explanation = {}) {
+  TY_ASSIGN_OR_RETURN(const auto evaluator,
+                      MakeDetectionEvaluator(decoder, SmallRecord(), plan, std::move(explanation)));
   // The test's own, which outlives this.
   const std::shared_ptr<const SampleSource> borrowed(&source, [](const SampleSource*) {});
   TY_ASSIGN_OR_RETURN(auto samples, PreprocessOnly(borrowed, SmallRecord().preprocess()));
@@ -188,6 +194,80 @@ TEST(EvaluateTest, TaoComparesWholeNetworkPixelsAndVocTheOriginalOnes) {
     ASSERT_THAT(result, IsOk());
     EXPECT_EQ(result->detection().ap.classes[0].true_positives, found) << iou;
   }
+}
+
+google::protobuf::Struct JsonOf(const Judged& judged) {
+  google::protobuf::Struct json;
+  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(ResultsJson(judged), &json).ok());
+  return json;
+}
+
+// The second image's object is missed (IoU a quarter, .5 of score) in either rule, and its
+// detection is false: 16 x 12 pixels hold small objects alone.
+TEST(EvaluateTest, ExplainsItselfWhenItIsAsked) {
+  const FakeSource source({50, 12, 50});
+  for (const Matching matching : {Matching::kTao, Matching::kVoc, Matching::kCoco}) {
+    FakeRunner runner;
+    const auto result = EvaluateDetector(
+        runner, FakeDecoder(), source, {.matching = matching}, {},
+        ExplanationOptions{.threads = 2, .read = [&](int64_t index) { return source.Get(index); }});
+    ASSERT_THAT(result, IsOk());
+    const google::protobuf::Struct json = JsonOf(*result);
+    const auto member = [&json](const std::string& name) {
+      return json.fields().at(name).struct_value();
+    };
+    EXPECT_EQ(member("intervals").fields().at("resamples").number_value(), 1000);
+    EXPECT_EQ(member("intervals").fields().at("AP_nut").list_value().values_size(), 2);
+    EXPECT_EQ(
+        member("sizes").fields().at("small").struct_value().fields().at("objects").number_value(),
+        3);
+    const auto confusion = member("confusion");
+    const auto& counts = confusion.fields().at("counts").list_value();
+    EXPECT_EQ(counts.values(0).list_value().values(0).number_value(), 2);
+    EXPECT_EQ(counts.values(0).list_value().values(1).number_value(), 1);
+    EXPECT_EQ(counts.values(1).list_value().values(0).number_value(), 1);
+    const auto worst = member("worst");
+    const auto& miss = worst.fields().at("misses").list_value().values(0).struct_value();
+    EXPECT_EQ(miss.fields().at("image").string_value(), "image 1");
+    EXPECT_EQ(miss.fields().at("box").list_value().values(2).number_value(), 8) << "of the picture";
+    EXPECT_EQ(json.fields().at("judged").string_value(), "judged.tfrecord");
+    const auto files = result->evaluation->Files();
+    ASSERT_THAT(files, IsOk());
+    EXPECT_THAT(*files,
+                ElementsAre(Pair("judged.tfrecord", _), Pair("worst_false_positive_01.jpg", _),
+                            Pair("worst_miss_01.jpg", _)));
+  }
+}
+
+// A training's validation asks for none of it. Kills: time and files that nobody wants.
+TEST(EvaluateTest, ExplainsNothingUnasked) {
+  FakeRunner runner;
+  const auto result = EvaluateDetector(runner, FakeDecoder(), FakeSource({50}), {}, {});
+  ASSERT_THAT(result, IsOk());
+  EXPECT_FALSE(JsonOf(*result).fields().contains("intervals"));
+  EXPECT_THAT(*result->evaluation->Files(), IsEmpty());
+}
+
+// The first object has no pixel of the input (TAO drops it), so the second is the first that is
+// judged. Kills: verdicts of the judged objects read at the places of all.
+TEST(EvaluateTest, AnObjectThatTheInputDoesNotHoldIsNoMiss) {
+  class TinyFirst : public FakeSource {
+   public:
+    TinyFirst() : FakeSource({50}) {}
+    absl::StatusOr<Sample> Get(int64_t index) const override {
+      TY_ASSIGN_OR_RETURN(Sample sample, FakeSource::Get(index));
+      sample.truth = TruthOf(
+          {{.box = {12, 9, 12.5f, 9.5f}, .class_id = 1}, {.box = {0, 0, 8, 6}, .class_id = 1}});
+      return sample;
+    }
+  };
+  FakeRunner runner;
+  const auto result =
+      EvaluateDetector(runner, FakeDecoder(), TinyFirst(), {}, {}, ExplanationOptions{});
+  ASSERT_THAT(result, IsOk());
+  const auto worst = JsonOf(*result).fields().at("worst").struct_value();
+  EXPECT_EQ(worst.fields().at("misses").list_value().values_size(), 0);
+  EXPECT_EQ(worst.fields().at("false_positives").list_value().values_size(), 0);
 }
 
 TEST(EvaluateTest, ShowsWhatTheNetworkPutOut) {
