@@ -287,6 +287,10 @@ TEST_F(ExitCodesTest, ToolsAnswerInJsonToo) {
   EXPECT_EQ(RunCommandLine({"inspect", missing, "--json"}), 1);
   EXPECT_THAT(::testing::internal::GetCapturedStdout(),
               AllOf(StartsWith("{\"code\":5"), HasSubstr("missing.tlt")));
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(RunCommandLine({"compare", missing, missing, "--json"}), 1);
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(),
+              AllOf(StartsWith("{\"code\":5"), HasSubstr("missing.tlt")));
   setenv("TRAINYARD_CONTEXTS", (folder_ / "contexts.yaml").c_str(), 1);
   EXPECT_EQ(RunCommandLine({"context", "set", "lab", "--endpoint", "lab:7000"}), 0);
   EXPECT_EQ(RunCommandLine({"context", "set", "yard", "--service", "train=yard:7"}), 0);
