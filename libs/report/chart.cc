@@ -13,7 +13,7 @@ namespace {
 
 // Units of the viewBox.
 constexpr double kWidth = 460, kHeight = 260;
-constexpr double kLeft = 52, kRight = 12, kTop = 30, kBottom = 40;
+constexpr double kLeft = 52, kRight = 12, kSecondAxis = 52, kTop = 30, kBottom = 40;
 constexpr int kColours = 8;
 
 struct Range {
@@ -28,13 +28,18 @@ struct Range {
 // From data to the viewBox.
 struct Axes {
   std::vector<double> x_ticks, y_ticks;
+  // Of the second y axis; none when there is none.
+  std::vector<double> right_ticks;
+
+  double Right() const { return kWidth - (right_ticks.empty() ? kRight : kSecondAxis); }
   double X(double value) const {
     const double span = x_ticks.back() - x_ticks.front();
-    return kLeft + (value - x_ticks.front()) / span * (kWidth - kLeft - kRight);
+    return kLeft + (value - x_ticks.front()) / span * (Right() - kLeft);
   }
-  double Y(double value) const {
-    const double span = y_ticks.back() - y_ticks.front();
-    return kHeight - kBottom - (value - y_ticks.front()) / span * (kHeight - kTop - kBottom);
+  double Y(double value, bool right = false) const {
+    const std::vector<double>& ticks = right ? right_ticks : y_ticks;
+    const double span = ticks.back() - ticks.front();
+    return kHeight - kBottom - (value - ticks.front()) / span * (kHeight - kTop - kBottom);
   }
 };
 
@@ -52,16 +57,21 @@ std::string DrawAxes(const Chart& chart, const Axes& axes) {
   std::string svg = Text(kLeft, 18, "start", "title", chart.title);
   for (double tick : axes.y_ticks) {
     const double y = axes.Y(tick);
-    absl::StrAppendFormat(&svg, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"grid\"/>",
-                          kLeft, y, kWidth - kRight, y);
+    absl::StrAppendFormat(&svg,
+                          "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"grid\"/>",
+                          kLeft, y, axes.Right(), y);
     absl::StrAppend(&svg, Text(kLeft - 6, y + 4, "end", "tick", absl::StrFormat("%g", tick)));
+  }
+  for (double tick : axes.right_ticks) {
+    absl::StrAppend(&svg, Text(axes.Right() + 6, axes.Y(tick, true) + 4, "start", "tick",
+                               absl::StrFormat("%g", tick)));
   }
   for (double tick : axes.x_ticks) {
     absl::StrAppend(&svg, Text(axes.X(tick), kHeight - kBottom + 16, "middle", "tick",
                                absl::StrFormat("%g", tick)));
   }
-  absl::StrAppend(&svg, Text((kLeft + kWidth - kRight) / 2, kHeight - 6, "middle", "tick",
-                             chart.x_label));
+  absl::StrAppend(&svg,
+                  Text((kLeft + axes.Right()) / 2, kHeight - 6, "middle", "tick", chart.x_label));
   return svg;
 }
 
@@ -74,11 +84,11 @@ std::string DrawSeries(const Series& series, const Axes& axes, int colour) {
       continue;
     }
     absl::StrAppendFormat(&path, "%s%.1f %.1f", pen_down ? "L" : "M", axes.X(point.first),
-                          axes.Y(point.second));
+                          axes.Y(point.second, series.right_axis));
     pen_down = true;
   }
-  return absl::StrFormat("<path d=\"%s\" style=\"stroke:var(--s%d)\" class=\"line\"/>", path,
-                         colour % kColours);
+  return absl::StrFormat("<path d=\"%s\" style=\"stroke:var(--s%d)\" class=\"line%s\"/>", path,
+                         colour % kColours, series.right_axis ? " right" : "");
 }
 
 // Points with gaps around them would not be seen as lines: few points get dots.
@@ -87,8 +97,9 @@ std::string DrawDots(const Series& series, const Axes& axes, int colour) {
   if (series.points.size() > 60) return svg;
   for (const auto& point : series.points) {
     if (!Finite(point)) continue;
-    absl::StrAppendFormat(&svg, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2\" style=\"fill:var(--s%d)\"/>",
-                          axes.X(point.first), axes.Y(point.second), colour % kColours);
+    absl::StrAppendFormat(
+        &svg, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2\" style=\"fill:var(--s%d)\"/>",
+        axes.X(point.first), axes.Y(point.second, series.right_axis), colour % kColours);
   }
   return svg;
 }
@@ -96,8 +107,10 @@ std::string DrawDots(const Series& series, const Axes& axes, int colour) {
 std::string DrawLegend(const std::vector<Series>& series) {
   std::string html = "<div class=\"legend\">";
   for (size_t i = 0; i < series.size(); ++i) {
-    absl::StrAppendFormat(&html, "<span><i style=\"background:var(--s%d)\"></i>%s</span>",
-                          static_cast<int>(i) % kColours, Escape(series[i].name));
+    absl::StrAppendFormat(
+        &html, "<span><i style=\"background:var(--s%d)\"></i>%s</span>",
+        static_cast<int>(i) % kColours,
+        Escape(absl::StrCat(series[i].name, series[i].right_axis ? " (right axis)" : "")));
   }
   return absl::StrCat(html, "</div>");
 }
@@ -107,6 +120,11 @@ std::string DrawLegend(const std::vector<Series>& series) {
 std::string Escape(absl::string_view text) {
   return absl::StrReplaceAll(
       text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
+}
+
+std::string OpenTable(absl::string_view label) {
+  return absl::StrCat("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"",
+                      Escape(label), "\"><table>");
 }
 
 std::vector<double> Ticks(double low, double high, int count, double least_step) {
@@ -133,19 +151,37 @@ std::vector<double> Ticks(double low, double high, int count, double least_step)
   return ticks;
 }
 
+void PartAxes(std::vector<Series>& series) {
+  if (series.size() != 2) return;
+  const auto largest = [](const Series& one) {
+    double most = 0;
+    for (const auto& point : one.points) {
+      if (Finite(point)) most = std::max(most, std::abs(point.second));
+    }
+    return most;
+  };
+  const double first = largest(series[0]), second = largest(series[1]);
+  if (first == 0 || second == 0) return;
+  series[1].right_axis = second > 2 * first || first > 2 * second;
+}
+
 std::string DrawChart(const Chart& chart) {
-  Range x, y;
+  Range x, left, right;
   for (const Series& series : chart.series) {
     for (const auto& point : series.points) {
       if (!Finite(point)) continue;
       x.Add(point.first);
-      y.Add(point.second);
+      (series.right_axis ? right : left).Add(point.second);
     }
   }
   if (!(x.low <= x.high)) return "";
-  const Axes axes{.x_ticks = chart.unit_x ? Ticks(0, 1, 5)
-                                            : Ticks(x.low, x.high, 6, chart.whole_x ? 1 : 0),
-                  .y_ticks = chart.unit_y ? Ticks(0, 1, 5) : Ticks(y.low, y.high, 5)};
+  // A chart whose points are all at the right has that axis alone.
+  const Range& y = left.low <= left.high ? left : right;
+  const bool two = right.low <= right.high;
+  const Axes axes{
+      .x_ticks = chart.unit_x ? Ticks(0, 1, 5) : Ticks(x.low, x.high, 6, chart.whole_x ? 1 : 0),
+      .y_ticks = chart.unit_y ? Ticks(0, 1, 5) : Ticks(y.low, y.high, 5),
+      .right_ticks = two ? Ticks(right.low, right.high, 5) : std::vector<double>()};
   std::string svg = absl::StrFormat(
       "<figure class=\"chart\"><svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s\">", kWidth,
       kHeight, Escape(chart.title));

@@ -20,6 +20,7 @@ header p{margin:4px 0;color:var(--muted)}
 .note{color:var(--muted);font-size:13px;margin:6px 0}
 .error{color:var(--bad)!important;white-space:pre-wrap}
 .wide{overflow-x:auto;background:var(--panel);border:1px solid var(--grid);border-radius:8px}
+.wide:focus-visible{outline:2px solid var(--s0);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
 th,td{padding:7px 12px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}
 tbody tr:last-child>*{border-bottom:0}
@@ -40,8 +41,12 @@ figure svg{display:block;width:100%;height:auto}
 .tick{fill:var(--muted);font-size:11px}
 .grid{stroke:var(--grid);stroke-width:1}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}
+.line.right{stroke-dasharray:6 4}
 .legend{display:flex;flex-wrap:wrap;gap:4px 14px;font-size:12px;color:var(--muted);margin-top:4px}
 .legend i{display:inline-block;width:12px;height:3px;margin-right:5px;vertical-align:middle}
+td.share{background:color-mix(in srgb,var(--s0) calc(var(--share)*55%),transparent)}
+.interval{color:var(--muted);font-size:12px}
+figure img{display:block;width:100%;height:auto}
 .picture{padding:0;overflow:hidden}
 figcaption{font-size:12px;color:var(--muted);padding:5px 10px}
 .truth{fill:none;stroke:#fff;stroke-width:2;stroke-dasharray:6 4;vector-effect:non-scaling-stroke;

@@ -14,6 +14,7 @@
 #include "libs/base/status.h"
 #include "libs/report/chart.h"
 #include "libs/report/curves.h"
+#include "libs/report/details.h"
 #include "libs/report/page_style.h"
 #include "libs/report/pictures.h"
 
@@ -91,8 +92,8 @@ std::string MeasureNote(const Measure& measure) {
 std::string LedgerSection(const Ledger& ledger) {
   if (ledger.rows.empty()) return "";
   const std::vector<Measure> measures = ledger.Measures();
-  std::string html =
-      "<section><h2>Accuracy ledger</h2><div class=\"wide\"><table><thead><tr><th>Stage</th>";
+  std::string html = absl::StrCat("<section><h2>Accuracy ledger</h2>", OpenTable("Accuracy ledger"),
+                                  "<thead><tr><th>Stage</th>");
   for (const Measure& measure : measures) absl::StrAppend(&html, MeasureHeads(measure));
   absl::StrAppend(&html, "<th>Parameters</th><th>MACs</th><th>Size</th><th>ms/image</th></tr></thead>"
                          "<tbody>");
@@ -158,32 +159,44 @@ std::string TrainingCharts(const ReportInput& input, const v1::Run::Stage& stage
   // The columns that not every training has are what its validation measured.
   const std::vector<Series> measured = Pick(
       *columns, [&](const std::string& name) { return !is_loss(name) && !is_rate(name); });
+  std::vector<Series> losses = Pick(*columns, is_loss);
+  PartAxes(losses);
   const v1::Metric* accuracy = FindAccuracy(stage.metrics()).metric;
   const std::string title = accuracy == nullptr ? "" : absl::StrCat(TitleOf(*accuracy), " in ");
-  return absl::StrCat(
-      DrawChart({.title = absl::StrCat(stage.name(), ": loss"),
-                 .x_label = "epoch",
-                 .series = Pick(*columns, is_loss),
-                 .whole_x = true}),
-      DrawChart({.title = absl::StrCat(stage.name(), ": ", title, "validation"),
-                 .x_label = "epoch",
-                 .series = measured,
-                 .unit_y = AreRatios(measured),
-                 .whole_x = true}),
-      DrawChart({.title = absl::StrCat(stage.name(), ": learning rate"),
-                 .x_label = "epoch",
-                 .series = Pick(*columns, is_rate),
-                 .whole_x = true}));
+  return absl::StrCat(DrawChart({.title = absl::StrCat(stage.name(), ": loss"),
+                                 .x_label = "epoch",
+                                 .series = losses,
+                                 .whole_x = true}),
+                      DrawChart({.title = absl::StrCat(stage.name(), ": ", title, "validation"),
+                                 .x_label = "epoch",
+                                 .series = measured,
+                                 .unit_y = AreRatios(measured),
+                                 .whole_x = true}),
+                      DrawChart({.title = absl::StrCat(stage.name(), ": learning rate"),
+                                 .x_label = "epoch",
+                                 .series = Pick(*columns, is_rate),
+                                 .whole_x = true}));
 }
 
-std::string EvaluationChart(const ReportInput& input, const v1::Run::Stage& stage) {
+// What an evaluation left behind.
+struct ResultsFile {
+  std::string text;
+  // URI of the folder that holds it.
+  std::string folder;
+};
+
+std::optional<ResultsFile> FindResults(const ReportInput& input, const v1::Run::Stage& stage) {
   const v1::Artifact* results = FindOutput(stage, "results");
-  if (results == nullptr) return "";
+  if (results == nullptr) return std::nullopt;
   // The artifact is the file, or the folder that holds it.
   const bool is_file = absl::EndsWith(results->uri(), ".json");
-  const auto text = ReadText(input, results->uri(), is_file ? "" : "results.json");
-  if (!text.has_value()) return "";
-  const auto curves = ParsePrCurves(*text);
+  auto text = ReadText(input, results->uri(), is_file ? "" : "results.json");
+  if (!text.has_value()) return std::nullopt;
+  return ResultsFile{*std::move(text), is_file ? DirName(results->uri()) : results->uri()};
+}
+
+std::string EvaluationChart(const v1::Run::Stage& stage, const ResultsFile& results) {
+  const auto curves = ParsePrCurves(results.text);
   if (!curves.ok()) return "";
   return DrawChart({.title = absl::StrCat(stage.name(), ": precision over recall"),
                     .x_label = "recall",
@@ -193,12 +206,17 @@ std::string EvaluationChart(const ReportInput& input, const v1::Run::Stage& stag
 }
 
 std::string ChartSections(const ReportInput& input) {
-  std::string training, evaluation;
+  std::string training, evaluation, details;
   for (const v1::Run::Stage& stage : input.run.stages()) {
     if (stage.kind() == "train") absl::StrAppend(&training, TrainingCharts(input, stage));
-    if (absl::StartsWith(stage.kind(), "evaluate")) {
-      absl::StrAppend(&evaluation, EvaluationChart(input, stage));
-    }
+    if (!absl::StartsWith(stage.kind(), "evaluate")) continue;
+    const auto results = FindResults(input, stage);
+    if (!results.has_value()) continue;
+    absl::StrAppend(&evaluation, EvaluationChart(stage, *results));
+    absl::StrAppend(&details,
+                    EvaluationDetails(stage.name(), results->text, [&](const std::string& name) {
+                      return ReadText(input, results->folder, name);
+                    }));
   }
   std::string html;
   if (!training.empty()) {
@@ -208,6 +226,9 @@ std::string ChartSections(const ReportInput& input) {
   if (!evaluation.empty()) {
     absl::StrAppend(&html, "<section><h2>Precision and recall</h2><div class=\"charts\">",
                     evaluation, "</div></section>");
+  }
+  if (!details.empty()) {
+    absl::StrAppend(&html, "<section><h2>What is right and wrong</h2>", details, "</section>");
   }
   return html;
 }
@@ -254,9 +275,10 @@ std::string PictureSection(const ReportInput& input, const std::vector<std::stri
 }
 
 std::string StageSection(const v1::Run& run) {
-  std::string html =
-      "<section><h2>Stages</h2><div class=\"wide\"><table><thead><tr><th>Stage</th><th>Kind</th>"
-      "<th>State</th><th>Time</th><th>Attempt</th><th class=\"text\">Remark</th></tr></thead><tbody>";
+  std::string html = absl::StrCat(
+      "<section><h2>Stages</h2>", OpenTable("Stages"),
+      "<thead><tr><th>Stage</th><th>Kind</th><th>State</th><th>Time</th><th>Attempt</th>"
+      "<th class=\"text\">Remark</th></tr></thead><tbody>");
   for (const v1::Run::Stage& stage : run.stages()) {
     const bool timed = stage.has_start_time() && stage.has_end_time();
     const std::string remark = stage.has_error() ? stage.error().message() : stage.reason();
@@ -307,8 +329,11 @@ std::string LineageSection(const ReportInput& input) {
   if (rows.empty()) return "";
   return absl::StrCat(
       "<section><h2>Lineage</h2><details><summary>What each stage read and made, with SHA-256"
-      "</summary><div class=\"wide\"><table><thead><tr><th>Stage</th><th>Artifact</th>"
-      "<th class=\"text\">Place</th><th>Size</th><th class=\"text\">SHA-256</th></tr></thead><tbody>",
+      "</summary>",
+      OpenTable("Lineage"),
+      "<thead><tr><th>Stage</th><th>Artifact</th>"
+      "<th class=\"text\">Place</th><th>Size</th><th "
+      "class=\"text\">SHA-256</th></tr></thead><tbody>",
       rows, "</tbody></table></div></details></section>");
 }
 

@@ -21,10 +21,11 @@ struct ReportInput {
   std::function<absl::StatusOr<std::string>(const std::string& uri)> resolve;
 };
 
-/// The page: ledger, curves of every training (its `log`), precision over recall of every evaluation
-/// (its `results`: results.json), a dozen pictures of the last inference, the stages with their
-/// times, and the digests of all that was made. One file without scripts and without anything from
-/// elsewhere. What a stage did not leave behind is left out; this never fails.
+/// The page: ledger, curves of every training (its `log`), precision over recall of every
+/// evaluation (its `results`: results.json) and what explains it (details.h), a dozen pictures of
+/// the last inference, the stages with their times, and the digests of all that was made. One file
+/// without scripts and without anything from elsewhere. What a stage did not leave behind is left
+/// out; this never fails.
 std::string ReportHtml(const ReportInput& input, const Ledger& ledger);
 
 /// Writes report.html and ledger.json into `folder`, which is made when missing. Fails as writing does.

@@ -11,6 +11,7 @@
 #include "libs/data/image_io.h"
 #include "libs/report/chart.h"
 #include "libs/report/curves.h"
+#include "libs/report/details.h"
 #include "libs/report/shrink.h"
 #include "libs/tensor/tensor.h"
 #include "tests/support/status_matchers.h"
@@ -251,6 +252,89 @@ TEST(DrawChartTest, NothingMeasuredIsNoChart) {
   EXPECT_EQ(DrawChart({.title = "t", .series = {{"s", {{1, std::nan("")}}}}}), "");
 }
 
+// The scales differ by 10: each line fills its own axis. Kills: points at the right placed by the
+// left range (then the second would lie far above the chart).
+TEST(DrawChartTest, ASecondAxisHasARangeOfItsOwn) {
+  std::vector<Series> losses = {{"loss", {{1, 10}, {2, 20}}},
+                                {"validation_loss", {{1, 1}, {2, 2}}}};
+  PartAxes(losses);
+  EXPECT_FALSE(losses[0].right_axis);
+  ASSERT_TRUE(losses[1].right_axis);
+  const std::string svg = DrawChart({.title = "t", .series = losses});
+  EXPECT_THAT(svg,
+              AllOf(HasSubstr("class=\"line right\""), HasSubstr("validation_loss (right axis)"),
+                    HasSubstr("text-anchor=\"start\" class=\"tick\">1.8</text>"),
+                    HasSubstr("text-anchor=\"end\" class=\"tick\">18</text>")));
+  // Both go from the lower left to the upper right of the same frame.
+  EXPECT_THAT(svg, AllOf(HasSubstr("<path d=\"M52.0 220.0L408.0 30.0\" style=\"stroke:var(--s0)"),
+                         HasSubstr("<path d=\"M52.0 220.0L408.0 30.0\" style=\"stroke:var(--s1)")));
+}
+
+TEST(PartAxesTest, WhatIsOfOneSizeStaysComparable) {
+  std::vector<Series> losses = {{"loss", {{1, 3}}},
+                                {"validation_loss", {{1, 5}, {2, std::nan("")}}}};
+  PartAxes(losses);
+  EXPECT_FALSE(losses[1].right_axis);
+  EXPECT_THAT(DrawChart({.title = "t", .series = losses}), Not(HasSubstr("right")));
+}
+
+TEST(DrawChartTest, PointsAtTheRightAloneAreDrawn) {
+  EXPECT_THAT(DrawChart({.title = "t", .series = {{"s", {{1, 1}, {2, 2}}, true}}}),
+              HasSubstr("L408.0 30.0"));
+}
+
+TEST(OpenTableTest, ScrollsByKeyboardAndHasAName) {
+  EXPECT_EQ(OpenTable("a<b"),
+            "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"a&lt;b\"><table>");
+}
+
+constexpr char kDetails[] = R"({"mAP": 0.8, "AP_n<t": 0.75,
+  "intervals": {"level": 0.95, "resamples": 1000, "mAP": [0.7, 0.9], "AP_n<t": [null, null]},
+  "sizes": {"small": {"mAP": 0.125, "AP_n<t": null}, "medium": {"mAP": 0.5}},
+  "confusion": {"iou": 0.5, "score": 0.3, "labels": ["n<t", "background"], "counts": [[6, 2], [1, 0]]},
+  "f1": {"all": {"f1": 0.625, "score": 0.4375, "curve": [0.5, 0.625, 0]}, "classes": {"n<t": {"f1": 0.6}}},
+  "calibration": {"all": {"error": 0.0625, "bins": [{"detections": 0, "score": null, "precision": null},
+    {"detections": 4, "score": 0.75, "precision": 0.5}]}},
+  "worst": {"false_positives": [
+      {"image": "images/ü", "class": "n<t", "score": 0.9, "best_iou": 0.25, "picture": "one.jpg"},
+      {"image": "x", "class": "n<t", "score": 0.9, "best_iou": 0, "picture": "../two.jpg"},
+      {"image": "y", "class": "n<t", "score": 0.9, "best_iou": 0, "picture": "three.jpg"}], "misses": []}})";
+
+std::optional<std::string> JpegOf(const std::string& name) {
+  return name == "three.jpg" ? "<svg>" : "\xFF\xD8\xFF picture";
+}
+
+TEST(EvaluationDetailsTest, ShowsEachMeasure) {
+  const std::string html = EvaluationDetails("eva<l", kDetails, JpegOf);
+  EXPECT_THAT(html, AllOf(HasSubstr("<h3>eva&lt;l</h3>"), HasSubstr("<th>n&lt;t</th>"),
+                          HasSubstr("<td>0.800 <span class=\"interval\">0.700–0.900</span></td>"
+                                    "<td>0.125</td><td>0.500</td><td>–</td>"
+                                    "<td>0.625</td><td>0.438</td><td>0.062</td>"),
+                          HasSubstr("<td>0.750</td><td>–</td>")));
+  EXPECT_THAT(html, AllOf(HasSubstr("F1 over the least score"), HasSubstr("what scores mean"),
+                          HasSubstr("style=\"--share:0.750\">6</td>"),
+                          HasSubstr("95 % of resamples"), Not(HasSubstr("n<t"))));
+}
+
+// Kills: paths out of the folder, other kinds of file in the page.
+TEST(EvaluationDetailsTest, HoldsPicturesOfItsOwnFolderAlone) {
+  const std::string html = EvaluationDetails("evaluate", kDetails, JpegOf);
+  EXPECT_THAT(html,
+              AllOf(HasSubstr("<img alt=\"false: n&lt;t, score 0.90, best IoU 0.25, images/ü\" "
+                              "src=\"data:image/jpeg;base64,/9j/IHBpY3R1cmU=\">"),
+                    Not(HasSubstr("best IoU 0.00"))));
+}
+
+TEST(EvaluationDetailsTest, IsEmptyForOtherResults) {
+  EXPECT_EQ(EvaluationDetails("e", R"({"mAP": 0.8, "pr_curves": {}})", JpegOf), "");
+  EXPECT_EQ(EvaluationDetails("e", "{", JpegOf), "");
+  EXPECT_THAT(
+      EvaluationDetails("e", R"({"confusion": {"labels": ["a", 3, "background"], "counts": 7},
+                                         "f1": [], "worst": {"misses": [1]}, "calibration": null})",
+                        JpegOf),
+      HasSubstr("<th>a</th>"));
+}
+
 TEST(ParseTrainingLogTest, ReadsColumnsOverTheEpoch) {
   const auto series = ParseTrainingLog("epoch,AP_nut,loss\n1,nan,4.5\n2,0.5,3\n");
   ASSERT_THAT(series, IsOk());
@@ -377,6 +461,14 @@ TEST_F(ReportHtmlTest, AClassWhoseNameHoldsLossIsNoLoss) {
   ASSERT_THAT(WriteFileAtomically(folder_ + "/log.csv", "epoch,AP_gloss,loss\n1,0.5,2\n"), IsOk());
   const std::string html = ReportHtml(Input(), MakeLedger(small_.run, small_.inputs));
   EXPECT_THAT(html, AllOf(HasSubstr("train: loss"), Not(HasSubstr("AP_gloss"))));
+}
+
+TEST_F(ReportHtmlTest, ExplainsEvaluations) {
+  ASSERT_THAT(WriteFileAtomically(folder_ + "/results.json", kDetails), IsOk());
+  ASSERT_THAT(WriteFileAtomically(folder_ + "/one.jpg", "\xFF\xD8\xFF picture"), IsOk());
+  const std::string html = ReportHtml(Input(), MakeLedger(small_.run, small_.inputs));
+  EXPECT_THAT(html, AllOf(HasSubstr("What is right and wrong"), HasSubstr("<h3>evaluate</h3>"),
+                          HasSubstr("src=\"data:image/jpeg;base64,/9j/IHBpY3R1cmU=")));
 }
 
 TEST_F(ReportHtmlTest, NeedsNothingFromElsewhere) {
