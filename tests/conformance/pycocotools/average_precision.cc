@@ -4,8 +4,9 @@
 //     object IMAGE CLASS X1 Y1 X2 Y2 DIFFICULT(0|1)
 //     detection IMAGE CLASS X1 Y1 X2 Y2 SCORE
 //
-// Arguments: CLASSES, and the matching (tao, voc, coco). Prints `CLASS AP AP50` for every class and
-// `mean AP AP50`.
+// Arguments: CLASSES, the matching (tao, voc, coco), and how precision and recall become one number
+// (SAMPLE, INTEGRATE). Prints `CLASS AP AP50` for every class and `mean AP AP50`, and the same for
+// each range of sizes as `small:CLASS` and `small:mean`.
 #include "libs/tasks/detection/average_precision.h"
 
 #include <cstdio>
@@ -14,6 +15,9 @@
 #include <map>
 #include <string>
 #include <vector>
+
+#include "libs/tasks/detection/ap_by_size.h"
+#include "libs/tasks/detection/match_boxes.h"
 
 namespace {
 
@@ -39,11 +43,25 @@ bool ReadImages(std::map<int, Image>& images) {
   return true;
 }
 
+template <typename Boxes>
+std::vector<double> AreasOf(const Boxes& boxes) {
+  std::vector<double> areas;
+  for (const auto& one : boxes) areas.push_back(trainyard::AreaOf(one.box));
+  return areas;
+}
+
+void Print(const std::string& prefix, const trainyard::ApResult& result) {
+  for (const auto& one : result.classes) {
+    std::printf("%s%s %.17g %.17g\n", prefix.c_str(), one.name.c_str(), one.ap, one.ap50);
+  }
+  std::printf("%smean %.17g %.17g\n", prefix.c_str(), result.mean_ap, result.mean_ap50);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: average-precision CLASSES tao|voc|coco\n");
+  if (argc != 4) {
+    std::fprintf(stderr, "usage: average-precision CLASSES tao|voc|coco SAMPLE|INTEGRATE\n");
     return 2;
   }
   const auto matching = trainyard::MatchingFromName(argv[2]);
@@ -54,12 +72,20 @@ int main(int argc, char** argv) {
   }
   std::vector<std::string> classes;
   for (int i = 1; i <= std::atoi(argv[1]); ++i) classes.push_back(std::to_string(i));
-  trainyard::AveragePrecision ap(classes, {.matching = *matching});
-  for (const auto& [id, image] : images) ap.Add(image.objects, image.detections);
-  const trainyard::ApResult result = ap.Compute();
-  for (const auto& one : result.classes) {
-    std::printf("%s %.17g %.17g\n", one.name.c_str(), one.ap, one.ap50);
+  const trainyard::EvaluationPlan plan{.ap_mode = argv[3] == std::string("INTEGRATE")
+                                                      ? trainyard::ApMode::kIntegrate
+                                                      : trainyard::ApMode::kSample,
+                                       .matching = *matching};
+  trainyard::AveragePrecision ap(classes, plan);
+  trainyard::ApBySize sizes(classes, plan);
+  for (const auto& [id, image] : images) {
+    ap.Add(image.objects, image.detections);
+    sizes.Add(image.objects, image.detections, AreasOf(image.objects), AreasOf(image.detections));
   }
-  std::printf("mean %.17g %.17g\n", result.mean_ap, result.mean_ap50);
+  Print("", ap.Compute());
+  const auto by_size = sizes.Compute();
+  for (size_t i = 0; i < by_size.size(); ++i) {
+    Print(std::string(trainyard::kSizeRanges[i].name) + ":", by_size[i]);
+  }
   return 0;
 }

@@ -1,8 +1,10 @@
-"""Compares our average precision in coco mode with pycocotools, to 1e-6.
+"""Compares our average precision with other evaluations, to 1e-6: in coco mode, whole and by the size of
+objects, with pycocotools; in voc and tao mode, by 11 points and by area, with the evaluations of
+devkit.py.
 
     compare.py PATH_OF_average-precision
 
-Random scenes with crowds, duplicates, equal scores, classes without objects, and images with more
+Random scenes with crowds (difficult objects), duplicates, equal scores, classes without objects, and images with more
 than 100 detections of a class; boxes are float32, as ours are.
 """
 import contextlib
@@ -16,8 +18,11 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+import devkit
+
 CLASSES = 4
 TOLERANCE = 1e-6
+SIZES = ["", "small:", "medium:", "large:"]  # pycocotools' area ranges
 
 
 def f32(value):
@@ -42,10 +47,10 @@ def make_scene(rng, images, most_objects, most_duplicates):
     return objects, detections
 
 
-def ours(program, objects, detections):
+def ours(program, objects, detections, matching, mode):
     lines = ["object %d %d %.9g %.9g %.9g %.9g %d" % row for row in objects]
     lines += ["detection %d %d %.9g %.9g %.9g %.9g %.9g" % row for row in detections]
-    output = subprocess.run([program, str(CLASSES), "coco"], input="\n".join(lines), text=True,
+    output = subprocess.run([program, str(CLASSES), matching, mode], input="\n".join(lines), text=True,
                             check=True, capture_output=True).stdout
     return {name: (float(ap), float(ap50)) for name, ap, ap50 in map(str.split, output.splitlines())}
 
@@ -73,15 +78,40 @@ def theirs(images, objects, detections):
     judge.evaluate()
     judge.accumulate()
     # [thresholds, recall points, classes, areas, most detections]; -1 for classes without objects.
-    precision = judge.eval["precision"][:, :, :, 0, 2]
+    precision = judge.eval["precision"][:, :, :, :, 2]
 
     def mean(values):
         return values[values > -1].mean() if (values > -1).any() else float("nan")
 
-    result = {str(c + 1): (mean(precision[:, :, c]), mean(precision[0, :, c]))
-              for c in range(CLASSES)}
-    result["mean"] = (mean(precision), mean(precision[0]))
+    result = {}
+    for area, size in enumerate(SIZES):
+        for c in range(CLASSES):
+            result[f"{size}{c + 1}"] = (mean(precision[:, :, c, area]), mean(precision[0, :, c, area]))
+        result[f"{size}mean"] = (mean(precision[..., area]), mean(precision[0, ..., area]))
     return result
+
+
+def devkits(objects, detections, matching, mode):
+    aps = [devkit.average_precision(objects, detections, c + 1, matching, mode == "SAMPLE")
+           for c in range(CLASSES)]
+    result = {str(c + 1): (ap, ap) for c, ap in enumerate(aps)}
+    result["mean"] = (np.nanmean(aps),) * 2
+    return result
+
+
+def compare(what, got, expected):
+    """The largest difference of what is expected; ends the program when it is too large."""
+    worst = 0.0
+    for name, values in expected.items():
+        # Of sizes we have no AP50 of the mean.
+        pairs = list(zip(got[name], values))[:1 if name.endswith(":mean") else 2]
+        for mine, reference in pairs:
+            if np.isnan(mine) and np.isnan(reference):
+                continue
+            if not abs(mine - reference) <= TOLERANCE:
+                sys.exit(f"{what}, {name}: ours {mine}, the other {reference}")
+            worst = max(worst, abs(mine - reference))
+    return worst
 
 
 def main():
@@ -93,15 +123,15 @@ def main():
         objects, detections = make_scene(rng, images, most_objects, most_duplicates)
         with contextlib.redirect_stdout(io.StringIO()):
             expected = theirs(images, objects, detections)
-        got = ours(program, objects, detections)
-        assert got.keys() == expected.keys(), (got, expected)
-        for name, values in expected.items():
-            for mine, reference in zip(got[name], values):
-                both_absent = np.isnan(mine) and np.isnan(reference)
-                if not both_absent and not abs(mine - reference) <= TOLERANCE:
-                    sys.exit(f"scene {seed}, class {name}: ours {mine}, pycocotools {reference}")
-                worst = max(worst, 0 if both_absent else abs(mine - reference))
-    print(f"12 scenes agree with pycocotools; largest difference {worst:.2g}")
+        for mode in ("SAMPLE", "INTEGRATE"):
+            got = ours(program, objects, detections, "coco", mode)
+            assert got.keys() == expected.keys(), (got, expected)
+            worst = max(worst, compare(f"scene {seed}, coco {mode}", got, expected))
+            for matching in ("voc", "tao"):
+                got = ours(program, objects, detections, matching, mode)
+                other = devkits(objects, detections, matching, mode)
+                worst = max(worst, compare(f"scene {seed}, {matching} {mode}", got, other))
+    print(f"12 scenes agree with pycocotools and the devkits; largest difference {worst:.2g}")
 
 
 if __name__ == "__main__":
