@@ -7,8 +7,12 @@
 
 namespace trainyard {
 
+std::string FrameOf(const std::string& image) {
+  return image.substr(0, image.size() - Extension(image).size());
+}
+
 std::string LabelPathOf(const KittiFolder& folder, const std::string& image) {
-  return JoinPath(folder.label_dir, Stem(image) + ".txt");
+  return JoinPath(folder.label_dir, FrameOf(image) + ".txt");
 }
 
 absl::StatusOr<Ledger> ScanKittiFolder(

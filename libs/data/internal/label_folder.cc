@@ -22,7 +22,9 @@ struct Listing {
   std::vector<std::string> images;
   // Those of them that are pictures of types that are not read.
   std::set<std::string> unsupported;
-  // For each stem that several images have: their names.
+  // Those of them that are not there: frames that were asked for.
+  std::set<std::string> absent;
+  // For each frame that several images have: their names.
   std::map<std::string, std::vector<std::string>> sharing;
   // All names in the label folder, sorted.
   std::vector<std::string> labels;
@@ -33,8 +35,10 @@ struct Listing {
   }
 };
 
-std::string ShownPath(const std::string& shown_dir, const std::string& path) {
-  return shown_dir.empty() ? path : JoinPath(shown_dir, BaseName(path));
+// Where `name` lies, as ledgers call it.
+std::string ShownPath(const std::string& shown_dir, const std::string& dir,
+                      const std::string& name) {
+  return JoinPath(shown_dir.empty() ? dir : shown_dir, name);
 }
 
 absl::Status NoImages(const KittiFolder& folder, const PictureFolder& found) {
@@ -66,7 +70,7 @@ void NoteLabelsWithoutImage(const KittiFolder& folder, const LabelForm& form,
   for (const std::string& name : listing.labels) {
     if (!absl::EndsWith(name, form.extension) || IsHiddenName(name) || form.is_other(name)) continue;
     if (stems.count(Stem(name)) > 0) continue;
-    alone.push_back(ShownPath(folder.label_dir_shown, JoinPath(folder.label_dir, name)));
+    alone.push_back(ShownPath(folder.label_dir_shown, folder.label_dir, name));
   }
   if (alone.empty()) return;
   listing.notes.push_back(absl::StrCat(Counted(static_cast<int64_t>(alone.size()), "label file"),
@@ -95,10 +99,54 @@ void AddUnsupported(const std::vector<std::string>& names,
                                        ") beside others of the same name"));
 }
 
+// Pictures with the extension that are of none of the frames that were asked for.
+void NoteOthers(const KittiFolder& folder,
+                const std::map<std::string, std::vector<std::string>>& by_frame, Listing& listing) {
+  std::vector<std::string> others;
+  for (const auto& [frame, names] : by_frame) others.insert(others.end(), names.begin(), names.end());
+  if (others.empty()) return;
+  const std::string& dir =
+      folder.image_dir_shown.empty() ? folder.image_dir : folder.image_dir_shown;
+  listing.notes.push_back(absl::StrCat(Counted(static_cast<int64_t>(others.size()), "picture"),
+                                       " of '", dir, "' ", others.size() == 1 ? "is" : "are",
+                                       " of none of the frames that were asked for (",
+                                       SomeOf(others), ")"));
+}
+
+// What of a folder, and of those below it, the frames mean that were asked for.
+absl::StatusOr<Listing> ListFrames(const KittiFolder& folder) {
+  absl::StatusOr<PicturesBelow> found = ListPicturesBelow(folder.image_dir);
+  if (absl::IsNotFound(found.status())) {
+    return absl::NotFoundError(absl::StrCat("there is no image folder '", folder.image_dir, "'"));
+  }
+  TY_RETURN_IF_ERROR(found.status());
+  std::map<std::string, std::vector<std::string>> by_frame;
+  for (std::string& name : found->pictures) {
+    if (!absl::EndsWithIgnoreCase(name, folder.image_extension)) continue;
+    by_frame[FrameOf(name)].push_back(std::move(name));
+  }
+  Listing listing;
+  for (const std::string& frame : folder.frames) {
+    const auto names = by_frame.extract(frame);
+    if (names.empty()) {
+      listing.images.push_back(frame + folder.image_extension);
+      listing.absent.insert(listing.images.back());
+      continue;
+    }
+    for (const std::string& name : names.mapped()) listing.images.push_back(name);
+    if (names.mapped().size() > 1) listing.sharing[frame] = names.mapped();
+  }
+  std::sort(listing.images.begin(), listing.images.end());
+  NoteOthers(folder, by_frame, listing);
+  TY_ASSIGN_OR_RETURN(listing.labels, ListFolder(folder.label_dir));
+  return listing;
+}
+
 absl::StatusOr<Listing> List(const KittiFolder& folder, const LabelForm& form) {
   if (!FolderExists(folder.label_dir)) {
     return absl::NotFoundError(absl::StrCat("there is no label folder '", folder.label_dir, "'"));
   }
+  if (!folder.frames.empty()) return ListFrames(folder);
   absl::StatusOr<PictureFolder> found = ListPictures(folder.image_dir, folder.image_extension);
   if (absl::IsNotFound(found.status())) {
     return absl::NotFoundError(absl::StrCat("there is no image folder '", folder.image_dir, "'"));
@@ -130,11 +178,14 @@ class Looker {
   LookedAt Look(const std::string& name) const {
     LookedAt looked;
     KittiFrame& frame = looked.frame;
-    frame.id = JoinPath(folder_.id_prefix, Stem(name));
+    const std::string label_name = FrameOf(name) + form_.extension;
+    frame.id = JoinPath(folder_.id_prefix, FrameOf(name));
+    frame.name = name;
     frame.image_path = JoinPath(folder_.image_dir, name);
-    frame.label_path = JoinPath(folder_.label_dir, Stem(name) + form_.extension);
-    looked.shown = ShownPath(folder_.image_dir_shown, frame.image_path);
-    const std::string label_shown = ShownPath(folder_.label_dir_shown, frame.label_path);
+    frame.label_path = JoinPath(folder_.label_dir, label_name);
+    looked.shown = ShownPath(folder_.image_dir_shown, folder_.image_dir, name);
+    const std::string label_shown =
+        ShownPath(folder_.label_dir_shown, folder_.label_dir, label_name);
     if (!IsWhole(name, label_shown, looked)) return looked;
     const bool lacks_labels = form_.missing_is_empty && !HasLabel(name);
     absl::StatusOr<std::string> text = std::string();
@@ -154,7 +205,7 @@ class Looker {
   }
 
   bool HasLabel(const std::string& name) const {
-    return listing_.HasLabel(Stem(name) + form_.extension);
+    return listing_.HasLabel(FrameOf(name) + form_.extension);
   }
 
  private:
@@ -166,7 +217,13 @@ class Looker {
                                  "' are not read; expected .jpg, .jpeg or .png"));
       return false;
     }
-    const auto sharing = listing_.sharing.find(Stem(name));
+    if (listing_.absent.count(name) > 0) {
+      looked.Refuse(Refusal::kUnreadableImage,
+                    absl::StrCat("there is no such picture, and frame '", Shown(FrameOf(name)),
+                                 "' was asked for"));
+      return false;
+    }
+    const auto sharing = listing_.sharing.find(FrameOf(name));
     if (sharing == listing_.sharing.end()) return true;
     looked.Refuse(Refusal::kSharedLabel,
                   absl::StrCat(SomeOf(sharing->second, 5), " have the same label file '",
