@@ -7,16 +7,15 @@
 #include <numeric>
 #include <unordered_map>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/base/printable.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 #include "libs/data/findings.h"
 #include "libs/data/internal/python_random.h"
+#include "libs/data/internal/record.h"
 #include "libs/data/kitti_folder.h"
 
 namespace trainyard {
@@ -27,15 +26,6 @@ using google::protobuf::Value;
 
 constexpr int64_t kMaxMapBytes = int64_t{64} << 20;
 constexpr size_t kProblemsTold = 100;
-
-// Whether a frame's name leads to a file below a folder.
-bool IsBelow(absl::string_view frame) {
-  if (absl::StrContains(frame, '\0')) return false;
-  for (const absl::string_view part : absl::StrSplit(frame, '/')) {
-    if (part.empty() || part == "." || part == "..") return false;
-  }
-  return true;
-}
 
 // Makes sequences of what the JSON holds.
 class MapReader {
@@ -78,7 +68,7 @@ class MapReader {
       if (frame.kind_case() != Value::kStringValue) {
         Add(name, absl::StrFormat("has a frame %d that is no text; expected one in quotes, as "
                                   "\"000012\"", place));
-      } else if (!IsBelow(frame.string_value())) {
+      } else if (!internal::IsBelowFolder(frame.string_value())) {
         Add(name, absl::StrFormat("has the frame '%s'; expected a path below the folder of images, "
                                   "without its ending", Shown(frame.string_value())));
       }

@@ -138,6 +138,45 @@ def records() -> None:
     put("tfrecord", "two_and_tail.tfrecord", record(b"") + record(example) + b"\5\0")
     put("tfrecord", "example.bin", example)
 
+    def texts_of(*values: bytes) -> bytes:
+        return b"".join(field(1, value) for value in values)
+
+    corners = ("xmin", "ymin", "xmax", "ymax")
+    detection = field(1, b"".join([
+        feature("image/filename", 1, texts_of(b"a/b.jpg")),
+        feature("image/source_id", 1, texts_of(b"7")),
+        feature("image/height", 3, field(1, varint(8))),
+        feature("image/width", 3, field(1, varint(8))),
+        feature("image/encoded", 1, texts_of(b"\xff\xd8")),
+        *(feature("image/object/bbox/" + c, 2, floats(0.1 + i // 2 * 0.4, 0.2 + i // 2 * 0.4))
+          for i, c in enumerate(corners)),
+        feature("image/object/class/text", 1, texts_of(b"car", b"traffic light")),
+        feature("image/object/class/label", 3, field(1, varint(3)) + field(1, varint(10))),
+        feature("image/object/difficult", 3, field(1, varint(0) + varint(1))),
+        feature("image/object/is_crowd", 3, field(1, varint(1) + varint(0))),
+        feature("image/object/truncated", 3, field(1, varint(0) + varint(0))),
+    ]))
+    numbers = field(1, b"".join([
+        feature("image/encoded", 1, texts_of(b"\xff\xd8")),
+        *(feature("image/object/bbox/" + c, 2, floats(0.5)) for c in corners),
+        feature("image/object/class/label", 3, field(1, varint(3))),
+    ]))
+    detectnet = field(1, b"".join([
+        feature("frame/id", 1, texts_of(b"training/image_2/000012")),
+        feature("frame/height", 3, field(1, varint(375))),
+        feature("frame/width", 3, field(1, varint(1242))),
+        feature("target/object_class", 1, texts_of(b"car", b"cyclist")),
+        feature("target/truncation", 2, floats(0, 0.5)),
+        feature("target/occlusion", 3, field(1, varint(0) + varint(2))),
+        *(feature("target/coordinates_" + c, 2, floats(10 + i, 20 + i))
+          for i, c in enumerate(("x1", "y1", "x2", "y2"))),
+    ]))
+    put("tfrecord", "object_detection.tfrecord", record(detection) + record(numbers))
+    put("tfrecord", "object_detection.bin", detection)
+    put("tfrecord", "detectnet.tfrecord", record(detectnet))
+    put("tfrecord", "mixed.tfrecord", record(example) + record(detection) + record(detectnet))
+    put("tfrecord", "mixed.bin", example + detection)
+
 
 # --- models
 
