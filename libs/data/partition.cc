@@ -1,15 +1,14 @@
 #include "libs/data/partition.h"
 
-#include <google/protobuf/struct.pb.h>
-#include <google/protobuf/util/json_util.h>
-
 #include <algorithm>
 #include <numeric>
+#include <set>
 #include <unordered_map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/files.h"
+#include "libs/base/json_reader.h"
 #include "libs/base/printable.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
@@ -21,26 +20,17 @@
 namespace trainyard {
 namespace {
 
-using google::protobuf::Struct;
-using google::protobuf::Value;
-
 constexpr int64_t kMaxMapBytes = int64_t{64} << 20;
 constexpr size_t kProblemsTold = 100;
 
-// Makes sequences of what the JSON holds.
+// Reads a map of sequences to frames in the order of the text.
 class MapReader {
  public:
-  absl::StatusOr<std::vector<Sequence>> Read(const Struct& map, std::vector<std::string>& notes) {
-    for (const auto& [name, value] : map.fields()) {
-      if (value.kind_case() == Value::kListValue) {
-        sequences_.push_back(ReadOne(name, value));
-      } else {
-        Add(name, "is no list; expected the frames of the sequence, as [\"000000\", \"000001\"]");
-      }
-    }
-    // The map has no order.
-    std::sort(sequences_.begin(), sequences_.end(),
-              [](const Sequence& a, const Sequence& b) { return a.name < b.name; });
+  explicit MapReader(absl::string_view text) : json_(text) {}
+
+  absl::StatusOr<std::vector<Sequence>> Read(std::vector<std::string>& notes) {
+    TY_RETURN_IF_ERROR(json_.Object([this](absl::string_view name) { return ReadOne(std::string(name)); }));
+    TY_RETURN_IF_ERROR(json_.End());
     for (const Sequence& sequence : sequences_) KeepOnce(sequence);
     if (owners_.empty() && problems_.empty()) Add("", "lists no frame");
     TY_RETURN_IF_ERROR(problems_.ToStatus());
@@ -61,20 +51,32 @@ class MapReader {
     problems_.AddProblem({.field = field, .description = text});
   }
 
-  Sequence ReadOne(const std::string& name, const Value& value) {
-    Sequence sequence{.name = name, .frames = {}};
-    for (const Value& frame : value.list_value().values()) {
-      const size_t place = sequence.frames.size() + 1;
-      if (frame.kind_case() != Value::kStringValue) {
+  absl::Status ReadOne(const std::string& name) {
+    if (!names_.insert(name).second) Add(name, "is there twice");
+    TY_ASSIGN_OR_RETURN(const JsonReader::Kind kind, json_.Next());
+    if (kind != JsonReader::Kind::kArray) {
+      Add(name, "is no list; expected the frames of the sequence, as [\"000000\", \"000001\"]");
+      return json_.Skip();
+    }
+    Sequence& sequence = sequences_.emplace_back();
+    sequence.name = name;
+    size_t place = 0;
+    return json_.Array([&]() -> absl::Status {
+      ++place;
+      TY_ASSIGN_OR_RETURN(const JsonReader::Kind element, json_.Next());
+      if (element != JsonReader::Kind::kString) {
         Add(name, absl::StrFormat("has a frame %d that is no text; expected one in quotes, as "
                                   "\"000012\"", place));
-      } else if (!internal::IsBelowFolder(frame.string_value())) {
-        Add(name, absl::StrFormat("has the frame '%s'; expected a path below the folder of images, "
-                                  "without its ending", Shown(frame.string_value())));
+        return json_.Skip();
       }
-      sequence.frames.push_back(frame.string_value());
-    }
-    return sequence;
+      TY_ASSIGN_OR_RETURN(std::string frame, json_.String());
+      if (!internal::IsBelowFolder(frame)) {
+        Add(name, absl::StrFormat("has the frame '%s'; expected a path below the folder of images, "
+                                  "without its ending", Shown(frame)));
+      }
+      sequence.frames.push_back(std::move(frame));
+      return absl::OkStatus();
+    });
   }
 
   // Notes whose each frame is, and what two sequences or one of them list twice.
@@ -100,6 +102,8 @@ class MapReader {
     sequence.frames = std::move(once);
   }
 
+  JsonReader json_;
+  std::set<std::string> names_;
   std::vector<Sequence> sequences_;
   std::unordered_map<std::string, const Sequence*> owners_;
   Finding doubled_;
@@ -119,13 +123,7 @@ Folds RandomFolds(std::vector<std::string> names, double val_split, uint64_t see
 absl::StatusOr<std::vector<Sequence>> ReadSequences(const std::string& path,
                                                     std::vector<std::string>& notes) {
   TY_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxMapBytes));
-  Struct map;
-  const auto parsed = google::protobuf::util::JsonStringToMessage(text, &map);
-  if (!parsed.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "'", path, "' is no JSON object of sequences and their frames: ", Shown(std::string(parsed.message()), 400)));
-  }
-  absl::StatusOr<std::vector<Sequence>> sequences = MapReader().Read(map, notes);
+  absl::StatusOr<std::vector<Sequence>> sequences = MapReader(text).Read(notes);
   TY_RETURN_IF_ERROR(Annotate(sequences.status(), absl::StrCat("'", path, "'")));
   return sequences;
 }

@@ -26,19 +26,19 @@ struct Sequence {
   std::vector<std::string> frames;
 };
 
-/// Reads a map of sequences to frames: a JSON object `{"drive_1": ["000000", "000001"], ...}`, sorted
-/// by the names of the sequences. A frame that a sequence lists twice counts once, with a line of
-/// `notes`. At most 64 MiB.
+/// Reads a map of sequences to frames: a JSON object `{"drive_1": ["000000", "000001"], ...}`, in its
+/// order. A frame that a sequence lists twice counts once, with a line of `notes`. At most 64 MiB.
 ///
 /// kNotFound when there is no such file. kInvalidArgument, with its problems, for text that is no such
-/// object, an object without a frame, frames that are no text (leading zeros count) or no path below
-/// a folder, and for frames of two sequences, which would be in two folds.
+/// object, an object without a frame or with one sequence twice, frames that are no text (leading
+/// zeros count) or no path below a folder, and for frames of two sequences, which would be in two
+/// folds.
 absl::StatusOr<std::vector<Sequence>> ReadSequences(const std::string& path,
                                                     std::vector<std::string>& notes);
 
 /// Which sequences each of `count` >= 1 folds gets, as indexes: the longest first, by name among
 /// equals, each to the next fold in turn, and the folds then in reverse. Folds are empty where there
-/// are fewer sequences than folds. With one fold all sequences stay in their order.
+/// are fewer sequences than folds. With one fold all sequences stay in the order of the file.
 ///
 /// Source: TAO's sequence mode.
 std::vector<std::vector<size_t>> DealSequences(const std::vector<Sequence>& sequences, int count);

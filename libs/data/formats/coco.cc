@@ -31,6 +31,7 @@ KittiFrame CocoFrame(const CocoFile& file, const CocoFolder& folder, int64_t ind
   const std::string& name = file.images[static_cast<size_t>(index)].file_name;
   KittiFrame frame;
   frame.id = JoinPath(folder.id_prefix, WithoutExtension(name));
+  frame.name = name;
   frame.image_path = JoinPath(folder.image_dir, name);
   frame.label_path = file.shown;
   return frame;

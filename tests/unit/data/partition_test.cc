@@ -74,13 +74,13 @@ class ReadSequencesTest : public ::testing::Test {
   std::vector<std::string> notes_;
 };
 
-TEST_F(ReadSequencesTest, SortsSequencesAndKeepsTheOrderOfFrames) {
+TEST_F(ReadSequencesTest, KeepsTheOrderOfSequencesAndFrames) {
   const auto sequences = Read(R"({"b": ["9", "0001", "d/2"], "a": [], "A": ["x.y"]})");
   ASSERT_TRUE(sequences.ok()) << sequences.status();
   ASSERT_THAT(*sequences, SizeIs(3));
-  EXPECT_EQ((*sequences)[0].name, "A");
+  EXPECT_THAT((*sequences)[0].frames, ElementsAre("9", "0001", "d/2"));
   EXPECT_THAT((*sequences)[1].frames, IsEmpty());
-  EXPECT_THAT((*sequences)[2].frames, ElementsAre("9", "0001", "d/2"));
+  EXPECT_EQ((*sequences)[2].name, "A");
 }
 
 TEST_F(ReadSequencesTest, AFrameThatIsListedTwiceInASequenceCountsOnce) {
@@ -91,12 +91,13 @@ TEST_F(ReadSequencesTest, AFrameThatIsListedTwiceInASequenceCountsOnce) {
 }
 
 TEST_F(ReadSequencesTest, NamesAllThatIsWrong) {
-  EXPECT_THAT(ProblemsOf(R"({"a": ["1", 2, "../3", "/4", "", "5//6"], "b": "1", "c": ["1"]})"),
-              ElementsAre(HasSubstr("sequence 'b' is no list"),
-                          HasSubstr("sequence 'a' has a frame 2 that is no text"),
+  EXPECT_THAT(ProblemsOf(R"({"a": ["1", 2, "../3", "/4", "", "5//6"], "b": "1", "c": ["1"], "c": []})"),
+              ElementsAre(HasSubstr("sequence 'a' has a frame 2 that is no text"),
                           HasSubstr("has the frame '../3'; expected a path below"),
                           HasSubstr("has the frame '/4'"), HasSubstr("has the frame ''"),
                           HasSubstr("has the frame '5//6'"),
+                          HasSubstr("sequence 'b' is no list"),
+                          HasSubstr("sequence 'c' is there twice"),
                           HasSubstr("sequence 'c' has the frame '1', which 'a' has too")));
 }
 
