@@ -263,7 +263,7 @@ class Recognizer {
       if (count[part.name] > 1) {
         part.name = part.labels.empty() ? "." : JoinPath(DirName(part.labels), Stem(part.labels));
       }
-      if (part.name.empty()) part.name = ".";
+      if (part.name.empty()) part.name = std::string(1, '.');
     }
     std::sort(parts.begin(), parts.end(),
               [](const DataPart& a, const DataPart& b) { return a.name < b.name; });
