@@ -71,6 +71,26 @@ const DataCandidate* RecognizedDataSet::Find(DataFormat format) const {
   return nullptr;
 }
 
+absl::StatusOr<DataCandidate> ChooseCandidate(const RecognizedDataSet& recognized,
+                                              absl::string_view format, bool expect_clear) {
+  std::vector<std::string> names;
+  for (const DataCandidate& candidate : recognized.candidates) {
+    if (NameOf(candidate.format) == format) return candidate;
+    if (HasFrames(candidate.format) || !expect_clear) names.emplace_back(NameOf(candidate.format));
+  }
+  const std::string all = absl::StrJoin(names, " and as ");
+  if (!format.empty()) {
+    TY_RETURN_IF_ERROR(FindDataFormat(format).status());
+    return absl::InvalidArgumentError(absl::StrCat("'", recognized.folder, "' cannot be read as ", format,
+                                                   names.empty() ? "" : "; it can as ", all));
+  }
+  if (expect_clear && names.size() > 1) {
+    return absl::InvalidArgumentError(absl::StrCat("'", recognized.folder, "' can be read as ", all,
+                                                   "; name the format that is meant"));
+  }
+  return recognized.candidates.front();
+}
+
 absl::StatusOr<DataPart> FindPart(const DataCandidate& candidate, absl::string_view name) {
   if (name.empty() && candidate.parts.size() == 1) return candidate.parts.front();
   std::vector<std::string> names;

@@ -59,6 +59,12 @@ struct RecognizedDataSet {
 /// known; kResourceExhausted beyond 20,000 folders.
 absl::StatusOr<RecognizedDataSet> RecognizeDataSet(const std::string& folder);
 
+/// The candidate of the format that is named so; with "" the first. kInvalidArgument, with the formats
+/// that the folder can be read in, for one that is none of them and, with `expect_clear`, for "" when
+/// several with frames could be meant.
+absl::StatusOr<DataCandidate> ChooseCandidate(const RecognizedDataSet& recognized,
+                                              absl::string_view format, bool expect_clear);
+
 /// The part of a candidate that is named so; with "" the only one. kInvalidArgument, with the names
 /// that there are.
 absl::StatusOr<DataPart> FindPart(const DataCandidate& candidate, absl::string_view name);
