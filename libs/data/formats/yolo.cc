@@ -50,7 +50,8 @@ float Pixels(double part, int64_t side) {
   const double pixels = part * static_cast<double>(side);
   const double whole = std::round(pixels);
   const bool is_whole = std::abs(pixels - whole) <= kWritten * static_cast<double>(side);
-  return static_cast<float>(is_whole ? whole : pixels);
+  // Adding 0 makes 0 of -0, which would be another number in a label file.
+  return static_cast<float>(is_whole ? whole + 0.0 : pixels);
 }
 
 // The lines of one file.
