@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <climits>
-#include <filesystem>
 #include <map>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -12,15 +12,13 @@
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
 #include "libs/base/json.h"
-#include "libs/base/printable.h"
 #include "libs/base/records.h"
 #include "libs/base/status.h"
 #include "libs/data/class_census.h"
 #include "libs/data/class_map.h"
 #include "libs/data/image_io.h"
+#include "libs/data/internal/frame_source.h"
 #include "libs/data/internal/workplace.h"
-#include "libs/data/kitti_folder.h"
-#include "libs/data/partition.h"
 #include "libs/data/tfrecord/example.h"
 #include "libs/data/tfrecord/shards.h"
 #include "libs/spec/dataset_spec.h"
@@ -28,9 +26,10 @@
 namespace trainyard {
 namespace {
 
+using internal::FrameSource;
+using internal::OpenFrameSource;
 using internal::Workplace;
 using spec::dataset::v1::DatasetExportConfig;
-using spec::dataset::v1::KITTIConfig;
 
 constexpr size_t kFramesBetweenReports = 32;
 
@@ -61,14 +60,9 @@ class Converter {
   }
 
  private:
-  const KITTIConfig& kitti() const { return config_.kitti_config(); }
-  bool by_sequence() const { return kitti().partition_mode() == "sequence"; }
-
   absl::Status Prepare() {
     TY_RETURN_IF_ERROR(CheckDatasetExport(config_, !options_.root.empty()));
     ApplyDefaults(&config_);
-    // TAO's 0 means one fold too.
-    folds_ = by_sequence() ? std::max(1, static_cast<int>(kitti().num_partitions())) : 2;
     const std::string base = BaseName(options_.output_prefix);
     if (base.empty() || base == "." || base == ".." || FolderExists(options_.output_prefix)) {
       return absl::InvalidArgumentError(
@@ -83,32 +77,15 @@ class Converter {
           "name"));
     }
     const size_t longest =
-        absl::StrCat("idx-", FormatShardName({.prefix = base, .folds = folds_, .shards = 1})).size();
+        absl::StrCat("idx-", FormatShardName({.prefix = base, .folds = 1, .shards = 1})).size();
     if (longest > NAME_MAX) {
       return absl::InvalidArgumentError(absl::StrCat("output '", options_.output_prefix,
                                                      "' leads to file names of ", longest,
                                                      " bytes; at most ", NAME_MAX,
                                                      " are possible; choose a shorter name"));
     }
-    const std::string root = options_.root.empty() ? kitti().root_directory_path() : options_.root;
-    folder_ = {.image_dir = JoinPath(root, kitti().image_dir_name()),
-               .label_dir = JoinPath(root, kitti().label_dir_name()),
-               .id_prefix = kitti().image_dir_name(),
-               .image_extension = kitti().image_extension(),
-               .image_dir_shown = kitti().image_dir_name(),
-               .label_dir_shown = kitti().label_dir_name()};
-    return by_sequence() ? ListSequences(root) : absl::OkStatus();
-  }
-
-  absl::Status ListSequences(const std::string& root) {
-    absl::StatusOr<std::vector<Sequence>> sequences = ReadSequences(
-        JoinPath(root, kitti().kitti_sequence_to_frames_file()), report_.notes);
-    TY_RETURN_IF_ERROR(
-        Annotate(sequences.status(), "kitti_config.kitti_sequence_to_frames_file"));
-    sequences_ = *std::move(sequences);
-    for (const Sequence& sequence : sequences_) {
-      folder_.frames.insert(folder_.frames.end(), sequence.frames.begin(), sequence.frames.end());
-    }
+    const std::string root = options_.root.empty() ? SpecRoot(config_) : options_.root;
+    TY_ASSIGN_OR_RETURN(source_, OpenFrameSource(config_, root, options_.random_seed));
     return absl::OkStatus();
   }
 
@@ -126,10 +103,10 @@ class Converter {
       Report("check", done, total);
       return !stop_.stop_requested();
     };
-    TY_ASSIGN_OR_RETURN(report_.ledger, ScanKittiFolder(folder_, options_.threads, keep, go_on));
+    TY_ASSIGN_OR_RETURN(report_.ledger, source_->Scan(options_.threads, keep, go_on));
     if (!listing_.names.empty()) return absl::OkStatus();
     TY_RETURN_IF_ERROR(report_.ledger.Check(options_.strict));
-    return absl::NotFoundError(absl::StrCat("no image of '", folder_.image_dir, "' can be used"));
+    return absl::NotFoundError(absl::StrCat("no image of '", source_->Place(), "' can be used"));
   }
 
   absl::Status MakeClasses() {
@@ -161,36 +138,17 @@ class Converter {
   }
 
   Folds Partition() {
-    Folds folds;
-    if (by_sequence()) {
-      const std::vector<std::vector<size_t>> dealt = DealSequences(sequences_, folds_);
-      folds = SequenceFolds(sequences_, dealt, listing_.names, options_.random_seed);
-      for (size_t fold = 0; fold < dealt.size(); ++fold) NoteSequences(fold, dealt[fold]);
-    } else {
-      folds = RandomFolds(std::move(listing_.names), static_cast<double>(kitti().val_split()),
-                          options_.random_seed);
-    }
+    Folds folds = source_->Partition(std::move(listing_.names));
+    const std::vector<std::string>& notes = source_->notes();
+    report_.notes.insert(report_.notes.end(), notes.begin(), notes.end());
     KeepFirst(folds);
     return folds;
-  }
-
-  // Which sequences a fold holds, for people and for the manifest.
-  void NoteSequences(size_t fold, const std::vector<size_t>& dealt) {
-    std::vector<std::string> names;
-    for (const size_t sequence : dealt) names.push_back(Shown(sequences_[sequence].name));
-    const std::string number = absl::StrFormat("fold_%03d_sequences", fold);
-    report_.manifest.options[number] = absl::StrJoin(names, ",");
-    if (names.empty()) return;
-    report_.notes.push_back(absl::StrFormat("fold %03d, %s data: %s (%s)", fold,
-                                            fold == 0 ? "validation" : "training",
-                                            Counted(static_cast<int64_t>(names.size()), "sequence"),
-                                            SomeOf(names, 5)));
   }
 
   // Each fold keeps its first, as max_training_samples says.
   void KeepFirst(Folds& folds) {
     const uint32_t max = config_.sample_modifier_config().max_training_samples();
-    const size_t most = max / static_cast<size_t>(folds_);
+    const size_t most = max / folds.size();
     std::vector<std::string> left_out;
     size_t all = 0;
     for (auto& fold : folds) {
@@ -202,7 +160,7 @@ class Converter {
     if (left_out.empty()) return;
     report_.notes.push_back(absl::StrCat(
         left_out.size(), " of ", all, " images are left out by max_training_samples ", max,
-        ", of which each of the ", folds_, " folds gets an equal part (for example ",
+        ", of which each of the ", folds.size(), " folds gets an equal part (for example ",
         SomeOf(left_out), ")"));
   }
 
@@ -212,13 +170,14 @@ class Converter {
     if (total_ == 0) {
       return absl::InvalidArgumentError(absl::StrCat(
           "max_training_samples ", config_.sample_modifier_config().max_training_samples(),
-          " leaves no image: each of ", folds_, " folds gets an equal part of it; give at least ",
-          folds_));
+          " leaves no image: each of ", folds.size(),
+          " folds gets an equal part of it; give at least ", folds.size()));
     }
-    for (int number = 0; number < folds_; ++number) {
+    for (int number = 0; number < source_->folds(); ++number) {
       const std::vector<std::string>& fold = folds[static_cast<size_t>(number)];
       if (fold.empty()) {
-        NoteEmptyFold(number);
+        std::string note = source_->EmptyFoldNote(number, total_);
+        if (!note.empty()) report_.notes.push_back(std::move(note));
         continue;
       }
       Manifest::Fold entry{.number = number,
@@ -227,38 +186,21 @@ class Converter {
       for (const std::string& name : classes_.classes()) entry.objects[name] = 0;
       report_.manifest.folds.push_back(std::move(entry));
       // 0 is one file, whose name does not count it.
-      const size_t shards = std::max(1u, kitti().num_shards());
+      const size_t shards = std::max(1u, source_->Shards(number));
       const size_t size = fold.size() / shards;
       for (size_t shard = 0; shard < shards; ++shard) {
         const size_t begin = shard * size;
         const size_t end = shard + 1 == shards ? fold.size() : begin + size;
         const ShardName name{.prefix = BaseName(options_.output_prefix),
                              .fold = number,
-                             .folds = folds_,
+                             .folds = source_->folds(),
                              .shard = static_cast<int>(shard),
-                             .shards = static_cast<int>(kitti().num_shards())};
+                             .shards = static_cast<int>(source_->Shards(number))};
         TY_RETURN_IF_ERROR(
             WriteShard(workplace, name, absl::MakeConstSpan(fold).subspan(begin, end - begin)));
       }
     }
     return absl::OkStatus();
-  }
-
-  // An empty fold is as val_split says; a val_split that means a part of one image is a slip.
-  void NoteEmptyFold(int number) {
-    if (by_sequence()) {
-      report_.notes.push_back(absl::StrFormat(
-          "fold %03d, the %s data, is empty: %d folds of %s", number,
-          number == 0 ? "validation" : "training", folds_,
-          Counted(static_cast<int64_t>(sequences_.size()), "sequence")));
-      return;
-    }
-    const double split = static_cast<double>(kitti().val_split());
-    if (split == 0 || split == 100) return;
-    report_.notes.push_back(absl::StrFormat(
-        "val_split %g (per cent) of %d images is less than one: fold %03d, the %s data, is empty%s",
-        split, total_, number, number == 0 ? "validation" : "training",
-        split < 1 ? "; was a part of 1 meant?" : ""));
   }
 
   absl::Status WriteShard(const Workplace& workplace, const ShardName& name,
@@ -294,16 +236,15 @@ class Converter {
   }
 
   absl::StatusOr<std::string> MakeRecord(const std::string& image) {
-    const std::string image_path = JoinPath(folder_.image_dir, image);
-    const std::string label_path = LabelPathOf(folder_, image);
+    const KittiFrame frame = source_->Frame(image);
     DetectionExample example;
-    example.id = JoinPath(folder_.id_prefix, FrameOf(image));
-    TY_ASSIGN_OR_RETURN(example.encoded, ReadFile(image_path, kMaxImageFileBytes));
-    TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(example.encoded, image_path));
+    example.id = frame.id;
+    TY_ASSIGN_OR_RETURN(example.encoded, ReadFile(frame.image_path, kMaxImageFileBytes));
+    TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(example.encoded, frame.image_path));
     example.width = size.width;
     example.height = size.height;
-    TY_ASSIGN_OR_RETURN(const std::string text, ReadFile(label_path));
-    for (const KittiObject& o : ParseKittiLabels(text, label_path, example.id, size).objects) {
+    TY_ASSIGN_OR_RETURN(const KittiLabels labels, source_->Labels(frame, size));
+    for (const KittiObject& o : labels.objects) {
       const int id = classes_.Find(o.type);
       if (id == 0) continue;
       AddObject(o, id, example);
@@ -355,32 +296,18 @@ class Converter {
     manifest.refused_lines = report_.ledger.RefusedLines();
     const std::map<std::string, std::string> mapping(config_.target_class_mapping().begin(),
                                                      config_.target_class_mapping().end());
+    manifest.options = source_->Options();
     manifest.options.insert(
-        {{"image_dir_name", kitti().image_dir_name()},
-         {"label_dir_name", kitti().label_dir_name()},
-         {"image_extension", kitti().image_extension()},
-         {"partition_mode", kitti().partition_mode()},
-         {"num_shards", absl::StrCat(kitti().num_shards())},
-         {"max_training_samples",
+        {{"max_training_samples",
           absl::StrCat(config_.sample_modifier_config().max_training_samples())},
-         {"random_seed", absl::StrCat(options_.random_seed)},
          {"target_class_mapping", absl::StrJoin(mapping, ",", absl::PairFormatter("="))}});
-    if (by_sequence()) {
-      manifest.options["num_partitions"] = absl::StrCat(folds_);
-      manifest.options["kitti_sequence_to_frames_file"] = kitti().kitti_sequence_to_frames_file();
-    } else {
-      manifest.options["val_split"] = absl::StrCat(kitti().val_split());
-    }
     return WriteFile(workplace, BaseName(ManifestPath(base)), ManifestToJson(manifest));
   }
 
   std::string Warnings() const {
     std::map<std::string, std::string> entries;
     for (const auto& [path, box] : listing_.degenerate) {
-      std::error_code ignored;
-      const std::string absolute = std::filesystem::absolute(path, ignored).string();
-      const std::string key = absl::StrCat(absolute.empty() ? path : absolute, "_", box.index);
-      entries[JsonText(key)] =
+      entries[JsonText(source_->WarningKey(path, box))] =
           absl::StrCat("[\n    ", absl::StrJoin(box.corners, ",\n    "), "\n  ]");
     }
     return absl::StrCat("{\n  ", absl::StrJoin(entries, ",\n  ", absl::PairFormatter(": ")), "\n}");
@@ -423,9 +350,7 @@ class Converter {
   const std::function<void(const ConvertProgress&)>& progress_;
   const std::stop_token stop_;
 
-  KittiFolder folder_;
-  int folds_ = 2;
-  std::vector<Sequence> sequences_;  // Of sequence mode.
+  std::unique_ptr<FrameSource> source_;
   Listing listing_;
   ClassMap classes_;
   ConvertReport report_;

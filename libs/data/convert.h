@@ -45,7 +45,8 @@ struct ConvertReport {
   std::vector<std::string> notes;
 };
 
-/// Converts a KITTI set to TFRecord shards in TAO's layout (TAO `dataset_convert`):
+/// Converts a set with KITTI's labels or COCO's to TFRecord shards in TAO's layout (TAO
+/// `dataset_convert`):
 ///
 ///     <prefix>-fold-000-of-002-shard-00003-of-00010   records of tf.train.Example
 ///     idx-<shard>                                     offset and length of each record
@@ -55,21 +56,22 @@ struct ConvertReport {
 ///
 /// Which images are in which of the folds: libs/data/partition.h. Random mode makes two, sequence mode
 /// as many as num_partitions says; fold 000 is the validation data, the others are for training. An
-/// empty fold has no files and keeps its number. With num_shards 0 a fold is one file without the last
+/// empty fold has no files and keeps its number. Of COCO each file of annotations is a fold, in the order
+/// of its images, with shards of its own. With num_shards 0 a fold is one file without the last
 /// part of the name. Equal inputs and options give equal bytes. Label lines and images that cannot be
 /// used are left out and listed.
 ///
-/// Memory does not grow with the number of images but for their names. All files are written to a
+/// Memory does not grow with the number of images but for their names, of COCO for what its files say
+/// (libs/data/formats/coco.h). All files are written to a
 /// hidden folder beside the target and renamed at the end, the manifest last; files of an earlier
 /// conversion to the same prefix go then. Fails without leaving a file behind:
 ///   kInvalidArgument  the spec (libs/spec), roots that disagree, or Ledger::Check
-///   kUnimplemented    COCO
 ///   kNotFound         folders, images, the file that maps sequences to frames
 ///   kFailedPrecondition  another conversion to this prefix is under way
 ///   kCancelled        `stop`, looked at for every image
 ///   kResourceExhausted, kInternal  the disk
 ///
-/// Source: TAO's `dataset_convert` for KITTI.
+/// Source: TAO's `dataset_convert`.
 absl::StatusOr<ConvertReport> ConvertKitti(
     const spec::dataset::v1::DatasetExportConfig& config, const ConvertOptions& options,
     const std::function<void(const ConvertProgress&)>& progress = nullptr,

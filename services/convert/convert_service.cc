@@ -33,9 +33,8 @@ service::ServiceProgram ConvertServiceProgram() {
       .description = "Makes data sets: TFRecord shards and offline augmentation.",
       .default_port = 7001,
       .stages = {RowOf(PrepareConvert), RowOf(PrepareAugment)},
-      .formats = {"kitti", "tfrecords"},
-      .unimplemented = {"COCO conversion (coco_config)",
-                        "YAML augmentation specs and COCO augmentation"},
+      .formats = {"kitti", "coco", "tfrecords"},
+      .unimplemented = {"YAML augmentation specs and COCO augmentation"},
   });
 }
 

@@ -32,6 +32,7 @@ KittiFrame CocoFrame(const CocoFile& file, const CocoFolder& folder, int64_t ind
   KittiFrame frame;
   frame.id = JoinPath(folder.id_prefix, WithoutExtension(name));
   frame.name = name;
+  frame.name = name;
   frame.image_path = JoinPath(folder.image_dir, name);
   frame.label_path = file.shown;
   return frame;

@@ -104,10 +104,53 @@ TEST(LoadDatasetExportTest, FoldersStayBelowTheRoot) {
   EXPECT_THAT(Load({"kitti_config.image_dir_name = training/image..2"}), IsOk());
 }
 
-TEST(LoadDatasetExportTest, CocoIsUnimplementedByName) {
-  EXPECT_THAT(
-      LoadDatasetExport("coco_config { root_directory_path: '/d' }", "s", {}, false, nullptr),
-      StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("coco_config is not offered yet")));
+// The guide's sample of COCO, with its own name of the first list.
+constexpr char kCocoSpec[] = R"(coco_config {
+  root_directory_path: "/d/coco" image_dir_names: ["val2017", "train2017"]
+  annotation_files: ["annotations/instances_val2017.json", "annotations/instances_train2017.json"]
+  num_partitions: 2 num_shards: [32, 256] } image_directory_path: "/d/coco")";
+
+TEST(LoadDatasetExportTest, TakesTheGuidesSampleOfCoco) {
+  std::vector<std::string> warnings;
+  const auto config = LoadDatasetExport(kCocoSpec, "s", {}, false, &warnings);
+  ASSERT_THAT(config.status(), IsOk());
+  EXPECT_THAT(warnings, IsEmpty());
+  EXPECT_THAT(config->coco_config().img_dir_names(), ElementsAre("val2017", "train2017"));
+  EXPECT_THAT(config->coco_config().num_shards(), ElementsAre(32, 256));
+  EXPECT_EQ(SpecRoot(*config), "/d/coco");
+}
+
+TEST(LoadDatasetExportTest, CocoHasTwoPartitionsOfTenShardsUnlessToldOtherwise) {
+  const auto config = LoadDatasetExport(
+      "coco_config { img_dir_names: ['a', 'a'] annotation_files: ['a.json', 'b.json'] }", "s", {}, true,
+      nullptr);
+  ASSERT_THAT(config.status(), IsOk());
+  EXPECT_EQ(config->coco_config().num_partitions(), 2);
+  EXPECT_THAT(config->coco_config().num_shards(), ElementsAre(10));
+}
+
+TEST(LoadDatasetExportTest, ListsOfCocoFitEachOther) {
+  const auto problems = [](const std::string& text) {
+    return LoadDatasetExport(text, "s", {}, false, nullptr).status();
+  };
+  EXPECT_THAT(problems("coco_config { }"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("coco_config.root_directory_path is missing"),
+                             HasSubstr("coco_config.img_dir_names is missing"),
+                             HasSubstr("coco_config.annotation_files is missing"))));
+  EXPECT_THAT(problems("coco_config { root_directory_path: '/d' img_dir_names: 'a' "
+                       "annotation_files: ['a.json', '../b.json', 'a.json'] num_shards: [1, 2, 10001] } "
+                       "image_directory_path: '/e'"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("img_dir_names has 1 entries; expected one for each of "
+                                       "coco_config.num_partitions 2"),
+                             HasSubstr("annotation_files has 3 entries"),
+                             HasSubstr("annotation_files[1] is \"../b.json\"; expected a path below"),
+                             HasSubstr("annotation_files names a file twice"),
+                             HasSubstr("num_shards has 3 entries; expected one for all"),
+                             HasSubstr("num_shards[2] is 10001; expected at most 10000"),
+                             HasSubstr("image_directory_path is \"/e\", but "
+                                       "coco_config.root_directory_path is \"/d\""))));
 }
 
 TEST(LoadDatasetExportTest, SequenceModeNeedsItsMapAndMakesTwoFoldsUnlessToldOtherwise) {
