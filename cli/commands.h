@@ -39,7 +39,7 @@ void AddPageCommands(CLI::App& app, Run& run);
 void AddToolCommands(CLI::App& app, Run& run);
 /// `models`: the store of pretrained models.
 void AddModelsCommands(CLI::App& app, Run& run);
-/// `data inspect`.
+/// `data inspect`, `data convert`.
 void AddDataCommands(CLI::App& app, Run& run);
 /// `sample-data`.
 void AddSampleDataCommand(CLI::App& app, Run& run);

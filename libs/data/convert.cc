@@ -45,6 +45,10 @@ class Converter {
   Converter(const DatasetExportConfig& config, const ConvertOptions& options,
             const std::function<void(const ConvertProgress&)>& progress, std::stop_token stop)
       : config_(config), options_(options), progress_(progress), stop_(std::move(stop)) {}
+  // Of a source that no spec names.
+  Converter(std::unique_ptr<FrameSource> source, const ConvertOptions& options,
+            const std::function<void(const ConvertProgress&)>& progress, std::stop_token stop)
+      : options_(options), progress_(progress), stop_(std::move(stop)), source_(std::move(source)) {}
 
   absl::StatusOr<ConvertReport> Run() {
     TY_RETURN_IF_ERROR(Prepare());
@@ -61,8 +65,10 @@ class Converter {
 
  private:
   absl::Status Prepare() {
-    TY_RETURN_IF_ERROR(CheckDatasetExport(config_, !options_.root.empty()));
-    ApplyDefaults(&config_);
+    if (source_ == nullptr) {
+      TY_RETURN_IF_ERROR(CheckDatasetExport(config_, !options_.root.empty()));
+      ApplyDefaults(&config_);
+    }
     const std::string base = BaseName(options_.output_prefix);
     if (base.empty() || base == "." || base == ".." || FolderExists(options_.output_prefix)) {
       return absl::InvalidArgumentError(
@@ -84,6 +90,7 @@ class Converter {
                                                      " bytes; at most ", NAME_MAX,
                                                      " are possible; choose a shorter name"));
     }
+    if (source_ != nullptr) return absl::OkStatus();
     const std::string root = options_.root.empty() ? SpecRoot(config_) : options_.root;
     TY_ASSIGN_OR_RETURN(source_, OpenFrameSource(config_, root, options_.random_seed));
     return absl::OkStatus();
@@ -364,6 +371,16 @@ absl::StatusOr<ConvertReport> ConvertKitti(
     const DatasetExportConfig& config, const ConvertOptions& options,
     const std::function<void(const ConvertProgress&)>& progress, std::stop_token stop) {
   return Converter(config, options, progress, std::move(stop)).Run();
+}
+
+absl::StatusOr<ConvertReport> ConvertDataPart(
+    const std::string& folder, DataFormat format, const DataPart& part, double val_split,
+    uint32_t num_shards, const ConvertOptions& options,
+    const std::function<void(const ConvertProgress&)>& progress, std::stop_token stop) {
+  return Converter(internal::PartSource(folder, format, part, val_split, num_shards,
+                                        options.random_seed),
+                   options, progress, std::move(stop))
+      .Run();
 }
 
 }  // namespace trainyard

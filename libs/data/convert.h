@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "libs/data/formats/data_set.h"
 #include "libs/data/ledger.h"
 #include "libs/data/tfrecord/manifest.h"
 #include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
@@ -74,6 +75,15 @@ struct ConvertReport {
 /// Source: TAO's `dataset_convert`.
 absl::StatusOr<ConvertReport> ConvertKitti(
     const spec::dataset::v1::DatasetExportConfig& config, const ConvertOptions& options,
+    const std::function<void(const ConvertProgress&)>& progress = nullptr,
+    std::stop_token stop = {});
+
+/// ConvertKitti for a part of a set in any format that has frames (libs/data/formats/data_set.h): in random
+/// order, `val_split` per cent of the images in fold 000; classes are those that are found. Memory holds
+/// the labels. `options.root` and `class_names` have no effect.
+absl::StatusOr<ConvertReport> ConvertDataPart(
+    const std::string& folder, DataFormat format, const DataPart& part, double val_split,
+    uint32_t num_shards, const ConvertOptions& options,
     const std::function<void(const ConvertProgress&)>& progress = nullptr,
     std::stop_token stop = {});
 

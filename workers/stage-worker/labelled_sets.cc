@@ -1,10 +1,14 @@
 #include <algorithm>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/printable.h"
 #include "libs/base/status.h"
+#include "libs/data/convert.h"
+#include "libs/data/findings.h"
 #include "libs/data/formats/data_set.h"
 #include "libs/data/formats/survey.h"
+#include "libs/data/formats/write_set.h"
 #include "workers/stage-worker/tasks.h"
 
 namespace trainyard::stage_worker {
@@ -92,6 +96,64 @@ absl::StatusOr<Finished> InspectData(Context& context) {
     finished.add_notes(Printable(line));
   }
   return finished;
+}
+
+namespace {
+
+constexpr size_t kMostLeftOut = 20;
+
+void AddNotes(const Ledger& ledger, const std::vector<std::string>& notes, Finished& finished) {
+  for (const std::string& note : notes) finished.add_notes(Printable(note));
+  for (const std::string& line : ledger.Describe(kMostLeftOut)) finished.add_notes(Printable(line));
+}
+
+absl::StatusOr<Finished> ToRecords(Context& context, DataFormat format, const DataPart& part) {
+  const auto& task = context.job.convert_data();
+  const ConvertOptions options{.output_prefix = task.output(),
+                               .strict = task.strict(),
+                               .random_seed = task.random_seed(),
+                               .threads = std::max(1, context.job.threads())};
+  TY_ASSIGN_OR_RETURN(
+      const ConvertReport report,
+      ConvertDataPart(task.folder(), format, part, static_cast<double>(task.val_split()),
+                      task.num_shards(), options, nullptr, context.stop));
+  Finished finished;
+  finished.add_notes(absl::StrCat(Counted(report.ledger.images - report.ledger.RefusedImages(), "picture"),
+                                  " in ", Counted(static_cast<int64_t>(report.manifest.shards.size()), "shard")));
+  AddNotes(report.ledger, report.notes, finished);
+  return finished;
+}
+
+absl::StatusOr<Finished> ToFolder(Context& context, DataFormat format, const DataPart& part) {
+  const auto& task = context.job.convert_data();
+  TY_ASSIGN_OR_RETURN(const DataFormat to, FindDataFormat(task.to()));
+  const WriteSetOptions options{.output = task.output(),
+                                .strict = task.strict(),
+                                .threads = std::max(1, context.job.threads())};
+  TY_ASSIGN_OR_RETURN(const WriteSetReport report,
+                      WriteDataPart(task.folder(), format, part, to, options, nullptr, context.stop));
+  Finished finished;
+  finished.add_notes(absl::StrCat(Counted(report.pictures, "picture"), ", ", report.boxes,
+                                  report.boxes == 1 ? " box" : " boxes"));
+  AddNotes(report.ledger, report.notes, finished);
+  return finished;
+}
+
+}  // namespace
+
+absl::StatusOr<Finished> ConvertData(Context& context) {
+  const auto& task = context.job.convert_data();
+  TY_ASSIGN_OR_RETURN(const RecognizedDataSet recognized, RecognizeDataSet(task.folder()));
+  TY_ASSIGN_OR_RETURN(const DataCandidate candidate,
+                      ChooseCandidate(recognized, task.format(), /*expect_clear=*/true));
+  if (!HasFrames(candidate.format)) {
+    return absl::InvalidArgumentError(absl::StrCat("'", task.shown(), "' is ", NameOf(candidate.format),
+                                                   ", which has no labelled boxes to convert"));
+  }
+  TY_ASSIGN_OR_RETURN(const DataPart part, FindPart(candidate, task.part()));
+  const bool records = task.to() == NameOf(DataFormat::kTfrecord);
+  return records ? ToRecords(context, candidate.format, part)
+                 : ToFolder(context, candidate.format, part);
 }
 
 }  // namespace trainyard::stage_worker

@@ -45,6 +45,8 @@ absl::StatusOr<Task> ChooseTask(const WorkerJob& job) {
       return AfterStarted(InspectModel);
     case WorkerJob::kInspectData:
       return AfterStarted(InspectData);
+    case WorkerJob::kConvertData:
+      return AfterStarted(ConvertData);
     case WorkerJob::kPictures:
       return AfterStarted(ShrinkForReport);
     default:

@@ -25,6 +25,14 @@ constexpr int kRandomFolds = 2;
 
 const char* UseOf(int fold) { return fold == 0 ? "validation" : "training"; }
 
+// An empty fold is as val_split says; a val_split that means a part of one image is a slip.
+std::string SplitNote(double split, int fold, int64_t total) {
+  if (split == 0 || split == 100) return "";
+  return absl::StrFormat(
+      "val_split %g (per cent) of %d images is less than one: fold %03d, the %s data, is empty%s",
+      split, total, fold, UseOf(fold), split < 1 ? "; was a part of 1 meant?" : "");
+}
+
 // Images with KITTI label files, in random order or by sequences.
 class KittiSource final : public FrameSource {
  public:
@@ -71,17 +79,12 @@ class KittiSource final : public FrameSource {
     return SequenceFolds(sequences_, dealt, names, seed_);
   }
 
-  // An empty fold is as val_split says; a val_split that means a part of one image is a slip.
   std::string EmptyFoldNote(int fold, int64_t total) const override {
     if (by_sequence()) {
       return absl::StrFormat("fold %03d, the %s data, is empty: %d folds of %s", fold, UseOf(fold),
                              folds_, Counted(static_cast<int64_t>(sequences_.size()), "sequence"));
     }
-    const double split = static_cast<double>(config_.val_split());
-    if (split == 0 || split == 100) return "";
-    return absl::StrFormat(
-        "val_split %g (per cent) of %d images is less than one: fold %03d, the %s data, is empty%s",
-        split, total, fold, UseOf(fold), split < 1 ? "; was a part of 1 meant?" : "");
+    return SplitNote(static_cast<double>(config_.val_split()), fold, total);
   }
 
   KittiFrame Frame(const std::string& name) const override {
@@ -266,7 +269,77 @@ class CocoSource final : public FrameSource {
   std::unordered_map<std::string, std::pair<size_t, int64_t>> places_;
 };
 
+// A part of a set in any format.
+class AnyPartSource final : public FrameSource {
+ public:
+  AnyPartSource(const std::string& folder, DataFormat format, DataPart part, double val_split,
+                uint32_t num_shards, uint64_t seed)
+      : folder_(folder),
+        format_(format),
+        part_(std::move(part)),
+        val_split_(val_split),
+        num_shards_(num_shards),
+        seed_(seed) {}
+
+  int folds() const override { return kRandomFolds; }
+  uint32_t Shards(int) const override { return num_shards_; }
+  std::string Place() const override { return folder_; }
+
+  absl::StatusOr<Ledger> Scan(int threads, const std::function<void(KittiFrame)>& keep,
+                              const GoOn& go_on) override {
+    const auto keep_labels = [&](KittiFrame frame) {
+      // Two entries of a COCO file may be of one picture.
+      const std::string name = frame.name;
+      for (int number = 2; frames_.count(frame.name) > 0; ++number) {
+        frame.name = absl::StrCat(name, " ", number);
+      }
+      frames_[frame.name] = frame;
+      keep(std::move(frame));
+    };
+    return ScanDataPart(folder_, format_, part_, threads, keep_labels, go_on);
+  }
+
+  Folds Partition(std::vector<std::string> names) override {
+    return RandomFolds(std::move(names), val_split_, seed_);
+  }
+  std::string EmptyFoldNote(int fold, int64_t total) const override {
+    return SplitNote(val_split_, fold, total);
+  }
+
+  KittiFrame Frame(const std::string& name) const override { return frames_.at(name); }
+  absl::StatusOr<KittiLabels> Labels(const KittiFrame& frame, ImageSize) const override {
+    return frame.labels;
+  }
+
+  std::string WarningKey(const std::string& label_path, const DegenerateBox& box) const override {
+    return absl::StrCat(label_path, "_", box.index);
+  }
+  std::map<std::string, std::string> Options() const override {
+    return {{"format", std::string(NameOf(format_))},
+            {"image_dir_name", part_.image_dir},
+            {"labels", part_.labels},
+            {"num_shards", absl::StrCat(num_shards_)},
+            {"val_split", absl::StrCat(val_split_)},
+            {"random_seed", absl::StrCat(seed_)}};
+  }
+
+ private:
+  const std::string folder_;
+  const DataFormat format_;
+  const DataPart part_;
+  const double val_split_;
+  const uint32_t num_shards_;
+  const uint64_t seed_;
+  std::unordered_map<std::string, KittiFrame> frames_;
+};
+
 }  // namespace
+
+std::unique_ptr<FrameSource> PartSource(const std::string& folder, DataFormat format,
+                                        const DataPart& part, double val_split,
+                                        uint32_t num_shards, uint64_t seed) {
+  return std::make_unique<AnyPartSource>(folder, format, part, val_split, num_shards, seed);
+}
 
 absl::StatusOr<std::unique_ptr<FrameSource>> OpenFrameSource(
     const spec::dataset::v1::DatasetExportConfig& config, const std::string& root, uint64_t seed) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "libs/data/formats/data_set.h"
 #include "libs/data/internal/frame_scan.h"
 #include "libs/data/kitti_folder.h"
 #include "libs/data/ledger.h"
@@ -56,5 +57,11 @@ class FrameSource {
 /// categories are not the same in all partitions.
 absl::StatusOr<std::unique_ptr<FrameSource>> OpenFrameSource(
     const spec::dataset::v1::DatasetExportConfig& config, const std::string& root, uint64_t seed);
+
+/// A part of a set in any format that has frames, in random order as KITTI's: fold 0 gets `val_split` per
+/// cent. Keeps the labels of all frames in memory, some 200 bytes for each box.
+std::unique_ptr<FrameSource> PartSource(const std::string& folder, DataFormat format,
+                                        const DataPart& part, double val_split,
+                                        uint32_t num_shards, uint64_t seed);
 
 }  // namespace trainyard::internal
