@@ -103,7 +103,7 @@ with open(sys.argv[2], "w") as out:
             print(image["file_name"], name, x, y, x + w, y + h, a["iscrowd"], file=out)
 )");
   const std::string command = absl::StrCat(
-      testing::SourceDir(), "/.deps/venv/bin/python ", folder_ / "read.py", " ",
+      SourceDir(), "/.deps/venv/bin/python ", folder_ / "read.py", " ",
       folder_ / "coco/annotations.json", " ", folder_ / "seen.txt", " > ", folder_ / "log.txt", " 2>&1");
   ASSERT_EQ(std::system(command.c_str()), 0) << ReadFile(folder_ / "log.txt").value_or("");
   std::string expected;
