@@ -57,7 +57,8 @@ int RunInspect(const InspectFlags& flags) {
   task.set_shown(flags.folder);
   task.set_format(flags.format);
   const auto finished = RunWorker(std::move(job), flags.folder);
-  if (!finished.ok()) return PrintFailure(flags.output_form, InWords(finished.status()), FailedAt::kOperation);
+  if (!finished.ok())
+    return PrintFailure(flags.output_form, InWords(finished.status()), FailedAt::kOperation);
   if (flags.output_form.json) {
     PrintJson(finished->data_set());
   } else {
@@ -109,7 +110,8 @@ void AddSetFlags(CLI::App& command, InspectFlags& flags) {
 
 void AddConvert(CLI::App& data, Run& run) {
   auto flags = std::make_shared<ConvertFlags>();
-  CLI::App& convert = *data.add_subcommand("convert", "write a set, or a part of it, in another format");
+  CLI::App& convert =
+      *data.add_subcommand("convert", "write a set, or a part of it, in another format");
   AddSetFlags(convert, *flags);
   convert.add_option("--to", flags->to, "kitti, coco or tfrecord")
       ->required()
@@ -124,7 +126,9 @@ void AddConvert(CLI::App& data, Run& run) {
       ->check(CLI::Range(0.0f, 100.0f));
   convert.add_option("--num-shards", flags->num_shards, "of tfrecord: shards of a fold (10)")
       ->check(CLI::Range(1, 20));
-  convert.add_option("--random-seed,--random_seed", flags->seed, "of tfrecord: seed of the partition (42)")
+  convert
+      .add_option("--random-seed,--random_seed", flags->seed,
+                  "of tfrecord: seed of the partition (42)")
       ->check(CLI::NonNegativeNumber);
   WhenTyped(convert, run, flags, RunConvert);
 }

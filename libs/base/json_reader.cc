@@ -65,8 +65,8 @@ absl::Status JsonReader::Expected(absl::string_view what) {
 }
 
 void JsonReader::SkipBlanks() {
-  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' ||
-                                text_[at_] == '\r')) {
+  while (at_ < text_.size() &&
+         (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) {
     ++at_;
   }
 }
@@ -101,8 +101,7 @@ absl::Status JsonReader::Close(char bracket) {
   return absl::OkStatus();
 }
 
-absl::Status JsonReader::Object(
-    absl::FunctionRef<absl::Status(absl::string_view name)> member) {
+absl::Status JsonReader::Object(absl::FunctionRef<absl::Status(absl::string_view name)> member) {
   if (!Take('{')) return Expected("an object");
   TY_RETURN_IF_ERROR(Enter());
   SkipBlanks();

@@ -21,8 +21,8 @@ namespace trainyard {
 ///     }));
 ///     TY_RETURN_IF_ERROR(json.End());
 ///
-/// Each call reads one value. All fail with kInvalidArgument, with line and column, for text that is
-/// no JSON, for a value of another kind, and beyond kMaxDepth objects and arrays in each other.
+/// Each call reads one value. All fail with kInvalidArgument, with line and column, for text that
+/// is no JSON, for a value of another kind, and beyond kMaxDepth objects and arrays in each other.
 /// `text` must outlive the reader. Not thread-safe.
 class JsonReader {
  public:
@@ -35,8 +35,8 @@ class JsonReader {
   /// What the next value is, which is not read.
   absl::StatusOr<Kind> Next();
 
-  /// Calls `member` for each member, with its name; it must read the value. What it returns ends the
-  /// reading. The name holds until the next call of the reader. A name may come twice.
+  /// Calls `member` for each member, with its name; it must read the value. What it returns ends
+  /// the reading. The name holds until the next call of the reader. A name may come twice.
   absl::Status Object(absl::FunctionRef<absl::Status(absl::string_view name)> member);
   /// Calls `element` for each element; it must read it.
   absl::Status Array(absl::FunctionRef<absl::Status()> element);

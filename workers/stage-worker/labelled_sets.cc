@@ -86,9 +86,9 @@ absl::StatusOr<Finished> InspectData(Context& context) {
     context.Progress(static_cast<double>(done), static_cast<double>(total), "images", "");
     return !context.stop.stop_requested();
   };
-  TY_ASSIGN_OR_RETURN(const DataSurvey survey,
-                      SurveyDataSet(task.folder(), candidate,
-                                    std::max(1, context.job.threads()), go_on));
+  TY_ASSIGN_OR_RETURN(
+      const DataSurvey survey,
+      SurveyDataSet(task.folder(), candidate, std::max(1, context.job.threads()), go_on));
   Finished finished;
   *finished.mutable_data_set() = Describe(task.shown(), recognized, candidate.format, survey);
   for (const std::string& line :
@@ -118,8 +118,9 @@ absl::StatusOr<Finished> ToRecords(Context& context, DataFormat format, const Da
       ConvertDataPart(task.folder(), format, part, static_cast<double>(task.val_split()),
                       task.num_shards(), options, nullptr, context.stop));
   Finished finished;
-  finished.add_notes(absl::StrCat(Counted(report.ledger.images - report.ledger.RefusedImages(), "picture"),
-                                  " in ", Counted(static_cast<int64_t>(report.manifest.shards.size()), "shard")));
+  finished.add_notes(
+      absl::StrCat(Counted(report.ledger.images - report.ledger.RefusedImages(), "picture"), " in ",
+                   Counted(static_cast<int64_t>(report.manifest.shards.size()), "shard")));
   AddNotes(report.ledger, report.notes, finished);
   return finished;
 }
@@ -130,8 +131,8 @@ absl::StatusOr<Finished> ToFolder(Context& context, DataFormat format, const Dat
   const WriteSetOptions options{.output = task.output(),
                                 .strict = task.strict(),
                                 .threads = std::max(1, context.job.threads())};
-  TY_ASSIGN_OR_RETURN(const WriteSetReport report,
-                      WriteDataPart(task.folder(), format, part, to, options, nullptr, context.stop));
+  TY_ASSIGN_OR_RETURN(const WriteSetReport report, WriteDataPart(task.folder(), format, part, to,
+                                                                 options, nullptr, context.stop));
   Finished finished;
   finished.add_notes(absl::StrCat(Counted(report.pictures, "picture"), ", ", report.boxes,
                                   report.boxes == 1 ? " box" : " boxes"));
@@ -147,7 +148,8 @@ absl::StatusOr<Finished> ConvertData(Context& context) {
   TY_ASSIGN_OR_RETURN(const DataCandidate candidate,
                       ChooseCandidate(recognized, task.format(), /*expect_clear=*/true));
   if (!HasFrames(candidate.format)) {
-    return absl::InvalidArgumentError(absl::StrCat("'", task.shown(), "' is ", NameOf(candidate.format),
+    return absl::InvalidArgumentError(absl::StrCat("'", task.shown(), "' is ",
+                                                   NameOf(candidate.format),
                                                    ", which has no labelled boxes to convert"));
   }
   TY_ASSIGN_OR_RETURN(const DataPart part, FindPart(candidate, task.part()));

@@ -38,8 +38,7 @@ KittiFrame CocoFrame(const CocoFile& file, const CocoFolder& folder, int64_t ind
   return frame;
 }
 
-KittiLabels CocoLabels(const CocoFile& file, int64_t index, const std::string& id,
-                       ImageSize size) {
+KittiLabels CocoLabels(const CocoFile& file, int64_t index, const std::string& id, ImageSize size) {
   internal::LabelTaker taker(id, size);
   for (const CocoAnnotation& annotation : file.Of(index)) {
     taker.CountLine();
@@ -55,13 +54,11 @@ KittiLabels CocoLabels(const CocoFile& file, int64_t index, const std::string& i
   return taker.Finish();
 }
 
-absl::StatusOr<Ledger> ScanCoco(
-    const CocoFile& file, const CocoFolder& folder, int threads,
-    const std::function<void(KittiFrame frame, int64_t index)>& keep,
-    const std::function<bool(int64_t done, int64_t total)>& go_on) {
+absl::StatusOr<Ledger> ScanCoco(const CocoFile& file, const CocoFolder& folder, int threads,
+                                const std::function<void(KittiFrame frame, int64_t index)>& keep,
+                                const std::function<bool(int64_t done, int64_t total)>& go_on) {
   if (!FolderExists(folder.image_dir)) {
-    return absl::NotFoundError(
-        absl::StrCat("there is no image folder '", folder.image_dir, "'"));
+    return absl::NotFoundError(absl::StrCat("there is no image folder '", folder.image_dir, "'"));
   }
   Ledger ledger;
   ledger.entries = file.refused;
@@ -81,7 +78,8 @@ absl::StatusOr<Ledger> ScanCoco(
     }
     const CocoImage& image = file.images[static_cast<size_t>(i)];
     const ImageSize stated{image.width, image.height};
-    if (!looked.refused && image.width != 0 && image.height != 0 && !(stated == looked.frame.size)) {
+    if (!looked.refused && image.width != 0 && image.height != 0 &&
+        !(stated == looked.frame.size)) {
       looked.frame.labels.findings.other_size.Add(
           absl::StrFormat("%s: %d x %d, stated %d x %d", looked.shown, looked.frame.size.width,
                           looked.frame.size.height, image.width, image.height));

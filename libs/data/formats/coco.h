@@ -42,7 +42,8 @@ struct CocoCategory {
   std::string name;
 };
 
-/// A file of COCO annotations: boxes and classes; outlines, key points and captions are passed over.
+/// A file of COCO annotations: boxes and classes; outlines, key points and captions are passed
+/// over.
 struct CocoFile {
   /// What messages call it.
   std::string shown;
@@ -65,7 +66,8 @@ struct CocoFile {
 ///
 /// kInvalidArgument, `shown` in front, for text that is no JSON (with line and column), that has no
 /// images, no annotations or no categories, or that gives one category id to two names; and once
-/// more than 100,000 entries and a tenth of those read are refused, so that no file fills the memory.
+/// more than 100,000 entries and a tenth of those read are refused, so that no file fills the
+/// memory.
 ///
 /// Source: COCO's data format; TAO's `dataset_convert` for names.
 absl::StatusOr<CocoFile> ParseCoco(absl::string_view text, const std::string& shown);
@@ -91,8 +93,8 @@ KittiFrame CocoFrame(const CocoFile& file, const CocoFolder& folder, int64_t ind
 KittiLabels CocoLabels(const CocoFile& file, int64_t index, const std::string& id, ImageSize size);
 
 /// Looks all images through, in the order of the file, as ScanKittiFolder: what the file itself
-/// could not be used of is in the ledger as well. A picture of another size than the file states is a
-/// finding. `index` is that of the frame's image. kNotFound without the folder; kCancelled when
+/// could not be used of is in the ledger as well. A picture of another size than the file states is
+/// a finding. `index` is that of the frame's image. kNotFound without the folder; kCancelled when
 /// `go_on` returned false.
 absl::StatusOr<Ledger> ScanCoco(
     const CocoFile& file, const CocoFolder& folder, int threads,

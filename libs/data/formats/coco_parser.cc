@@ -174,8 +174,8 @@ class CocoParser {
     }));
     ++annotations_;
     if (!image || !category) {
-      fault = absl::StrCat("has no ", !image ? "image_id" : "category_id",
-                           " that is a whole number");
+      fault =
+          absl::StrCat("has no ", !image ? "image_id" : "category_id", " that is a whole number");
     }
     if (fault.empty()) {
       raw.annotation.id = id.value_or(annotations_);
@@ -285,10 +285,10 @@ class CocoParser {
                     absl::StrCat("its image_id ", raw.image_id, " is no image of the file"));
     }
     if (category == category_index_.end()) {
-      return Refuse("annotation", raw.annotation.id, 0, Refusal::kUnknownClass,
-                    absl::StrCat("its category_id ", raw.category_id,
-                                 " is no category of the file"),
-                    file_.images[static_cast<size_t>(image->second)].file_name);
+      return Refuse(
+          "annotation", raw.annotation.id, 0, Refusal::kUnknownClass,
+          absl::StrCat("its category_id ", raw.category_id, " is no category of the file"),
+          file_.images[static_cast<size_t>(image->second)].file_name);
     }
     CocoAnnotation linked = raw.annotation;
     linked.image = image->second;

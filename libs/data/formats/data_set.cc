@@ -15,8 +15,9 @@
 namespace trainyard {
 namespace {
 
-constexpr std::array kFormats = {DataFormat::kKitti, DataFormat::kCoco,     DataFormat::kVoc,
-                                 DataFormat::kYolo,  DataFormat::kTfrecord, DataFormat::kClassFolders};
+constexpr std::array kFormats = {DataFormat::kKitti,    DataFormat::kCoco,
+                                 DataFormat::kVoc,      DataFormat::kYolo,
+                                 DataFormat::kTfrecord, DataFormat::kClassFolders};
 
 // The folders in which lists of a YOLO set's classes are looked for: that of its labels, then those
 // around it up to the set's.
@@ -55,8 +56,8 @@ absl::StatusOr<DataFormat> FindDataFormat(absl::string_view name) {
     if (NameOf(format) == name) return format;
     names.emplace_back(NameOf(format));
   }
-  return absl::InvalidArgumentError(absl::StrCat("there is no format '", Shown(name), "'; there are ",
-                                                 absl::StrJoin(names, ", "),
+  return absl::InvalidArgumentError(absl::StrCat("there is no format '", Shown(name),
+                                                 "'; there are ", absl::StrJoin(names, ", "),
                                                  DidYouMean(name, names)));
 }
 
@@ -81,8 +82,9 @@ absl::StatusOr<DataCandidate> ChooseCandidate(const RecognizedDataSet& recognize
   const std::string all = absl::StrJoin(names, " and as ");
   if (!format.empty()) {
     TY_RETURN_IF_ERROR(FindDataFormat(format).status());
-    return absl::InvalidArgumentError(absl::StrCat("'", recognized.folder, "' cannot be read as ", format,
-                                                   names.empty() ? "" : "; it can as ", all));
+    return absl::InvalidArgumentError(absl::StrCat("'", recognized.folder, "' cannot be read as ",
+                                                   format, names.empty() ? "" : "; it can as ",
+                                                   all));
   }
   if (expect_clear && names.size() > 1) {
     return absl::InvalidArgumentError(absl::StrCat("'", recognized.folder, "' can be read as ", all,
@@ -102,17 +104,17 @@ absl::StatusOr<DataPart> FindPart(const DataCandidate& candidate, absl::string_v
     return absl::InvalidArgumentError(absl::StrCat("the set has ", names.size(), " parts (",
                                                    absl::StrJoin(names, ", "), "); name one"));
   }
-  return absl::InvalidArgumentError(absl::StrCat("the set has no part '", Shown(name), "'",
-                                                 candidate.parts.size() == 1
-                                                     ? "; it has but one, without a name"
-                                                     : absl::StrCat("; there are ", absl::StrJoin(names, ", "),
-                                                                    DidYouMean(name, names))));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the set has no part '", Shown(name), "'",
+      candidate.parts.size() == 1
+          ? "; it has but one, without a name"
+          : absl::StrCat("; there are ", absl::StrJoin(names, ", "), DidYouMean(name, names))));
 }
 
-absl::StatusOr<Ledger> ScanDataPart(
-    const std::string& folder, DataFormat format, const DataPart& part, int threads,
-    const std::function<void(KittiFrame frame)>& keep,
-    const std::function<bool(int64_t done, int64_t total)>& go_on) {
+absl::StatusOr<Ledger> ScanDataPart(const std::string& folder, DataFormat format,
+                                    const DataPart& part, int threads,
+                                    const std::function<void(KittiFrame frame)>& keep,
+                                    const std::function<bool(int64_t done, int64_t total)>& go_on) {
   const std::string labels = JoinPath(folder, part.labels);
   const std::string image_shown = part.image_dir.empty() ? "." : part.image_dir;
   const std::string label_shown = part.labels.empty() ? "." : part.labels;
@@ -131,7 +133,8 @@ absl::StatusOr<Ledger> ScanDataPart(
       TY_ASSIGN_OR_RETURN(Ledger ledger, ScanYoloFolder(files, names, threads, keep, go_on));
       if (names.source.empty()) {
         ledger.findings.notes.push_back(
-            "no data.yaml, classes.txt or obj.names names the classes: they are class0, class1, ...");
+            "no data.yaml, classes.txt or obj.names names the classes: they are class0, class1, "
+            "...");
       }
       return ledger;
     }
@@ -140,8 +143,9 @@ absl::StatusOr<Ledger> ScanDataPart(
       const CocoFolder images{.image_dir = files.image_dir,
                               .id_prefix = part.image_dir,
                               .image_dir_shown = image_shown};
-      return ScanCoco(file, images, threads,
-                      [&keep](KittiFrame frame, int64_t) { keep(std::move(frame)); }, go_on);
+      return ScanCoco(
+          file, images, threads, [&keep](KittiFrame frame, int64_t) { keep(std::move(frame)); },
+          go_on);
     }
     case DataFormat::kTfrecord:
     case DataFormat::kClassFolders:

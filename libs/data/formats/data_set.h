@@ -51,17 +51,17 @@ struct RecognizedDataSet {
   const DataCandidate* Find(DataFormat format) const;
 };
 
-/// Says which format a folder is: by the names of its folders and files down to a depth of 6, and by
-/// the first bytes of a few label files (at most 2 MiB of each). Pictures are not opened. Links to
-/// folders below are not followed, hidden files passed over.
+/// Says which format a folder is: by the names of its folders and files down to a depth of 6, and
+/// by the first bytes of a few label files (at most 2 MiB of each). Pictures are not opened. Links
+/// to folders below are not followed, hidden files passed over.
 ///
 /// kNotFound when the folder is not there, and, with what is there, when it is of no format that is
 /// known; kResourceExhausted beyond 20,000 folders.
 absl::StatusOr<RecognizedDataSet> RecognizeDataSet(const std::string& folder);
 
-/// The candidate of the format that is named so; with "" the first. kInvalidArgument, with the formats
-/// that the folder can be read in, for one that is none of them and, with `expect_clear`, for "" when
-/// several with frames could be meant.
+/// The candidate of the format that is named so; with "" the first. kInvalidArgument, with the
+/// formats that the folder can be read in, for one that is none of them and, with `expect_clear`,
+/// for "" when several with frames could be meant.
 absl::StatusOr<DataCandidate> ChooseCandidate(const RecognizedDataSet& recognized,
                                               absl::string_view format, bool expect_clear);
 
@@ -69,9 +69,10 @@ absl::StatusOr<DataCandidate> ChooseCandidate(const RecognizedDataSet& recognize
 /// that there are.
 absl::StatusOr<DataPart> FindPart(const DataCandidate& candidate, absl::string_view name);
 
-/// Looks all frames of a part through, as ScanKittiFolder does: of COCO in the order of the file, else of
-/// the pictures' names. Ids begin with the part's image_dir, and ledgers name files by their path below
-/// `folder`. kInvalidArgument for a format without frames; others as the format's own reader.
+/// Looks all frames of a part through, as ScanKittiFolder does: of COCO in the order of the file,
+/// else of the pictures' names. Ids begin with the part's image_dir, and ledgers name files by
+/// their path below `folder`. kInvalidArgument for a format without frames; others as the format's
+/// own reader.
 absl::StatusOr<Ledger> ScanDataPart(
     const std::string& folder, DataFormat format, const DataPart& part, int threads,
     const std::function<void(KittiFrame frame)>& keep,

@@ -22,8 +22,8 @@ struct TreeFolder {
 };
 
 /// The folders of a data set, the outer before the inner. Hidden names are passed over, links to
-/// folders not followed, and what lies more than 6 folders deep is not seen. kNotFound when `root` is
-/// not there; kResourceExhausted beyond 20,000 folders; others as ListFolder.
+/// folders not followed, and what lies more than 6 folders deep is not seen. kNotFound when `root`
+/// is not there; kResourceExhausted beyond 20,000 folders; others as ListFolder.
 absl::StatusOr<std::vector<TreeFolder>> ReadFolderTree(const std::string& root);
 
 /// What labels of a folder look like.

@@ -129,10 +129,9 @@ class Recognizer {
       }
       candidate.parts.push_back({.image_dir = pictures->path, .labels = labels.path});
       candidate.reasons.push_back(absl::StrCat(
-          Counted(shared, "label file"), " in ", ShownFolder(labels.path),
-          " for pictures in ", ShownFolder(pictures->path), "; ", count->second, " of ",
-          Looked(looks), " that were looked into ", count->second == 1 ? "is" : "are", " of ",
-          NameOf(format)));
+          Counted(shared, "label file"), " in ", ShownFolder(labels.path), " for pictures in ",
+          ShownFolder(pictures->path), "; ", count->second, " of ", Looked(looks),
+          " that were looked into ", count->second == 1 ? "is" : "are", " of ", NameOf(format)));
     }
     if (format == DataFormat::kYolo) AddNameLists(candidate);
     Add(std::move(candidate));
@@ -164,11 +163,12 @@ class Recognizer {
         if (!look.is_coco) continue;
         const TreeFolder* images = ImagesFor(folder, look.file_names);
         if (images == nullptr) {
-          found_.ambiguities.push_back(absl::StrCat(
-              "'", Shown(path), "' looks like annotations of COCO, but no folder holds its pictures",
-              look.file_names.empty()
-                  ? std::string()
-                  : absl::StrCat(" such as '", Shown(look.file_names.front()), "'")));
+          found_.ambiguities.push_back(
+              absl::StrCat("'", Shown(path),
+                           "' looks like annotations of COCO, but no folder holds its pictures",
+                           look.file_names.empty()
+                               ? std::string()
+                               : absl::StrCat(" such as '", Shown(look.file_names.front()), "'")));
           continue;
         }
         const auto [known, is_new] =

@@ -58,12 +58,12 @@ std::string Range(const Spread& spread) {
 }
 
 std::string PartLine(const DataSurvey::Part& part) {
-  std::string line = absl::StrCat(
-      part.part.name.empty() ? "" : absl::StrCat("part ", Shown(part.part.name), ": "),
-      Counted(part.pictures, "picture"), " in ",
-      part.part.image_dir.empty() ? "." : Shown(part.part.image_dir), ", labels in ",
-      part.part.labels.empty() ? "." : Shown(part.part.labels), ": ",
-      part.boxes, part.boxes == 1 ? " box" : " boxes");
+  std::string line =
+      absl::StrCat(part.part.name.empty() ? "" : absl::StrCat("part ", Shown(part.part.name), ": "),
+                   Counted(part.pictures, "picture"), " in ",
+                   part.part.image_dir.empty() ? "." : Shown(part.part.image_dir), ", labels in ",
+                   part.part.labels.empty() ? "." : Shown(part.part.labels), ": ", part.boxes,
+                   part.boxes == 1 ? " box" : " boxes");
   const int64_t images = part.ledger.RefusedImages(), lines = part.ledger.RefusedLines();
   if (images + lines > 0) {
     absl::StrAppend(&line, "; left out: ", Counted(images, "picture"), ", ", lines,
@@ -75,9 +75,8 @@ std::string PartLine(const DataSurvey::Part& part) {
 void AddClassLines(const DataSurvey& survey, size_t most, std::vector<std::string>& lines) {
   using Entry = std::pair<std::string, DataSurvey::Class>;
   std::vector<Entry> classes(survey.classes.begin(), survey.classes.end());
-  std::stable_sort(classes.begin(), classes.end(), [](const Entry& a, const Entry& b) {
-    return a.second.boxes > b.second.boxes;
-  });
+  std::stable_sort(classes.begin(), classes.end(),
+                   [](const Entry& a, const Entry& b) { return a.second.boxes > b.second.boxes; });
   lines.push_back(absl::StrCat(classes.size(), classes.size() == 1 ? " class" : " classes"));
   int64_t rest = 0;
   for (size_t i = 0; i < classes.size(); ++i) {
@@ -86,11 +85,10 @@ void AddClassLines(const DataSurvey& survey, size_t most, std::vector<std::strin
       rest += of.boxes;
       continue;
     }
-    lines.push_back(absl::StrFormat("  %-24s %8d %s in %d %s%s", Shown(name), of.boxes,
-                                    of.boxes == 1 ? "box" : "boxes", of.pictures,
-                                    of.pictures == 1 ? "picture" : "pictures",
-                                    of.difficult > 0 ? absl::StrCat(", ", of.difficult, " difficult")
-                                                     : std::string()));
+    lines.push_back(absl::StrFormat(
+        "  %-24s %8d %s in %d %s%s", Shown(name), of.boxes, of.boxes == 1 ? "box" : "boxes",
+        of.pictures, of.pictures == 1 ? "picture" : "pictures",
+        of.difficult > 0 ? absl::StrCat(", ", of.difficult, " difficult") : std::string()));
   }
   if (classes.size() > most) {
     lines.push_back(absl::StrCat("  and ", classes.size() - most, " more with ", rest, " boxes"));
@@ -113,9 +111,9 @@ absl::StatusOr<DataSurvey> SurveyDataSet(
   Surveyor surveyor;
   for (const DataPart& part : candidate.parts) {
     DataSurvey::Part seen{.part = part};
-    absl::StatusOr<Ledger> ledger =
-        ScanDataPart(folder, candidate.format, part, threads,
-                     [&](const KittiFrame& frame) { surveyor.Add(frame, seen); }, go_on);
+    absl::StatusOr<Ledger> ledger = ScanDataPart(
+        folder, candidate.format, part, threads,
+        [&](const KittiFrame& frame) { surveyor.Add(frame, seen); }, go_on);
     if (!ledger.ok()) {
       return part.name.empty() ? ledger.status()
                                : Annotate(ledger.status(), absl::StrCat("part '", part.name, "'"));

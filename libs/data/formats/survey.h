@@ -46,20 +46,20 @@ struct DataSurvey {
 };
 
 /// Looks all pictures and labels of a candidate through, part after part. Memory: 8 bytes for each
-/// picture and each box, beside what ScanDataPart needs. Fails as ScanDataPart, with the part's name
-/// in front.
+/// picture and each box, beside what ScanDataPart needs. Fails as ScanDataPart, with the part's
+/// name in front.
 absl::StatusOr<DataSurvey> SurveyDataSet(
     const std::string& folder, const DataCandidate& candidate, int threads,
     const std::function<bool(int64_t done, int64_t total)>& go_on = nullptr);
 
 /// The survey for people: one screen of lines. `shown` is what they call the folder; classes beyond
 /// the `most` with the most boxes are counted in one line.
-std::vector<std::string> DescribeSurvey(const std::string& shown, const RecognizedDataSet& recognized,
-                                        DataFormat format, const DataSurvey& survey,
-                                        size_t most = 20);
+std::vector<std::string> DescribeSurvey(const std::string& shown,
+                                        const RecognizedDataSet& recognized, DataFormat format,
+                                        const DataSurvey& survey, size_t most = 20);
 
-/// What was left out and noticed, of all parts: at most `most` lines, of which the last tells how many
-/// more there are.
+/// What was left out and noticed, of all parts: at most `most` lines, of which the last tells how
+/// many more there are.
 std::vector<std::string> ProblemsOf(const DataSurvey& survey, size_t most);
 
 }  // namespace trainyard

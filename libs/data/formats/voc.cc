@@ -72,10 +72,9 @@ class VocReader {
   KittiLabels Read(absl::string_view text) {
     pugi::xml_document document;
     // Escapes and CDATA only: no DOCTYPE, no processing instructions.
-    const pugi::xml_parse_result parsed =
-        document.load_buffer(text.data(), text.size(),
-                             pugi::parse_escapes | pugi::parse_cdata | pugi::parse_eol,
-                             pugi::encoding_auto);
+    const pugi::xml_parse_result parsed = document.load_buffer(
+        text.data(), text.size(), pugi::parse_escapes | pugi::parse_cdata | pugi::parse_eol,
+        pugi::encoding_auto);
     if (!parsed) {
       return LeaveOut(absl::StrFormat("is no XML: %s at byte %d", parsed.description(),
                                       static_cast<int64_t>(parsed.offset)));
@@ -105,7 +104,8 @@ class VocReader {
   void HoldAgainstSize(const pugi::xml_node& stated) {
     const auto width = NumberOf(stated, "width"), height = NumberOf(stated, "height");
     if (!width || !height || *width == 0 || *height == 0) return;
-    if (*width == static_cast<double>(size_.width) && *height == static_cast<double>(size_.height)) {
+    if (*width == static_cast<double>(size_.width) &&
+        *height == static_cast<double>(size_.height)) {
       return;
     }
     taker_.findings().other_size.Add(absl::StrFormat("%s: %d x %d, stated %g x %g", path_,
@@ -124,11 +124,11 @@ class VocReader {
     for (size_t i = 0; i < 4; ++i) {
       const auto corner = NumberOf(box, kCorners[i]);
       if (!corner) {
-        return taker_.Refuse(Place(), Refusal::kNotANumber,
-                             absl::StrFormat("<bndbox><%s> of '%s' is '%s'; expected a finite "
-                                             "number of at most 1e7 in size",
-                                             kCorners[i], Shown(object.type),
-                                             Shown(TextOf(box, kCorners[i]))));
+        return taker_.Refuse(
+            Place(), Refusal::kNotANumber,
+            absl::StrFormat("<bndbox><%s> of '%s' is '%s'; expected a finite "
+                            "number of at most 1e7 in size",
+                            kCorners[i], Shown(object.type), Shown(TextOf(box, kCorners[i]))));
       }
       corners[i] = *corner;
     }

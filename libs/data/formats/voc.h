@@ -10,10 +10,10 @@
 
 namespace trainyard {
 
-/// Parses a label file of Pascal VOC. Never fails: what cannot be used becomes an entry of `refused`.
-/// The whole image is left out (kWrongFormat) when the text is no XML, has no <annotation>, is deeper
-/// than 32 elements or holds more than 100,000 of them; nothing outside of the text is looked at, and
-/// entities that the file itself declares are not expanded.
+/// Parses a label file of Pascal VOC. Never fails: what cannot be used becomes an entry of
+/// `refused`. The whole image is left out (kWrongFormat) when the text is no XML, has no
+/// <annotation>, is deeper than 32 elements or holds more than 100,000 of them; nothing outside of
+/// the text is looked at, and entities that the file itself declares are not expanded.
 ///
 /// VOC counts pixels from 1 and its corners belong to the box, so (xmin, ymin, xmax, ymax) are the
 /// edges (xmin - 1, ymin - 1, xmax, ymax). <truncated> 1 becomes `truncated` 1, <difficult> 1

@@ -78,8 +78,7 @@ class CocoText {
   };
 
   void AddObject(const KittiObject& object) {
-    const auto [known, is_new] =
-        classes_.emplace(object.type, static_cast<int>(classes_.size()));
+    const auto [known, is_new] = classes_.emplace(object.type, static_cast<int>(classes_.size()));
     annotations_.push_back({images_, known->second, object.box, object.difficult()});
   }
 
@@ -193,18 +192,19 @@ absl::Status CheckOutput(const std::string& folder, const std::string& output) {
   }
   // What is being written must not be read as a part of the set.
   if (IsSamePath(output, folder) || absl::StartsWith(output, absl::StrCat(folder, "/"))) {
-    return absl::InvalidArgumentError(absl::StrCat("output '", output, "' lies in the set '", folder,
-                                                   "'; name a folder outside of it"));
+    return absl::InvalidArgumentError(absl::StrCat("output '", output, "' lies in the set '",
+                                                   folder, "'; name a folder outside of it"));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<WriteSetReport> WriteDataPart(
-    const std::string& folder, DataFormat format, const DataPart& part, DataFormat to,
-    const WriteSetOptions& options, const std::function<void(int64_t, int64_t)>& progress,
-    std::stop_token stop) {
+absl::StatusOr<WriteSetReport> WriteDataPart(const std::string& folder, DataFormat format,
+                                             const DataPart& part, DataFormat to,
+                                             const WriteSetOptions& options,
+                                             const std::function<void(int64_t, int64_t)>& progress,
+                                             std::stop_token stop) {
   if (to != DataFormat::kKitti && to != DataFormat::kCoco) {
     return absl::InvalidArgumentError(
         absl::StrCat("sets of format ", NameOf(to), " are not written; expected kitti or coco"));
@@ -218,9 +218,9 @@ absl::StatusOr<WriteSetReport> WriteDataPart(
     if (progress) progress(done, total);
     return !stop.stop_requested() && !writer.failed();
   };
-  absl::StatusOr<Ledger> ledger =
-      ScanDataPart(folder, format, part, options.threads,
-                   [&writer](const KittiFrame& frame) { writer.Add(frame); }, go_on);
+  absl::StatusOr<Ledger> ledger = ScanDataPart(
+      folder, format, part, options.threads,
+      [&writer](const KittiFrame& frame) { writer.Add(frame); }, go_on);
   TY_RETURN_IF_ERROR(writer.status());
   TY_RETURN_IF_ERROR(ledger.status());
   TY_ASSIGN_OR_RETURN(WriteSetReport report, writer.Finish(*std::move(ledger)));

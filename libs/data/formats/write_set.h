@@ -35,15 +35,16 @@ struct WriteSetReport {
 ///     <output>/annotations.json   of COCO: images, annotations, categories by name from 1
 ///     <output>/ledger.jsonl       what was left out
 ///
-/// Pictures keep their names; folders in them become `_`, and of two that would have one label file the
-/// second gets a number, with a note. Difficult boxes have `occluded` 1 or what KITTI says (KITTI) and
-/// `iscrowd` 1 (COCO): evaluation counts both neither for nor against. YOLO says of none. Boxes are two
-/// decimals in KITTI lines and as exact as they were read in COCO's.
+/// Pictures keep their names; folders in them become `_`, and of two that would have one label file
+/// the second gets a number, with a note. Difficult boxes have `occluded` 1 or what KITTI says
+/// (KITTI) and `iscrowd` 1 (COCO): evaluation counts both neither for nor against. YOLO says of
+/// none. Boxes are two decimals in KITTI lines and as exact as they were read in COCO's.
 ///
 /// All is written to a hidden folder beside `output` and renamed when it is there. Memory holds, of
 /// COCO, the text of the annotations. Fails without leaving a file behind: as ScanDataPart;
 /// kInvalidArgument for another format, for Ledger::Check, and for an output that lies in the set;
-/// kAlreadyExists when `output` holds files; kNotFound when no image can be used; kCancelled by `stop`.
+/// kAlreadyExists when `output` holds files; kNotFound when no image can be used; kCancelled by
+/// `stop`.
 absl::StatusOr<WriteSetReport> WriteDataPart(
     const std::string& folder, DataFormat format, const DataPart& part, DataFormat to,
     const WriteSetOptions& options,

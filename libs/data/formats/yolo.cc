@@ -99,17 +99,17 @@ class YoloReader {
     int64_t number = -1;
     // Some tools write 0.0 and 1.0.
     double value = 0;
-    const bool whole = absl::SimpleAtod(column, &value) && value == std::trunc(value) &&
-                       std::abs(value) < 1e9;
+    const bool whole =
+        absl::SimpleAtod(column, &value) && value == std::trunc(value) && std::abs(value) < 1e9;
     if (whole) number = static_cast<int64_t>(value);
     const std::string name = names_.Of(number);
     if (!name.empty()) return name;
-    taker_.Refuse(Place(), Refusal::kUnknownClass,
-                  whole && number >= 0
-                      ? absl::StrCat("class ", number, " has no name: '", names_.source, "' names ",
-                                     names_.names.size(), " classes, from 0")
-                      : absl::StrCat("column 1 (class) is '", Shown(column),
-                                     "'; expected a number from 0"));
+    taker_.Refuse(
+        Place(), Refusal::kUnknownClass,
+        whole && number >= 0
+            ? absl::StrCat("class ", number, " has no name: '", names_.source, "' names ",
+                           names_.names.size(), " classes, from 0")
+            : absl::StrCat("column 1 (class) is '", Shown(column), "'; expected a number from 0"));
     return std::nullopt;
   }
 
@@ -120,9 +120,10 @@ class YoloReader {
     for (size_t i = 1; i < end; ++i) {
       double value = 0;
       if (!absl::SimpleAtod(columns[i], &value) || !(value >= -1 && value <= 2)) {
-        taker_.Refuse(Place(), Refusal::kNotANumber,
-                      absl::StrFormat("column %d is '%s'; expected a part of the picture's %s, 0 to 1",
-                                      i + 1, Shown(columns[i]), i % 2 == 1 ? "width" : "height"));
+        taker_.Refuse(
+            Place(), Refusal::kNotANumber,
+            absl::StrFormat("column %d is '%s'; expected a part of the picture's %s, 0 to 1", i + 1,
+                            Shown(columns[i]), i % 2 == 1 ? "width" : "height"));
         return std::nullopt;
       }
       values.push_back(value);
@@ -167,10 +168,8 @@ absl::StatusOr<Ledger> ScanYoloFolder(
                               const std::string& image, ImageSize size) {
     return ParseYoloLabels(text, path, image, size, names);
   };
-  internal::LabelForm form{.name = "YOLO's form",
-                           .extension = ".txt",
-                           .parse = parse,
-                           .missing_is_empty = true};
+  internal::LabelForm form{
+      .name = "YOLO's form", .extension = ".txt", .parse = parse, .missing_is_empty = true};
   form.is_other = IsOther;
   return internal::ScanLabelFolder(folder, form, threads, keep, go_on);
 }

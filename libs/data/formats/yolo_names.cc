@@ -47,7 +47,8 @@ absl::StatusOr<std::vector<std::string>> NamesOfMap(const YAML::Node& map,
   std::vector<std::string> names;
   for (auto& [number, name] : by_number) {
     if (number != static_cast<int64_t>(names.size())) {
-      return Unfit(file, absl::StrCat("names has no class ", names.size(), ", but a class ", number));
+      return Unfit(file,
+                   absl::StrCat("names has no class ", names.size(), ", but a class ", number));
     }
     names.push_back(std::move(name));
   }
@@ -106,7 +107,8 @@ absl::StatusOr<YoloNames> ParseYoloList(absl::string_view text, const std::strin
       continue;
     }
     if (blank > 0) {
-      return Unfit(file, absl::StrCat("line ", blank, " is blank, but names follow; each line is "
+      return Unfit(file, absl::StrCat("line ", blank,
+                                      " is blank, but names follow; each line is "
                                       "a class, so that this one would have no name"));
     }
     found.names.push_back(std::move(name));

@@ -34,8 +34,8 @@ using KeepFrame = std::function<void(KittiFrame frame, int64_t index)>;
 using GoOn = std::function<bool(int64_t done, int64_t total)>;
 
 /// Calls `look` for each of `count` images on `threads` threads and hands what can be used to
-/// `keep`, with its index, in their order and from the calling thread, and all else to `ledger`. Memory holds a few
-/// dozen frames. kCancelled when `go_on`, which may be empty, returned false.
+/// `keep`, with its index, in their order and from the calling thread, and all else to `ledger`.
+/// Memory holds a few dozen frames. kCancelled when `go_on`, which may be empty, returned false.
 absl::Status ScanFrames(int64_t count, int threads,
                         const std::function<LookedAt(int64_t index)>& look, const KeepFrame& keep,
                         const GoOn& go_on, Ledger* ledger);

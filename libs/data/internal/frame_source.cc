@@ -52,8 +52,7 @@ class KittiSource final : public FrameSource {
     if (!by_sequence()) return absl::OkStatus();
     absl::StatusOr<std::vector<Sequence>> sequences =
         ReadSequences(JoinPath(root_, config_.kitti_sequence_to_frames_file()), notes_);
-    TY_RETURN_IF_ERROR(
-        Annotate(sequences.status(), "kitti_config.kitti_sequence_to_frames_file"));
+    TY_RETURN_IF_ERROR(Annotate(sequences.status(), "kitti_config.kitti_sequence_to_frames_file"));
     sequences_ = *std::move(sequences);
     for (const Sequence& sequence : sequences_) {
       folder_.frames.insert(folder_.frames.end(), sequence.frames.begin(), sequence.frames.end());
@@ -133,10 +132,9 @@ class KittiSource final : public FrameSource {
     for (const size_t sequence : dealt) names.push_back(Shown(sequences_[sequence].name));
     sequence_options_[absl::StrFormat("fold_%03d_sequences", fold)] = absl::StrJoin(names, ",");
     if (names.empty()) return;
-    notes_.push_back(absl::StrFormat("fold %03d, %s data: %s (%s)", fold,
-                                     UseOf(static_cast<int>(fold)),
-                                     Counted(static_cast<int64_t>(names.size()), "sequence"),
-                                     SomeOf(names, 5)));
+    notes_.push_back(
+        absl::StrFormat("fold %03d, %s data: %s (%s)", fold, UseOf(static_cast<int>(fold)),
+                        Counted(static_cast<int64_t>(names.size()), "sequence"), SomeOf(names, 5)));
   }
 
   const KITTIConfig config_;
@@ -159,11 +157,10 @@ class CocoSource final : public FrameSource {
       absl::StatusOr<CocoFile> file = ReadCoco(JoinPath(root_, name), name);
       TY_RETURN_IF_ERROR(
           Annotate(file.status(), absl::StrFormat("coco_config.annotation_files[%d]", i)));
-      partitions_.push_back(
-          {*std::move(file),
-           {.image_dir = JoinPath(root_, config_.img_dir_names(i)),
-            .id_prefix = config_.img_dir_names(i),
-            .image_dir_shown = config_.img_dir_names(i)}});
+      partitions_.push_back({*std::move(file),
+                             {.image_dir = JoinPath(root_, config_.img_dir_names(i)),
+                              .id_prefix = config_.img_dir_names(i),
+                              .image_dir_shown = config_.img_dir_names(i)}});
     }
     return ExpectEqualCategories();
   }
@@ -182,8 +179,8 @@ class CocoSource final : public FrameSource {
     for (size_t i = 0; i < partitions_.size(); ++i) {
       const Annotated& p = partitions_[i];
       const auto keep_named = [&](KittiFrame frame, int64_t index) {
-        frame.name = absl::StrCat(p.file.shown, ": image ",
-                                  p.file.images[static_cast<size_t>(index)].id);
+        frame.name =
+            absl::StrCat(p.file.shown, ": image ", p.file.images[static_cast<size_t>(index)].id);
         places_.emplace(frame.name, std::pair(i, index));
         keep(std::move(frame));
       };
@@ -238,8 +235,8 @@ class CocoSource final : public FrameSource {
     CocoFolder folder;
   };
 
-  // By id and name: class numbers of records go by names, and what only one partition knows would be
-  // missing in the other without a word.
+  // By id and name: class numbers of records go by names, and what only one partition knows would
+  // be missing in the other without a word.
   absl::Status ExpectEqualCategories() const {
     const auto all = [](const CocoFile& file) {
       std::set<std::string> categories;
@@ -256,8 +253,8 @@ class CocoSource final : public FrameSource {
                                     std::back_inserter(differing));
       if (differing.empty()) continue;
       return absl::InvalidArgumentError(absl::StrCat(
-          "coco_config.annotation_files: '", partitions_.front().file.shown, "' and '", p.file.shown,
-          "' have different categories: only one of them has ", SomeOf(differing)));
+          "coco_config.annotation_files: '", partitions_.front().file.shown, "' and '",
+          p.file.shown, "' have different categories: only one of them has ", SomeOf(differing)));
     }
     return absl::OkStatus();
   }
@@ -336,8 +333,8 @@ class AnyPartSource final : public FrameSource {
 }  // namespace
 
 std::unique_ptr<FrameSource> PartSource(const std::string& folder, DataFormat format,
-                                        const DataPart& part, double val_split,
-                                        uint32_t num_shards, uint64_t seed) {
+                                        const DataPart& part, double val_split, uint32_t num_shards,
+                                        uint64_t seed) {
   return std::make_unique<AnyPartSource>(folder, format, part, val_split, num_shards, seed);
 }
 

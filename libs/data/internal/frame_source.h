@@ -17,8 +17,8 @@
 
 namespace trainyard::internal {
 
-/// Where the frames of a conversion to records come from, and which of them are one fold. A frame is
-/// known by its KittiFrame::name, of which no two are equal. Not thread-safe.
+/// Where the frames of a conversion to records come from, and which of them are one fold. A frame
+/// is known by its KittiFrame::name, of which no two are equal. Not thread-safe.
 class FrameSource {
  public:
   virtual ~FrameSource() = default;
@@ -52,16 +52,16 @@ class FrameSource {
   std::vector<std::string> notes_;
 };
 
-/// The source that a spec (checked, with its defaults) names, below `root`. `seed` is of the order of
-/// KITTI's images. Fails as ReadSequences and ReadCoco; kInvalidArgument for annotations whose
+/// The source that a spec (checked, with its defaults) names, below `root`. `seed` is of the order
+/// of KITTI's images. Fails as ReadSequences and ReadCoco; kInvalidArgument for annotations whose
 /// categories are not the same in all partitions.
 absl::StatusOr<std::unique_ptr<FrameSource>> OpenFrameSource(
     const spec::dataset::v1::DatasetExportConfig& config, const std::string& root, uint64_t seed);
 
-/// A part of a set in any format that has frames, in random order as KITTI's: fold 0 gets `val_split` per
-/// cent. Keeps the labels of all frames in memory, some 200 bytes for each box.
+/// A part of a set in any format that has frames, in random order as KITTI's: fold 0 gets
+/// `val_split` per cent. Keeps the labels of all frames in memory, some 200 bytes for each box.
 std::unique_ptr<FrameSource> PartSource(const std::string& folder, DataFormat format,
-                                        const DataPart& part, double val_split,
-                                        uint32_t num_shards, uint64_t seed);
+                                        const DataPart& part, double val_split, uint32_t num_shards,
+                                        uint64_t seed);
 
 }  // namespace trainyard::internal

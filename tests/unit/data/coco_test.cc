@@ -14,9 +14,9 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::SizeIs;
 using testing::IsOk;
 using testing::PlainPicture;
+using ::testing::SizeIs;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 
@@ -81,38 +81,41 @@ TEST(ParseCocoTest, ListsAnnotationsThatCannotBeUsed) {
   ASSERT_THAT(file.status(), IsOk());
   EXPECT_THAT(
       Texts(file->refused),
-      ElementsAre("wrong_column_count a.json: annotation 1: has no bbox",
-                  "wrong_column_count a.json: annotation 2: its bbox has 3 numbers; expected x, y, "
-                  "width, height",
-                  "wrong_column_count a.json: annotation 3: its bbox holds what is no number, or is "
-                  "beyond 1e7",
-                  "wrong_column_count a.json: annotation 4: its bbox holds what is no number, or is "
-                  "beyond 1e7",
-                  "wrong_column_count a.json: annotation number 7: has no image_id that is a whole "
-                  "number",
-                  "wrong_column_count a.json: annotation 8: has no category_id that is a whole number",
-                  "unknown_image a.json: annotation 5: its image_id 8 is no image of the file",
-                  "unknown_class a.json: annotation 6: its category_id 11 is no category of the "
-                  "file"));
+      ElementsAre(
+          "wrong_column_count a.json: annotation 1: has no bbox",
+          "wrong_column_count a.json: annotation 2: its bbox has 3 numbers; expected x, y, "
+          "width, height",
+          "wrong_column_count a.json: annotation 3: its bbox holds what is no number, or is "
+          "beyond 1e7",
+          "wrong_column_count a.json: annotation 4: its bbox holds what is no number, or is "
+          "beyond 1e7",
+          "wrong_column_count a.json: annotation number 7: has no image_id that is a whole "
+          "number",
+          "wrong_column_count a.json: annotation 8: has no category_id that is a whole number",
+          "unknown_image a.json: annotation 5: its image_id 8 is no image of the file",
+          "unknown_class a.json: annotation 6: its category_id 11 is no category of the "
+          "file"));
   EXPECT_THAT(file->annotations, SizeIs(1));
 }
 
 TEST(ParseCocoTest, ListsImagesThatCannotBeUsed) {
   const auto file = ParseCoco(
-      absl::StrCat(R"({"images": [{"id": 1, "file_name": "../a.png"}, {"id": 2, "file_name": "/a.png"},
+      absl::StrCat(
+          R"({"images": [{"id": 1, "file_name": "../a.png"}, {"id": 2, "file_name": "/a.png"},
         {"id": 3, "file_name": "x"}, {"id": 3, "file_name": "y"}, {"file_name": "z"}, {"id": 4},
         {"id": 5, "file_name": "..a/b..png"}], "annotations": [
         {"id": 1, "image_id": 3, "category_id": 10, "bbox": [1, 2, 3, 4]}], )",
-                   kCategories, "}"),
+          kCategories, "}"),
       "a.json");
   ASSERT_THAT(file.status(), IsOk());
-  EXPECT_THAT(Texts(file->refused),
-              ElementsAre(AllOf(HasSubstr("a.json: image 1:"), HasSubstr("leads out of the folder")),
-                          AllOf(HasSubstr("a.json: image 2:"), HasSubstr("leads out of the folder")),
-                          HasSubstr("a.json: image number 5: has no id"),
-                          HasSubstr("a.json: image 4: has no file_name"),
-                          HasSubstr("shared_label a.json: image 3: 'x' has the id of 1 other image"),
-                          HasSubstr("shared_label a.json: image 3: 'y' has the id of 1 other image")));
+  EXPECT_THAT(
+      Texts(file->refused),
+      ElementsAre(AllOf(HasSubstr("a.json: image 1:"), HasSubstr("leads out of the folder")),
+                  AllOf(HasSubstr("a.json: image 2:"), HasSubstr("leads out of the folder")),
+                  HasSubstr("a.json: image number 5: has no id"),
+                  HasSubstr("a.json: image 4: has no file_name"),
+                  HasSubstr("shared_label a.json: image 3: 'x' has the id of 1 other image"),
+                  HasSubstr("shared_label a.json: image 3: 'y' has the id of 1 other image")));
   ASSERT_THAT(file->images, SizeIs(1));
   EXPECT_EQ(file->images[0].id, 5);
   EXPECT_THAT(file->annotations, IsEmpty());
@@ -131,8 +134,9 @@ TEST(ParseCocoTest, RefusesFilesThatAreNoAnnotations) {
                        AllOf(HasSubstr("images is not there or empty"),
                              HasSubstr("annotations is not there or empty"),
                              HasSubstr("categories is not there or empty"))));
-  EXPECT_THAT(ParseCoco(R"({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]})", "a.json"),
-              fails("category id 1 is both 'a' and 'b'"));
+  EXPECT_THAT(
+      ParseCoco(R"({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]})", "a.json"),
+      fails("category id 1 is both 'a' and 'b'"));
   EXPECT_THAT(ParseCoco(R"({"categories": [{"id": 1, "name": " "}]})", "a.json"),
               fails("no id that is a whole number, or no name"));
 }
@@ -174,11 +178,12 @@ TEST(ScanCocoTest, HoldsTheFileAgainstItsPictures) {
   EXPECT_THAT(degenerate, ElementsAre(2));
   EXPECT_EQ(ledger->images, 3);
   EXPECT_EQ(ledger->lines, 5);
-  EXPECT_THAT(Texts(ledger->entries),
-              ElementsAre(HasSubstr("unknown_image a.json: annotation 5"),
-                          HasSubstr("degenerate_box a.json: annotation 2: box (1, 2, 1.5, 6) of 'x'"),
-                          HasSubstr("unreadable_image img/gone.png"),
-                          HasSubstr("outside_picture a.json: annotation 3")));
+  EXPECT_THAT(
+      Texts(ledger->entries),
+      ElementsAre(HasSubstr("unknown_image a.json: annotation 5"),
+                  HasSubstr("degenerate_box a.json: annotation 2: box (1, 2, 1.5, 6) of 'x'"),
+                  HasSubstr("unreadable_image img/gone.png"),
+                  HasSubstr("outside_picture a.json: annotation 3")));
   EXPECT_THAT(ledger->findings.other_size.example, "img/b.png: 20 x 10, stated 10 x 20");
   EXPECT_EQ(ledger->findings.beyond.count, 1);
   EXPECT_THAT(ScanCoco(*file, {.image_dir = folder / "none"}, 1, nullptr),

@@ -18,14 +18,14 @@ namespace trainyard {
 namespace {
 
 using ::testing::AllOf;
+using testing::BloodCells;
 using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
-using ::testing::Pair;
-using ::testing::SizeIs;
-using testing::BloodCells;
 using testing::IsOk;
 using testing::LabelledPicture;
+using ::testing::Pair;
+using ::testing::SizeIs;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 using testing::WriteCocoSet;
@@ -80,18 +80,19 @@ TEST_F(ConvertCocoTest, EachFileIsAFoldInTheOrderOfItsImagesWithItsOwnShards) {
       ids.push_back(absl::StrCat(shard.file.substr(4), " ", example.id));
     }
   }
-  EXPECT_THAT(ids, ElementsAre("fold-000-of-002-shard-00000-of-00002 val/images/BloodImage_00000",
-                               "fold-000-of-002-shard-00000-of-00002 val/images/BloodImage_00001",
-                               "fold-000-of-002-shard-00001-of-00002 val/images/BloodImage_00002",
-                               "fold-000-of-002-shard-00001-of-00002 val/images/BloodImage_00003",
-                               "fold-000-of-002-shard-00001-of-00002 val/images/BloodImage_00004",
-                               "fold-001-of-002-shard-00000-of-00003 train/images/BloodImage_00000",
-                               "fold-001-of-002-shard-00000-of-00003 train/images/BloodImage_00001",
-                               "fold-001-of-002-shard-00001-of-00003 train/images/BloodImage_00002",
-                               "fold-001-of-002-shard-00001-of-00003 train/images/BloodImage_00003",
-                               "fold-001-of-002-shard-00002-of-00003 train/images/BloodImage_00004",
-                               "fold-001-of-002-shard-00002-of-00003 train/images/BloodImage_00005",
-                               "fold-001-of-002-shard-00002-of-00003 train/images/BloodImage_00006"));
+  EXPECT_THAT(ids,
+              ElementsAre("fold-000-of-002-shard-00000-of-00002 val/images/BloodImage_00000",
+                          "fold-000-of-002-shard-00000-of-00002 val/images/BloodImage_00001",
+                          "fold-000-of-002-shard-00001-of-00002 val/images/BloodImage_00002",
+                          "fold-000-of-002-shard-00001-of-00002 val/images/BloodImage_00003",
+                          "fold-000-of-002-shard-00001-of-00002 val/images/BloodImage_00004",
+                          "fold-001-of-002-shard-00000-of-00003 train/images/BloodImage_00000",
+                          "fold-001-of-002-shard-00000-of-00003 train/images/BloodImage_00001",
+                          "fold-001-of-002-shard-00001-of-00003 train/images/BloodImage_00002",
+                          "fold-001-of-002-shard-00001-of-00003 train/images/BloodImage_00003",
+                          "fold-001-of-002-shard-00002-of-00003 train/images/BloodImage_00004",
+                          "fold-001-of-002-shard-00002-of-00003 train/images/BloodImage_00005",
+                          "fold-001-of-002-shard-00002-of-00003 train/images/BloodImage_00006"));
 }
 
 TEST_F(ConvertCocoTest, ARecordHasPartsOfThePictureAndCrowdsAreDifficult) {
@@ -117,13 +118,15 @@ TEST_F(ConvertCocoTest, CategoriesAreTheSameInAllPartitions) {
   WriteCocoSet(folder_, "val", BloodCells(2));
   WriteCocoSet(folder_, "train", BloodCells(2));
   const std::string text = ReadFile(folder_ / "train/annotations.json").value();
-  folder_.Write("train/annotations.json",
-                absl::StrReplaceAll(text, {{"\"id\": 3, \"name\": \"Plate", "\"id\": 4, \"name\": \"Plate"},
-                                           {"\"category_id\": 3", "\"category_id\": 4"}}));
-  EXPECT_THAT(Convert(), StatusIs(absl::StatusCode::kInvalidArgument,
-                                  AllOf(HasSubstr("'val/annotations.json' and 'train/annotations.json' "
-                                                  "have different categories"),
-                                        HasSubstr("3 'Platelets'"), HasSubstr("4 'Platelets'"))));
+  folder_.Write(
+      "train/annotations.json",
+      absl::StrReplaceAll(text, {{"\"id\": 3, \"name\": \"Plate", "\"id\": 4, \"name\": \"Plate"},
+                                 {"\"category_id\": 3", "\"category_id\": 4"}}));
+  EXPECT_THAT(Convert(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("'val/annotations.json' and 'train/annotations.json' "
+                                       "have different categories"),
+                             HasSubstr("3 'Platelets'"), HasSubstr("4 'Platelets'"))));
   EXPECT_FALSE(FolderExists(folder_ / "out"));
 }
 
@@ -135,10 +138,10 @@ TEST_F(ConvertCocoTest, TellsOfDegenerateBoxesByTheIdOfTheirAnnotation) {
   const auto report = Convert();
   ASSERT_THAT(report.status(), IsOk());
   EXPECT_THAT(report->ledger.entries,
-              ElementsAre(AllOf(Field(&LedgerEntry::reason, Refusal::kDegenerateBox),
-                                Field(&LedgerEntry::place,
-                                      absl::StrCat("train/annotations.json: annotation ",
-                                                   cells[0].objects.size() + 1)))));
+              ElementsAre(AllOf(
+                  Field(&LedgerEntry::reason, Refusal::kDegenerateBox),
+                  Field(&LedgerEntry::place, absl::StrCat("train/annotations.json: annotation ",
+                                                          cells[0].objects.size() + 1)))));
   EXPECT_THAT(ReadFile(folder_ / "out/set_warning.json").value(),
               HasSubstr(absl::StrCat("\"", cells[0].objects.size() + 1, "\": [\n    ",
                                      cells[1].objects[0].x1)));

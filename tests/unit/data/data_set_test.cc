@@ -14,14 +14,14 @@ namespace trainyard {
 namespace {
 
 using ::testing::AllOf;
+using testing::BloodCells;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::SizeIs;
-using testing::BloodCells;
 using testing::IsOk;
 using testing::LabelledPicture;
+using ::testing::SizeIs;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 using testing::WriteCocoSet;
@@ -99,8 +99,8 @@ TEST_F(DataSetTest, FindsThePartsOfASet) {
   EXPECT_EQ(found.parts[1].labels, "valid/labels");
   EXPECT_THAT(FindPart(found, ""), StatusIs(absl::StatusCode::kInvalidArgument,
                                             HasSubstr("has 2 parts (train, valid); name one")));
-  EXPECT_THAT(FindPart(found, "vali"), StatusIs(absl::StatusCode::kInvalidArgument,
-                                                HasSubstr("did you mean 'valid'")));
+  EXPECT_THAT(FindPart(found, "vali"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("did you mean 'valid'")));
   EXPECT_EQ(FindPart(found, "valid")->image_dir, "valid/images");
 
   // The other way round: images/train beside labels/train, in which the names are the same.
@@ -148,11 +148,12 @@ TEST_F(DataSetTest, SaysWhatIsAmbiguous) {
               ElementsAre("3 label files in 'labels' for pictures in 'images'; 3 of 3 that were "
                           "looked into are of kitti"));
   EXPECT_EQ(found->Find(DataFormat::kCoco)->parts[0].labels, "instances.json");
-  EXPECT_THAT(found->ambiguities,
-              ElementsAre("the folder can be read as kitti and as coco; name the one that is meant",
-                          "'instances.json' and 'annotations.json' are about the same pictures; the "
-                          "first is taken",
-                          "1 picture in 'more' belong to no labels"));
+  EXPECT_THAT(
+      found->ambiguities,
+      ElementsAre("the folder can be read as kitti and as coco; name the one that is meant",
+                  "'instances.json' and 'annotations.json' are about the same pictures; the "
+                  "first is taken",
+                  "1 picture in 'more' belong to no labels"));
 }
 
 TEST_F(DataSetTest, NamesOtherKindsOfSets) {
@@ -184,8 +185,8 @@ TEST_F(DataSetTest, SaysWhatIsThereWhenNothingIsKnown) {
 
 TEST_F(DataSetTest, HasANameForEachFormat) {
   EXPECT_EQ(FindDataFormat("voc").value(), DataFormat::kVoc);
-  EXPECT_THAT(FindDataFormat("yol"), StatusIs(absl::StatusCode::kInvalidArgument,
-                                              HasSubstr("did you mean 'yolo'")));
+  EXPECT_THAT(FindDataFormat("yol"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("did you mean 'yolo'")));
 }
 
 }  // namespace

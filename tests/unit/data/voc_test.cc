@@ -13,9 +13,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::SizeIs;
 using testing::IsOk;
 using testing::PlainPicture;
+using ::testing::SizeIs;
 using testing::TemporaryFolder;
 
 constexpr ImageSize kSize{500, 375};
@@ -25,7 +25,8 @@ KittiLabels Parse(const std::string& text, ImageSize size = kSize) {
 }
 
 std::string Object(const std::string& name, const std::string& box, const std::string& more = "") {
-  return absl::StrCat("<object><name>", name, "</name>", more, "<bndbox>", box, "</bndbox></object>");
+  return absl::StrCat("<object><name>", name, "</name>", more, "<bndbox>", box,
+                      "</bndbox></object>");
 }
 
 constexpr char kBox[] = "<xmin>8</xmin><ymin>12</ymin><xmax>352</xmax><ymax>375</ymax>";
@@ -36,8 +37,9 @@ TEST(ParseVocLabelsTest, CornersCountFromOneAndBelongToTheBox) {
       "<size><width>500</width><height>375</height><depth>3</depth></size>" +
       Object("dog", "<xmin>1</xmin><ymin>1</ymin><xmax>500</xmax><ymax>375</ymax>",
              "<truncated>1</truncated><difficult>0</difficult>") +
-      Object(" traffic\n light ", "<ymax> 40.5 </ymax><xmax>30</xmax><ymin>20</ymin><xmin>11</xmin>",
-             "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part><difficult>1</difficult>") +
+      Object(
+          " traffic\n light ", "<ymax> 40.5 </ymax><xmax>30</xmax><ymin>20</ymin><xmin>11</xmin>",
+          "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part><difficult>1</difficult>") +
       Object("R&amp;D", kBox) + "</annotation>");
   EXPECT_THAT(labels.refused, IsEmpty());
   EXPECT_THAT(labels.findings.Describe(), IsEmpty());
@@ -54,14 +56,14 @@ TEST(ParseVocLabelsTest, CornersCountFromOneAndBelongToTheBox) {
 }
 
 TEST(ParseVocLabelsTest, ListsObjectsThatCannotBeUsed) {
-  const KittiLabels labels = Parse(
-      "<annotation><size><width>375</width><height>500</height></size>" + Object("", kBox) +
-      Object("dog", "<xmin>8</xmin><ymin>?</ymin><xmax>352</xmax><ymax>375</ymax>") +
-      "<object><name>cat</name></object>" +
-      Object("cow", "<xmin>9</xmin><ymin>9</ymin><xmax>8</xmax><ymax>20</ymax>") +
-      Object("pig", "<xmin>600</xmin><ymin>9</ymin><xmax>700</xmax><ymax>20</ymax>") +
-      Object("nan", "<xmin>nan</xmin><ymin>9</ymin><xmax>700</xmax><ymax>20</ymax>") +
-      "</annotation>");
+  const KittiLabels labels =
+      Parse("<annotation><size><width>375</width><height>500</height></size>" + Object("", kBox) +
+            Object("dog", "<xmin>8</xmin><ymin>?</ymin><xmax>352</xmax><ymax>375</ymax>") +
+            "<object><name>cat</name></object>" +
+            Object("cow", "<xmin>9</xmin><ymin>9</ymin><xmax>8</xmax><ymax>20</ymax>") +
+            Object("pig", "<xmin>600</xmin><ymin>9</ymin><xmax>700</xmax><ymax>20</ymax>") +
+            Object("nan", "<xmin>nan</xmin><ymin>9</ymin><xmax>700</xmax><ymax>20</ymax>") +
+            "</annotation>");
   EXPECT_THAT(labels.objects, IsEmpty());
   EXPECT_EQ(labels.lines, 6);
   std::vector<std::string> seen;
@@ -76,8 +78,7 @@ TEST(ParseVocLabelsTest, ListsObjectsThatCannotBeUsed) {
                                 HasSubstr("<xmin> of 'nan' is 'nan'")));
   ASSERT_THAT(labels.degenerate, SizeIs(1));
   EXPECT_EQ(labels.degenerate[0].index, 3);
-  EXPECT_EQ(labels.findings.other_size.example,
-            "Annotations/a.xml: 500 x 375, stated 375 x 500");
+  EXPECT_EQ(labels.findings.other_size.example, "Annotations/a.xml: 500 x 375, stated 375 x 500");
 }
 
 std::string WhyNot(const std::string& text) {
@@ -93,7 +94,8 @@ TEST(ParseVocLabelsTest, LeavesOutFilesThatAreNone) {
   EXPECT_THAT(WhyNot("<annotation><object></annotation>"), HasSubstr("is no XML"));
   EXPECT_THAT(WhyNot(""), HasSubstr("is no XML"));
   EXPECT_THAT(WhyNot("dog 0 0 0 1 2 3 4"), HasSubstr("is no XML"));
-  EXPECT_THAT(WhyNot("<svg/>"), HasSubstr("has no <annotation>, as files of Pascal VOC do, but <svg>"));
+  EXPECT_THAT(WhyNot("<svg/>"),
+              HasSubstr("has no <annotation>, as files of Pascal VOC do, but <svg>"));
   std::string deep = "<annotation>", wide = "<annotation>";
   for (int i = 0; i < 200'000; ++i) deep += "<a>";
   for (int i = 0; i < 200'000; ++i) wide += "<a/>";
@@ -131,8 +133,9 @@ TEST(ScanVocFolderTest, NamesImagesWithoutLabelFile) {
   ASSERT_THAT(ledger.status(), IsOk());
   EXPECT_THAT(ids, ElementsAre("d/a"));
   ASSERT_THAT(ledger->entries, SizeIs(2));
-  EXPECT_EQ(ledger->entries[0].text, "its label file 'd/b.xml' is missing; there is 'b.txt', but labels "
-                                     "are read in Pascal VOC's form, from .xml");
+  EXPECT_EQ(ledger->entries[0].text,
+            "its label file 'd/b.xml' is missing; there is 'b.txt', but labels "
+            "are read in Pascal VOC's form, from .xml");
   EXPECT_EQ(ledger->entries[1].reason, Refusal::kWrongFormat);
   EXPECT_THAT(ledger->findings.notes, ElementsAre("1 label file has no image (d/e.xml)"));
 }

@@ -15,10 +15,10 @@
 namespace trainyard {
 namespace {
 
+using testing::BloodCells;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::BloodCells;
 using testing::IsOk;
 using testing::LabelledPicture;
 using testing::StatusIs;
@@ -26,7 +26,8 @@ using testing::TemporaryFolder;
 
 class WriteSetTest : public ::testing::Test {
  protected:
-  absl::StatusOr<WriteSetReport> Convert(const std::string& from, DataFormat to, const std::string& out) {
+  absl::StatusOr<WriteSetReport> Convert(const std::string& from, DataFormat to,
+                                         const std::string& out) {
     const auto found = RecognizeDataSet(folder_ / from);
     EXPECT_THAT(found.status(), IsOk());
     if (!found.ok()) return found.status();
@@ -41,11 +42,12 @@ class WriteSetTest : public ::testing::Test {
     EXPECT_THAT(found.status(), IsOk());
     if (!found.ok()) return lines;
     const DataCandidate& candidate = found->candidates.front();
-    const auto ledger = ScanDataPart(
-        folder_ / set, candidate.format, candidate.parts.front(), 1, [&](const KittiFrame& frame) {
-          std::string& text = lines[BaseName(frame.id)];
-          for (const KittiObject& o : frame.labels.objects) absl::StrAppend(&text, FormatKittiLine(o), "\n");
-        });
+    const auto ledger = ScanDataPart(folder_ / set, candidate.format, candidate.parts.front(), 1,
+                                     [&](const KittiFrame& frame) {
+                                       std::string& text = lines[BaseName(frame.id)];
+                                       for (const KittiObject& o : frame.labels.objects)
+                                         absl::StrAppend(&text, FormatKittiLine(o), "\n");
+                                     });
     EXPECT_THAT(ledger.status(), IsOk());
     return lines;
   }
@@ -60,7 +62,8 @@ TEST_F(WriteSetTest, ASetThatWentThroughCocoIsTheSame) {
   EXPECT_EQ(report->pictures, 20);
   EXPECT_THAT(report->notes, IsEmpty());
   EXPECT_EQ(Lines("kitti"), Lines("voc"));
-  EXPECT_THAT(ListFolder(folder_ / "kitti").value(), ElementsAre("images", "labels", "ledger.jsonl"));
+  EXPECT_THAT(ListFolder(folder_ / "kitti").value(),
+              ElementsAre("images", "labels", "ledger.jsonl"));
   EXPECT_EQ(ReadFile(folder_ / "kitti/images/BloodImage_00003.png").value(),
             ReadFile(folder_ / "voc/JPEGImages/BloodImage_00003.png").value());
 }
@@ -102,15 +105,16 @@ with open(sys.argv[2], "w") as out:
             name = coco.loadCats(a["category_id"])[0]["name"]
             print(image["file_name"], name, x, y, x + w, y + h, a["iscrowd"], file=out)
 )");
-  const std::string command = absl::StrCat(
-      SourceDir(), "/.deps/venv/bin/python ", folder_ / "read.py", " ",
-      folder_ / "coco/annotations.json", " ", folder_ / "seen.txt", " > ", folder_ / "log.txt", " 2>&1");
+  const std::string command =
+      absl::StrCat(SourceDir(), "/.deps/venv/bin/python ", folder_ / "read.py", " ",
+                   folder_ / "coco/annotations.json", " ", folder_ / "seen.txt", " > ",
+                   folder_ / "log.txt", " 2>&1");
   ASSERT_EQ(std::system(command.c_str()), 0) << ReadFile(folder_ / "log.txt").value_or("");
   std::string expected;
   for (const LabelledPicture& picture : BloodCells(20)) {
     for (const auto& o : picture.objects) {
-      absl::StrAppend(&expected, picture.stem, ".png ", o.type, " ", o.x1, " ", o.y1, " ", o.x2, " ", o.y2,
-                      " ", o.difficult ? 1 : 0, "\n");
+      absl::StrAppend(&expected, picture.stem, ".png ", o.type, " ", o.x1, " ", o.y1, " ", o.x2,
+                      " ", o.y2, " ", o.difficult ? 1 : 0, "\n");
     }
   }
   EXPECT_EQ(ReadFile(folder_ / "seen.txt").value(), expected);
@@ -120,9 +124,10 @@ TEST_F(WriteSetTest, PicturesOfOneNameGetAnother) {
   testing::WritePicture(folder_, "c/img/x", BloodCells(1)[0]);
   testing::WritePicture(folder_, "c/img", BloodCells(1)[0]);
   const std::string stem = BloodCells(1)[0].stem;
-  folder_.Write("c/a.json", absl::StrCat(
-      R"({"images": [{"id": 1, "file_name": "x/)", stem, R"(.png"}, {"id": 2, "file_name": ")", stem,
-      R"(.png"}, {"id": 3, "file_name": "x/)", stem, R"(.png"}], "categories": [{"id": 1, "name": "n"}],
+  folder_.Write("c/a.json", absl::StrCat(R"({"images": [{"id": 1, "file_name": "x/)", stem,
+                                         R"(.png"}, {"id": 2, "file_name": ")", stem,
+                                         R"(.png"}, {"id": 3, "file_name": "x/)", stem,
+                                         R"(.png"}], "categories": [{"id": 1, "name": "n"}],
       "annotations": [{"id": 1, "image_id": 3, "category_id": 1, "bbox": [1, 1, 3, 3]}]})"));
   const auto report = Convert("c", DataFormat::kKitti, "k");
   ASSERT_THAT(report.status(), IsOk());

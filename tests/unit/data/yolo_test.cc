@@ -13,9 +13,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::SizeIs;
 using testing::IsOk;
 using testing::PlainPicture;
+using ::testing::SizeIs;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 
@@ -26,7 +26,9 @@ KittiLabels Parse(const std::string& text, const YoloNames& names = kNames) {
 }
 
 TEST(ParseYoloLabelsTest, BoxesAreCentresAndSizesAsPartsOfThePicture) {
-  const KittiLabels labels = Parse("\xEF\xBB\xBF" "1 0.5 0.25 0.5 0.5\r\n\n0 0.1 0.1 0.1 0.1 0.9\n");
+  const KittiLabels labels = Parse(
+      "\xEF\xBB\xBF"
+      "1 0.5 0.25 0.5 0.5\r\n\n0 0.1 0.1 0.1 0.1 0.9\n");
   EXPECT_THAT(labels.refused, IsEmpty());
   EXPECT_EQ(labels.lines, 2);
   ASSERT_THAT(labels.objects, SizeIs(2));
@@ -40,7 +42,8 @@ TEST(ParseYoloLabelsTest, BoxesAreCentresAndSizesAsPartsOfThePicture) {
 
 // (101 + 204) / 2 / 640 and (204 - 101) / 640 by six decimals: 100.9999 would be another pixel.
 TEST(ParseYoloLabelsTest, SixDecimalsAreAWholePixelAgain) {
-  const KittiLabels labels = Parse("0 0.238281 0.500000 0.160938 0.002083\n0 0.5 0.5 0.30 0.0039\n");
+  const KittiLabels labels =
+      Parse("0 0.238281 0.500000 0.160938 0.002083\n0 0.5 0.5 0.30 0.0039\n");
   ASSERT_THAT(labels.objects, SizeIs(2));
   EXPECT_EQ(labels.objects[0].box.x1, 101);
   EXPECT_EQ(labels.objects[0].box.x2, 204);
@@ -65,15 +68,15 @@ TEST(ParseYoloLabelsTest, ListsLinesThatCannotBeUsed) {
   }
   EXPECT_THAT(
       seen,
-      ElementsAre(HasSubstr("wrong_column_count labels/a.txt:1 has 4 columns"),
-                  "unknown_class labels/a.txt:2 class 2 has no name: 'data.yaml' names 2 classes, from 0",
-                  "unknown_class labels/a.txt:3 column 1 (class) is 'car'; expected a number from 0",
-                  "not_a_number labels/a.txt:4 column 2 is '320'; expected a part of the picture's "
-                  "width, 0 to 1",
-                  HasSubstr("column 3 is 'nan'; expected a part of the picture's height"),
-                  HasSubstr("degenerate_box labels/a.txt:6"),
-                  HasSubstr("outside_picture labels/a.txt:7"),
-                  HasSubstr("column 1 (class) is '-1'"), HasSubstr("wrong_column_count labels/a.txt:9")));
+      ElementsAre(
+          HasSubstr("wrong_column_count labels/a.txt:1 has 4 columns"),
+          "unknown_class labels/a.txt:2 class 2 has no name: 'data.yaml' names 2 classes, from 0",
+          "unknown_class labels/a.txt:3 column 1 (class) is 'car'; expected a number from 0",
+          "not_a_number labels/a.txt:4 column 2 is '320'; expected a part of the picture's "
+          "width, 0 to 1",
+          HasSubstr("column 3 is 'nan'; expected a part of the picture's height"),
+          HasSubstr("degenerate_box labels/a.txt:6"), HasSubstr("outside_picture labels/a.txt:7"),
+          HasSubstr("column 1 (class) is '-1'"), HasSubstr("wrong_column_count labels/a.txt:9")));
   ASSERT_THAT(labels.degenerate, SizeIs(1));
   EXPECT_EQ(labels.degenerate[0].index, 5);
 }
@@ -96,12 +99,14 @@ TEST(ScanYoloFolderTest, AnImageWithoutLabelFileHasNoObjects) {
   ASSERT_THAT(ledger.status(), IsOk());
   EXPECT_THAT(seen, ElementsAre("a 1 640", "b 0 640", "c 0 640"));
   EXPECT_THAT(ledger->entries, IsEmpty());
-  EXPECT_THAT(ledger->findings.notes,
-              ElementsAre("2 images have no label file (b.png, c.png) and count as without objects"));
+  EXPECT_THAT(
+      ledger->findings.notes,
+      ElementsAre("2 images have no label file (b.png, c.png) and count as without objects"));
 }
 
 TEST(YoloNamesTest, ReadsListsAndMaps) {
-  const auto list = ParseYoloYaml("train: ../train\nnc: 2\nnames: ['traffic light', \"b\"]\n", "d.yaml");
+  const auto list =
+      ParseYoloYaml("train: ../train\nnc: 2\nnames: ['traffic light', \"b\"]\n", "d.yaml");
   ASSERT_THAT(list.status(), IsOk());
   EXPECT_THAT(list->names, ElementsAre("trafficlight", "b"));
   EXPECT_EQ(list->Of(1), "b");
@@ -117,8 +122,10 @@ TEST(YoloNamesTest, SaysWhatIsWrong) {
   const auto fails = [](const std::string& text) {
     return StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(text));
   };
-  EXPECT_THAT(ParseYoloYaml("nc: 3\nnames: [a, b]", "d.yaml"), fails("'d.yaml': nc is 3, but names has 2"));
-  EXPECT_THAT(ParseYoloYaml("names: {0: a, 2: b}", "d.yaml"), fails("has no class 1, but a class 2"));
+  EXPECT_THAT(ParseYoloYaml("nc: 3\nnames: [a, b]", "d.yaml"),
+              fails("'d.yaml': nc is 3, but names has 2"));
+  EXPECT_THAT(ParseYoloYaml("names: {0: a, 2: b}", "d.yaml"),
+              fails("has no class 1, but a class 2"));
   EXPECT_THAT(ParseYoloYaml("names: {a: b}", "d.yaml"), fails("a key of names is no number"));
   EXPECT_THAT(ParseYoloYaml("names: [a, '']", "d.yaml"), fails("the name of class 1 is empty"));
   EXPECT_THAT(ParseYoloYaml("names: 7", "d.yaml"), fails("neither a list nor a map"));
