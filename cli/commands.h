@@ -41,6 +41,8 @@ void AddToolCommands(CLI::App& app, Run& run);
 void AddCompareCommand(CLI::App& app, Run& run);
 /// `models`: the store of pretrained models.
 void AddModelsCommands(CLI::App& app, Run& run);
+/// `data inspect`, `data convert`.
+void AddDataCommands(CLI::App& app, Run& run);
 /// `sample-data`.
 void AddSampleDataCommand(CLI::App& app, Run& run);
 

@@ -33,7 +33,7 @@ int RunDatasetConvert(const Flags& flags) { return Send(flags, RequestOf(flags))
 
 void AddDatasetConvert(CLI::App& network, Run& run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App& command = *network.add_subcommand("dataset_convert", "convert KITTI data to TFRecords");
+  CLI::App& command = *network.add_subcommand("dataset_convert", "convert KITTI or COCO data to TFRecords");
   command
       .add_option("-d,--dataset_export_spec,--dataset-export-spec", flags->spec,
                   "dataset export spec file")

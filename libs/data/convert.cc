@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <climits>
-#include <filesystem>
 #include <map>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -17,9 +17,8 @@
 #include "libs/data/class_census.h"
 #include "libs/data/class_map.h"
 #include "libs/data/image_io.h"
-#include "libs/data/internal/python_random.h"
+#include "libs/data/internal/frame_source.h"
 #include "libs/data/internal/workplace.h"
-#include "libs/data/kitti_folder.h"
 #include "libs/data/tfrecord/example.h"
 #include "libs/data/tfrecord/shards.h"
 #include "libs/spec/dataset_spec.h"
@@ -27,14 +26,14 @@
 namespace trainyard {
 namespace {
 
+using internal::FrameSource;
+using internal::OpenFrameSource;
 using internal::Workplace;
 using spec::dataset::v1::DatasetExportConfig;
-using spec::dataset::v1::KITTIConfig;
 
-constexpr int kFolds = 2;
 constexpr size_t kFramesBetweenReports = 32;
 
-// What stays in memory of an image: its file's name.
+// What stays in memory of an image: its file's name below the folder of images.
 struct Listing {
   std::vector<std::string> names;
   ClassCensus census;
@@ -46,6 +45,10 @@ class Converter {
   Converter(const DatasetExportConfig& config, const ConvertOptions& options,
             const std::function<void(const ConvertProgress&)>& progress, std::stop_token stop)
       : config_(config), options_(options), progress_(progress), stop_(std::move(stop)) {}
+  // Of a source that no spec names.
+  Converter(std::unique_ptr<FrameSource> source, const ConvertOptions& options,
+            const std::function<void(const ConvertProgress&)>& progress, std::stop_token stop)
+      : options_(options), progress_(progress), stop_(std::move(stop)), source_(std::move(source)) {}
 
   absl::StatusOr<ConvertReport> Run() {
     TY_RETURN_IF_ERROR(Prepare());
@@ -61,11 +64,11 @@ class Converter {
   }
 
  private:
-  const KITTIConfig& kitti() const { return config_.kitti_config(); }
-
   absl::Status Prepare() {
-    TY_RETURN_IF_ERROR(CheckDatasetExport(config_, !options_.root.empty()));
-    ApplyDefaults(&config_);
+    if (source_ == nullptr) {
+      TY_RETURN_IF_ERROR(CheckDatasetExport(config_, !options_.root.empty()));
+      ApplyDefaults(&config_);
+    }
     const std::string base = BaseName(options_.output_prefix);
     if (base.empty() || base == "." || base == ".." || FolderExists(options_.output_prefix)) {
       return absl::InvalidArgumentError(
@@ -80,26 +83,22 @@ class Converter {
           "name"));
     }
     const size_t longest =
-        absl::StrCat("idx-", FormatShardName({.prefix = base, .folds = kFolds, .shards = 1})).size();
+        absl::StrCat("idx-", FormatShardName({.prefix = base, .folds = 1, .shards = 1})).size();
     if (longest > NAME_MAX) {
       return absl::InvalidArgumentError(absl::StrCat("output '", options_.output_prefix,
                                                      "' leads to file names of ", longest,
                                                      " bytes; at most ", NAME_MAX,
                                                      " are possible; choose a shorter name"));
     }
-    const std::string root = options_.root.empty() ? kitti().root_directory_path() : options_.root;
-    folder_ = {.image_dir = JoinPath(root, kitti().image_dir_name()),
-               .label_dir = JoinPath(root, kitti().label_dir_name()),
-               .id_prefix = kitti().image_dir_name(),
-               .image_extension = kitti().image_extension(),
-               .image_dir_shown = kitti().image_dir_name(),
-               .label_dir_shown = kitti().label_dir_name()};
+    if (source_ != nullptr) return absl::OkStatus();
+    const std::string root = options_.root.empty() ? SpecRoot(config_) : options_.root;
+    TY_ASSIGN_OR_RETURN(source_, OpenFrameSource(config_, root, options_.random_seed));
     return absl::OkStatus();
   }
 
   absl::Status CheckImages() {
     const auto keep = [this](KittiFrame frame) {
-      listing_.names.push_back(BaseName(frame.image_path));
+      listing_.names.push_back(std::move(frame.name));
       for (const KittiObject& object : frame.labels.objects) {
         listing_.census.Add(object.type);
       }
@@ -111,10 +110,10 @@ class Converter {
       Report("check", done, total);
       return !stop_.stop_requested();
     };
-    TY_ASSIGN_OR_RETURN(report_.ledger, ScanKittiFolder(folder_, options_.threads, keep, go_on));
+    TY_ASSIGN_OR_RETURN(report_.ledger, source_->Scan(options_.threads, keep, go_on));
     if (!listing_.names.empty()) return absl::OkStatus();
     TY_RETURN_IF_ERROR(report_.ledger.Check(options_.strict));
-    return absl::NotFoundError(absl::StrCat("no image of '", folder_.image_dir, "' can be used"));
+    return absl::NotFoundError(absl::StrCat("no image of '", source_->Place(), "' can be used"));
   }
 
   absl::Status MakeClasses() {
@@ -145,43 +144,47 @@ class Converter {
     return absl::OkStatus();
   }
 
-  // Fold 0 and fold 1: names of image files in the order of their records. Some may be left out.
-  std::vector<std::vector<std::string>> Partition() {
-    internal::PythonRandom(options_.random_seed).Shuffle(listing_.names);
-    const double part = static_cast<double>(kitti().val_split()) / 100.0;
-    const auto middle = listing_.names.begin() +
-                        static_cast<int64_t>(part * static_cast<double>(listing_.names.size()));
-    std::vector<std::vector<std::string>> folds = {{listing_.names.begin(), middle},
-                                                   {middle, listing_.names.end()}};
-    const uint32_t max = config_.sample_modifier_config().max_training_samples();
-    std::vector<std::string> left_out;
-    for (auto& fold : folds) {
-      if (max == 0 || fold.size() <= max / kFolds) continue;
-      left_out.insert(left_out.end(), fold.begin() + max / kFolds, fold.end());
-      fold.resize(max / kFolds);
-    }
-    if (!left_out.empty()) {
-      report_.notes.push_back(absl::StrCat(left_out.size(), " of ", listing_.names.size(),
-                                           " images are left out by "
-                                           "max_training_samples ",
-                                           max, ", of which each fold gets half (for example ",
-                                           SomeOf(left_out), ")"));
-    }
+  Folds Partition() {
+    Folds folds = source_->Partition(std::move(listing_.names));
+    const std::vector<std::string>& notes = source_->notes();
+    report_.notes.insert(report_.notes.end(), notes.begin(), notes.end());
+    KeepFirst(folds);
     return folds;
   }
 
+  // Each fold keeps its first, as max_training_samples says.
+  void KeepFirst(Folds& folds) {
+    const uint32_t max = config_.sample_modifier_config().max_training_samples();
+    const size_t most = max / folds.size();
+    std::vector<std::string> left_out;
+    size_t all = 0;
+    for (auto& fold : folds) {
+      all += fold.size();
+      if (max == 0 || fold.size() <= most) continue;
+      left_out.insert(left_out.end(), fold.begin() + static_cast<std::ptrdiff_t>(most), fold.end());
+      fold.resize(most);
+    }
+    if (left_out.empty()) return;
+    report_.notes.push_back(absl::StrCat(
+        left_out.size(), " of ", all, " images are left out by max_training_samples ", max,
+        ", of which each of the ", folds.size(), " folds gets an equal part (for example ",
+        SomeOf(left_out), ")"));
+  }
+
   absl::Status WriteFolds(const Workplace& workplace) {
-    const std::vector<std::vector<std::string>> folds = Partition();
-    total_ = static_cast<int64_t>(folds[0].size() + folds[1].size());
+    const Folds folds = Partition();
+    for (const std::vector<std::string>& fold : folds) total_ += static_cast<int64_t>(fold.size());
     if (total_ == 0) {
       return absl::InvalidArgumentError(absl::StrCat(
           "max_training_samples ", config_.sample_modifier_config().max_training_samples(),
-          " leaves no image: each fold gets half of it; give at least ", kFolds));
+          " leaves no image: each of ", folds.size(),
+          " folds gets an equal part of it; give at least ", folds.size()));
     }
-    for (int number = 0; number < kFolds; ++number) {
+    for (int number = 0; number < source_->folds(); ++number) {
       const std::vector<std::string>& fold = folds[static_cast<size_t>(number)];
       if (fold.empty()) {
-        NoteEmptyFold(number);
+        std::string note = source_->EmptyFoldNote(number, total_);
+        if (!note.empty()) report_.notes.push_back(std::move(note));
         continue;
       }
       Manifest::Fold entry{.number = number,
@@ -189,31 +192,22 @@ class Converter {
                            .images = static_cast<int64_t>(fold.size())};
       for (const std::string& name : classes_.classes()) entry.objects[name] = 0;
       report_.manifest.folds.push_back(std::move(entry));
-      const size_t shards = std::max(1u, kitti().num_shards());
+      // 0 is one file, whose name does not count it.
+      const size_t shards = std::max(1u, source_->Shards(number));
       const size_t size = fold.size() / shards;
       for (size_t shard = 0; shard < shards; ++shard) {
         const size_t begin = shard * size;
         const size_t end = shard + 1 == shards ? fold.size() : begin + size;
         const ShardName name{.prefix = BaseName(options_.output_prefix),
                              .fold = number,
-                             .folds = kFolds,
+                             .folds = source_->folds(),
                              .shard = static_cast<int>(shard),
-                             .shards = static_cast<int>(shards)};
+                             .shards = static_cast<int>(source_->Shards(number))};
         TY_RETURN_IF_ERROR(
             WriteShard(workplace, name, absl::MakeConstSpan(fold).subspan(begin, end - begin)));
       }
     }
     return absl::OkStatus();
-  }
-
-  // An empty fold is as val_split says; a val_split that means a part of one image is a slip.
-  void NoteEmptyFold(int number) {
-    const double split = static_cast<double>(kitti().val_split());
-    if (split == 0 || split == 100) return;
-    report_.notes.push_back(absl::StrFormat(
-        "val_split %g (per cent) of %d images is less than one: fold %03d, the %s data, is empty%s",
-        split, total_, number, number == 0 ? "validation" : "training",
-        split < 1 ? "; was a part of 1 meant?" : ""));
   }
 
   absl::Status WriteShard(const Workplace& workplace, const ShardName& name,
@@ -249,16 +243,15 @@ class Converter {
   }
 
   absl::StatusOr<std::string> MakeRecord(const std::string& image) {
-    const std::string image_path = JoinPath(folder_.image_dir, image);
-    const std::string label_path = LabelPathOf(folder_, image);
+    const KittiFrame frame = source_->Frame(image);
     DetectionExample example;
-    example.id = JoinPath(folder_.id_prefix, Stem(image));
-    TY_ASSIGN_OR_RETURN(example.encoded, ReadFile(image_path, kMaxImageFileBytes));
-    TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(example.encoded, image_path));
+    example.id = frame.id;
+    TY_ASSIGN_OR_RETURN(example.encoded, ReadFile(frame.image_path, kMaxImageFileBytes));
+    TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(example.encoded, frame.image_path));
     example.width = size.width;
     example.height = size.height;
-    TY_ASSIGN_OR_RETURN(const std::string text, ReadFile(label_path));
-    for (const KittiObject& o : ParseKittiLabels(text, label_path, example.id, size).objects) {
+    TY_ASSIGN_OR_RETURN(const KittiLabels labels, source_->Labels(frame, size));
+    for (const KittiObject& o : labels.objects) {
       const int id = classes_.Find(o.type);
       if (id == 0) continue;
       AddObject(o, id, example);
@@ -310,27 +303,18 @@ class Converter {
     manifest.refused_lines = report_.ledger.RefusedLines();
     const std::map<std::string, std::string> mapping(config_.target_class_mapping().begin(),
                                                      config_.target_class_mapping().end());
-    manifest.options = {
-        {"image_dir_name", kitti().image_dir_name()},
-        {"label_dir_name", kitti().label_dir_name()},
-        {"image_extension", kitti().image_extension()},
-        {"partition_mode", "random"},
-        {"num_shards", absl::StrCat(kitti().num_shards())},
-        {"max_training_samples",
-         absl::StrCat(config_.sample_modifier_config().max_training_samples())},
-        {"val_split", absl::StrCat(kitti().val_split())},
-        {"random_seed", absl::StrCat(options_.random_seed)},
-        {"target_class_mapping", absl::StrJoin(mapping, ",", absl::PairFormatter("="))}};
+    manifest.options = source_->Options();
+    manifest.options.insert(
+        {{"max_training_samples",
+          absl::StrCat(config_.sample_modifier_config().max_training_samples())},
+         {"target_class_mapping", absl::StrJoin(mapping, ",", absl::PairFormatter("="))}});
     return WriteFile(workplace, BaseName(ManifestPath(base)), ManifestToJson(manifest));
   }
 
   std::string Warnings() const {
     std::map<std::string, std::string> entries;
     for (const auto& [path, box] : listing_.degenerate) {
-      std::error_code ignored;
-      const std::string absolute = std::filesystem::absolute(path, ignored).string();
-      const std::string key = absl::StrCat(absolute.empty() ? path : absolute, "_", box.index);
-      entries[JsonText(key)] =
+      entries[JsonText(source_->WarningKey(path, box))] =
           absl::StrCat("[\n    ", absl::StrJoin(box.corners, ",\n    "), "\n  ]");
     }
     return absl::StrCat("{\n  ", absl::StrJoin(entries, ",\n  ", absl::PairFormatter(": ")), "\n}");
@@ -373,7 +357,7 @@ class Converter {
   const std::function<void(const ConvertProgress&)>& progress_;
   const std::stop_token stop_;
 
-  KittiFolder folder_;
+  std::unique_ptr<FrameSource> source_;
   Listing listing_;
   ClassMap classes_;
   ConvertReport report_;
@@ -387,6 +371,16 @@ absl::StatusOr<ConvertReport> ConvertKitti(
     const DatasetExportConfig& config, const ConvertOptions& options,
     const std::function<void(const ConvertProgress&)>& progress, std::stop_token stop) {
   return Converter(config, options, progress, std::move(stop)).Run();
+}
+
+absl::StatusOr<ConvertReport> ConvertDataPart(
+    const std::string& folder, DataFormat format, const DataPart& part, double val_split,
+    uint32_t num_shards, const ConvertOptions& options,
+    const std::function<void(const ConvertProgress&)>& progress, std::stop_token stop) {
+  return Converter(internal::PartSource(folder, format, part, val_split, num_shards,
+                                        options.random_seed),
+                   options, progress, std::move(stop))
+      .Run();
 }
 
 }  // namespace trainyard

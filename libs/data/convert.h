@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "libs/data/formats/data_set.h"
 #include "libs/data/ledger.h"
 #include "libs/data/tfrecord/manifest.h"
 #include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
@@ -45,7 +46,8 @@ struct ConvertReport {
   std::vector<std::string> notes;
 };
 
-/// Converts a KITTI set to TFRecord shards in TAO's layout (TAO `dataset_convert`, random mode):
+/// Converts a set with KITTI's labels or COCO's to TFRecord shards in TAO's layout (TAO
+/// `dataset_convert`):
 ///
 ///     <prefix>-fold-000-of-002-shard-00003-of-00010   records of tf.train.Example
 ///     idx-<shard>                                     offset and length of each record
@@ -53,24 +55,35 @@ struct ConvertReport {
 ///     <prefix>_manifest.json, <prefix>_ledger.jsonl   ours: what is in it, what was refused and
 ///     why
 ///
-/// The images are put in a random order by Python's generator from the seed; the first
-/// floor(val_split / 100 * n) are fold 000, the validation data, the others fold 001; an empty fold
-/// has no files. Equal inputs and options give equal bytes. Label lines and images that cannot be
+/// Which images are in which of the folds: libs/data/partition.h. Random mode makes two, sequence mode
+/// as many as num_partitions says; fold 000 is the validation data, the others are for training. An
+/// empty fold has no files and keeps its number. Of COCO each file of annotations is a fold, in the order
+/// of its images, with shards of its own. With num_shards 0 a fold is one file without the last
+/// part of the name. Equal inputs and options give equal bytes. Label lines and images that cannot be
 /// used are left out and listed.
 ///
-/// Memory does not grow with the number of images but for their names. All files are written to a
+/// Memory does not grow with the number of images but for their names, of COCO for what its files say
+/// (libs/data/formats/coco.h). All files are written to a
 /// hidden folder beside the target and renamed at the end, the manifest last; files of an earlier
 /// conversion to the same prefix go then. Fails without leaving a file behind:
 ///   kInvalidArgument  the spec (libs/spec), roots that disagree, or Ledger::Check
-///   kUnimplemented    COCO, sequence mode
-///   kNotFound         folders, images
+///   kNotFound         folders, images, the file that maps sequences to frames
 ///   kFailedPrecondition  another conversion to this prefix is under way
 ///   kCancelled        `stop`, looked at for every image
 ///   kResourceExhausted, kInternal  the disk
 ///
-/// Source: TAO's `dataset_convert` for KITTI.
+/// Source: TAO's `dataset_convert`.
 absl::StatusOr<ConvertReport> ConvertKitti(
     const spec::dataset::v1::DatasetExportConfig& config, const ConvertOptions& options,
+    const std::function<void(const ConvertProgress&)>& progress = nullptr,
+    std::stop_token stop = {});
+
+/// ConvertKitti for a part of a set in any format that has frames (libs/data/formats/data_set.h): in random
+/// order, `val_split` per cent of the images in fold 000; classes are those that are found. Memory holds
+/// the labels. `options.root` and `class_names` have no effect.
+absl::StatusOr<ConvertReport> ConvertDataPart(
+    const std::string& folder, DataFormat format, const DataPart& part, double val_split,
+    uint32_t num_shards, const ConvertOptions& options,
     const std::function<void(const ConvertProgress&)>& progress = nullptr,
     std::stop_token stop = {});
 

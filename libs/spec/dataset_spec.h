@@ -22,13 +22,16 @@ absl::StatusOr<spec::dataset::v1::DatasetExportConfig> ParseDatasetExport(
     std::vector<std::string>* warnings, FieldPlaces* places = nullptr);
 
 /// Checks a converter spec; defaults need not be applied. Fails with all problems: kInvalidArgument, or
-/// kUnimplemented when nothing is wrong but something is not offered yet (COCO and sequence mode).
+/// kUnimplemented when nothing is wrong but something is not offered yet.
 /// `root_given`: the request names the root folder itself, so the spec need not. Folder names below the
 /// root must be relative and must not contain "..".
 ///
 /// Source: TAO's `dataset_export_spec`.
 absl::Status CheckDatasetExport(const spec::dataset::v1::DatasetExportConfig& config,
                                 bool root_given, const FieldPlaces* places = nullptr);
+
+/// The root folder that the spec names, of either kind of labels; "" when it names none.
+const std::string& SpecRoot(const spec::dataset::v1::DatasetExportConfig& config);
 
 /// What a conversion does not act on: docs/spec-coverage.md.
 absl::Span<const CoverageRule> DatasetExportCoverage();

@@ -33,10 +33,8 @@ service::ServiceProgram ConvertServiceProgram() {
       .description = "Makes data sets: TFRecord shards and offline augmentation.",
       .default_port = 7001,
       .stages = {RowOf(PrepareConvert), RowOf(PrepareAugment)},
-      .formats = {"kitti", "tfrecords"},
-      .unimplemented = {"COCO conversion (coco_config)",
-                        "sequence partitions (partition_mode: \"sequence\")",
-                        "YAML augmentation specs and COCO augmentation"},
+      .formats = {"kitti", "coco", "tfrecords"},
+      .unimplemented = {"YAML augmentation specs and COCO augmentation"},
   });
 }
 

@@ -38,6 +38,10 @@ std::string RootFolder(StageRequest& request, const std::string& given, absl::st
   return root.value_or("");
 }
 
+std::string LabelsField(const spec::dataset::v1::DatasetExportConfig& config) {
+  return config.has_coco_config() ? "coco_config" : "kitti_config";
+}
+
 // Both names of the spec's root mean one folder; the spec's own check knows only spellings.
 void ExpectOneRoot(StageRequest& request, const std::string& root,
                    const spec::dataset::v1::DatasetExportConfig& config) {
@@ -47,10 +51,26 @@ void ExpectOneRoot(StageRequest& request, const std::string& root,
   if (other.ok() && IsSamePath(root, *other)) return;
   request.Add("image_directory_path",
               other.ok() ? absl::InvalidArgumentError(absl::StrCat(
-                               "is '", images, "', but kitti_config.root_directory_path is '",
-                               config.kitti_config().root_directory_path(),
+                               "is '", images, "', but ", LabelsField(config),
+                               ".root_directory_path is '", SpecRoot(config),
                                "'; expected one root folder"))
                          : other.status());
+}
+
+// What the spec names below the root stays in the workspace.
+void KeepBelowRoot(StageRequest& request, const std::string& root,
+                   const spec::dataset::v1::DatasetExportConfig& config) {
+  const auto& kitti = config.kitti_config();
+  request.Below("kitti_config.image_dir_name", root, kitti.image_dir_name());
+  request.Below("kitti_config.label_dir_name", root, kitti.label_dir_name());
+  request.Below("kitti_config.kitti_sequence_to_frames_file", root,
+                kitti.kitti_sequence_to_frames_file());
+  for (const std::string& folder : config.coco_config().img_dir_names()) {
+    request.Below("coco_config.img_dir_names", root, folder);
+  }
+  for (const std::string& file : config.coco_config().annotation_files()) {
+    request.Below("coco_config.annotation_files", root, file);
+  }
 }
 
 std::vector<std::string> ReadClassNames(StageRequest& request, const std::string& path) {
@@ -129,12 +149,12 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto
       warnings.push_back("input 'class_names' has no effect: the spec has target_class_mapping");
     }
   }
-  task.set_root(RootFolder(request, given_root, config.kitti_config().root_directory_path()));
+  task.set_root(RootFolder(request, given_root, SpecRoot(config)));
   if (given_root.empty()) ExpectOneRoot(request, task.root(), config);
-  request.Below("kitti_config.image_dir_name", task.root(), config.kitti_config().image_dir_name());
-  request.Below("kitti_config.label_dir_name", task.root(), config.kitti_config().label_dir_name());
+  KeepBelowRoot(request, task.root(), config);
   // The resolved root stands for both of the spec's.
-  config.mutable_kitti_config()->clear_root_directory_path();
+  if (config.has_coco_config()) config.mutable_coco_config()->clear_root_directory_path();
+  if (config.has_kitti_config()) config.mutable_kitti_config()->clear_root_directory_path();
   config.clear_image_directory_path();
   TY_RETURN_IF_ERROR(request.Status());
   return WorkerStage(kStageWorker, std::move(job), "", std::move(warnings), workspace);

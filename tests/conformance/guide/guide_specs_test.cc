@@ -25,7 +25,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::IsOk;
 using ::testing::Pair;
-using testing::StatusIs;
 using ::testing::UnorderedElementsAre;
 
 // The sample of a training. The comments inside data_sources need their line ends.
@@ -190,14 +189,12 @@ TEST(GuideSpecsTest, TheKittiSampleMakesTrainingDataOnly) {
   EXPECT_EQ(config->target_class_mapping().at("truck"), "car");
 }
 
-TEST(GuideSpecsTest, TheCocoSampleReadsAndIsNotOfferedByName) {
+TEST(GuideSpecsTest, TheCocoSampleReads) {
   const auto config = ParseDatasetExport(kCoco, "coco.txt", {}, nullptr);
   ASSERT_THAT(config, IsOk());
   EXPECT_THAT(config->coco_config().img_dir_names(), ElementsAre("val2017", "train2017"));
   EXPECT_THAT(config->coco_config().num_shards(), ElementsAre(32, 256));
-  EXPECT_THAT(
-      CheckDatasetExport(*config, false),
-      StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("coco_config is not offered yet")));
+  EXPECT_THAT(CheckDatasetExport(*config, false), IsOk());
 }
 
 // Every path of the samples lies where TAO's containers have it; a service moves it below its root.

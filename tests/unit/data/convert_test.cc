@@ -348,9 +348,6 @@ TEST_F(ConvertKittiTest, KeepsTheFirstOfEachFoldWhenAskedTo) {
 
 TEST_F(ConvertKittiTest, SaysWhatIsNotOfferedOrNotThere) {
   Frames(2);
-  DatasetExportConfig coco;
-  coco.mutable_coco_config()->set_root_directory_path("/data");
-  EXPECT_THAT(ConvertKitti(coco, options_), StatusIs(absl::StatusCode::kUnimplemented));
   config_.mutable_kitti_config()->set_image_extension(".jpg");
   EXPECT_THAT(Process(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("2 '.png'")));
   config_.mutable_kitti_config()->set_image_extension(".png");

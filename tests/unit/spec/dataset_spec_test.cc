@@ -83,7 +83,7 @@ TEST(LoadDatasetExportTest, NamesValuesOutOfRange) {
                   HasSubstr("target_class_mapping[\"van\"] is \"y\", but another key"),
                   HasSubstr("label_dir_name is missing"),
                   HasSubstr("is \".bmp\"; expected one of .png, .jpg, .jpeg"),
-                  HasSubstr("num_shards is 21; expected a number in [1, 20]"),
+                  HasSubstr("num_shards is 21; expected a number in [0, 20]"),
                   HasSubstr("val_split is 101; expected a number in [0, 100]"),
                   HasSubstr("is \"randm\"; expected one of random, sequence; did you mean "
                             "'random'?")));
@@ -104,13 +104,80 @@ TEST(LoadDatasetExportTest, FoldersStayBelowTheRoot) {
   EXPECT_THAT(Load({"kitti_config.image_dir_name = training/image..2"}), IsOk());
 }
 
-TEST(LoadDatasetExportTest, CocoAndSequencesAreUnimplementedByName) {
+// The guide's sample of COCO, with its own name of the first list.
+constexpr char kCocoSpec[] = R"(coco_config {
+  root_directory_path: "/d/coco" image_dir_names: ["val2017", "train2017"]
+  annotation_files: ["annotations/instances_val2017.json", "annotations/instances_train2017.json"]
+  num_partitions: 2 num_shards: [32, 256] } image_directory_path: "/d/coco")";
+
+TEST(LoadDatasetExportTest, TakesTheGuidesSampleOfCoco) {
+  std::vector<std::string> warnings;
+  const auto config = LoadDatasetExport(kCocoSpec, "s", {}, false, &warnings);
+  ASSERT_THAT(config.status(), IsOk());
+  EXPECT_THAT(warnings, IsEmpty());
+  EXPECT_THAT(config->coco_config().img_dir_names(), ElementsAre("val2017", "train2017"));
+  EXPECT_THAT(config->coco_config().num_shards(), ElementsAre(32, 256));
+  EXPECT_EQ(SpecRoot(*config), "/d/coco");
+}
+
+TEST(LoadDatasetExportTest, CocoHasTwoPartitionsOfTenShardsUnlessToldOtherwise) {
+  const auto config = LoadDatasetExport(
+      "coco_config { img_dir_names: ['a', 'a'] annotation_files: ['a.json', 'b.json'] }", "s", {}, true,
+      nullptr);
+  ASSERT_THAT(config.status(), IsOk());
+  EXPECT_EQ(config->coco_config().num_partitions(), 2);
+  EXPECT_THAT(config->coco_config().num_shards(), ElementsAre(10));
+}
+
+TEST(LoadDatasetExportTest, ListsOfCocoFitEachOther) {
+  const auto problems = [](const std::string& text) {
+    return LoadDatasetExport(text, "s", {}, false, nullptr).status();
+  };
+  EXPECT_THAT(problems("coco_config { }"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("coco_config.root_directory_path is missing"),
+                             HasSubstr("coco_config.img_dir_names is missing"),
+                             HasSubstr("coco_config.annotation_files is missing"))));
+  EXPECT_THAT(problems("coco_config { root_directory_path: '/d' img_dir_names: 'a' "
+                       "annotation_files: ['a.json', '../b.json', 'a.json'] num_shards: [1, 2, 10001] } "
+                       "image_directory_path: '/e'"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("img_dir_names has 1 entries; expected one for each of "
+                                       "coco_config.num_partitions 2"),
+                             HasSubstr("annotation_files has 3 entries"),
+                             HasSubstr("annotation_files[1] is \"../b.json\"; expected a path below"),
+                             HasSubstr("annotation_files names a file twice"),
+                             HasSubstr("num_shards has 3 entries; expected one for all"),
+                             HasSubstr("num_shards[2] is 10001; expected at most 10000"),
+                             HasSubstr("image_directory_path is \"/e\", but "
+                                       "coco_config.root_directory_path is \"/d\""))));
+}
+
+TEST(LoadDatasetExportTest, SequenceModeNeedsItsMapAndMakesTwoFoldsUnlessToldOtherwise) {
   EXPECT_THAT(
-      LoadDatasetExport("coco_config { root_directory_path: '/d' }", "s", {}, false, nullptr),
-      StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("coco_config is not offered yet")));
-  EXPECT_THAT(
-      Load({"kitti_config.partition_mode = sequence"}),
-      StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("is \"sequence\", which is not")));
+      ProblemsOf({"kitti_config.partition_mode = sequence", "kitti_config.num_partitions = 1000"}),
+      UnorderedElementsAre(HasSubstr("kitti_config.kitti_sequence_to_frames_file is missing"),
+                           HasSubstr("num_partitions is 1000; expected a number in [0, 999]")));
+  std::vector<std::string> warnings;
+  const auto config = Load({"kitti_config.partition_mode = sequence",
+                            "kitti_config.kitti_sequence_to_frames_file = map.json"},
+                           &warnings);
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->kitti_config().num_partitions(), 2);
+  EXPECT_THAT(warnings, IsEmpty());
+}
+
+TEST(LoadDatasetExportTest, WarnsOfFieldsOfTheOtherMode) {
+  std::vector<std::string> warnings;
+  EXPECT_THAT(Load({"kitti_config.kitti_sequence_to_frames_file = map.json"}, &warnings), IsOk());
+  EXPECT_THAT(Load({"kitti_config.partition_mode = sequence", "kitti_config.val_split = 20",
+                    "kitti_config.kitti_sequence_to_frames_file = map.json"},
+                   &warnings),
+              IsOk());
+  EXPECT_THAT(warnings,
+              ElementsAre(HasSubstr("kitti_sequence_to_frames_file is \"map.json\" and has no effect: "
+                                    "only sequence mode"),
+                          HasSubstr("val_split is 20 and has no effect: sequence mode")));
 }
 
 TEST(LoadDatasetExportTest, OfTheSampleModifiersOnlyTheLimitHasAnEffect) {
