@@ -120,7 +120,7 @@ internal::SpecForm<AugmentConfig> Form(absl::Span<const NetworkMarker> networks)
 // Whether the text is the form of TAO's data services.
 bool IsDataServices(absl::string_view text, absl::Span<const NetworkMarker> networks) {
   const RecognisedSpec seen = RecogniseSpec(text, networks);
-  const bool has_field = absl::EndsWith(seen.field, "_aug");
+  const bool has_field = absl::EndsWith(seen.field, "_aug") || seen.field == "data.ann_path";
   return has_field || (seen.field.empty() && IsYaml(text));
 }
 

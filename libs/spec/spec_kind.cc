@@ -67,6 +67,7 @@ constexpr Marker kMarkers[] = {
     {"spatial_aug", SpecKind::kAugment, "a specification for augment"},
     {"color_aug", SpecKind::kAugment, "a specification for augment"},
     {"blur_aug", SpecKind::kAugment, "a specification for augment"},
+    {"data.ann_path", SpecKind::kAugment, "a specification for augment"},
     {"sample_modifier_config", SpecKind::kConversion, "a specification for dataset_convert"},
 };
 

@@ -117,7 +117,7 @@ void KeepSource(StageRequest& request, const std::string& output, absl::string_v
     if (!IsSamePath(target, source) && !absl::StartsWith(source, absl::StrCat(target, "/"))) continue;
     request.Add("stage.outputs[dataset]",
                 absl::InvalidArgumentError(absl::StrCat(
-                    "is '", output, "', whose ", made, "/ holds the spec's ", field, " '", source,
+                    "is '", output, "', whose ", made, made == kMade[2] ? " is the spec's " : "/ holds the spec's ", field, " '", source,
                     "'; name another folder, so that it is not replaced")));
   }
 }

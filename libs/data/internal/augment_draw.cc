@@ -34,16 +34,17 @@ class Drawer {
 
   float Draw(List list, const RepeatedField<float>& values, float nothing) const {
     if (values.size() != 2) return Choose(list, values, nothing);
-    return static_cast<float>(Stream(list).Uniform(static_cast<double>(values[0]), static_cast<double>(values[1])));
+    return static_cast<float>(
+        Stream(list).Uniform(static_cast<double>(values[0]), static_cast<double>(values[1])));
   }
 
   // A multiple of `step` above the smaller of two values, up to the larger.
   template <typename T>
   T DrawWhole(List list, const RepeatedField<T>& values, T nothing, int64_t step) const {
     if (values.size() != 2) return Choose(list, values, nothing);
-    const auto [low, high] = std::minmax(int64_t{values[0]}, int64_t{values[1]});
-    Philox stream = Stream(list);
-    return static_cast<T>(low + step * static_cast<int64_t>(stream.Below(static_cast<uint64_t>((high - low) / step + 1))));
+    const int64_t low = std::min(values[0], values[1]), high = std::max(values[0], values[1]);
+    const auto count = static_cast<uint64_t>((high - low) / step + 1);
+    return static_cast<T>(low + step * static_cast<int64_t>(Stream(list).Below(count)));
   }
 
  private:

@@ -65,7 +65,7 @@ TEST(DrawAugmentationTest, ThreeValuesAreAChoice) {
 }
 
 TEST(DrawAugmentationTest, AFieldIsDrawnForItself) {
-  EXPECT_EQ(Angles("[10, 20]"), Angles("[10, 20]", ", shear: {shear_ratio_x: [0, 1], shear_ratio_y: [0, 1]}"));
+  EXPECT_EQ(Angles("[10, 20]"), Angles("[10, 20]", ", shear: {shear_ratio_x: [0, 1], shear_ratio_y: [0, 0.5]}"));
 }
 
 TEST(DrawAugmentationTest, TheSeedTellsWhatIsDrawn) {

@@ -426,12 +426,25 @@ TEST_F(AugmentDataSetTest, ACocoSetBecomesACocoSet) {
                               "spatial_aug: {flip: {flip_horizontal: true}, translation: {translate_x: [4]}}\n");
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->images, 2);
-  EXPECT_EQ(report->boxes, 2);
-  EXPECT_EQ(report->vanished, 1);
+  EXPECT_EQ(report->boxes, 3);
+  EXPECT_EQ(report->clipped, 1);
   EXPECT_EQ(BoxAround(Made("1.png"), kBlue), (Box{64, 20, 94, 50}));
   EXPECT_EQ(BoxAround(Made("b/2.png"), kBlue), (Box{24, 10, 44, 20}));
   // x' = 100 - x + 4; the box at the left edge, (0, 0, 5, 60), becomes 99 to 104 and is cut at 100.
-  EXPECT_EQ(ContentOf(folder_ / "out/set/annotations.json"), "");
+  EXPECT_EQ(ContentOf(folder_ / "out/set/annotations.json"), R"({"images": [
+{"id": 20, "file_name": "b/2.png", "width": 100, "height": 60},
+{"id": 10, "file_name": "1.png", "width": 100, "height": 60}
+],
+"annotations": [
+{"id": 8, "image_id": 20, "category_id": 3, "bbox": [24, 10.5, 20, 9.5], "area": 190, "iscrowd": 1},
+{"id": 9, "image_id": 20, "category_id": 3, "bbox": [99, 0, 1, 60], "area": 60, "iscrowd": 0},
+{"id": 7, "image_id": 10, "category_id": 90, "bbox": [64, 20, 30, 30], "area": 900, "iscrowd": 0}
+],
+"categories": [
+{"id": 3, "name": "car"},
+{"id": 90, "name": "trafficlight"}
+]}
+)");
 }
 
 TEST_F(AugmentDataSetTest, AnnotationsThatAreWrittenCanBeAugmentedAgain) {
