@@ -261,6 +261,20 @@ const std::map<std::string, std::string>& TestsOfOtherSpecs() {
        "SequencesStayWholeAndFoldsAreShuffledAsPythonDoes"},
       {"dataset.v1.KITTIConfig.val_split",
        "data/convert_test.cc: ConvertKittiTest, AnEmptyFoldKeepsItsNumber"},
+      {"dataset.v1.COCOConfig.root_directory_path",
+       "data/convert_coco_test.cc: ConvertCocoTest, "
+       "EachFileIsAFoldInTheOrderOfItsImagesWithItsOwnShards"},
+      {"dataset.v1.COCOConfig.img_dir_names",
+       "data/convert_coco_test.cc: ConvertCocoTest, "
+       "EachFileIsAFoldInTheOrderOfItsImagesWithItsOwnShards"},
+      {"dataset.v1.COCOConfig.annotation_files",
+       "data/convert_coco_test.cc: ConvertCocoTest, "
+       "EachFileIsAFoldInTheOrderOfItsImagesWithItsOwnShards"},
+      {"dataset.v1.COCOConfig.num_shards",
+       "data/convert_coco_test.cc: ConvertCocoTest, "
+       "EachFileIsAFoldInTheOrderOfItsImagesWithItsOwnShards"},
+      {"dataset.v1.COCOConfig.num_partitions",
+       "spec/dataset_spec_test.cc: LoadDatasetExportTest, ListsOfCocoFitEachOther"},
       {"dataset.v1.SampleModifierConfig.max_training_samples",
        "data/convert_test.cc: ConvertKittiTest, KeepsTheFirstOfEachFoldWhenAskedTo"},
       {"augment.v1.AugmentConfig.output_image_width",
