@@ -32,12 +32,12 @@ int RunAugment(const Flags& flags) {
 
 void AddAugmentCommand(CLI::App& app, Run& run) {
   auto flags = std::make_shared<Flags>();
-  CLI::App& command = *app.add_subcommand("augment", "write an augmented copy of a KITTI data set");
+  CLI::App& command = *app.add_subcommand("augment", "write an augmented copy of a KITTI or COCO data set");
   command.add_option("-a,--spec,--augmentation_spec", flags->spec, "augmentation spec file")
       ->required();
   command.add_option("-o,--output,--output_dataset", flags->output, "folder to write")->required();
-  command.add_option("-d,--dataset_root", flags->root, "folder the spec's paths lie in")
-      ->required();
+  command.add_option("-d,--dataset_root", flags->root,
+                     "folder the spec's paths lie in; a YAML spec may have whole paths instead");
   command.add_option("--set", flags->overrides, "change the spec: path=value (repeatable)");
   command.add_flag("--strict", flags->strict, "stop at the first refused label");
   command.add_flag("-v,--verbose", flags->verbose, "accepted for TAO; no effect");

@@ -16,9 +16,11 @@
 namespace trainyard {
 
 struct OfflineAugmentOptions {
-  /// The folder that the spec's image_path and label_path lie in (TAO's -d).
+  /// The folder that the spec's image_path and label_path lie in (TAO's -d). In a spec of data services
+  /// image_dir and ann_path may be paths of their own; "" = they are.
   std::string root;
-  /// Gets images/, labels/ and ledger.jsonl; made when it is not there (TAO's -o).
+  /// Gets images/, labels/ (of COCO annotations.json) and ledger.jsonl; made when it is not there
+  /// (TAO's -o).
   std::string output;
   /// Any refused label or image is an error.
   bool strict = false;
@@ -44,7 +46,7 @@ struct AugmentedSample {
   Tensor image;
   std::vector<KittiObject> objects;
   int64_t vanished = 0;
-  /// Lines (KittiObject::line) of the boxes that vanished, and of those that were cut.
+  /// KittiObject::line of the boxes that vanished, and of those that were cut.
   std::vector<int> vanished_lines, clipped_lines;
 };
 
@@ -62,14 +64,20 @@ absl::StatusOr<AugmentedSample> AugmentSample(const spec::augment::v1::AugmentCo
                                               const Tensor& image,
                                               const std::vector<KittiObject>& objects);
 
-/// Does so for every image of a KITTI set: each keeps its name and format (JPEG at quality 95).
-/// Made in a hidden folder beside `output` and renamed at the end; images/ and labels/ of an
+/// Does so for every image of a set: each keeps its name and format (JPEG at quality 95). The set is of
+/// KITTI, or of COCO when a spec of data services says so: then ids of images, annotations and
+/// categories stay, names of categories are written as TAO reads them (without blanks), and masks are
+/// left out. With lists, what is done to the image at place i of those that can be used is a function
+/// of (random_seed, i), so that equal inputs give equal bytes on any number of threads.
+///
+/// Made in a hidden folder beside `output` and renamed at the end; images and labels of an
 /// earlier run (ledger.jsonl is there) are replaced. `progress` hears (done, total). Fails without
-/// leaving a file behind: kInvalidArgument (spec, Ledger::Check; `output` is or holds `root`, or
-/// lies in or around its images or labels, links resolved), kAlreadyExists (images/ or labels/ of
-/// `output` hold files that no augmentation made), kNotFound, kFailedPrecondition (another process writes
-/// there), kCancelled, kResourceExhausted and kInternal (disk).
-absl::StatusOr<OfflineAugmentReport> AugmentKitti(
+/// leaving a file behind: kInvalidArgument (spec, Ledger::Check, a COCO file that is none; `output` is
+/// or holds `root`, or lies in or around its images or labels, links resolved), kUnimplemented (spec),
+/// kAlreadyExists (`output` has images or labels that no augmentation made), kNotFound,
+/// kFailedPrecondition (another process writes there), kCancelled, kResourceExhausted and kInternal
+/// (disk).
+absl::StatusOr<OfflineAugmentReport> AugmentDataSet(
     const spec::augment::v1::AugmentConfig& config, const OfflineAugmentOptions& options,
     const std::function<void(int64_t done, int64_t total)>& progress = nullptr,
     std::stop_token stop = {});

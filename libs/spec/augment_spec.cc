@@ -2,9 +2,12 @@
 
 #include <cmath>
 
+#include "absl/strings/match.h"
+#include "libs/spec/data_services_spec.h"
 #include "libs/spec/defaults.h"
 #include "libs/spec/field_check.h"
 #include "libs/spec/spec_form.h"
+#include "libs/spec/yaml_text.h"
 
 namespace trainyard {
 namespace {
@@ -90,6 +93,14 @@ void CheckBlur(const BlurConfig& config, FieldCheck* check) {
 }
 
 void CheckInto(const AugmentConfig& config, FieldCheck* check) {
+  if (config.has_data_services()) {
+    AugmentConfig others = config;
+    others.clear_data_services();
+    if (others.ByteSizeLong() > 0) {
+      check->Add("data_services", "stands beside fields of the other form; expected it alone");
+    }
+    return internal::CheckDataServices(config.data_services(), check);
+  }
   CheckOutput(config, check);
   CheckFolders(config, check);
   CheckSpatial(config.spatial_config(), check);
@@ -97,17 +108,50 @@ void CheckInto(const AugmentConfig& config, FieldCheck* check) {
   CheckBlur(config.blur_config(), check);
 }
 
+void Warn(const AugmentConfig& config, const FieldPlaces& places,
+          std::vector<std::string>* warnings) {
+  WarnOfNoEffect(config.data_services(), AugmentCoverage(), places, warnings);
+}
+
 internal::SpecForm<AugmentConfig> Form(absl::Span<const NetworkMarker> networks) {
-  return {{SpecKind::kAugment, "", networks}, nullptr, ApplyDefaults};
+  return {{SpecKind::kAugment, "", networks}, Warn, ApplyDefaults};
+}
+
+// Whether the text is the form of TAO's data services.
+bool IsDataServices(absl::string_view text, absl::Span<const NetworkMarker> networks) {
+  const RecognisedSpec seen = RecogniseSpec(text, networks);
+  const bool has_field = absl::EndsWith(seen.field, "_aug") || seen.field == "data.ann_path";
+  return has_field || (seen.field.empty() && IsYaml(text));
+}
+
+// A text in YAML, its overrides applied. Paths are those of the YAML.
+AugmentConfig ReadYaml(absl::string_view text, absl::string_view file_name,
+                       absl::Span<const std::string> overrides, std::vector<std::string>* warnings,
+                       FieldPlaces* places, Problems* problems) {
+  AugmentConfig config;
+  auto* data_services = config.mutable_data_services();
+  internal::ParseYamlInto(text, file_name, data_services, places, problems);
+  internal::ApplyOverridesInto(overrides, data_services, places, problems);
+  Warn(config, *places, warnings);
+  return config;
 }
 
 }  // namespace
+
+absl::Span<const CoverageRule> AugmentCoverage() { return internal::DataServicesCoverage(); }
 
 absl::StatusOr<AugmentConfig> ParseAugment(absl::string_view text, absl::string_view file_name,
                                            absl::Span<const std::string> overrides,
                                            std::vector<std::string>* warnings,
                                            FieldPlaces* places) {
-  return Form({}).Parse(text, file_name, overrides, warnings, places);
+  if (!IsDataServices(text, {})) return Form({}).Parse(text, file_name, overrides, warnings, places);
+  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, {SpecKind::kAugment, "", {}}));
+  FieldPlaces own_places;
+  Problems problems;
+  AugmentConfig config = ReadYaml(text, file_name, overrides, warnings,
+                                  places == nullptr ? &own_places : places, &problems);
+  TY_RETURN_IF_ERROR(problems.ToStatus());
+  return config;
 }
 
 absl::Status CheckAugment(const AugmentConfig& config, const FieldPlaces* places) {
@@ -117,6 +161,9 @@ absl::Status CheckAugment(const AugmentConfig& config, const FieldPlaces* places
 }
 
 void ApplyDefaults(AugmentConfig* config) {
+  if (config->has_data_services()) {
+    return internal::ApplyDataServicesDefaults(config->mutable_data_services());
+  }
   TY_DEFAULT(config, output_image_channel, 3);
   auto* rotation = config->mutable_spatial_config()->mutable_rotation_config();
   TY_DEFAULT(rotation, angle, 0.0f);
@@ -145,7 +192,18 @@ absl::StatusOr<AugmentConfig> LoadAugment(absl::string_view text, absl::string_v
                                           absl::Span<const std::string> overrides,
                                           std::vector<std::string>* warnings,
                                           absl::Span<const NetworkMarker> networks) {
-  return Form(networks).Load(text, file_name, overrides, warnings, CheckInto);
+  if (!IsDataServices(text, networks)) {
+    return Form(networks).Load(text, file_name, overrides, warnings, CheckInto);
+  }
+  TY_RETURN_IF_ERROR(ExpectSpecKind(text, file_name, {SpecKind::kAugment, "", networks}));
+  FieldPlaces places;
+  Problems problems;
+  AugmentConfig config = ReadYaml(text, file_name, overrides, warnings, &places, &problems);
+  FieldCheck check(&places, /*partial=*/!problems.empty());
+  CheckInto(config, &check);
+  TY_RETURN_IF_ERROR(check.ToStatus(problems));
+  ApplyDefaults(&config);
+  return config;
 }
 
 }  // namespace trainyard

@@ -13,7 +13,7 @@ enum class SpecKind {
   kUnknown,     // nothing in it tells
   kExperiment,  // of a network: train, evaluate, inference, export
   kConversion,  // kitti_config or coco_config: dataset_convert
-  kAugment,     // spatial_config and its like: augment
+  kAugment,     // spatial_config and its like, spatial_aug and its like in YAML: augment
   kForeign,     // of a network of TAO that is not offered, or no protobuf text format at all
 };
 
@@ -39,6 +39,10 @@ struct RecognisedSpec {
 /// is right in itself. Names that several networks share tell nothing. `networks`: the markers of those
 /// that are offered.
 RecognisedSpec RecogniseSpec(absl::string_view text, absl::Span<const NetworkMarker> networks);
+
+/// Whether a text is laid out as YAML is and protobuf text format is not: a document's mark, a list's
+/// dash, a name with a colon and indented lines below.
+bool IsYaml(absl::string_view text);
 
 /// What a reader of specs takes.
 struct ExpectedSpec {

@@ -38,7 +38,7 @@ std::vector<StageKind> MakeKinds() {
                                  .spec = SpecKind::kAugment,
                                  .needs_spec = true,
                                  .uses_key = false,
-                                 .required_inputs = {"root"},
+                                 .optional_inputs = {"root"},
                                  .outputs = {{"dataset", "."}},
                                  .reported_outputs = {"dataset"}}),
       Asked<v1::ConvertRequest>({.name = "convert",

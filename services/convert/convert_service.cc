@@ -34,7 +34,7 @@ service::ServiceProgram ConvertServiceProgram() {
       .default_port = 7001,
       .stages = {RowOf(PrepareConvert), RowOf(PrepareAugment)},
       .formats = {"kitti", "coco", "tfrecords"},
-      .unimplemented = {"YAML augmentation specs and COCO augmentation"},
+      .unimplemented = {"masks in augmentation (data.include_masks, spatial_aug.rotation.refine_box)"},
   });
 }
 

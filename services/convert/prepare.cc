@@ -87,37 +87,70 @@ std::vector<std::string> ReadClassNames(StageRequest& request, const std::string
   return names.value_or(std::vector<std::string>());
 }
 
-// An earlier augmented set is replaced; it is known by its ledger, which AugmentKitti puts there
+// What an augmented set holds beside its ledger; labels of KITTI, annotations of COCO.
+constexpr absl::string_view kMade[] = {"images", "labels", "annotations.json"};
+
+// An earlier augmented set is replaced; it is known by its ledger, which AugmentDataSet puts there
 // first.
 void ReplaceOnlyOwn(StageRequest& request, const std::string& output) {
   if (output.empty() || FileExists(JoinPath(output, "ledger.jsonl"))) return;
-  for (const char* name : {"images", "labels"}) {
-    const auto content = ListFolder(JoinPath(output, name));
-    if (!content.ok() || content->empty()) continue;
+  for (const absl::string_view name : kMade) {
+    const std::string path = JoinPath(output, name);
+    const auto content = ListFolder(path);
+    const bool is_folder = content.ok() && !content->empty();
+    if (!is_folder && !FileExists(path)) continue;
     request.Add("stage.outputs[dataset]",
                 absl::AlreadyExistsError(absl::StrCat(
-                    "is '", output, "', which has a folder ", name,
-                    "/ that this stage did not make; remove it or name another folder")));
+                    "is '", output, "', which has a ", is_folder ? "folder " : "file ", name,
+                    is_folder ? "/" : "", " that this stage did not make; remove it or name another "
+                    "folder")));
   }
 }
 
-// The folders that the augmented data set replaces must not be those that it is made of.
-void KeepSourceFolders(StageRequest& request, const worker::v1::AugmentTask& task) {
-  const spec::augment::v1::DatasetConfig& dataset = task.config().dataset_config();
-  const auto keep = [&](absl::string_view made, absl::string_view field, const std::string& read) {
-    if (read.empty() || task.root().empty() || task.output().empty()) return;
-    const std::string source = JoinPath(task.root(), read);
-    const std::string target = JoinPath(task.output(), made);
-    if (!IsSamePath(target, source) && !absl::StartsWith(source, absl::StrCat(target, "/"))) return;
+// The folders that the augmented data set replaces must not be those that it is made of: `source`, an
+// absolute path that the spec gives in `field`.
+void KeepSource(StageRequest& request, const std::string& output, absl::string_view field,
+                const std::string& source) {
+  if (source.empty() || output.empty()) return;
+  for (const absl::string_view made : kMade) {
+    const std::string target = JoinPath(output, made);
+    if (!IsSamePath(target, source) && !absl::StartsWith(source, absl::StrCat(target, "/"))) continue;
     request.Add("stage.outputs[dataset]",
                 absl::InvalidArgumentError(absl::StrCat(
-                    "is '", task.output(), "', whose ", made, "/ holds the spec's dataset_config.",
-                    field, " '", source, "'; name another folder, so that it is not replaced")));
-  };
-  for (const absl::string_view made : {"images", "labels"}) {
-    keep(made, "image_path", dataset.image_path());
-    keep(made, "label_path", dataset.label_path());
+                    "is '", output, "', whose ", made, made == kMade[2] ? " is the spec's " : "/ holds the spec's ", field, " '", source,
+                    "'; name another folder, so that it is not replaced")));
   }
+}
+
+// A place that a spec of data services names: below the root, when the request gives one and the path
+// is relative, else a path of its own. Replaces `path` by what it is here.
+void ResolvePlace(StageRequest& request, const std::string& root, absl::string_view field,
+                  std::string* path) {
+  if (path->empty()) return;
+  const auto resolved = request.Resolve(root.empty() ? *path : JoinPath(root, *path));
+  request.Add(field, Annotate(resolved.status(), absl::StrCat("is '", *path, "'")));
+  if (resolved.ok()) *path = *resolved;
+}
+
+// What the spec reads: checked, and kept from being replaced.
+void CheckSources(StageRequest& request, worker::v1::AugmentTask& task) {
+  if (task.config().has_data_services()) {
+    auto* data = task.mutable_config()->mutable_data_services()->mutable_data();
+    ResolvePlace(request, task.root(), "data.image_dir", data->mutable_image_dir());
+    ResolvePlace(request, task.root(), "data.ann_path", data->mutable_ann_path());
+    KeepSource(request, task.output(), "data.image_dir", data->image_dir());
+    KeepSource(request, task.output(), "data.ann_path", data->ann_path());
+    return;
+  }
+  const auto& dataset = task.config().dataset_config();
+  const auto keep = [&](absl::string_view field, const std::string& path) {
+    if (path.empty() || task.root().empty()) return;
+    KeepSource(request, task.output(), field, JoinPath(task.root(), path));
+  };
+  request.Below("dataset_config.image_path", task.root(), dataset.image_path());
+  request.Below("dataset_config.label_path", task.root(), dataset.label_path());
+  keep("dataset_config.image_path", dataset.image_path());
+  keep("dataset_config.label_path", dataset.label_path());
 }
 
 }  // namespace
@@ -166,9 +199,6 @@ absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& proto
   request.NetworkIfNamed();
   worker::v1::WorkerJob job;
   worker::v1::AugmentTask& task = *job.mutable_augment();
-  task.set_root(request.Input("root", StageRequest::kRequired));
-  task.set_output(request.OutputFolder("dataset", StageRequest::kRequired));
-  request.NoOtherNames();
   task.set_strict(proto.options().strict());
 
   std::vector<std::string> warnings;
@@ -179,11 +209,14 @@ absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& proto
     request.Add("", loaded.status());
     if (loaded.ok()) *task.mutable_config() = *std::move(loaded);
   }
-  const auto& dataset = task.config().dataset_config();
-  request.Below("dataset_config.image_path", task.root(), dataset.image_path());
-  request.Below("dataset_config.label_path", task.root(), dataset.label_path());
+  // The paths of a spec of data services may be whole.
+  const bool names_all = task.config().has_data_services() || IsYaml(text.text);
+  task.set_root(
+      request.Input("root", names_all ? StageRequest::kOptional : StageRequest::kRequired));
+  task.set_output(request.OutputFolder("dataset", StageRequest::kRequired));
+  request.NoOtherNames();
   ReplaceOnlyOwn(request, task.output());
-  KeepSourceFolders(request, task);
+  CheckSources(request, task);
   TY_RETURN_IF_ERROR(request.Status());
   return WorkerStage(kStageWorker, std::move(job), "", std::move(warnings), workspace);
 }

@@ -67,6 +67,11 @@ def texts() -> None:
         "spatial_config { rotation_config { angle: 5 units: 'degrees' } }\nblur_config { size: 3 std: 1 }\n")
     put("spec_text", "convert.txt", "kitti_config { root_directory_path: 'd' image_dir_name: 'i' "
         "label_dir_name: 'l' val_split: 14 }\ntarget_class_mapping { key: 'car' value: 'car' }\n")
+    put("spec_text", "augment.yaml", "random_seed: 7\ndata: {dataset_type: kitti, image_dir: /i, ann_path: l}\n"
+        "spatial_aug:\n  rotation: &r {angle: [0, 1.5], units: radians}\n  flip:\n    flip_horizontal: yes\n"
+        "  translation: {translate_x: [-3, 3], translate_y: ~}\nblur_aug:\n  size: [3]\n  std: 1\n")
+    put("spec_text", "augment_aliases.yaml", "data:\n  image_dir: ???\n  ann_path: \"a\\x41\"\n"
+        "color_aug:\n  hue: {hue_rotation_angle: &l [1, 2, 3]}\n  brightness: {offset: *l}\n")
     put("overrides", "paths.txt", "random_seed = 3\nssd_config.freeze_blocks[1] = 2\n"
         "augmentation_config.image_mean[\"b\"] = 4\ndataset_config.data_sources[0].tfrecords_path = x\n"
         "ssd_config.freeze_blocks = [1, 2]\ntraining_config { }\nnms_config = { top_k: 3 }\n")

@@ -41,7 +41,7 @@ EXCEPTIONS = {
     "protos/trainyard/worker/v1/worker.proto": "a network's name as an example",
     "protos/trainyard/spec/common/": "comments say which fields the only network that reads them ignores",
     "protos/trainyard/spec/dataset/": "comments say which fields the only network that reads them ignores",
-    "services/orchestrator/yaml_document.cc": "YAML has anchors of its own",
+    "libs/base/yaml_document.cc": "YAML has anchors of its own",
     "scripts/tao-shim": "TAO's own commands, by their names",
 }
 

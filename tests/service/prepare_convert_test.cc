@@ -82,5 +82,49 @@ TEST_F(PrepareConvertTest, FoldersOfTheWorkspaceAreTaken) {
   EXPECT_THAT(PrepareAugment(augment_, workspace_), IsOk());
 }
 
+TEST_F(PrepareConvertTest, TheMapOfSequencesDoesNotLeaveTheWorkspace) {
+  folder_.Folder("work/images");
+  std::filesystem::create_symlink("../outside", folder_ / "work/evil");
+  convert_.mutable_stage()->set_spec_text(R"(
+      kitti_config { root_directory_path: "." image_dir_name: "images" label_dir_name: "images"
+                     partition_mode: "sequence" kitti_sequence_to_frames_file: "evil/map.json" })");
+  EXPECT_THAT(PrepareConvert(convert_, workspace_),
+              StatusIs(absl::StatusCode::kPermissionDenied,
+                       HasSubstr("kitti_sequence_to_frames_file is 'evil/map.json'")));
+}
+
+TEST_F(PrepareConvertTest, PathsOfAYamlSpecMayBeWholeOrLieBelowTheRoot) {
+  folder_.Folder("work/set/images");
+  folder_.Write("work/set/a.json", "{}");
+  v1::StageInput& stage = *augment_.mutable_stage();
+  stage.set_spec_text("data: {image_dir: images, ann_path: a.json}\nblur_aug: {size: [3]}\n");
+  stage.mutable_inputs(0)->set_uri("set");
+  EXPECT_THAT(PrepareAugment(augment_, workspace_), IsOk());
+  stage.clear_inputs();
+  stage.set_spec_text("data: {image_dir: set/images, ann_path: set/a.json}\nblur_aug: {size: [3]}\n");
+  EXPECT_THAT(PrepareAugment(augment_, workspace_), IsOk());
+  stage.set_spec_text("data: {image_dir: set/images, ann_path: out/annotations.json}\nblur_aug:\n");
+  EXPECT_THAT(PrepareAugment(augment_, workspace_),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("whose annotations.json is the spec's data.ann_path")));
+}
+
+TEST_F(PrepareConvertTest, PathsOfAYamlSpecDoNotLeaveTheWorkspace) {
+  std::filesystem::create_symlink("../outside", folder_ / "work/evil");
+  v1::StageInput& stage = *augment_.mutable_stage();
+  stage.clear_inputs();
+  stage.set_spec_text("data: {dataset_type: kitti, image_dir: evil/images, ann_path: evil/labels}\n");
+  EXPECT_THAT(PrepareAugment(augment_, workspace_),
+              StatusIs(absl::StatusCode::kPermissionDenied,
+                       AllOf(HasSubstr("data.image_dir is 'evil/images'"),
+                             HasSubstr("data.ann_path is 'evil/labels'"))));
+}
+
+TEST_F(PrepareConvertTest, ASpecInTextFormNeedsItsRoot) {
+  augment_.mutable_stage()->clear_inputs();
+  EXPECT_THAT(PrepareAugment(augment_, workspace_),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("stage.inputs[root]")));
+}
+
 }  // namespace
 }  // namespace trainyard

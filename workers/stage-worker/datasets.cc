@@ -62,10 +62,11 @@ absl::StatusOr<Finished> Augment(Context& context) {
     context.Progress(static_cast<double>(done), static_cast<double>(total), "images", "");
   };
   TY_ASSIGN_OR_RETURN(const OfflineAugmentReport report,
-                      AugmentKitti(task.config(), options, report_progress, context.stop));
+                      AugmentDataSet(task.config(), options, report_progress, context.stop));
+  const bool is_coco = task.config().data_services().data().dataset_type() == "coco";
   Finished finished;
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
-                      worker::DescribeArtifact("dataset", options.output, "kitti"));
+                      worker::DescribeArtifact("dataset", options.output, is_coco ? "coco" : "kitti"));
   for (const std::string& note : report.notes) finished.add_notes(note);
   NoteLedger(finished, report.ledger);
   return finished;

@@ -12,7 +12,7 @@ namespace trainyard::stage_worker {
 /// Labelled images -> TFRecord shards (TAO `dataset_convert`). Fails as ConvertKitti.
 absl::StatusOr<worker::Finished> Convert(worker::Context& context);
 
-/// A KITTI folder -> an augmented one (TAO `augment`). Fails as AugmentKitti.
+/// A KITTI or COCO set -> an augmented one (TAO `augment`). Fails as AugmentDataSet.
 absl::StatusOr<worker::Finished> Augment(worker::Context& context);
 
 /// `.tlt` -> a smaller `.tlt` (TAO `prune`); lines for status.json when the task names a folder. Fails as

@@ -90,7 +90,7 @@ absl::StatusOr<RecordForm> FormOfTao(const Features& features) {
   if (Has(features, kPicture) ? names : numbers) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "the record mixes two forms of TAO's converter: %s and %s; expected frame/encoded with "
-        "target/object_class_id (SSD), or target/object_class without a picture (DetectNet_v2)",
+        "target/object_class_id, or target/object_class without a picture (DetectNet_v2)",
         Has(features, kPicture) ? kPicture : "no frame/encoded", numbers ? kClassIds : kClassNames));
   }
   return Has(features, kPicture) ? RecordForm::kTao : RecordForm::kDetectNet;
@@ -263,7 +263,7 @@ absl::Status DecodeObjectDetection(const Features& features, DetectionExample& e
 absl::string_view NameOf(RecordForm form) {
   switch (form) {
     case RecordForm::kTao:
-      return "a record of TAO's SSD converter";
+      return "a record of TAO's converter with its picture";
     case RecordForm::kDetectNet:
       return "a record of TAO's DetectNet_v2 converter";
     case RecordForm::kObjectDetection:

@@ -11,7 +11,8 @@ namespace trainyard {
 
 /// The forms of labelled records, told apart by the names of their features.
 enum class RecordForm {
-  /// TAO's converter for SSD and its like, and ours: frame/encoded, target/object_class_id.
+  /// TAO's converter for the detectors that train from records alone, and ours: frame/encoded,
+  /// target/object_class_id.
   kTao,
   /// TAO's converter for DetectNet_v2: frame/id is the path of the picture, target/object_class.
   kDetectNet,
@@ -19,7 +20,7 @@ enum class RecordForm {
   /// Mask R-CNN have it too.
   kObjectDetection,
 };
-/// What a message calls it: "a record of TAO's SSD converter".
+/// What a message calls it: "a record of TAO's converter with its picture".
 absl::string_view NameOf(RecordForm form);
 
 /// One image and its objects as a tf.train.Example stores them. The lists have one element an object,

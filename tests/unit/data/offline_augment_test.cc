@@ -2,10 +2,13 @@
 
 #include <cmath>
 #include <filesystem>
+#include <set>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
+#include "libs/spec/augment_spec.h"
 #include "tests/support/data_pictures.h"
 #include "tests/support/exif.h"
 #include "tests/support/status_matchers.h"
@@ -232,7 +235,7 @@ class AugmentKittiTest : public ::testing::Test {
 TEST_F(AugmentKittiTest, WritesEveryImageWithItsLabels) {
   folder_.Write("images/x.jpg", EncodeJpeg(PlainPicture(8, 8, {1, 2, 3})).value());
   folder_.Write("labels/x.txt", "");
-  const auto report = AugmentKitti(config_, options_);
+  const auto report = AugmentDataSet(config_, options_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->images, 13);
   EXPECT_EQ(report->boxes, 12);
@@ -251,17 +254,17 @@ TEST_F(AugmentKittiTest, ReadsImagesOfTheExtensionThatIsAskedFor) {
   folder_.Write("images/x.jpg", EncodeJpeg(PlainPicture(8, 8, {1, 2, 3})).value());
   folder_.Write("labels/x.txt", "");
   config_.set_image_extension(".jpg");
-  const auto report = AugmentKitti(config_, options_);
+  const auto report = AugmentDataSet(config_, options_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->images, 1);
 }
 
 TEST_F(AugmentKittiTest, GivesTheSameOnSeveralThreadsAndAgain) {
-  ASSERT_TRUE(AugmentKitti(config_, options_).ok());
+  ASSERT_TRUE(AugmentDataSet(config_, options_).ok());
   const std::string first = ContentOf(folder_ / "out/set/images/3.png");
   folder_.Write("out/set/images/stale.png", "x");
   options_.threads = 4;
-  ASSERT_TRUE(AugmentKitti(config_, options_).ok());
+  ASSERT_TRUE(AugmentDataSet(config_, options_).ok());
   EXPECT_EQ(ContentOf(folder_ / "out/set/images/3.png"), first);
   EXPECT_FALSE(FileExists(folder_ / "out/set/images/stale.png"));
 }
@@ -274,7 +277,7 @@ TEST_F(AugmentKittiTest, AnOutputThatOverlapsWithTheInputIsRefused) {
        {folder_.path(), folder_ / "link", folder_ / "link/", folder_ / "images",
         folder_ / "images/new", folder_ / "out/..", parent}) {
     options_.output = output;
-    EXPECT_THAT(AugmentKitti(config_, options_),
+    EXPECT_THAT(AugmentDataSet(config_, options_),
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          AllOf(HasSubstr(output), HasSubstr("choose a folder beside it"))));
   }
@@ -284,7 +287,7 @@ TEST_F(AugmentKittiTest, AnOutputThatOverlapsWithTheInputIsRefused) {
 TEST_F(AugmentKittiTest, FilesThatNoAugmentationMadeAreRefusedAndKept) {
   folder_.Write("out/set/labels/mine.txt", "x");
   EXPECT_THAT(
-      AugmentKitti(config_, options_),
+      AugmentDataSet(config_, options_),
       StatusIs(absl::StatusCode::kAlreadyExists,
                AllOf(HasSubstr("out/set/labels' holds 1 files"), HasSubstr("remove them"))));
   EXPECT_EQ(ContentOf(folder_ / "out/set/labels/mine.txt"), "x");
@@ -294,7 +297,7 @@ TEST_F(AugmentKittiTest, FilesThatNoAugmentationMadeAreRefusedAndKept) {
 TEST_F(AugmentKittiTest, ACancelLeavesNothing) {
   std::stop_source stop;
   stop.request_stop();
-  EXPECT_THAT(AugmentKitti(config_, options_, nullptr, stop.get_token()),
+  EXPECT_THAT(AugmentDataSet(config_, options_, nullptr, stop.get_token()),
               StatusIs(absl::StatusCode::kCancelled));
   EXPECT_FALSE(FolderExists(folder_ / "out/set"));
 }
@@ -311,7 +314,7 @@ TEST_F(AugmentKittiTest, WritesTurnedPicturesUprightAndKeepsTheBytesOfNames) {
   folder_.Write("images/" + long_name + ".png", EncodePng(PlainPicture(8, 8, kWhite)).value());
   folder_.Write("labels/" + long_name + ".txt", KittiLine("far", {90, 90, 99, 99}));
   options_.output = folder_ / ("out/" + std::string(255, 'o'));
-  const auto report = AugmentKitti(config_, options_);
+  const auto report = AugmentDataSet(config_, options_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->vanished, 13);  // The bolts and the one that lay outside already.
   EXPECT_EQ(report->ledger.findings.turned.count, 1);
@@ -330,7 +333,7 @@ TEST_F(AugmentKittiTest, TwoPicturesWithOneLabelFileAreLeftOut) {
     WriteKittiFrame(folder_.path(), std::to_string(i), PlainPicture(40, 20, {9, 9, 9}), "");
   }
   folder_.Write("images/3.jpg", EncodeJpeg(PlainPicture(80, 80, {})).value());
-  const auto report = AugmentKitti(config_, options_);
+  const auto report = AugmentDataSet(config_, options_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->images, 23);
   EXPECT_FALSE(FileExists(folder_ / "out/set/labels/3.txt"));
@@ -338,12 +341,12 @@ TEST_F(AugmentKittiTest, TwoPicturesWithOneLabelFileAreLeftOut) {
 
 TEST_F(AugmentKittiTest, ListsBadLabels) {
   folder_.Write("labels/2.txt", KittiLine("a", {5, 5, 5, 9}) + KittiLine("a", {5, 5, 9, 9}));
-  auto report = AugmentKitti(config_, options_);
+  auto report = AugmentDataSet(config_, options_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_THAT(report->ledger.entries, SizeIs(1));
   EXPECT_THAT(ContentOf(folder_ / "out/set/ledger.jsonl"), HasSubstr("labels/2.txt:1"));
   options_.strict = true;
-  EXPECT_THAT(AugmentKitti(config_, options_), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(AugmentDataSet(config_, options_), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(AugmentSampleTest, APictureThatIsTooWideToMoveIsRefusedInOurWords) {
@@ -365,17 +368,187 @@ TEST(AugmentKittiErrorTest, NamesThePictureThatCannotBeMoved) {
   AugmentConfig config = Config();
   config.mutable_spatial_config()->mutable_flip_config()->set_flip_horizontal(true);
   EXPECT_THAT(
-      AugmentKitti(config, {.root = folder / "in", .output = folder / "out"}),
+      AugmentDataSet(config, {.root = folder / "in", .output = folder / "out"}),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("images/wide.png: the picture")));
 }
 
 TEST_F(AugmentKittiTest, CountsTheBoxesThatAreCutWithAnExample) {
   config_.mutable_spatial_config()->mutable_translation_config()->set_translate_x(-6);
-  const auto report = AugmentKitti(config_, options_);
+  const auto report = AugmentDataSet(config_, options_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->clipped, 12);
   EXPECT_THAT(report->notes, ::testing::Contains(::testing::ContainsRegex(
                                  "12 were cut at its edge \\(.*labels/0.txt:1\\)")));
+}
+
+// Sets of TAO's data services. Pictures are 100 x 60, white, with one painted object.
+class AugmentDataSetTest : public ::testing::Test {
+ protected:
+  AugmentDataSetTest() { options_ = {.output = folder_ / "out/set"}; }
+
+  void Picture(const std::string& name, const Box& box) {
+    Tensor picture = PlainPicture(100, 60, kWhite);
+    PaintBox(picture, box, kBlue);
+    ASSERT_TRUE(MakeFolders(DirName(folder_ / ("images/" + name))).ok());
+    folder_.Write("images/" + name, EncodePng(picture).value());
+  }
+  // `labels`: "labels" for KITTI, a file of annotations for COCO.
+  auto Process(const std::string& type, const std::string& labels, const std::string& augmentations) {
+    const auto config = LoadAugment(
+        absl::StrCat("data: {dataset_type: ", type, ", image_dir: ", folder_ / "images", ", ann_path: ",
+                     folder_ / labels, "}\n", augmentations),
+        "s.yaml", {}, nullptr);
+    EXPECT_TRUE(config.ok()) << config.status();
+    return AugmentDataSet(*config, options_);
+  }
+  Tensor Made(const std::string& name) const {
+    return DecodeImage(ContentOf(folder_ / ("out/set/images/" + name)), name).value();
+  }
+
+  TemporaryFolder folder_;
+  OfflineAugmentOptions options_;
+};
+
+constexpr char kCoco[] = R"({"info": {}, "images": [
+  {"id": 20, "file_name": "b/2.png", "width": 100, "height": 60},
+  {"id": 10, "file_name": "1.png", "width": 100, "height": 60}],
+ "annotations": [
+  {"id": 7, "image_id": 10, "category_id": 90, "bbox": [10, 20, 30, 30], "iscrowd": 0},
+  {"id": 8, "image_id": 20, "category_id": 3, "bbox": [60, 10.5, 20, 9.5], "iscrowd": 1},
+  {"id": 9, "image_id": 20, "category_id": 3, "bbox": [0, 0, 5, 60]}],
+ "categories": [{"id": 3, "name": "car"}, {"id": 90, "name": "traffic light"}]})";
+
+TEST_F(AugmentDataSetTest, ACocoSetBecomesACocoSet) {
+  Picture("1.png", {10, 20, 40, 50});
+  Picture("b/2.png", {60, 10, 80, 20});
+  folder_.Write("a.json", kCoco);
+  const auto report = Process("coco", "a.json",
+                              "spatial_aug: {flip: {flip_horizontal: true}, translation: {translate_x: [4]}}\n");
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->images, 2);
+  EXPECT_EQ(report->boxes, 3);
+  EXPECT_EQ(report->clipped, 1);
+  EXPECT_EQ(BoxAround(Made("1.png"), kBlue), (Box{64, 20, 94, 50}));
+  EXPECT_EQ(BoxAround(Made("b/2.png"), kBlue), (Box{24, 10, 44, 20}));
+  // x' = 100 - x + 4; the box at the left edge, (0, 0, 5, 60), becomes 99 to 104 and is cut at 100.
+  EXPECT_EQ(ContentOf(folder_ / "out/set/annotations.json"), R"({"images": [
+{"id": 20, "file_name": "b/2.png", "width": 100, "height": 60},
+{"id": 10, "file_name": "1.png", "width": 100, "height": 60}
+],
+"annotations": [
+{"id": 8, "image_id": 20, "category_id": 3, "bbox": [24, 10.5, 20, 9.5], "area": 190, "iscrowd": 1},
+{"id": 9, "image_id": 20, "category_id": 3, "bbox": [99, 0, 1, 60], "area": 60, "iscrowd": 0},
+{"id": 7, "image_id": 10, "category_id": 90, "bbox": [64, 20, 30, 30], "area": 900, "iscrowd": 0}
+],
+"categories": [
+{"id": 3, "name": "car"},
+{"id": 90, "name": "trafficlight"}
+]}
+)");
+}
+
+TEST_F(AugmentDataSetTest, AnnotationsThatAreWrittenCanBeAugmentedAgain) {
+  Picture("1.png", {10, 20, 40, 50});
+  Picture("b/2.png", {60, 10, 80, 20});
+  folder_.Write("a.json", kCoco);
+  ASSERT_TRUE(Process("coco", "a.json", "spatial_aug: {flip: {flip_vertical: true}}\n").ok());
+  const auto config = LoadAugment(
+      "data: {image_dir: images, ann_path: annotations.json}\nspatial_aug: {flip: {flip_vertical: true}}\n",
+      "s.yaml", {}, nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  const auto report =
+      AugmentDataSet(*config, {.root = folder_ / "out/set", .output = folder_ / "out/twice"});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->boxes, 3);
+  EXPECT_EQ(BoxAround(DecodeImage(ContentOf(folder_ / "out/twice/images/1.png"), "").value(), kBlue),
+            (Box{10, 20, 40, 50}));
+  EXPECT_THAT(ContentOf(folder_ / "out/twice/annotations.json"),
+              HasSubstr("\"bbox\": [10, 20, 30, 30]"));
+}
+
+TEST_F(AugmentDataSetTest, TwoCocoImagesOfOneFileAreRefused) {
+  Picture("1.png", {10, 20, 40, 50});
+  folder_.Write("a.json", R"({"images": [{"id": 1, "file_name": "1.png"}, {"id": 2, "file_name": "1.png"}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 20, 30, 30]}],
+    "categories": [{"id": 1, "name": "a"}]})");
+  EXPECT_THAT(Process("coco", "a.json", ""),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("two images have the file_name '1.png'")));
+  EXPECT_FALSE(FolderExists(folder_ / "out/set"));
+}
+
+// What is drawn for an image depends on its place alone: equal bytes on any number of threads.
+TEST_F(AugmentDataSetTest, DrawnValuesDoNotDependOnThreadsAndFollowTheSeed) {
+  ASSERT_TRUE(MakeFolders(folder_ / "labels").ok());
+  for (int i = 0; i < 12; ++i) {
+    Picture(absl::StrCat(i, ".png"), {40, 20, 60, 40});
+    folder_.Write(absl::StrCat("labels/", i, ".txt"), KittiLine("nut", {40, 20, 60, 40}));
+  }
+  const std::string shift = "spatial_aug: {translation: {translate_x: [-20, 20]}}\n";
+  const auto all = [&](const std::string& more) {
+    const auto report = Process("kitti", "labels", shift + more);
+    EXPECT_TRUE(report.ok()) << report.status();
+    std::string bytes;
+    for (const char* name : {"images", "labels"}) {
+      const std::vector<std::string> files =
+          ListFolder(folder_ / absl::StrCat("out/set/", name)).value();
+      for (const std::string& file : files) {
+        bytes += ContentOf(folder_ / absl::StrCat("out/set/", name, "/", file));
+      }
+    }
+    return bytes;
+  };
+  const std::string first = all("");
+  options_.threads = 4;
+  EXPECT_EQ(all(""), first);
+  EXPECT_NE(all("random_seed: 43\n"), first);
+  // Boxes follow the pixels, each picture by another shift.
+  std::set<float> shifts;
+  for (int i = 0; i < 12; ++i) {
+    const std::string text = ContentOf(folder_ / absl::StrCat("out/set/labels/", i, ".txt"));
+    const Box box = ParseKittiLabels(text, "", "").objects.at(0).box;
+    EXPECT_EQ(BoxAround(Made(absl::StrCat(i, ".png")), kBlue), box) << i;
+    shifts.insert(box.x1 - 40);
+  }
+  EXPECT_GT(shifts.size(), 5u);
+}
+
+TEST_F(AugmentDataSetTest, WritesTheSizeThatIsAskedFor) {
+  Picture("1.png", {10, 20, 40, 50});
+  folder_.Write("a.json", R"({"images": [{"id": 1, "file_name": "1.png"}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 20, 30, 30]}],
+    "categories": [{"id": 1, "name": "a"}]})");
+  const auto config = LoadAugment(
+      absl::StrCat("data: {image_dir: ", folder_ / "images", ", ann_path: ", folder_ / "a.json",
+                   ", output_image_width: 200, output_image_height: 30}\n"),
+      "s.yaml", {}, nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_TRUE(AugmentDataSet(*config, options_).ok());
+  EXPECT_EQ(Made("1.png").shape(), (Shape{30, 200, 3}));
+  EXPECT_THAT(ContentOf(folder_ / "out/set/annotations.json"),
+              AllOf(HasSubstr("\"width\": 200, \"height\": 30"), HasSubstr("\"bbox\": [20, 10, 60, 15]"),
+                    HasSubstr("\"area\": 900")));
+}
+
+TEST_F(AugmentDataSetTest, LabelsOfTheOtherKindGoWithTheSetThatIsReplaced) {
+  Picture("1.png", {10, 20, 40, 50});
+  folder_.Write("labels/1.txt", KittiLine("nut", {10, 20, 40, 50}));
+  folder_.Write("a.json", R"({"images": [{"id": 1, "file_name": "1.png"}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 20, 30, 30]}],
+    "categories": [{"id": 1, "name": "a"}]})");
+  ASSERT_TRUE(Process("kitti", "labels", "").ok());
+  ASSERT_TRUE(Process("coco", "a.json", "").ok());
+  EXPECT_THAT(*ListFolder(folder_ / "out/set"), ElementsAre("annotations.json", "images", "ledger.jsonl"));
+  ASSERT_TRUE(Process("kitti", "labels", "").ok());
+  EXPECT_THAT(*ListFolder(folder_ / "out/set"), ElementsAre("images", "labels", "ledger.jsonl"));
+}
+
+TEST_F(AugmentDataSetTest, AnAnnotationFileThatNoAugmentationMadeIsKept) {
+  Picture("1.png", {10, 20, 40, 50});
+  folder_.Write("a.json", kCoco);
+  folder_.Write("out/set/annotations.json", "mine");
+  EXPECT_THAT(Process("coco", "a.json", ""),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("annotations.json' is there")));
+  EXPECT_EQ(ContentOf(folder_ / "out/set/annotations.json"), "mine");
 }
 
 }  // namespace

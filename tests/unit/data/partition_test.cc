@@ -144,7 +144,8 @@ class SequenceModeTest : public ::testing::Test {
   }
   std::string Bytes() const {
     std::string all;
-    for (const std::string& name : ListFolder(folder_ / "out").value()) {
+    const std::vector<std::string> names = ListFolder(folder_ / "out").value();
+    for (const std::string& name : names) {
       all += name + ContentOf(folder_ / ("out/" + name));
     }
     return all;

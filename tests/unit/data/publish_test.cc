@@ -108,17 +108,17 @@ TEST(PublishTest, AnAugmentationThatBreaksOffLeavesNoPicturesBesideOtherLabels) 
   spec::augment::v1::AugmentConfig smaller = plain;
   smaller.set_output_image_width(20);
   const OfflineAugmentOptions options{.root = folder.path(), .output = folder / "out/set"};
-  ASSERT_TRUE(AugmentKitti(plain, options).ok());
+  ASSERT_TRUE(AugmentDataSet(plain, options).ok());
   const std::string image = folder / "out/set/images/0.png", label = folder / "out/set/labels/0.txt";
   const std::string old_label = ContentOf(label);
-  FailAtEachRename([&] { return AugmentKitti(smaller, options).ok(); },
+  FailAtEachRename([&] { return AugmentDataSet(smaller, options).ok(); },
                    [&](int failing) {
                      if (FileExists(image) && FileExists(label)) {
                        const bool is_old = ReadImageSize(ContentOf(image), "")->width == 40;
                        EXPECT_EQ(ContentOf(label) == old_label, is_old)
                            << "broken off at rename " << failing;
                      }
-                     ASSERT_TRUE(AugmentKitti(plain, options).ok());
+                     ASSERT_TRUE(AugmentDataSet(plain, options).ok());
                    });
 }
 

@@ -472,7 +472,7 @@ TEST_F(ForeignRecordsTest, ASourceHoldsRecordsOfOneForm) {
   Write("s", {ObjectDetection({"car"}), EncodeExample(Record("images/1", {1}))});
   EXPECT_THAT(OpenSources({Shards("s")}, {.class_mapping = {{"car", "car"}}}),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("record 2"), HasSubstr("is a record of TAO's SSD converter"),
+                       AllOf(HasSubstr("record 2"), HasSubstr("is a record of TAO's converter with its picture"),
                              HasSubstr("is a record of TensorFlow's Object Detection API"))));
   // Two sources may differ.
   Write("one", {ObjectDetection({"car"})});

@@ -19,6 +19,7 @@
 #include "libs/networks/prepare_spec.h"
 #include "libs/networks/ssd/ssd_network.h"
 #include "libs/spec/coverage.h"
+#include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
 #include "tests/support/places.h"
 #include "tests/support/spec_leaves.h"
@@ -260,6 +261,20 @@ const std::map<std::string, std::string>& TestsOfOtherSpecs() {
        "SequencesStayWholeAndFoldsAreShuffledAsPythonDoes"},
       {"dataset.v1.KITTIConfig.val_split",
        "data/convert_test.cc: ConvertKittiTest, AnEmptyFoldKeepsItsNumber"},
+      {"dataset.v1.COCOConfig.root_directory_path",
+       "data/convert_coco_test.cc: ConvertCocoTest, "
+       "EachFileIsAFoldInTheOrderOfItsImagesWithItsOwnShards"},
+      {"dataset.v1.COCOConfig.img_dir_names",
+       "data/convert_coco_test.cc: ConvertCocoTest, "
+       "EachFileIsAFoldInTheOrderOfItsImagesWithItsOwnShards"},
+      {"dataset.v1.COCOConfig.annotation_files",
+       "data/convert_coco_test.cc: ConvertCocoTest, "
+       "EachFileIsAFoldInTheOrderOfItsImagesWithItsOwnShards"},
+      {"dataset.v1.COCOConfig.num_shards",
+       "data/convert_coco_test.cc: ConvertCocoTest, "
+       "EachFileIsAFoldInTheOrderOfItsImagesWithItsOwnShards"},
+      {"dataset.v1.COCOConfig.num_partitions",
+       "spec/dataset_spec_test.cc: LoadDatasetExportTest, ListsOfCocoFitEachOther"},
       {"dataset.v1.SampleModifierConfig.max_training_samples",
        "data/convert_test.cc: ConvertKittiTest, KeepsTheFirstOfEachFoldWhenAskedTo"},
       {"augment.v1.AugmentConfig.output_image_width",
@@ -308,6 +323,48 @@ const std::map<std::string, std::string>& TestsOfOtherSpecs() {
        "data/offline_augment_test.cc: AugmentSampleTest, BlursAndMakesOneChannel"},
       {"augment.v1.BlurConfig.std",
        "data/offline_augment_test.cc: AugmentSampleTest, BlursAndMakesOneChannel"},
+      {"augment.v1.Rotation.angle",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.Rotation.units",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.Flip.flip_horizontal",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.Flip.flip_vertical",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.Shear.shear_ratio_x",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.Shear.shear_ratio_y",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.Translation.translate_x",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.Translation.translate_y",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.Hue.hue_rotation_angle",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.Saturation.saturation_shift",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.Contrast.contrast",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.Contrast.center",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.Brightness.offset",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.BlurAug.size",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.BlurAug.std",
+       "data/augment_draw_test.cc: DrawAugmentationTest, EveryFieldGoesWhereItBelongs"},
+      {"augment.v1.DataServicesConfig.random_seed",
+       "data/augment_draw_test.cc: DrawAugmentationTest, TheSeedTellsWhatIsDrawn"},
+      {"augment.v1.Data.dataset_type",
+       "data/offline_augment_test.cc: AugmentDataSetTest, ACocoSetBecomesACocoSet"},
+      {"augment.v1.Data.image_dir",
+       "data/offline_augment_test.cc: AugmentDataSetTest, ACocoSetBecomesACocoSet"},
+      {"augment.v1.Data.ann_path",
+       "data/offline_augment_test.cc: AugmentDataSetTest, ACocoSetBecomesACocoSet"},
+      {"augment.v1.Data.output_image_width",
+       "data/offline_augment_test.cc: AugmentDataSetTest, WritesTheSizeThatIsAskedFor"},
+      {"augment.v1.Data.output_image_height",
+       "data/offline_augment_test.cc: AugmentDataSetTest, WritesTheSizeThatIsAskedFor"},
   };
   return kTests;
 }
@@ -315,7 +372,7 @@ const std::map<std::string, std::string>& TestsOfOtherSpecs() {
 TEST(SpecBehaviourTest, EverySupportedFieldOfTheOtherSpecsHasATestThatIsThere) {
   std::set<std::string> fields =
       LeavesOf(spec::dataset::v1::DatasetExportConfig::descriptor(), DatasetExportCoverage());
-  fields.merge(LeavesOf(spec::augment::v1::AugmentConfig::descriptor(), {}));
+  fields.merge(LeavesOf(spec::augment::v1::AugmentConfig::descriptor(), AugmentCoverage()));
   std::set<std::string> named;
   for (const auto& [field, test] : TestsOfOtherSpecs()) {
     named.insert(field);
