@@ -39,6 +39,8 @@ void AddPageCommands(CLI::App& app, Run& run);
 void AddToolCommands(CLI::App& app, Run& run);
 /// `models`: the store of pretrained models.
 void AddModelsCommands(CLI::App& app, Run& run);
+/// `data check`.
+void AddDataCommands(CLI::App& app, Run& run);
 /// `sample-data`.
 void AddSampleDataCommand(CLI::App& app, Run& run);
 
