@@ -25,38 +25,55 @@ constexpr double kPlainDeviation = 2;
 
 using Grid = std::array<double, kGrid * kGrid>;
 
-// The part of field `field` of kGrid over `pixels` that pixel `at` is.
-double Share(int64_t at, int field, int64_t pixels) {
-  const double scale = static_cast<double>(kGrid) / static_cast<double>(pixels);
-  const double begin = std::max<double>(static_cast<double>(at) * scale, field);
-  const double end = std::min<double>(static_cast<double>(at + 1) * scale, field + 1);
-  return std::max(0.0, end - begin);
-}
+// The fields over `length` pixels of an axis, which need not be whole.
+struct Axis {
+  double length;
+  double Place(int64_t pixel) const { return static_cast<double>(pixel) * kGrid / length; }
+  // The fields that a pixel lies in.
+  int First(int64_t pixel) const {
+    return std::min(static_cast<int>(Place(pixel)), kGrid - 1);
+  }
+  int Last(int64_t pixel) const {
+    return std::clamp(static_cast<int>(std::ceil(Place(pixel + 1))) - 1, First(pixel), kGrid - 1);
+  }
+  // The part of a field that a pixel is.
+  double Share(int64_t pixel, int field) const {
+    const double begin = std::max<double>(Place(pixel), field);
+    return std::max(0.0, std::min<double>(Place(pixel + 1), field + 1) - begin);
+  }
+};
 
-int FirstField(int64_t at, int64_t pixels) { return static_cast<int>(at * kGrid / pixels); }
-int LastField(int64_t at, int64_t pixels) {
-  return static_cast<int>(((at + 1) * kGrid - 1) / pixels);
+// A pixel of a row and the fields that it is a part of; nearly all are of one.
+struct Column {
+  int first, last;
+  double share;
+};
+
+std::vector<Column> ColumnsOf(Axis axis, int64_t width) {
+  std::vector<Column> columns;
+  for (int64_t x = 0; x < width; ++x) {
+    columns.push_back({axis.First(x), axis.Last(x), axis.Share(x, axis.First(x))});
+  }
+  return columns;
 }
 
 // Mean luminance of each field, whatever the picture's size: a field's border may go through a pixel.
-Grid MeansOf(const Tensor& picture) {
+Grid MeansOf(const Tensor& picture, Axis x_axis, Axis y_axis) {
   const int64_t height = picture.dim(0), width = picture.dim(1);
   const uint8_t* pixel = picture.data<uint8_t>().data();
+  const std::vector<Column> columns = ColumnsOf(x_axis, width);
   Grid means{};
   std::array<double, kGrid> row;
   for (int64_t y = 0; y < height; ++y) {
     row.fill(0);
     for (int64_t x = 0; x < width; ++x, pixel += 3) {
       const double luminance = 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2];
-      const int first = FirstField(x, width), last = LastField(x, width);
-      if (first == last) {
-        row[first] += luminance * kGrid / static_cast<double>(width);
-        continue;
-      }
-      for (int i = first; i <= last; ++i) row[i] += luminance * Share(x, i, width);
+      const Column& column = columns[static_cast<size_t>(x)];
+      row[column.first] += luminance * column.share;
+      for (int i = column.first + 1; i <= column.last; ++i) row[i] += luminance * x_axis.Share(x, i);
     }
-    for (int j = FirstField(y, height); j <= LastField(y, height); ++j) {
-      const double share = Share(y, j, height);
+    for (int j = y_axis.First(y); j <= y_axis.Last(y); ++j) {
+      const double share = y_axis.Share(y, j);
       for (int i = 0; i < kGrid; ++i) means[j * kGrid + i] += share * row[i];
     }
   }
@@ -131,16 +148,38 @@ double FillFields(const Grid& means, Fingerprint& print) {
 
 }  // namespace
 
-Fingerprint FingerprintOfPicture(const Tensor& picture) {
-  const Grid means = MeansOf(picture);
+namespace {
+
+Fingerprint FingerprintOn(const Tensor& picture, Axis x, Axis y) {
+  const Grid means = MeansOf(picture, x, y);
   Fingerprint print{.hash = HashOf(means)};
   print.plain = FillFields(means, print) < kPlainDeviation;
   return print;
 }
 
+// Pixels of the reduced picture that the whole one fills: the last may be filled in part.
+Axis Filled(int64_t whole, int64_t reduced) {
+  int64_t divisor = 1;
+  while ((whole + divisor - 1) / divisor > reduced) divisor *= 2;
+  return {static_cast<double>(whole) / static_cast<double>(divisor)};
+}
+
+}  // namespace
+
+Fingerprint FingerprintOfPicture(const Tensor& picture) {
+  return FingerprintOn(picture, {static_cast<double>(picture.dim(1))},
+                       {static_cast<double>(picture.dim(0))});
+}
+
 absl::StatusOr<Fingerprint> FingerprintOf(absl::string_view bytes, absl::string_view name) {
-  TY_ASSIGN_OR_RETURN(const Tensor picture, DecodeReduced(bytes, name, kLeastSide));
-  Fingerprint print = FingerprintOfPicture(picture);
+  ImageFacts facts;
+  TY_ASSIGN_OR_RETURN(const Tensor picture, DecodeReduced(bytes, name, kLeastSide, &facts));
+  TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(bytes, name));
+  // Of a turned picture the part that is not filled may lie at any side; it is at most a pixel.
+  Fingerprint print = facts.orientation == 1
+                          ? FingerprintOn(picture, Filled(size.width, picture.dim(1)),
+                                          Filled(size.height, picture.dim(0)))
+                          : FingerprintOfPicture(picture);
   print.sha256 = Sha256Hex(bytes);
   return print;
 }

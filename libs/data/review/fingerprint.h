@@ -42,6 +42,6 @@ double Likeness(const Fingerprint& a, const Fingerprint& b);
 
 /// Where copies end and other pictures begin; docs/data.md has the measurements.
 inline constexpr int kCopyDistance = 11;
-inline constexpr double kCopyLikeness = 0.985;
+inline constexpr double kCopyLikeness = 0.95;
 
 }  // namespace trainyard
