@@ -179,7 +179,7 @@ TEST(ToJsonLinesTest, EachFindingIsOneLineOfJson) {
   EXPECT_EQ(fields["kind"].string_value(), "leak");
   EXPECT_EQ(fields["severity"].string_value(), "error");
   EXPECT_EQ(fields["images"].list_value().values_size(), 2);
-  EXPECT_THAT(fields["text"].string_value(), HasSubstr("a\n\"b\\\\xFF\\x01</script>.png"));
+  EXPECT_THAT(fields["text"].string_value(), HasSubstr("a\n\"b\\\\xff\\x01</script>.png"));
   EXPECT_EQ(fields["numbers"].struct_value().fields().at("likeness").number_value(), 0.5);
   ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(split[1], &json).ok());
 }
