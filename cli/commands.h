@@ -39,8 +39,10 @@ void AddPageCommands(CLI::App& app, Run& run);
 void AddToolCommands(CLI::App& app, Run& run);
 /// `models`: the store of pretrained models.
 void AddModelsCommands(CLI::App& app, Run& run);
-/// `data check`.
+/// `data inspect`, `data check`.
 void AddDataCommands(CLI::App& app, Run& run);
+/// `data check`, below `data`.
+void AddDataCheckCommand(CLI::App& data, Run& run);
 /// `sample-data`.
 void AddSampleDataCommand(CLI::App& app, Run& run);
 

@@ -6,7 +6,7 @@ DEBIAN_PACKAGES=(
   build-essential cmake ninja-build ccache git pkg-config patchelf unzip
   python3 python3-venv python3-pip
   libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler libabsl-dev
-  libeigen3-dev libopencv-core-dev libopencv-imgproc-dev libjpeg62-turbo-dev libpng-dev
+  libeigen3-dev libopencv-core-dev libopencv-imgproc-dev libjpeg62-turbo-dev libpng-dev libpugixml-dev
   libssl-dev libspdlog-dev libyaml-cpp-dev libcli11-dev libonnx-dev libsqlite3-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )

@@ -12,14 +12,15 @@
 #include "libs/base/digest.h"
 #include "libs/base/files.h"
 #include "libs/base/json.h"
+#include "libs/base/printable.h"
 #include "libs/base/records.h"
 #include "libs/base/status.h"
 #include "libs/data/class_census.h"
 #include "libs/data/class_map.h"
 #include "libs/data/image_io.h"
-#include "libs/data/internal/python_random.h"
 #include "libs/data/internal/workplace.h"
 #include "libs/data/kitti_folder.h"
+#include "libs/data/partition.h"
 #include "libs/data/tfrecord/example.h"
 #include "libs/data/tfrecord/shards.h"
 #include "libs/spec/dataset_spec.h"
@@ -31,10 +32,9 @@ using internal::Workplace;
 using spec::dataset::v1::DatasetExportConfig;
 using spec::dataset::v1::KITTIConfig;
 
-constexpr int kFolds = 2;
 constexpr size_t kFramesBetweenReports = 32;
 
-// What stays in memory of an image: its file's name.
+// What stays in memory of an image: its file's name below the folder of images.
 struct Listing {
   std::vector<std::string> names;
   ClassCensus census;
@@ -62,10 +62,13 @@ class Converter {
 
  private:
   const KITTIConfig& kitti() const { return config_.kitti_config(); }
+  bool by_sequence() const { return kitti().partition_mode() == "sequence"; }
 
   absl::Status Prepare() {
     TY_RETURN_IF_ERROR(CheckDatasetExport(config_, !options_.root.empty()));
     ApplyDefaults(&config_);
+    // TAO's 0 means one fold too.
+    folds_ = by_sequence() ? std::max(1, static_cast<int>(kitti().num_partitions())) : 2;
     const std::string base = BaseName(options_.output_prefix);
     if (base.empty() || base == "." || base == ".." || FolderExists(options_.output_prefix)) {
       return absl::InvalidArgumentError(
@@ -80,7 +83,7 @@ class Converter {
           "name"));
     }
     const size_t longest =
-        absl::StrCat("idx-", FormatShardName({.prefix = base, .folds = kFolds, .shards = 1})).size();
+        absl::StrCat("idx-", FormatShardName({.prefix = base, .folds = folds_, .shards = 1})).size();
     if (longest > NAME_MAX) {
       return absl::InvalidArgumentError(absl::StrCat("output '", options_.output_prefix,
                                                      "' leads to file names of ", longest,
@@ -94,12 +97,24 @@ class Converter {
                .image_extension = kitti().image_extension(),
                .image_dir_shown = kitti().image_dir_name(),
                .label_dir_shown = kitti().label_dir_name()};
+    return by_sequence() ? ListSequences(root) : absl::OkStatus();
+  }
+
+  absl::Status ListSequences(const std::string& root) {
+    absl::StatusOr<std::vector<Sequence>> sequences = ReadSequences(
+        JoinPath(root, kitti().kitti_sequence_to_frames_file()), report_.notes);
+    TY_RETURN_IF_ERROR(
+        Annotate(sequences.status(), "kitti_config.kitti_sequence_to_frames_file"));
+    sequences_ = *std::move(sequences);
+    for (const Sequence& sequence : sequences_) {
+      folder_.frames.insert(folder_.frames.end(), sequence.frames.begin(), sequence.frames.end());
+    }
     return absl::OkStatus();
   }
 
   absl::Status CheckImages() {
     const auto keep = [this](KittiFrame frame) {
-      listing_.names.push_back(BaseName(frame.image_path));
+      listing_.names.push_back(std::move(frame.name));
       for (const KittiObject& object : frame.labels.objects) {
         listing_.census.Add(object.type);
       }
@@ -145,40 +160,62 @@ class Converter {
     return absl::OkStatus();
   }
 
-  // Fold 0 and fold 1: names of image files in the order of their records. Some may be left out.
-  std::vector<std::vector<std::string>> Partition() {
-    internal::PythonRandom(options_.random_seed).Shuffle(listing_.names);
-    const double part = static_cast<double>(kitti().val_split()) / 100.0;
-    const auto middle = listing_.names.begin() +
-                        static_cast<int64_t>(part * static_cast<double>(listing_.names.size()));
-    std::vector<std::vector<std::string>> folds = {{listing_.names.begin(), middle},
-                                                   {middle, listing_.names.end()}};
-    const uint32_t max = config_.sample_modifier_config().max_training_samples();
-    std::vector<std::string> left_out;
-    for (auto& fold : folds) {
-      if (max == 0 || fold.size() <= max / kFolds) continue;
-      left_out.insert(left_out.end(), fold.begin() + max / kFolds, fold.end());
-      fold.resize(max / kFolds);
+  Folds Partition() {
+    Folds folds;
+    if (by_sequence()) {
+      const std::vector<std::vector<size_t>> dealt = DealSequences(sequences_, folds_);
+      folds = SequenceFolds(sequences_, dealt, listing_.names, options_.random_seed);
+      for (size_t fold = 0; fold < dealt.size(); ++fold) NoteSequences(fold, dealt[fold]);
+    } else {
+      folds = RandomFolds(std::move(listing_.names), static_cast<double>(kitti().val_split()),
+                          options_.random_seed);
     }
-    if (!left_out.empty()) {
-      report_.notes.push_back(absl::StrCat(left_out.size(), " of ", listing_.names.size(),
-                                           " images are left out by "
-                                           "max_training_samples ",
-                                           max, ", of which each fold gets half (for example ",
-                                           SomeOf(left_out), ")"));
-    }
+    KeepFirst(folds);
     return folds;
   }
 
+  // Which sequences a fold holds, for people and for the manifest.
+  void NoteSequences(size_t fold, const std::vector<size_t>& dealt) {
+    std::vector<std::string> names;
+    for (const size_t sequence : dealt) names.push_back(Shown(sequences_[sequence].name));
+    const std::string number = absl::StrFormat("fold_%03d_sequences", fold);
+    report_.manifest.options[number] = absl::StrJoin(names, ",");
+    if (names.empty()) return;
+    report_.notes.push_back(absl::StrFormat("fold %03d, %s data: %s (%s)", fold,
+                                            fold == 0 ? "validation" : "training",
+                                            Counted(static_cast<int64_t>(names.size()), "sequence"),
+                                            SomeOf(names, 5)));
+  }
+
+  // Each fold keeps its first, as max_training_samples says.
+  void KeepFirst(Folds& folds) {
+    const uint32_t max = config_.sample_modifier_config().max_training_samples();
+    const size_t most = max / static_cast<size_t>(folds_);
+    std::vector<std::string> left_out;
+    size_t all = 0;
+    for (auto& fold : folds) {
+      all += fold.size();
+      if (max == 0 || fold.size() <= most) continue;
+      left_out.insert(left_out.end(), fold.begin() + static_cast<std::ptrdiff_t>(most), fold.end());
+      fold.resize(most);
+    }
+    if (left_out.empty()) return;
+    report_.notes.push_back(absl::StrCat(
+        left_out.size(), " of ", all, " images are left out by max_training_samples ", max,
+        ", of which each of the ", folds_, " folds gets an equal part (for example ",
+        SomeOf(left_out), ")"));
+  }
+
   absl::Status WriteFolds(const Workplace& workplace) {
-    const std::vector<std::vector<std::string>> folds = Partition();
-    total_ = static_cast<int64_t>(folds[0].size() + folds[1].size());
+    const Folds folds = Partition();
+    for (const std::vector<std::string>& fold : folds) total_ += static_cast<int64_t>(fold.size());
     if (total_ == 0) {
       return absl::InvalidArgumentError(absl::StrCat(
           "max_training_samples ", config_.sample_modifier_config().max_training_samples(),
-          " leaves no image: each fold gets half of it; give at least ", kFolds));
+          " leaves no image: each of ", folds_, " folds gets an equal part of it; give at least ",
+          folds_));
     }
-    for (int number = 0; number < kFolds; ++number) {
+    for (int number = 0; number < folds_; ++number) {
       const std::vector<std::string>& fold = folds[static_cast<size_t>(number)];
       if (fold.empty()) {
         NoteEmptyFold(number);
@@ -189,6 +226,7 @@ class Converter {
                            .images = static_cast<int64_t>(fold.size())};
       for (const std::string& name : classes_.classes()) entry.objects[name] = 0;
       report_.manifest.folds.push_back(std::move(entry));
+      // 0 is one file, whose name does not count it.
       const size_t shards = std::max(1u, kitti().num_shards());
       const size_t size = fold.size() / shards;
       for (size_t shard = 0; shard < shards; ++shard) {
@@ -196,9 +234,9 @@ class Converter {
         const size_t end = shard + 1 == shards ? fold.size() : begin + size;
         const ShardName name{.prefix = BaseName(options_.output_prefix),
                              .fold = number,
-                             .folds = kFolds,
+                             .folds = folds_,
                              .shard = static_cast<int>(shard),
-                             .shards = static_cast<int>(shards)};
+                             .shards = static_cast<int>(kitti().num_shards())};
         TY_RETURN_IF_ERROR(
             WriteShard(workplace, name, absl::MakeConstSpan(fold).subspan(begin, end - begin)));
       }
@@ -208,6 +246,13 @@ class Converter {
 
   // An empty fold is as val_split says; a val_split that means a part of one image is a slip.
   void NoteEmptyFold(int number) {
+    if (by_sequence()) {
+      report_.notes.push_back(absl::StrFormat(
+          "fold %03d, the %s data, is empty: %d folds of %s", number,
+          number == 0 ? "validation" : "training", folds_,
+          Counted(static_cast<int64_t>(sequences_.size()), "sequence")));
+      return;
+    }
     const double split = static_cast<double>(kitti().val_split());
     if (split == 0 || split == 100) return;
     report_.notes.push_back(absl::StrFormat(
@@ -252,7 +297,7 @@ class Converter {
     const std::string image_path = JoinPath(folder_.image_dir, image);
     const std::string label_path = LabelPathOf(folder_, image);
     DetectionExample example;
-    example.id = JoinPath(folder_.id_prefix, Stem(image));
+    example.id = JoinPath(folder_.id_prefix, FrameOf(image));
     TY_ASSIGN_OR_RETURN(example.encoded, ReadFile(image_path, kMaxImageFileBytes));
     TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(example.encoded, image_path));
     example.width = size.width;
@@ -310,17 +355,22 @@ class Converter {
     manifest.refused_lines = report_.ledger.RefusedLines();
     const std::map<std::string, std::string> mapping(config_.target_class_mapping().begin(),
                                                      config_.target_class_mapping().end());
-    manifest.options = {
-        {"image_dir_name", kitti().image_dir_name()},
-        {"label_dir_name", kitti().label_dir_name()},
-        {"image_extension", kitti().image_extension()},
-        {"partition_mode", "random"},
-        {"num_shards", absl::StrCat(kitti().num_shards())},
-        {"max_training_samples",
-         absl::StrCat(config_.sample_modifier_config().max_training_samples())},
-        {"val_split", absl::StrCat(kitti().val_split())},
-        {"random_seed", absl::StrCat(options_.random_seed)},
-        {"target_class_mapping", absl::StrJoin(mapping, ",", absl::PairFormatter("="))}};
+    manifest.options.insert(
+        {{"image_dir_name", kitti().image_dir_name()},
+         {"label_dir_name", kitti().label_dir_name()},
+         {"image_extension", kitti().image_extension()},
+         {"partition_mode", kitti().partition_mode()},
+         {"num_shards", absl::StrCat(kitti().num_shards())},
+         {"max_training_samples",
+          absl::StrCat(config_.sample_modifier_config().max_training_samples())},
+         {"random_seed", absl::StrCat(options_.random_seed)},
+         {"target_class_mapping", absl::StrJoin(mapping, ",", absl::PairFormatter("="))}});
+    if (by_sequence()) {
+      manifest.options["num_partitions"] = absl::StrCat(folds_);
+      manifest.options["kitti_sequence_to_frames_file"] = kitti().kitti_sequence_to_frames_file();
+    } else {
+      manifest.options["val_split"] = absl::StrCat(kitti().val_split());
+    }
     return WriteFile(workplace, BaseName(ManifestPath(base)), ManifestToJson(manifest));
   }
 
@@ -374,6 +424,8 @@ class Converter {
   const std::stop_token stop_;
 
   KittiFolder folder_;
+  int folds_ = 2;
+  std::vector<Sequence> sequences_;  // Of sequence mode.
   Listing listing_;
   ClassMap classes_;
   ConvertReport report_;

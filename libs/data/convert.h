@@ -45,7 +45,7 @@ struct ConvertReport {
   std::vector<std::string> notes;
 };
 
-/// Converts a KITTI set to TFRecord shards in TAO's layout (TAO `dataset_convert`, random mode):
+/// Converts a KITTI set to TFRecord shards in TAO's layout (TAO `dataset_convert`):
 ///
 ///     <prefix>-fold-000-of-002-shard-00003-of-00010   records of tf.train.Example
 ///     idx-<shard>                                     offset and length of each record
@@ -53,17 +53,18 @@ struct ConvertReport {
 ///     <prefix>_manifest.json, <prefix>_ledger.jsonl   ours: what is in it, what was refused and
 ///     why
 ///
-/// The images are put in a random order by Python's generator from the seed; the first
-/// floor(val_split / 100 * n) are fold 000, the validation data, the others fold 001; an empty fold
-/// has no files. Equal inputs and options give equal bytes. Label lines and images that cannot be
+/// Which images are in which of the folds: libs/data/partition.h. Random mode makes two, sequence mode
+/// as many as num_partitions says; fold 000 is the validation data, the others are for training. An
+/// empty fold has no files and keeps its number. With num_shards 0 a fold is one file without the last
+/// part of the name. Equal inputs and options give equal bytes. Label lines and images that cannot be
 /// used are left out and listed.
 ///
 /// Memory does not grow with the number of images but for their names. All files are written to a
 /// hidden folder beside the target and renamed at the end, the manifest last; files of an earlier
 /// conversion to the same prefix go then. Fails without leaving a file behind:
 ///   kInvalidArgument  the spec (libs/spec), roots that disagree, or Ledger::Check
-///   kUnimplemented    COCO, sequence mode
-///   kNotFound         folders, images
+///   kUnimplemented    COCO
+///   kNotFound         folders, images, the file that maps sequences to frames
 ///   kFailedPrecondition  another conversion to this prefix is under way
 ///   kCancelled        `stop`, looked at for every image
 ///   kResourceExhausted, kInternal  the disk

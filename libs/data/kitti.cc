@@ -5,8 +5,6 @@
 #include <cmath>
 #include <limits>
 #include <map>
-#include <set>
-#include <tuple>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -15,6 +13,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/text_file.h"
 #include "libs/data/internal/label_form.h"
+#include "libs/data/internal/label_taker.h"
 
 namespace trainyard {
 namespace {
@@ -100,64 +99,39 @@ class LabelReader {
  public:
   LabelReader(const std::string& path, const std::string& image,
               const std::optional<ImageSize>& size)
-      : path_(path), image_(image), size_(size) {}
+      : path_(path), taker_(image, size) {}
 
   void Read(absl::string_view line, int number) {
     const std::vector<absl::string_view> columns = SplitAtBlanks(line);
     if (columns.empty()) return;
     number_ = number;
     const absl::string_view content = absl::StripAsciiWhitespace(line);
-    const int index = first_index_.emplace(content, static_cast<int>(labels_.lines)).first->second;
-    ++labels_.lines;
+    const int64_t index = first_index_.emplace(content, taker_.lines()).first->second;
+    taker_.CountLine();
     std::array<double, kColumns + 1> values{};
     if (auto bad = ReadColumns(columns, values)) return Refuse(bad->reason, std::move(bad->text));
     KittiObject object = ObjectFrom(columns[0], values);
     object.line = number;
     if (columns.size() > kColumns) {
       object.score = values[kColumns];
-      labels_.findings.scored.Add(Place());
+      taker_.findings().scored.Add(Place());
     }
     const std::array<int, 4> corners = {static_cast<int>(values[4]), static_cast<int>(values[5]),
                                         static_cast<int>(values[6]), static_cast<int>(values[7])};
-    if (corners[0] >= corners[2] || corners[1] >= corners[3]) {
-      Refuse(Refusal::kDegenerateBox, DegenerateText(object));
-      labels_.degenerate.push_back({.index = index, .corners = corners});
-      return;
-    }
-    if (size_ && !HoldAgainstPicture(object)) return;
-    if (object.occluded != std::trunc(object.occluded)) labels_.findings.fraction.Add(Place());
-    const Box& b = object.box;
-    if (!seen_.insert({object.type, b.x1, b.y1, b.x2, b.y2}).second) {
-      labels_.findings.duplicate.Add(Place());
-    }
-    labels_.objects.push_back(std::move(object));
+    taker_.Take(object, corners, index, Place(), [&object] { return DegenerateText(object); });
   }
 
-  void Refuse(Refusal reason, std::string text) {
-    labels_.refused.push_back(
-        {.place = Place(), .image = image_, .reason = reason, .text = std::move(text)});
-  }
+  void Refuse(Refusal reason, std::string text) { taker_.Refuse(Place(), reason, std::move(text)); }
 
-  KittiLabels Take() { return std::move(labels_); }
+  KittiLabels Take() { return taker_.Finish(); }
 
  private:
   std::string Place() const { return absl::StrCat(path_, ":", number_); }
 
-  // False when it was refused.
-  bool HoldAgainstPicture(const KittiObject& object) {
-    if (labels_.findings.AddBox(object.box, *size_, Place())) return true;
-    Refuse(Refusal::kOutsidePicture,
-           OutsideText(object.box, absl::StrCat(" of '", Shown(object.type), "'"), *size_));
-    return false;
-  }
-
   const std::string& path_;
-  const std::string& image_;
-  const std::optional<ImageSize>& size_;
   int number_ = 1;
-  KittiLabels labels_;
-  std::map<absl::string_view, int> first_index_;
-  std::set<std::tuple<std::string, float, float, float, float>> seen_;
+  internal::LabelTaker taker_;
+  std::map<absl::string_view, int64_t> first_index_;
 };
 
 }  // namespace

@@ -38,8 +38,9 @@ struct KittiObject {
 
 /// A box that was refused as degenerate, as `<prefix>_warning.json` of TAO lists it.
 struct DegenerateBox {
-  /// Position of the first equal line among those that are not blank, from 0.
-  int index = 0;
+  /// Position of the first equal line among those that are not blank, from 0; of COCO the id of the
+  /// annotation.
+  int64_t index = 0;
   /// x1, y1, x2, y2, truncated.
   std::array<int, 4> corners{};
 };

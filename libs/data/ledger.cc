@@ -37,6 +37,10 @@ absl::string_view NameOf(Refusal reason) {
       return "wrong_format";
     case Refusal::kSharedLabel:
       return "shared_label";
+    case Refusal::kUnknownClass:
+      return "unknown_class";
+    case Refusal::kUnknownImage:
+      return "unknown_image";
   }
   return "unknown";
 }

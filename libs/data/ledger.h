@@ -21,13 +21,16 @@ enum class Refusal {
   kOutsidePicture,
   kWrongFormat,
   kSharedLabel,
+  kUnknownClass,
+  kUnknownImage,
 };
 /// "degenerate_box", "missing_label", ...
 absl::string_view NameOf(Refusal reason);
 
 /// One label line or one image that was left out, and why.
 struct LedgerEntry {
-  /// `labels/000012.txt:3` for a line, the path of the image for an image.
+  /// `labels/000012.txt:3` for a line, `a.json: annotation 7` or `a.xml: object 2` where labels are
+  /// no lines, the path of the image for an image.
   std::string place;
   /// Image folder and frame: "images/000012".
   std::string image;

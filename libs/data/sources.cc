@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <optional>
 #include <set>
 
 #include "absl/strings/match.h"
@@ -20,6 +21,7 @@
 #include "libs/data/image_io.h"
 #include "libs/data/internal/magic.h"
 #include "libs/data/internal/parallel.h"
+#include "libs/data/internal/record.h"
 #include "libs/data/kitti_folder.h"
 #include "libs/data/preprocess.h"
 #include "libs/data/tfrecord/example.h"
@@ -105,27 +107,13 @@ class FrameSource : public SampleSource {
   std::vector<std::string> shards_;
 };
 
-// A record of a shard, and what looking at it gave.
-struct Record {
-  std::string bytes;
-  int64_t offset = 0;
-  // In its shard, from 1.
-  int64_t number = 0;
-  absl::StatusOr<DetectionExample> example = absl::UnknownError("not looked at");
-  absl::StatusOr<ImageSize> size = absl::UnknownError("not looked at");
-  ImageFacts facts;
-
-  void Look() {
-    example = DecodeExample(bytes);
-    bytes.clear();
-    if (example.ok()) size = VerifyImage(example->encoded, "", &facts);
-  }
-};
+using internal::Record;
 
 // One source, looked at but not yet in terms of the training classes.
 struct Scanned {
   std::vector<KittiFrame> frames;   // Of a folder,
-  std::vector<std::string> shards;  // or of shards.
+  std::vector<std::string> shards;  // or of shards,
+  std::string image_dir;            // beside which pictures may lie.
   // The manifests of the sets that the shards belong to, by prefix.
   Manifests manifests;
 };
@@ -175,13 +163,13 @@ class Opener {
 
   absl::Status Scan(const DataSource& source, Scanned& scanned) {
     const bool has_folders = !source.image_dir.empty() && !source.label_dir.empty();
-    const bool names_folder = !source.image_dir.empty() || !source.label_dir.empty();
-    if (source.tfrecords.empty() ? !has_folders : names_folder) {
+    if (source.tfrecords.empty() ? !has_folders : !source.label_dir.empty()) {
       return absl::InvalidArgumentError(absl::StrFormat(
           "has image folder '%s', label folder '%s' and tfrecords_path '%s'; expected both "
-          "folders, or tfrecords_path alone",
+          "folders, or tfrecords_path without labels",
           source.image_dir, source.label_dir, source.tfrecords));
     }
+    scanned.image_dir = source.image_dir;
     return source.tfrecords.empty() ? ScanFolder(source, scanned)
                                     : ScanShards(source.tfrecords, scanned);
   }
@@ -228,10 +216,10 @@ class Opener {
     if (!options_.class_mapping.empty()) return ClassMap::Create(options_.class_mapping);
     std::set<std::string> found;
     for (const Scanned& one : scanned) {
-      if (!one.shards.empty() && one.manifests.empty()) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "target_class_mapping is empty and no manifest lies beside '", one.shards[0],
-            "', so the names of its classes are not known; give target_class_mapping"));
+      if (one.manifests.empty()) {
+        for (const std::string& shard : one.shards) {
+          TY_RETURN_IF_ERROR(Annotate(FindNames(shard, found), shard));
+        }
       }
       for (const KittiFrame& frame : one.frames) {
         for (const KittiObject& object : frame.labels.objects) {
@@ -246,6 +234,22 @@ class Opener {
         absl::StrCat("target_class_mapping is empty: each class found is taken as it is: ",
                      absl::StrJoin(found, ", ")));
     return ClassMap::Identity(std::vector<std::string>(found.begin(), found.end()));
+  }
+
+  // The classes of records that hold names. What is wrong with a shard is found when it is read.
+  static absl::Status FindNames(const std::string& shard, std::set<std::string>& found) {
+    TY_ASSIGN_OR_RETURN(RecordReader reader, RecordReader::Open(shard));
+    for (absl::StatusOr<std::string> record = reader.Next(); record.ok(); record = reader.Next()) {
+      const absl::StatusOr<DetectionExample> example = DecodeExample(*record);
+      if (!example.ok()) return absl::OkStatus();
+      if (example->form == RecordForm::kTao) {
+        return absl::InvalidArgumentError(
+            "target_class_mapping is empty and no manifest lies beside the shard, so the names of its "
+            "classes are not known; give target_class_mapping");
+      }
+      for (const std::string& name : example->class_names) found.insert(ClassKey(name));
+    }
+    return absl::OkStatus();
   }
 
   void AddFrames(Scanned scanned) {
@@ -268,8 +272,14 @@ class Opener {
     }
     // What another mapping makes of each record is no news.
     if (failed_ > failed_before) return;
+    image_dir_ = scanned.image_dir;
+    form_.reset();
     for (const std::string& shard : scanned.shards) {
       Note(Annotate(ReadShard(shard, scanned.manifests), shard));
+    }
+    if (form_ && *form_ != RecordForm::kDetectNet && !image_dir_.empty()) {
+      opened_.notes.push_back(absl::StrCat("the records hold their pictures: image_directory_path '",
+                                           image_dir_, "' is not read"));
     }
   }
 
@@ -323,21 +333,43 @@ class Opener {
 
   void AddRecords(std::vector<Record> records, const std::string& path) {
     internal::ParallelFor(static_cast<int64_t>(records.size()), options_.threads,
-                          [&](int64_t i) { records[static_cast<size_t>(i)].Look(); });
-    for (const Record& record : records) {
+                          [&](int64_t i) { records[static_cast<size_t>(i)].Look(image_dir_); });
+    for (Record& record : records) {
       Note(Annotate(AddRecord(record, path), absl::StrFormat("%s: record %d (at byte %d)", path,
                                                              record.number, record.offset)));
     }
   }
 
-  absl::Status AddRecord(const Record& record, const std::string& path) {
+  // All records of a source have one form: what stands for a class, and where pictures are, depends
+  // on it.
+  absl::Status CheckForm(const Record& record, const std::string& path) {
+    const RecordForm form = record.example->form;
+    if (!form_) {
+      form_ = form;
+      form_place_ = absl::StrFormat("record %d of '%s'", record.number, path);
+    }
+    if (form != *form_) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "is ", NameOf(form), ", but ", form_place_, " is ", NameOf(*form_),
+          "; expected one form in a data source: give each a source of its own"));
+    }
+    if (form != RecordForm::kDetectNet || !image_dir_.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        "is ", NameOf(form), ", which holds no picture but the path '", Shown(record.example->id),
+        "'; give the data source the folder that it is below, as image_directory_path, or convert the "
+        "labels again with dataset_convert"));
+  }
+
+  absl::Status AddRecord(Record& record, const std::string& path) {
     TY_RETURN_IF_ERROR(record.example.status());
-    const DetectionExample& example = *record.example;
+    TY_RETURN_IF_ERROR(CheckForm(record, path));
+    DetectionExample& example = *record.example;
+    if (example.id.empty()) example.id = absl::StrCat(BaseName(path), "-", record.number);
     const ImageFacts& facts = record.facts;
     const absl::StatusOr<ImageSize>& picture = record.size;
     ++opened_.ledger.images;
-    Frame frame{
-        .id = example.id, .shard = static_cast<int>(shards_.size()) - 1, .offset = record.offset};
+    Frame frame{.id = example.id, .image_path = record.picture_path, .offset = record.offset};
+    if (record.picture_path.empty()) frame.shard = static_cast<int>(shards_.size()) - 1;
     if (!picture.ok()) {
       opened_.ledger.entries.push_back({.place = absl::StrCat(path, ": ", example.id),
                                         .image = example.id,
@@ -347,19 +379,21 @@ class Opener {
     }
     opened_.ledger.findings.AddPicture(facts, example.id);
     const ImageSize size = SizeFor(example, *picture, facts);
-    for (size_t i = 0; i < example.class_ids.size(); ++i) {
-      const float id = example.class_ids[i];
-      const bool is_known = id >= 1 && id <= static_cast<float>(classes_.classes().size());
-      if (!is_known || id != std::trunc(id)) {
-        return absl::InvalidArgumentError(
-            absl::StrFormat("image '%s' holds class number %g; target_class_mapping has the "
-                            "classes 1 to %d: convert the set again with this mapping",
-                            Shown(example.id), id, classes_.classes().size()));
-      }
+    for (const float id : example.class_ids) TY_RETURN_IF_ERROR(CheckNumber(id, example.id));
+    for (size_t i = 0; i < example.objects(); ++i) {
       AddRecordedBox(example, i, size, *picture, path, frame);
     }
     frames_.push_back(std::move(frame));
     return absl::OkStatus();
+  }
+
+  absl::Status CheckNumber(float id, const std::string& image) const {
+    const bool is_known = id >= 1 && id <= static_cast<float>(classes_.classes().size());
+    if (is_known && id == std::trunc(id)) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrFormat("image '%s' holds class number %g; target_class_mapping has the "
+                        "classes 1 to %d: convert the set again with this mapping",
+                        Shown(image), id, classes_.classes().size()));
   }
 
   // The size that coordinates are parts of: the one that the record states, be it that of a picture
@@ -367,6 +401,7 @@ class Opener {
   ImageSize SizeFor(const DetectionExample& example, ImageSize picture, const ImageFacts& facts) {
     const ImageSize stated{example.width, example.height};
     const ImageSize lying{picture.height, picture.width};
+    if (example.width == 0) return picture;
     if (stated == picture || (facts.orientation >= 5 && stated == lying)) return stated;
     opened_.ledger.findings.other_size.Add(absl::StrFormat("%s: %d x %d, the picture %d x %d",
                                                            example.id, stated.width, stated.height,
@@ -392,11 +427,22 @@ class Opener {
     if (!opened_.ledger.findings.AddBox(drawn, picture, place)) {
       return refuse(Refusal::kOutsidePicture, OutsideText(box, "", picture));
     }
+    const int id = ClassOf(example, i);
+    if (id == 0) return;
+    const bool difficult = i < example.occlusion.size() && example.occlusion[i] != 0;
+    AddBox(drawn, id, difficult, frame);
+    LookForThin(drawn, picture, place);
+  }
+
+  // The training class of an object, counted; 0 when its name is not mapped.
+  int ClassOf(const DetectionExample& example, size_t i) {
+    if (example.form != RecordForm::kTao) {
+      census_.Add(example.class_names[i]);
+      return classes_.Find(example.class_names[i]);
+    }
     const auto id = static_cast<size_t>(example.class_ids[i]);
     census_.AddRecorded(classes_.classes()[id - 1]);
-    const bool difficult = i < example.occlusion.size() && example.occlusion[i] != 0;
-    AddBox(drawn, static_cast<int>(id), difficult, frame);
-    LookForThin(drawn, picture, place);
+    return static_cast<int>(id);
   }
 
   // What has no inside in whole pixels of the network's input is left out there.
@@ -451,6 +497,11 @@ class Opener {
   Finding thin_;
   std::vector<Frame> frames_;
   std::vector<std::string> shards_;
+  // Of the source that is read: the folder of its pictures, the form of its records and which of them
+  // told it.
+  std::string image_dir_;
+  std::optional<RecordForm> form_;
+  std::string form_place_;
   // What is wrong with manifests and records: the first, and how many.
   std::vector<absl::Status> failures_;
   size_t failed_ = 0;

@@ -15,9 +15,11 @@
 
 namespace trainyard {
 
-/// Where labelled images come from. Exactly one of the two forms is set.
+/// Where labelled images come from: two folders, or TFRecords.
 struct DataSource {
-  std::string image_dir, label_dir;
+  /// Beside TFRecords, the folder below which the pictures lie that records of DetectNet_v2 name.
+  std::string image_dir;
+  std::string label_dir;
   /// Prefix, file, folder or glob of TFRecord shards.
   std::string tfrecords;
 };
@@ -68,13 +70,16 @@ struct OpenedSources {
 ///
 /// A folder's images (.jpg, .jpeg, .png in any case) are looked through once, so that one that
 /// cannot be decoded, or has no label file, becomes a ledger entry and is left out; so does every
-/// bad label line (libs/data/kitti.h). Shards are read through once: every CRC is checked, each
-/// picture is looked through as those of folders are, and each class number must be one of the
-/// training classes; the files of a set must all be there, and a manifest beside them must tell the
-/// same classes, mapping and numbers of records (libs/data/tfrecord/set_check.h). Only labels stay
-/// in memory; images are read and decoded on each Get.
+/// bad label line (libs/data/kitti.h). Shards are read through once: every CRC is checked and each
+/// picture is looked through as those of folders are. All records of a source have one form
+/// (RecordForm). Where they hold numbers of classes, each must be one of the training classes; where
+/// they hold names, the names go through the mapping as those of label files do, and without a mapping
+/// are read in a pass of their own. The files of a set must all be there, and a manifest beside them
+/// must tell the same classes, mapping and numbers of records (libs/data/tfrecord/set_check.h). Only
+/// labels stay in memory; images are read and decoded on each Get.
 ///
-/// Fails with kInvalidArgument for a source with neither or both forms, a bad mapping, a set of
+/// Fails with kInvalidArgument for a source with neither or both of folders and TFRecords, a source of
+/// records of several forms, one of DetectNet_v2 without image_dir, a bad mapping, a set of
 /// other classes or of another mapping, and what Ledger::Check refuses; kNotFound for missing
 /// folders or shards and when no sample is left; kDataLoss for damaged and incomplete sets. All
 /// sources are checked before it fails, and the first failures of records told together.

@@ -24,8 +24,6 @@ constexpr CoverageRule kRules[] = {
      kIgnored},
     {"dataset.v1.KITTIConfig.calibrations_dir", FieldSupport::kNoEffect, FieldUse::kWhenSet,
      kIgnored},
-    {"dataset.v1.KITTIConfig.kitti_sequence_to_frames_file", FieldSupport::kNoEffect,
-     FieldUse::kWhenNotNeutral, "only conversion by sequences reads it"},
     {"dataset.v1.SampleModifierConfig.filter_samples_containing_only", FieldSupport::kNoEffect,
      FieldUse::kWhenSet, kRecordsHoldNumbers},
     {"dataset.v1.SampleModifierConfig.dominant_target_classes", FieldSupport::kNoEffect,
@@ -79,14 +77,16 @@ void CheckKitti(const KITTIConfig& config, FieldCheck* check) {
   check->RelativePath(config, path, "label_dir_name");
   check->RelativePath(config, path, "kitti_sequence_to_frames_file");
   check->Choice(config, path, "image_extension", {".png", ".jpg", ".jpeg"});
-  check->Number(config, path, "num_shards", {.least = 1, .most = 20});
+  check->Number(config, path, "num_shards", {.least = 0, .most = 20});
   check->Number(config, path, "val_split", {.least = 0, .most = 100});
   if (check->Text(config, path, "partition_mode", "random")) {
     check->Choice(config, path, "partition_mode", {"random", "sequence"});
   }
   if (config.partition_mode() == "sequence") {
-    check->NotOffered("kitti_config.partition_mode",
-                      "is \"sequence\", which is not offered yet; random is");
+    check->Text(config, path, "kitti_sequence_to_frames_file",
+                "the JSON file below the root that maps sequences to frames, for partition_mode "
+                "\"sequence\"");
+    check->Number(config, path, "num_partitions", {.least = 0, .most = 999});
   }
 }
 
@@ -101,17 +101,34 @@ void CheckInto(const DatasetExportConfig& config, bool root_given, FieldCheck* c
   check->NotOfferedIn(config, kRules);
 }
 
+// Appends "<field> is <value> and has no effect: <reason>".
+void WarnOf(absl::string_view field, absl::string_view value, absl::string_view reason,
+            const FieldPlaces& places, std::vector<std::string>* warnings) {
+  const std::string path = absl::StrCat("kitti_config.", field);
+  warnings->push_back(absl::StrCat(internal::PlacePrefix(places, places.find(path)), path, " is ",
+                                   value, " and has no effect: ", reason));
+}
+
+// Each mode has fields of its own.
 void Warn(const DatasetExportConfig& config, const FieldPlaces& places, std::vector<std::string>* warnings) {
   WarnOfNoEffect(config, kRules, places, warnings);
   const KITTIConfig& kitti = config.kitti_config();
-  if (warnings == nullptr || kitti.partition_mode() != "random" || !kitti.has_num_partitions() ||
-      kitti.num_partitions() == 2) {
-    return;
+  if (warnings == nullptr) return;
+  if (kitti.partition_mode() == "random") {
+    if (kitti.has_num_partitions() && kitti.num_partitions() != 2) {
+      WarnOf("num_partitions", absl::StrCat(kitti.num_partitions()), "random mode makes 2", places,
+             warnings);
+    }
+    if (!kitti.kitti_sequence_to_frames_file().empty()) {
+      WarnOf("kitti_sequence_to_frames_file",
+             absl::StrCat("\"", kitti.kitti_sequence_to_frames_file(), "\""),
+             "only sequence mode reads it", places, warnings);
+    }
   }
-  const auto place = places.find("kitti_config.num_partitions");
-  warnings->push_back(absl::StrCat(internal::PlacePrefix(places, place),
-                                   "kitti_config.num_partitions is ", kitti.num_partitions(),
-                                   " and has no effect: random mode makes 2"));
+  if (kitti.partition_mode() == "sequence" && kitti.has_val_split()) {
+    WarnOf("val_split", absl::StrCat(kitti.val_split()),
+           "sequence mode makes num_partitions folds of whole sequences", places, warnings);
+  }
 }
 
 internal::SpecForm<DatasetExportConfig> Form(absl::Span<const NetworkMarker> networks) {

@@ -22,7 +22,7 @@ absl::StatusOr<spec::dataset::v1::DatasetExportConfig> ParseDatasetExport(
     std::vector<std::string>* warnings, FieldPlaces* places = nullptr);
 
 /// Checks a converter spec; defaults need not be applied. Fails with all problems: kInvalidArgument, or
-/// kUnimplemented when nothing is wrong but something is not offered yet (COCO and sequence mode).
+/// kUnimplemented when nothing is wrong but something is not offered yet (COCO).
 /// `root_given`: the request names the root folder itself, so the spec need not. Folder names below the
 /// root must be relative and must not contain "..".
 ///

@@ -35,7 +35,6 @@ service::ServiceProgram ConvertServiceProgram() {
       .stages = {RowOf(PrepareConvert), RowOf(PrepareAugment)},
       .formats = {"kitti", "tfrecords"},
       .unimplemented = {"COCO conversion (coco_config)",
-                        "sequence partitions (partition_mode: \"sequence\")",
                         "YAML augmentation specs and COCO augmentation"},
   });
 }

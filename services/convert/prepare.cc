@@ -133,6 +133,8 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto
   if (given_root.empty()) ExpectOneRoot(request, task.root(), config);
   request.Below("kitti_config.image_dir_name", task.root(), config.kitti_config().image_dir_name());
   request.Below("kitti_config.label_dir_name", task.root(), config.kitti_config().label_dir_name());
+  request.Below("kitti_config.kitti_sequence_to_frames_file", task.root(),
+                config.kitti_config().kitti_sequence_to_frames_file());
   // The resolved root stands for both of the spec's.
   config.mutable_kitti_config()->clear_root_directory_path();
   config.clear_image_directory_path();

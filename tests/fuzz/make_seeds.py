@@ -74,6 +74,23 @@ def texts() -> None:
         "DontCare -1 -1 -10 1 2 3 4 -1 -1 -1 -1000 -1000 -1000 -10 0.5\r\n")
     put("kitti", "odd.txt", "\ufeffcar,0,0\n\"a b\" 0 0 0 1e1 nan 70 90 0 0 0 0 0 0 0\r"
         "0 0.5 0.5 0.1 0.1\n\n<annotation>\n")
+    put("coco", "two_images.json", '{"info": {"year": 2017}, "images": [{"id": 1, "file_name": "a/b.jpg", '
+        '"width": 8, "height": 6}, {"id": 2, "file_name": "c.png"}], "annotations": [{"id": 1, "image_id": 1, '
+        '"category_id": 3, "bbox": [1, 2.5, 3e0, 2], "iscrowd": 1, "segmentation": [[1, 2, 3, 4]]}, '
+        '{"id": 2, "image_id": 2, "category_id": 3, "bbox": [0, 0, 4, 4]}], "categories": '
+        '[{"id": 3, "name": "traffic light"}]}\n')
+    put("coco", "odd.json", '\ufeff{"categories": [{"id": 1, "name": "\\u00e9\\ud83d\\ude00"}], "annotations": [{}, '
+        '{"image_id": 9007199254740993, "category_id": -1, "bbox": [1, "2", null, true, []]}], "images": '
+        '[{"id": 1, "file_name": "../x"}, {"id": 1.5}], "images": []}')
+    put("voc", "two_objects.xml", '<?xml version="1.0" encoding="utf-8"?><annotation><filename>a.jpg</filename>'
+        "<size><width>640</width><height>480</height></size><object><name>dog &amp; cat</name>"
+        "<truncated>1</truncated><difficult>1</difficult><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>640</xmax>"
+        "<ymax>480</ymax></bndbox></object><object><name><![CDATA[x]]></name></object></annotation>\n")
+    put("voc", "entities.xml", '<!DOCTYPE a [<!ENTITY a "b"><!ENTITY c SYSTEM "file:///d">]>'
+        "<annotation><object><name>&a;&c;&#65;</name><bndbox/></object></annotation>")
+    put("yolo", "lines.txt", "0 0.5 0.5 0.25 0.25\r\n1 0.1 0.2 0.3 0.4 0.9\n2 0.1 0.1 0.2 0.1 0.2 0.2\n7 1 1 nan 0\n")
+    put("yolo", "data.yaml", "path: ../d\ntrain: images/train\nnc: 2\nnames:\n  0: car\n  1: traffic light\n")
+    put("yolo", "anchors.yaml", "names: &a [x, *a]\nnc: 2\n")
     put("pipeline", "two_stages.yaml", "name: p\nkey: env:KEY\nparams: {e: 1}\nstages:\n"
         "  - {name: c, kind: convert, spec: c.txt, inputs: {root: d}, outputs: {dataset: t/x}}\n"
         "  - name: t\n    kind: train\n    spec: s.txt\n    set: [\"training_config.num_epochs=${param.e}\"]\n"
@@ -137,6 +154,45 @@ def records() -> None:
     put("tfrecord", "one.tfrecord", record(example))
     put("tfrecord", "two_and_tail.tfrecord", record(b"") + record(example) + b"\5\0")
     put("tfrecord", "example.bin", example)
+
+    def texts_of(*values: bytes) -> bytes:
+        return b"".join(field(1, value) for value in values)
+
+    corners = ("xmin", "ymin", "xmax", "ymax")
+    detection = field(1, b"".join([
+        feature("image/filename", 1, texts_of(b"a/b.jpg")),
+        feature("image/source_id", 1, texts_of(b"7")),
+        feature("image/height", 3, field(1, varint(8))),
+        feature("image/width", 3, field(1, varint(8))),
+        feature("image/encoded", 1, texts_of(b"\xff\xd8")),
+        *(feature("image/object/bbox/" + c, 2, floats(0.1 + i // 2 * 0.4, 0.2 + i // 2 * 0.4))
+          for i, c in enumerate(corners)),
+        feature("image/object/class/text", 1, texts_of(b"car", b"traffic light")),
+        feature("image/object/class/label", 3, field(1, varint(3)) + field(1, varint(10))),
+        feature("image/object/difficult", 3, field(1, varint(0) + varint(1))),
+        feature("image/object/is_crowd", 3, field(1, varint(1) + varint(0))),
+        feature("image/object/truncated", 3, field(1, varint(0) + varint(0))),
+    ]))
+    numbers = field(1, b"".join([
+        feature("image/encoded", 1, texts_of(b"\xff\xd8")),
+        *(feature("image/object/bbox/" + c, 2, floats(0.5)) for c in corners),
+        feature("image/object/class/label", 3, field(1, varint(3))),
+    ]))
+    detectnet = field(1, b"".join([
+        feature("frame/id", 1, texts_of(b"training/image_2/000012")),
+        feature("frame/height", 3, field(1, varint(375))),
+        feature("frame/width", 3, field(1, varint(1242))),
+        feature("target/object_class", 1, texts_of(b"car", b"cyclist")),
+        feature("target/truncation", 2, floats(0, 0.5)),
+        feature("target/occlusion", 3, field(1, varint(0) + varint(2))),
+        *(feature("target/coordinates_" + c, 2, floats(10 + i, 20 + i))
+          for i, c in enumerate(("x1", "y1", "x2", "y2"))),
+    ]))
+    put("tfrecord", "object_detection.tfrecord", record(detection) + record(numbers))
+    put("tfrecord", "object_detection.bin", detection)
+    put("tfrecord", "detectnet.tfrecord", record(detectnet))
+    put("tfrecord", "mixed.tfrecord", record(example) + record(detection) + record(detectnet))
+    put("tfrecord", "mixed.bin", example + detection)
 
 
 # --- models

@@ -43,6 +43,8 @@ absl::StatusOr<Task> ChooseTask(const WorkerJob& job) {
       return AfterStarted(ExportModel);
     case WorkerJob::kInspect:
       return AfterStarted(InspectModel);
+    case WorkerJob::kInspectData:
+      return AfterStarted(InspectData);
     case WorkerJob::kPictures:
       return AfterStarted(ShrinkForReport);
     case WorkerJob::kReviewData:

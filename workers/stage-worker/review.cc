@@ -1,6 +1,7 @@
 #include "libs/data/review/review.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -12,7 +13,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/status.h"
 #include "libs/data/findings.h"
-#include "libs/data/kitti_folder.h"
+#include "libs/data/formats/data_set.h"
 #include "libs/networks/registry.h"
 #include "libs/report/data_review.h"
 #include "libs/worker/outcome.h"
@@ -36,21 +37,27 @@ std::function<bool(int64_t, int64_t)> Reporting(Context& context, const std::str
 }
 
 absl::StatusOr<ReviewSet> ReadSet(Context& context, const ReviewDataTask::Set& from) {
-  ReviewSet set{.name = from.shown()};
-  const std::string images_shown = JoinPath(from.shown(), "images");
-  const KittiFolder folder{.image_dir = JoinPath(from.folder(), "images"),
-                           .label_dir = JoinPath(from.folder(), "labels"),
-                           .id_prefix = images_shown,
-                           .image_dir_shown = images_shown,
-                           .label_dir_shown = JoinPath(from.shown(), "labels")};
+  TY_ASSIGN_OR_RETURN(const RecognizedDataSet recognized, RecognizeDataSet(from.folder()));
+  TY_ASSIGN_OR_RETURN(const DataCandidate candidate,
+                      ChooseCandidate(recognized, from.format(), /*expect_clear=*/true));
+  TY_ASSIGN_OR_RETURN(const DataPart part, FindPart(candidate, from.part()));
+  ReviewSet set{.name = JoinPath(from.shown(), part.name)};
+  const std::string images_shown = JoinPath(from.shown(), part.image_dir);
   TY_ASSIGN_OR_RETURN(set.ledger,
-                      ScanKittiFolder(
-                          folder, std::max(1, context.job.threads()),
+                      ScanDataPart(
+                          from.folder(), candidate.format, part,
+                          std::max(1, context.job.threads()),
                           [&](const KittiFrame& frame) {
                             set.frames.push_back(ReviewFrameOf(frame, images_shown));
                           },
-                          Reporting(context, absl::StrCat("reading ", from.shown()))));
+                          Reporting(context, absl::StrCat("reading ", set.name))));
   return set;
+}
+
+absl::StatusOr<ReviewSet> ReadNamedSet(Context& context, const ReviewDataTask::Set& from) {
+  absl::StatusOr<ReviewSet> set = ReadSet(context, from);
+  if (set.ok() || absl::IsCancelled(set.status())) return set;
+  return Annotate(set.status(), from.shown());
 }
 
 // The boxes of the job's network; none when it names none.
@@ -113,10 +120,10 @@ absl::StatusOr<Finished> ReviewDataSet(Context& context) {
   ReviewOptions options{.threads = std::max(1, context.job.threads()),
                         .go_on = Reporting(context, "comparing pictures")};
   TY_ASSIGN_OR_RETURN(options.priors, PriorsOf(context.job));
-  TY_ASSIGN_OR_RETURN(const ReviewSet set, ReadSet(context, task.set()));
+  TY_ASSIGN_OR_RETURN(const ReviewSet set, ReadNamedSet(context, task.set()));
   std::optional<ReviewSet> against;
   if (task.has_against()) {
-    TY_ASSIGN_OR_RETURN(against, ReadSet(context, task.against()));
+    TY_ASSIGN_OR_RETURN(against, ReadNamedSet(context, task.against()));
   }
   const ReviewSet* const other = against.has_value() ? &*against : nullptr;
   TY_ASSIGN_OR_RETURN(const std::vector<ReviewFinding> findings, ReviewData(set, other, options));

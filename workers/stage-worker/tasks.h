@@ -26,6 +26,9 @@ absl::StatusOr<worker::Finished> ExportModel(worker::Context& context);
 /// What a sealed file is, as notes. Fails as LoadModel.
 absl::StatusOr<worker::Finished> InspectModel(worker::Context& context);
 
+/// What a folder of labelled pictures holds. Fails as RecognizeDataSet, ChooseCandidate and SurveyDataSet.
+absl::StatusOr<worker::Finished> InspectData(worker::Context& context);
+
 /// Small copies of some images of a folder. Fails as report::ShrinkPictures.
 absl::StatusOr<worker::Finished> ShrinkForReport(worker::Context& context);
 

@@ -6,7 +6,7 @@
 namespace trainyard {
 
 ReviewFrame ReviewFrameOf(const KittiFrame& frame, const std::string& images_shown) {
-  ReviewFrame review{.id = JoinPath(images_shown, BaseName(frame.image_path)),
+  ReviewFrame review{.id = JoinPath(images_shown, frame.name),
                      .image_path = frame.image_path,
                      .size = frame.size};
   review.boxes.reserve(frame.labels.objects.size());

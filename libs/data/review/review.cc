@@ -155,7 +155,7 @@ void AddLedger(const ReviewSet& set, int number, std::vector<ReviewFinding>& fin
     findings.push_back({.kind = ReviewKind::kLeftOut,
                         .severity = Severity::kWarning,
                         .images = {{.id = entry.image, .set = number}},
-                        .text = absl::StrCat(entry.place, ": ", entry.text)});
+                        .text = absl::StrCat(set.name, ": ", entry.place, ": ", entry.text)});
   }
   for (const std::string& line : set.ledger.findings.Describe()) {
     findings.push_back({.kind = ReviewKind::kNoticed, .text = absl::StrCat(set.name, ": ", line)});

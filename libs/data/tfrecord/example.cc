@@ -1,212 +1,25 @@
 #include "libs/data/tfrecord/example.h"
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <map>
-#include <variant>
+#include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/printable.h"
 #include "libs/base/status.h"
 #include "libs/data/findings.h"
+#include "libs/data/tfrecord/features.h"
 
 namespace trainyard {
 namespace {
 
-// The wire format of protocol buffers, as far as three nested messages need it:
-//   Example { Features features = 1 }   Features { map<string, Feature> feature = 1 }
-//   Feature { oneof: BytesList = 1, FloatList = 2, Int64List = 3 }, each { repeated value = 1 }
-constexpr uint32_t kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5;
-
-using BytesList = std::vector<absl::string_view>;
-using FloatList = std::vector<float>;
-using Int64List = std::vector<int64_t>;
-
-void PutVarint(std::string& out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
-  out.push_back(static_cast<char>(value));
-}
-
-void PutField(std::string& out, uint32_t number, absl::string_view bytes) {
-  PutVarint(out, number << 3 | kBytes);
-  PutVarint(out, bytes.size());
-  absl::StrAppend(&out, bytes);
-}
-
-std::string Message(uint32_t number, absl::string_view bytes) {
-  std::string out;
-  PutField(out, number, bytes);
-  return out;
-}
-
-std::string Feature(absl::string_view value) { return Message(1, Message(1, value)); }
-
-std::string Feature(const FloatList& values) {
-  if (values.empty()) return Message(2, "");
-  const absl::string_view raw(reinterpret_cast<const char*>(values.data()),
-                              values.size() * sizeof(float));  // Little-endian, as the wire.
-  return Message(2, Message(1, raw));
-}
-
-std::string Feature(const Int64List& values) {
-  if (values.empty()) return Message(3, "");
-  std::string packed;
-  for (const int64_t value : values) PutVarint(packed, static_cast<uint64_t>(value));
-  return Message(3, Message(1, packed));
-}
-
-// One field of a message.
-struct Field {
-  uint32_t number = 0;
-  uint32_t wire = 0;
-  uint64_t varint = 0;
-  absl::string_view bytes;  // Also the 4 or 8 bytes of fixed-width fields.
-};
-
-// Walks the fields of a message; a malformed one ends the walk with ok() false.
-class Cursor {
- public:
-  explicit Cursor(absl::string_view bytes) : rest_(bytes) {}
-
-  bool Next(Field& field) {
-    if (rest_.empty() || !ok_) return false;
-    uint64_t tag = 0;
-    ok_ = Varint(tag) && tag >> 3 != 0 && tag >> 32 == 0;
-    if (!ok_) return false;
-    field.number = static_cast<uint32_t>(tag >> 3);
-    field.wire = static_cast<uint32_t>(tag & 7);
-    uint64_t length = 0;
-    switch (field.wire) {
-      case kVarint:
-        return ok_ = Varint(field.varint);
-      case kBytes:
-        return ok_ = Varint(length) && Take(length, field.bytes);
-      case kFixed32:
-        return ok_ = Take(4, field.bytes);
-      case kFixed64:
-        return ok_ = Take(8, field.bytes);
-      default:
-        return ok_ = false;
-    }
-  }
-
-  bool Varint(uint64_t& value) {
-    value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      if (rest_.empty()) return false;
-      const auto byte = static_cast<unsigned char>(rest_[0]);
-      rest_.remove_prefix(1);
-      value |= uint64_t{byte & 0x7Fu} << shift;
-      if (byte < 0x80) return true;
-    }
-    return false;
-  }
-
-  bool ok() const { return ok_; }
-  bool done() const { return rest_.empty(); }
-
- private:
-  bool Take(uint64_t length, absl::string_view& out) {
-    if (length > rest_.size()) return false;
-    out = rest_.substr(0, length);
-    rest_.remove_prefix(length);
-    return true;
-  }
-
-  absl::string_view rest_;
-  bool ok_ = true;
-};
-
-// The three kinds of Feature, in the order of their field numbers less one.
-using Value = std::variant<BytesList, FloatList, Int64List>;
-constexpr absl::string_view kKindNames[] = {"bytes", "float", "int64"};
-
-bool ReadFloats(const Field& field, FloatList& out) {
-  const bool is_fixed = field.wire == kFixed32 || field.wire == kBytes;
-  if (!is_fixed || field.bytes.size() % sizeof(float) != 0) return false;
-  const size_t old = out.size();
-  out.resize(old + field.bytes.size() / sizeof(float));
-  if (!field.bytes.empty()) memcpy(out.data() + old, field.bytes.data(), field.bytes.size());
-  return true;
-}
-
-bool ReadInts(const Field& field, Int64List& out) {
-  if (field.wire == kVarint) {
-    out.push_back(static_cast<int64_t>(field.varint));
-    return true;
-  }
-  if (field.wire != kBytes) return false;
-  Cursor packed(field.bytes);
-  while (!packed.done()) {
-    uint64_t value;
-    if (!packed.Varint(value)) return false;
-    out.push_back(static_cast<int64_t>(value));
-  }
-  return true;
-}
-
-bool ReadFeature(absl::string_view bytes, Value& value) {
-  Cursor feature(bytes);
-  Field kind;
-  while (feature.Next(kind)) {
-    if (kind.number < 1 || kind.number > 3) continue;
-    if (kind.wire != kBytes) return false;
-    if (kind.number == 1) value = BytesList();
-    if (kind.number == 2) value = FloatList();
-    if (kind.number == 3) value = Int64List();
-    Cursor list(kind.bytes);
-    Field element;
-    while (list.Next(element)) {
-      if (element.number != 1) continue;
-      bool fine = true;
-      if (auto* strings = std::get_if<BytesList>(&value)) {
-        fine = element.wire == kBytes;
-        strings->push_back(element.bytes);
-      } else if (auto* floats = std::get_if<FloatList>(&value)) {
-        fine = ReadFloats(element, *floats);
-      } else {
-        fine = ReadInts(element, std::get<Int64List>(value));
-      }
-      if (!fine) return false;
-    }
-    if (!list.ok()) return false;
-  }
-  return feature.ok();
-}
-
-using Features = std::map<std::string, Value, std::less<>>;
-
-absl::StatusOr<Features> ReadFeatures(absl::string_view bytes) {
-  const absl::Status malformed = absl::DataLossError("the record is no tf.train.Example");
-  Features features;
-  Cursor example(bytes);
-  Field outer, entry, part;
-  while (example.Next(outer)) {
-    if (outer.number != 1) continue;
-    if (outer.wire != kBytes) return malformed;
-    Cursor map(outer.bytes);
-    while (map.Next(entry)) {
-      if (entry.number != 1) continue;
-      if (entry.wire != kBytes) return malformed;
-      Cursor pair(entry.bytes);
-      absl::string_view key, content;
-      while (pair.Next(part)) {
-        if (part.wire != kBytes) return malformed;
-        if (part.number == 1) key = part.bytes;
-        if (part.number == 2) content = part.bytes;
-      }
-      Value value;
-      if (!pair.ok() || !ReadFeature(content, value)) {
-        return absl::DataLossError(absl::StrCat("feature '", key, "' is malformed"));
-      }
-      features[std::string(key)] = std::move(value);
-    }
-    if (!map.ok()) return malformed;
-  }
-  if (!example.ok()) return malformed;
-  return features;
-}
+using internal::BytesList;
+using internal::Features;
+using internal::FeatureValue;
+using internal::FloatList;
+using internal::Int64List;
 
 // Copies the feature `name` into a list. One without values may have lost its kind; it is empty
 // then.
@@ -224,8 +37,8 @@ absl::Status Fetch(const Features& features, absl::string_view name, bool requir
   const auto* strings = std::get_if<BytesList>(&it->second);
   if (strings != nullptr && strings->empty()) return absl::OkStatus();
   return absl::DataLossError(absl::StrFormat("feature '%s' is a list of %s; expected %s", name,
-                                             kKindNames[it->second.index()],
-                                             kKindNames[Value(List()).index()]));
+                                             internal::kFeatureKinds[it->second.index()],
+                                             internal::kFeatureKinds[FeatureValue(List()).index()]));
 }
 
 template <typename List, typename Out>
@@ -240,7 +53,8 @@ absl::Status FetchOne(const Features& features, absl::string_view name, Out& out
   return absl::OkStatus();
 }
 
-// The float lists by their names; the first five are those that a detector needs.
+// The float lists of TAO's forms by their names; the first is kTao's alone, the first five are those
+// that a detector needs.
 struct FloatFeature {
   absl::string_view name;
   FloatList DetectionExample::*list;
@@ -263,93 +77,222 @@ constexpr FloatFeature kFloatFeatures[] = {
     {"target/world_bbox_rot_y", &DetectionExample::world_rot_y},
 };
 
-// Records of other tools, which have names of their own for the same things.
-absl::Status RefuseOtherForms(const Features& features) {
-  if (features.count("frame/id") > 0) {
-    if (features.count("frame/encoded") > 0) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        "the record has no picture (frame/encoded): it was made for DetectNet_v2; convert the labels "
-        "again with dataset_convert");
+constexpr absl::string_view kPicture = "frame/encoded", kClassNames = "target/object_class",
+                            kClassIds = kFloatFeatures[0].name;
+
+bool Has(const Features& features, absl::string_view name) {
+  return features.find(name) != features.end();
+}
+
+// TAO's two forms: one holds the picture and numbers of classes, the other neither.
+absl::StatusOr<RecordForm> FormOfTao(const Features& features) {
+  const bool numbers = Has(features, kClassIds), names = Has(features, kClassNames);
+  if (Has(features, kPicture) ? names : numbers) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the record mixes two forms of TAO's converter: %s and %s; expected frame/encoded with "
+        "target/object_class_id (SSD), or target/object_class without a picture (DetectNet_v2)",
+        Has(features, kPicture) ? kPicture : "no frame/encoded", numbers ? kClassIds : kClassNames));
   }
-  if (features.count("image/object/bbox/xmin") > 0) {
+  return Has(features, kPicture) ? RecordForm::kTao : RecordForm::kDetectNet;
+}
+
+absl::StatusOr<RecordForm> FormOf(const Features& features) {
+  const auto begins = [&features](absl::string_view prefix) {
+    const auto at = features.lower_bound(prefix);
+    return at != features.end() && absl::StartsWith(at->first, prefix);
+  };
+  const bool of_tao = Has(features, "frame/id");
+  if (of_tao && (Has(features, "image/encoded") || begins("image/object/"))) {
     return absl::InvalidArgumentError(
-        "the record is one of TensorFlow's Object Detection API (image/encoded, image/object/bbox), "
-        "not one of TAO's converter (frame/encoded, target/coordinates_x1); convert the labels that "
-        "it was made of with dataset_convert, or train from folders");
+        "the record mixes the features of TAO's converter (frame/id) with those of TensorFlow's Object "
+        "Detection API (image/encoded, image/object/bbox)");
   }
-  if (features.count("image/encoded") > 0) {
+  if (of_tao) return FormOfTao(features);
+  if (begins("image/object/bbox/")) return RecordForm::kObjectDetection;
+  if (Has(features, "image/encoded")) {
     return absl::InvalidArgumentError(
-        "the record has a picture (image/encoded) but no boxes of TAO's converter "
-        "(target/coordinates_x1): it seems to be one for classification");
+        "the record has a picture (image/encoded) but no boxes (image/object/bbox/xmin): it seems to be "
+        "one for classification");
   }
   std::vector<std::string> names;
   for (const auto& [name, value] : features) names.push_back(Shown(name));
-  return absl::DataLossError(
-      absl::StrCat("the record is none of TAO's converter: feature 'frame/id' is missing; it has ",
-                   names.empty() ? "none" : SomeOf(names, 8)));
+  return absl::DataLossError(absl::StrCat(
+      "the record is of no known form: it has neither 'frame/id' (TAO's converter) nor 'image/encoded' "
+      "(TensorFlow's Object Detection API); it has ",
+      names.empty() ? "none" : SomeOf(names, 8)));
 }
 
 // One value an object in each list; those that a detector does not need may be absent.
-absl::Status CheckLength(absl::string_view name, size_t length, bool needed, size_t objects) {
+absl::Status CheckLength(absl::string_view name, size_t length, bool needed,
+                         absl::string_view of_objects, size_t objects) {
   if (length == objects || (length == 0 && !needed)) return absl::OkStatus();
   return absl::DataLossError(absl::StrFormat("feature '%s' has %d values, '%s' has %d", name,
-                                             length, kFloatFeatures[0].name, objects));
+                                             length, of_objects, objects));
 }
 
-absl::Status CheckLists(const DetectionExample& example) {
-  const size_t objects = example.class_ids.size();
-  for (size_t i = 0; i < std::size(kFloatFeatures); ++i) {
+absl::Status CheckFinite(absl::string_view name, const FloatList& list) {
+  const auto bad = std::find_if(list.begin(), list.end(), [](float v) { return !std::isfinite(v); });
+  if (bad == list.end()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrFormat("feature '%s' holds %g", name, *bad));
+}
+
+// The lists of both of TAO's forms.
+absl::Status FetchTaoLists(const Features& features, DetectionExample& example) {
+  const bool named = example.form == RecordForm::kDetectNet;
+  if (named) {
+    BytesList names;
+    TY_RETURN_IF_ERROR(Fetch(features, kClassNames, true, names));
+    example.class_names = std::vector<std::string>(names.begin(), names.end());
+  }
+  TY_RETURN_IF_ERROR(Fetch(features, "target/occlusion", false, example.occlusion));
+  const absl::string_view classes = named ? kClassNames : kClassIds;
+  for (size_t i = named ? 1 : 0; i < std::size(kFloatFeatures); ++i) {
     const auto& [name, member] = kFloatFeatures[i];
-    const FloatList& list = example.*member;
-    TY_RETURN_IF_ERROR(CheckLength(name, list.size(), i < kNeeded, objects));
-    if (i >= kNeeded) continue;
-    for (const float value : list) {
-      if (!std::isfinite(value)) {
-        return absl::DataLossError(absl::StrFormat("feature '%s' holds %g", name, value));
-      }
+    FloatList& list = example.*member;
+    TY_RETURN_IF_ERROR(Fetch(features, name, i < kNeeded, list));
+    TY_RETURN_IF_ERROR(CheckLength(name, list.size(), i < kNeeded, classes, example.objects()));
+    if (i < kNeeded) TY_RETURN_IF_ERROR(CheckFinite(name, list));
+  }
+  return CheckLength("target/occlusion", example.occlusion.size(), false, classes,
+                     example.objects());
+}
+
+absl::Status CheckSize(const DetectionExample& example) {
+  if (example.width >= 1 && example.height >= 1) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrFormat("the image claims to be %d x %d", example.width, example.height));
+}
+
+absl::Status DecodeTao(const Features& features, DetectionExample& example) {
+  TY_RETURN_IF_ERROR(FetchOne<BytesList>(features, "frame/id", example.id));
+  if (example.form == RecordForm::kTao) {
+    TY_RETURN_IF_ERROR(FetchOne<BytesList>(features, kPicture, example.encoded));
+  }
+  TY_RETURN_IF_ERROR(FetchOne<Int64List>(features, "frame/height", example.height));
+  TY_RETURN_IF_ERROR(FetchOne<Int64List>(features, "frame/width", example.width));
+  TY_RETURN_IF_ERROR(FetchTaoLists(features, example));
+  TY_RETURN_IF_ERROR(CheckSize(example));
+  if (example.form == RecordForm::kTao) return absl::OkStatus();
+  // DetectNet_v2's corners are pixels.
+  const auto divide = [](FloatList& list, int64_t side) {
+    for (float& v : list) {
+      v = static_cast<float>(static_cast<double>(v) / static_cast<double>(side));
+    }
+  };
+  for (FloatList* list : {&example.x1, &example.x2}) divide(*list, example.width);
+  for (FloatList* list : {&example.y1, &example.y2}) divide(*list, example.height);
+  return absl::OkStatus();
+}
+
+// Copies a number that may be missing.
+absl::Status FetchMaybe(const Features& features, absl::string_view name, int64_t& out) {
+  return Has(features, name) ? FetchOne<Int64List>(features, name, out) : absl::OkStatus();
+}
+
+// The file's name, or else the picture's number in the set that it comes from.
+absl::Status FetchId(const Features& features, std::string& id) {
+  for (const absl::string_view name : {"image/filename", "image/source_id"}) {
+    BytesList values;
+    TY_RETURN_IF_ERROR(Fetch(features, name, false, values));
+    if (values.empty() || values[0].empty()) continue;
+    id = std::string(values[0]);
+    const size_t dot = id.rfind('.');
+    if (dot != std::string::npos && dot > 0 && id.find('/', dot) == std::string::npos) id.resize(dot);
+    return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
+constexpr absl::string_view kTexts = "image/object/class/text", kLabels = "image/object/class/label",
+                            kLeft = "image/object/bbox/xmin";
+
+absl::Status FetchClassNames(const Features& features, size_t objects, DetectionExample& example) {
+  BytesList texts;
+  Int64List labels;
+  TY_RETURN_IF_ERROR(Fetch(features, kTexts, false, texts));
+  TY_RETURN_IF_ERROR(Fetch(features, kLabels, false, labels));
+  if (texts.empty() && labels.empty() && objects > 0) {
+    return absl::DataLossError(absl::StrCat("feature '", kTexts, "' is missing, and '", kLabels,
+                                            "' too: its objects have no class"));
+  }
+  TY_RETURN_IF_ERROR(CheckLength(kTexts, texts.size(), labels.empty(), kLeft, objects));
+  TY_RETURN_IF_ERROR(CheckLength(kLabels, labels.size(), texts.empty(), kLeft, objects));
+  example.class_names = std::vector<std::string>(texts.begin(), texts.end());
+  if (!texts.empty()) return absl::OkStatus();
+  for (const int64_t label : labels) example.class_names.push_back(absl::StrCat(label));
+  return absl::OkStatus();
+}
+
+absl::Status DecodeObjectDetection(const Features& features, DetectionExample& example) {
+  TY_RETURN_IF_ERROR(FetchOne<BytesList>(features, "image/encoded", example.encoded));
+  TY_RETURN_IF_ERROR(FetchMaybe(features, "image/height", example.height));
+  TY_RETURN_IF_ERROR(FetchMaybe(features, "image/width", example.width));
+  if (example.height != 0 || example.width != 0) TY_RETURN_IF_ERROR(CheckSize(example));
+  TY_RETURN_IF_ERROR(FetchId(features, example.id));
+  const std::pair<absl::string_view, FloatList*> corners[] = {
+      {kLeft, &example.x1},
+      {"image/object/bbox/ymin", &example.y1},
+      {"image/object/bbox/xmax", &example.x2},
+      {"image/object/bbox/ymax", &example.y2}};
+  for (const auto& [name, list] : corners) {
+    TY_RETURN_IF_ERROR(Fetch(features, name, true, *list));
+    TY_RETURN_IF_ERROR(CheckLength(name, list->size(), true, kLeft, example.x1.size()));
+    TY_RETURN_IF_ERROR(CheckFinite(name, *list));
+  }
+  const size_t objects = example.x1.size();
+  TY_RETURN_IF_ERROR(FetchClassNames(features, objects, example));
+  for (const absl::string_view name : {"image/object/difficult", "image/object/is_crowd"}) {
+    Int64List marks;
+    TY_RETURN_IF_ERROR(Fetch(features, name, false, marks));
+    TY_RETURN_IF_ERROR(CheckLength(name, marks.size(), false, kLeft, objects));
+    example.occlusion.resize(objects);
+    for (size_t i = 0; i < marks.size(); ++i) {
+      if (marks[i] != 0) example.occlusion[i] = 1;
     }
   }
-  return CheckLength("target/occlusion", example.occlusion.size(), false, objects);
+  Int64List truncated;
+  TY_RETURN_IF_ERROR(Fetch(features, "image/object/truncated", false, truncated));
+  TY_RETURN_IF_ERROR(
+      CheckLength("image/object/truncated", truncated.size(), false, kLeft, objects));
+  for (const int64_t value : truncated) example.truncation.push_back(static_cast<float>(value));
+  return absl::OkStatus();
 }
 
 }  // namespace
 
+absl::string_view NameOf(RecordForm form) {
+  switch (form) {
+    case RecordForm::kTao:
+      return "a record of TAO's SSD converter";
+    case RecordForm::kDetectNet:
+      return "a record of TAO's DetectNet_v2 converter";
+    case RecordForm::kObjectDetection:
+      return "a record of TensorFlow's Object Detection API";
+  }
+  return "a record";
+}
+
 std::string EncodeExample(const DetectionExample& example) {
-  std::map<absl::string_view, std::string> features = {
-      {"frame/id", Feature(absl::string_view(example.id))},
-      {"frame/height", Feature(Int64List{example.height})},
-      {"frame/width", Feature(Int64List{example.width})},
-      {"frame/encoded", Feature(absl::string_view(example.encoded))},
-      {"target/occlusion", Feature(example.occlusion)},
+  Features features = {
+      {"frame/id", BytesList{example.id}},
+      {"frame/height", Int64List{example.height}},
+      {"frame/width", Int64List{example.width}},
+      {std::string(kPicture), BytesList{example.encoded}},
+      {"target/occlusion", example.occlusion},
   };
   for (const FloatFeature& feature : kFloatFeatures) {
-    features[feature.name] = Feature(example.*feature.list);
+    features[std::string(feature.name)] = example.*feature.list;
   }
-  std::string body;
-  for (const auto& [name, feature] : features) {
-    PutField(body, 1, absl::StrCat(Message(1, name), Message(2, feature)));
-  }
-  return Message(1, body);
+  return internal::EncodeFeatures(features);
 }
 
 absl::StatusOr<DetectionExample> DecodeExample(absl::string_view bytes) {
-  TY_ASSIGN_OR_RETURN(const Features features, ReadFeatures(bytes));
-  TY_RETURN_IF_ERROR(RefuseOtherForms(features));
+  TY_ASSIGN_OR_RETURN(const Features features, internal::ReadFeatures(bytes));
   DetectionExample example;
-  TY_RETURN_IF_ERROR(FetchOne<BytesList>(features, "frame/id", example.id));
-  TY_RETURN_IF_ERROR(FetchOne<BytesList>(features, "frame/encoded", example.encoded));
-  TY_RETURN_IF_ERROR(FetchOne<Int64List>(features, "frame/height", example.height));
-  TY_RETURN_IF_ERROR(FetchOne<Int64List>(features, "frame/width", example.width));
-  TY_RETURN_IF_ERROR(Fetch(features, "target/occlusion", false, example.occlusion));
-  for (size_t i = 0; i < std::size(kFloatFeatures); ++i) {
-    TY_RETURN_IF_ERROR(
-        Fetch(features, kFloatFeatures[i].name, i < kNeeded, example.*kFloatFeatures[i].list));
-  }
-  TY_RETURN_IF_ERROR(CheckLists(example));
-  if (example.width < 1 || example.height < 1) {
-    return absl::DataLossError(
-        absl::StrFormat("the image claims to be %d x %d", example.width, example.height));
-  }
+  TY_ASSIGN_OR_RETURN(example.form, FormOf(features));
+  TY_RETURN_IF_ERROR(example.form == RecordForm::kObjectDetection
+                         ? DecodeObjectDetection(features, example)
+                         : DecodeTao(features, example));
   return example;
 }
 

@@ -56,12 +56,13 @@ void CheckValidationFold(const DatasetConfig& config, FieldCheck* check) {
 void WarnOfSources(const RepeatedPtrField<DataSource>& sources, absl::string_view list,
                    const FieldPlaces& places, std::vector<std::string>* warnings) {
   for (int i = 0; i < sources.size(); ++i) {
-    const bool has_folders = !sources[i].image_directory_path().empty() ||
-                             !sources[i].label_directory_path().empty();
-    if (sources[i].tfrecords_path().empty() || !has_folders) continue;
+    // Pictures may lie beside records.
+    const bool has_labels = !sources[i].label_directory_path().empty();
+    if (sources[i].tfrecords_path().empty() || !has_labels) continue;
     const std::string path = IndexedPath(absl::StrCat("dataset_config.", list), i);
-    warnings->push_back(absl::StrCat(PlacePrefix(places, places.find(path)), path,
-                                     " has tfrecords_path and folders; the folders are not read"));
+    warnings->push_back(
+        absl::StrCat(PlacePrefix(places, places.find(path)), path,
+                     " has tfrecords_path and label_directory_path; the label files are not read"));
   }
 }
 

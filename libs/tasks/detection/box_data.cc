@@ -20,8 +20,10 @@ namespace {
 constexpr size_t kEntriesTold = 5;
 
 DataSource SourceOf(const spec::common::v1::DataSource& source) {
-  // With TFRecords TAO ignores the folders.
-  if (!source.tfrecords_path().empty()) return {.tfrecords = source.tfrecords_path()};
+  // With TFRecords there are no label files; pictures lie beside records of DetectNet_v2.
+  if (!source.tfrecords_path().empty()) {
+    return {.image_dir = source.image_directory_path(), .tfrecords = source.tfrecords_path()};
+  }
   return {.image_dir = source.image_directory_path(), .label_dir = source.label_directory_path()};
 }
 

@@ -153,7 +153,7 @@ TEST(DecodeExampleTest, NamesAMissingFeature) {
   EXPECT_THAT(DecodeExample(proto.BytesOf(text)),
               StatusIs(absl::StatusCode::kDataLoss,
                        HasSubstr("feature 'target/coordinates_y1' is missing")));
-  EXPECT_THAT(DecodeExample(""), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is missing")));
+  EXPECT_THAT(DecodeExample(""), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("it has none")));
 }
 
 TEST(DecodeExampleTest, NamesAFeatureOfAnotherKindOrLength) {
@@ -187,19 +187,124 @@ TEST(DecodeExampleTest, NeverCrashesOnDamagedBytes) {
   }
 }
 
-TEST(DecodeExampleTest, RefusesRecordsOfOtherToolsByName) {
-  const auto decode = [](const std::string& features) {
-    return DecodeExample(ExampleProto().BytesOf("features { " + features + " }")).status();
-  };
-  EXPECT_THAT(decode(Entry("image/encoded", "bytes_list { value: \"x\" }") +
-                     Entry("image/object/bbox/xmin", "float_list { value: 0.5 }")),
+// Features in text format, as TensorFlow's own scripts write them.
+std::string ObjectDetection(const std::string& extra = "") {
+  return absl::StrCat(
+      "features { ", Entry("image/encoded", "bytes_list { value: \"jpeg\" }"),
+      Entry("image/filename", "bytes_list { value: \"a/b.c.jpg\" }"),
+      Entry("image/source_id", "bytes_list { value: \"17\" }"),
+      Entry("image/height", "int64_list { value: 10 }"), Entry("image/width", "int64_list { value: 20 }"),
+      Entry("image/object/bbox/xmin", "float_list { value: 0.1 value: 0.2 }"),
+      Entry("image/object/bbox/ymin", "float_list { value: 0.3 value: 0.4 }"),
+      Entry("image/object/bbox/xmax", "float_list { value: 0.5 value: 0.6 }"),
+      Entry("image/object/bbox/ymax", "float_list { value: 0.7 value: 0.8 }"),
+      Entry("image/object/class/text", "bytes_list { value: \"Car\" value: \"traffic light\" }"),
+      extra, "}");
+}
+std::string DetectNet(const std::string& extra = "") {
+  return absl::StrCat(
+      "features { ", Entry("frame/id", "bytes_list { value: \"training/image_2/000012\" }"),
+      Entry("frame/height", "int64_list { value: 100 }"), Entry("frame/width", "int64_list { value: 400 }"),
+      Entry("target/object_class", "bytes_list { value: \"car\" }"),
+      Entry("target/occlusion", "int64_list { value: 2 }"),
+      Entry("target/coordinates_x1", "float_list { value: 40 }"),
+      Entry("target/coordinates_y1", "float_list { value: 25 }"),
+      Entry("target/coordinates_x2", "float_list { value: 100 }"),
+      Entry("target/coordinates_y2", "float_list { value: 50 }"), extra, "}");
+}
+std::string Without(const std::string& text, const std::string& feature) {
+  return absl::StrReplaceAll(text, {{absl::StrCat("\"", feature, "\""), "\"other\""}});
+}
+auto Decode(const std::string& text) { return DecodeExample(ExampleProto().BytesOf(text)); }
+
+TEST(DecodeExampleTest, ReadsRecordsOfTheObjectDetectionApi) {
+  const auto read = Decode(ObjectDetection(Entry("image/object/difficult", "int64_list { value: 0 value: 1 }") +
+                                           Entry("image/object/truncated", "int64_list { value: 1 value: 0 }")));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->form, RecordForm::kObjectDetection);
+  EXPECT_EQ(read->id, "a/b.c");
+  EXPECT_EQ(read->encoded, "jpeg");
+  EXPECT_EQ(read->width, 20);
+  EXPECT_EQ(read->height, 10);
+  EXPECT_THAT(read->class_names, ElementsAre("Car", "traffic light"));
+  EXPECT_THAT(read->class_ids, IsEmpty());
+  EXPECT_THAT(read->x1, ElementsAre(0.1f, 0.2f));
+  EXPECT_THAT(read->y1, ElementsAre(0.3f, 0.4f));
+  EXPECT_THAT(read->x2, ElementsAre(0.5f, 0.6f));
+  EXPECT_THAT(read->y2, ElementsAre(0.7f, 0.8f));
+  EXPECT_THAT(read->occlusion, ElementsAre(0, 1));
+  EXPECT_THAT(read->truncation, ElementsAre(1, 0));
+}
+
+TEST(DecodeExampleTest, ACrowdIsDifficultAndANumberStandsForAClassWithoutText) {
+  const auto read = Decode(Without(
+      ObjectDetection(Entry("image/object/class/label", "int64_list { value: 3 value: 90 }") +
+                      Entry("image/object/is_crowd", "int64_list { value: 1 value: 0 }")),
+      "image/object/class/text"));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_THAT(read->class_names, ElementsAre("3", "90"));
+  EXPECT_THAT(read->occlusion, ElementsAre(1, 0));
+}
+
+TEST(DecodeExampleTest, OfTheObjectDetectionApiSizeAndNameMayBeMissing) {
+  std::string text = ObjectDetection();
+  for (const char* name : {"image/height", "image/width", "image/filename"}) text = Without(text, name);
+  const auto read = Decode(text);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->width, 0);
+  EXPECT_EQ(read->id, "17");
+}
+
+TEST(DecodeExampleTest, NamesWhatIsWrongInARecordOfTheObjectDetectionApi) {
+  EXPECT_THAT(Decode(Without(ObjectDetection(), "image/object/bbox/ymax")),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("'image/object/bbox/ymax' is missing")));
+  EXPECT_THAT(Decode(Without(ObjectDetection(), "image/object/class/text")),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("its objects have no class")));
+  EXPECT_THAT(Decode(ObjectDetection(Entry("image/object/class/label", "int64_list { value: 3 }"))),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr("'image/object/class/label' has 1 values, 'image/object/bbox/xmin' has 2")));
+  EXPECT_THAT(Decode(absl::StrReplaceAll(ObjectDetection(), {{"0.7", "inf"}})),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("'image/object/bbox/ymax' holds inf")));
+  EXPECT_THAT(Decode(absl::StrReplaceAll(ObjectDetection(), {{"value: 20 }", "value: -20 }"}})),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("claims to be -20 x 10")));
+}
+
+TEST(DecodeExampleTest, ReadsRecordsOfDetectNetWhoseCornersArePixels) {
+  const auto read = Decode(DetectNet());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->form, RecordForm::kDetectNet);
+  EXPECT_EQ(read->id, "training/image_2/000012");
+  EXPECT_THAT(read->encoded, IsEmpty());
+  EXPECT_THAT(read->class_names, ElementsAre("car"));
+  EXPECT_THAT(read->x1, ElementsAre(0.1f));
+  EXPECT_THAT(read->y1, ElementsAre(0.25f));
+  EXPECT_THAT(read->x2, ElementsAre(0.25f));
+  EXPECT_THAT(read->y2, ElementsAre(0.5f));
+  EXPECT_THAT(read->occlusion, ElementsAre(2));
+  EXPECT_THAT(Decode(Without(DetectNet(), "target/object_class")),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("'target/object_class' is missing")));
+}
+
+TEST(DecodeExampleTest, RefusesRecordsThatMixForms) {
+  const std::string id = Entry("frame/id", "bytes_list { value: \"x\" }");
+  EXPECT_THAT(Decode(ObjectDetection(id)),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("Object Detection API"), HasSubstr("dataset_convert"))));
+                       AllOf(HasSubstr("TAO's converter"), HasSubstr("Object Detection API"))));
+  const std::string names = Entry("target/object_class", "bytes_list { value: \"x\" }");
+  EXPECT_THAT(Decode(Minimal(names)),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("mixes two forms of TAO's converter: frame/encoded and "
+                                 "target/object_class_id")));
+  EXPECT_THAT(Decode(Without(Minimal(), "frame/encoded")),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no frame/encoded")));
+}
+
+TEST(DecodeExampleTest, RefusesRecordsThatAreNotOfDetection) {
+  const auto decode = [](const std::string& features) {
+    return Decode("features { " + features + " }").status();
+  };
   EXPECT_THAT(decode(Entry("image/encoded", "bytes_list { value: \"x\" }")),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("classification")));
-  EXPECT_THAT(decode(Entry("frame/id", "bytes_list { value: \"x\" }")),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("frame/encoded"), HasSubstr("DetectNet_v2"))));
   EXPECT_THAT(decode(Entry("label", "int64_list { value: 1 }")),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("it has label")));
 }

@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 using testing::PlainPicture;
 using testing::StatusIs;
 
-Tensor Painted(uint64_t index) { return PaintScene(11, index, 320, 240).image; }
+Tensor Painted(uint64_t index) { return PaintScene(11, index, 200, 150).image; }
 
 Fingerprint PrintOf(const std::string& bytes) {
   const auto print = FingerprintOf(bytes, "a.jpg");
@@ -79,11 +79,11 @@ TEST(FingerprintTest, DoesNotDependOnTheSize) {
 // reduced decoding that shifts the picture.
 TEST(FingerprintTest, FindsCopiesOfOtherSizeAndQuality) {
   int copies = 0, found = 0;
-  for (uint64_t i = 0; i < 12; ++i) {
+  for (uint64_t i = 0; i < 8; ++i) {
     const Tensor picture = Painted(i);
     const Fingerprint original = PrintOf(EncodePng(picture).value());
-    for (const double scale : {0.5, 0.7, 1.0, 1.5, 2.0}) {
-      for (const int quality : {50, 75, 95}) {
+    for (const double scale : {0.5, 0.7, 1.0, 2.0}) {
+      for (const int quality : {50, 95}) {
         const Fingerprint copy = PrintOf(CopyOf(picture, scale, quality));
         EXPECT_NE(copy.sha256, original.sha256);
         ++copies;
@@ -97,7 +97,7 @@ TEST(FingerprintTest, FindsCopiesOfOtherSizeAndQuality) {
 // Kills: thresholds that pair what only has the same background.
 TEST(FingerprintTest, OtherPicturesAreNoCopies) {
   std::vector<Fingerprint> prints;
-  for (uint64_t i = 0; i < 150; ++i) prints.push_back(FingerprintOfPicture(Painted(i)));
+  for (uint64_t i = 0; i < 70; ++i) prints.push_back(FingerprintOfPicture(Painted(i)));
   for (size_t i = 0; i < prints.size(); ++i) {
     EXPECT_FALSE(prints[i].plain);
     for (size_t j = 0; j < i; ++j) EXPECT_FALSE(AreCopies(prints[i], prints[j])) << i << " " << j;

@@ -130,7 +130,7 @@ TEST_F(ReviewDataTest, TellsWhatTheReaderLeftOut) {
   set_.ledger.findings.notes = {"2 pictures in folders below"};
   const auto findings = Review();
   ASSERT_THAT(Of(ReviewKind::kLeftOut, findings), SizeIs(1));
-  EXPECT_EQ(Of(ReviewKind::kLeftOut, findings)[0].text, "labels/b.txt:3: column 5 is 'x'");
+  EXPECT_EQ(Of(ReviewKind::kLeftOut, findings)[0].text, "train: labels/b.txt:3: column 5 is 'x'");
   ASSERT_THAT(Of(ReviewKind::kNoticed, findings), SizeIs(1));
 }
 

@@ -2,11 +2,15 @@
 
 #include <cmath>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/files.h"
 #include "libs/base/records.h"
 #include "libs/data/tfrecord/example.h"
 #include "libs/data/tfrecord/manifest.h"
+#include "tests/support/data_example_proto.h"
 #include "tests/support/data_pictures.h"
 #include "tests/support/exif.h"
 #include "tests/support/status_matchers.h"
@@ -338,6 +342,152 @@ TEST_F(OpenSourcesTest, LyingRecordsOfTaoMeanTheUprightPicture) {
   const auto other = OpenSources({Shards("s")}, {.class_mapping = {{"a", "a"}}});
   EXPECT_EQ(other->ledger.findings.other_size.count, 1);
   EXPECT_EQ(BoxesAt(*other->source, 0).at(0).box, (Box{10, 5, 20, 10}));
+}
+
+// Records in the forms of others, by protobuf's own writer: objects with classes in (4, 5)-(20, 15) of
+// 40 x 20 pixels.
+class ForeignRecordsTest : public OpenSourcesTest {
+ protected:
+  using Lists = std::vector<std::pair<std::string, std::string>>;
+
+  static std::string Bytes(const Lists& features) {
+    std::string text = "features {";
+    for (const auto& [name, list] : features) {
+      absl::StrAppend(&text, " feature { key: '", name, "' value { ", list, " } }");
+    }
+    return testing::ExampleProto().BytesOf(absl::StrCat(text, " }"));
+  }
+  static std::string Texts(const std::vector<std::string>& values) {
+    std::string list = "bytes_list {";
+    for (const std::string& v : values) absl::StrAppend(&list, " value: '", absl::CHexEscape(v), "'");
+    return absl::StrCat(list, " }");
+  }
+  static std::string Floats(size_t n, const std::string& value) {
+    std::string list = "float_list {";
+    for (size_t i = 0; i < n; ++i) absl::StrAppend(&list, " value: ", value);
+    return absl::StrCat(list, " }");
+  }
+  static std::string Int(int value) { return absl::StrCat("int64_list { value: ", value, " }"); }
+
+  std::string Png() const { return EncodePng(PlainPicture(40, 20, {9, 8, 7})).value(); }
+  std::string ObjectDetection(const std::vector<std::string>& classes) const {
+    const size_t n = classes.size();
+    return Bytes({{"image/encoded", Texts({Png()})},
+                  {"image/filename", Texts({"street/1.jpg"})},
+                  {"image/height", Int(20)},
+                  {"image/width", Int(40)},
+                  {"image/object/bbox/xmin", Floats(n, "0.1")},
+                  {"image/object/bbox/ymin", Floats(n, "0.25")},
+                  {"image/object/bbox/xmax", Floats(n, "0.5")},
+                  {"image/object/bbox/ymax", Floats(n, "0.75")},
+                  {"image/object/class/text", Texts(classes)}});
+  }
+  std::string DetectNet(const std::string& id, const std::vector<std::string>& classes) const {
+    const size_t n = classes.size();
+    return Bytes({{"frame/id", Texts({id})},
+                  {"frame/height", Int(20)},
+                  {"frame/width", Int(40)},
+                  {"target/object_class", Texts(classes)},
+                  {"target/coordinates_x1", Floats(n, "4")},
+                  {"target/coordinates_y1", Floats(n, "5")},
+                  {"target/coordinates_x2", Floats(n, "20")},
+                  {"target/coordinates_y2", Floats(n, "15")}});
+  }
+  void Write(const std::string& name, const std::vector<std::string>& records) const {
+    std::string bytes;
+    for (const std::string& record : records) bytes += FrameRecord(record);
+    folder_.Write(name, bytes);
+  }
+};
+
+TEST_F(ForeignRecordsTest, ClassesOfTheObjectDetectionApiGoThroughTheMapping) {
+  Write("coco.record-00000-of-00001",
+        {ObjectDetection({"Car", "traffic light"}), ObjectDetection({"dog"}), ObjectDetection({})});
+  const auto opened = OpenSources({Shards("coco.record*")},
+                                  {.class_mapping = {{"car", "vehicle"}, {"Traffic Light", "light"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->classes, ElementsAre("light", "vehicle"));
+  EXPECT_THAT(opened->unmapped_counts, UnorderedElementsAre(Pair("dog", 1)));
+  ASSERT_EQ(opened->source->size(), 3);
+  const auto sample = opened->source->Get(0);
+  ASSERT_TRUE(sample.ok()) << sample.status();
+  EXPECT_EQ(sample->id, "street/1");
+  EXPECT_EQ(PixelAt(sample->image, 0, 0), (Rgb{9, 8, 7}));
+  ASSERT_THAT(BoxesOf(sample->truth.get()), SizeIs(2));
+  EXPECT_EQ(BoxesOf(sample->truth.get())[0].class_id, 2);
+  EXPECT_EQ(BoxesOf(sample->truth.get())[0].box, (Box{4, 5, 20, 15}));
+  EXPECT_EQ(BoxesOf(sample->truth.get())[1].class_id, 1);
+}
+
+TEST_F(ForeignRecordsTest, WithoutAMappingTheNamesThatAreFoundAreTheClasses) {
+  Write("s", {ObjectDetection({"Car"}), ObjectDetection({"dog", "car"})});
+  const auto opened = OpenSources({Shards("s")}, {});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->classes, ElementsAre("car", "dog"));
+  EXPECT_THAT(opened->class_counts, UnorderedElementsAre(Pair("car", 2), Pair("dog", 1)));
+}
+
+TEST_F(ForeignRecordsTest, PicturesOfDetectNetLieBelowTheFolderOfImages) {
+  ASSERT_TRUE(MakeFolders(folder_ / "root/training").ok());
+  folder_.Write("root/training/12.PNG", Png());
+  Write("s-fold-000-of-001", {DetectNet("training/12", {"car", "van"})});
+  const DataSource source{.image_dir = folder_ / "root", .tfrecords = folder_ / "s"};
+  const auto opened = OpenSources({source}, {.class_mapping = {{"car", "car"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const auto sample = opened->source->Get(0);
+  ASSERT_TRUE(sample.ok()) << sample.status();
+  EXPECT_EQ(sample->id, "training/12");
+  EXPECT_EQ(PixelAt(sample->image, 0, 0), (Rgb{9, 8, 7}));
+  ASSERT_THAT(BoxesOf(sample->truth.get()), SizeIs(1));
+  EXPECT_EQ(BoxesOf(sample->truth.get())[0].box, (Box{4, 5, 20, 15}));
+}
+
+TEST_F(ForeignRecordsTest, ARecordOfDetectNetWithoutItsPictureIsLeftOutOrTellsWhatIsMissing) {
+  ASSERT_TRUE(MakeFolders(folder_ / "root").ok());
+  std::vector<std::string> records = {DetectNet("none", {"car"}), DetectNet("../escape", {"car"}),
+                                      DetectNet("two", {"car"})};
+  folder_.Write("escape.png", Png());
+  folder_.Write("root/two.png", Png());
+  folder_.Write("root/two.jpg", Png());
+  for (int i = 0; i < 40; ++i) {
+    folder_.Write(absl::StrCat("root/", i, ".png"), Png());
+    records.push_back(DetectNet(absl::StrCat(i), {"car"}));
+  }
+  Write("s", records);
+  const SourceOptions options{.class_mapping = {{"car", "car"}}};
+  const auto opened =
+      OpenSources({{.image_dir = folder_ / "root", .tfrecords = folder_ / "s"}}, options);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(opened->source->size(), 40);
+  ASSERT_THAT(opened->ledger.entries, SizeIs(3));
+  EXPECT_THAT(opened->ledger.entries[0].text, HasSubstr("there is no picture"));
+  EXPECT_THAT(opened->ledger.entries[1].text, HasSubstr("'../escape' leads to no file below"));
+  EXPECT_THAT(opened->ledger.entries[2].text, HasSubstr("as well as"));
+  EXPECT_THAT(OpenSources({Shards("s")}, options),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("record 1"), HasSubstr("image_directory_path"))));
+}
+
+TEST_F(ForeignRecordsTest, ASourceHoldsRecordsOfOneForm) {
+  Write("s", {ObjectDetection({"car"}), EncodeExample(Record("images/1", {1}))});
+  EXPECT_THAT(OpenSources({Shards("s")}, {.class_mapping = {{"car", "car"}}}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("record 2"), HasSubstr("is a record of TAO's SSD converter"),
+                             HasSubstr("is a record of TensorFlow's Object Detection API"))));
+  // Two sources may differ.
+  Write("one", {ObjectDetection({"car"})});
+  Write("two", {EncodeExample(Record("images/1", {1}))});
+  const auto opened = OpenSources({Shards("one"), Shards("two")}, {.class_mapping = {{"car", "car"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(opened->class_counts.at("car"), 2);
+}
+
+TEST_F(ForeignRecordsTest, TellsThatAFolderBesideWholeRecordsIsNotRead) {
+  Write("s", {ObjectDetection({"car"})});
+  const auto opened = OpenSources({{.image_dir = folder_ / "nowhere", .tfrecords = folder_ / "s"}},
+                                  {.class_mapping = {{"car", "car"}}});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_THAT(opened->notes, ::testing::Contains(HasSubstr("image_directory_path")));
 }
 
 Manifest ManifestOf(const std::string& mapping, const std::vector<std::string>& files,

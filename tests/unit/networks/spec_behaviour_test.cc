@@ -249,12 +249,15 @@ const std::map<std::string, std::string>& TestsOfOtherSpecs() {
       {"dataset.v1.KITTIConfig.image_extension",
        "data/convert_test.cc: ConvertKittiTest, WritesTheFilesOfTheLayout"},
       {"dataset.v1.KITTIConfig.num_partitions",
-       "spec/dataset_spec_test.cc: LoadDatasetExportTest, WarnsOfPartitionsThatRandomModeIgnores"},
+       "data/partition_test.cc: SequenceModeTest, TheManifestTellsTheFoldsOfTheSequences"},
+      {"dataset.v1.KITTIConfig.kitti_sequence_to_frames_file",
+       "data/partition_test.cc: SequenceModeTest, FramesMayLieInFoldersBelow"},
       {"dataset.v1.KITTIConfig.num_shards",
        "data/convert_test.cc: ConvertKittiTest, "
        "TheLastShardTakesTheRestAndSmallFoldsHaveEmptyOnes"},
       {"dataset.v1.KITTIConfig.partition_mode",
-       "spec/dataset_spec_test.cc: LoadDatasetExportTest, CocoAndSequencesAreUnimplementedByName"},
+       "data/partition_test.cc: SequenceModeTest, "
+       "SequencesStayWholeAndFoldsAreShuffledAsPythonDoes"},
       {"dataset.v1.KITTIConfig.val_split",
        "data/convert_test.cc: ConvertKittiTest, AnEmptyFoldKeepsItsNumber"},
       {"dataset.v1.SampleModifierConfig.max_training_samples",

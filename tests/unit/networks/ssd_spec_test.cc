@@ -318,12 +318,12 @@ TEST(LoadExperimentTest, WarnsOfFieldsWithoutEffectWithTheirPlace) {
                             HasSubstr("ssd_config.mean_color has no effect")));
 }
 
-TEST(LoadExperimentTest, WarnsOfFoldersBesideRecords) {
+TEST(LoadExperimentTest, WarnsOfLabelFilesBesideRecords) {
   std::vector<std::string> warnings;
   EXPECT_THAT(
       Load({"dataset_config.data_sources[0].tfrecords_path = /t"}, SpecUse::kTrain, &warnings),
       IsOk());
-  EXPECT_THAT(warnings, ElementsAre(HasSubstr("data_sources[0] has tfrecords_path and folders")));
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("data_sources[0] has tfrecords_path and label_directory_path")));
 }
 
 TEST(LoadExperimentTest, ProblemsOfTextOverridesAndValuesComeTogetherWithTheirPlaces) {

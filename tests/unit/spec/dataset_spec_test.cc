@@ -83,7 +83,7 @@ TEST(LoadDatasetExportTest, NamesValuesOutOfRange) {
                   HasSubstr("target_class_mapping[\"van\"] is \"y\", but another key"),
                   HasSubstr("label_dir_name is missing"),
                   HasSubstr("is \".bmp\"; expected one of .png, .jpg, .jpeg"),
-                  HasSubstr("num_shards is 21; expected a number in [1, 20]"),
+                  HasSubstr("num_shards is 21; expected a number in [0, 20]"),
                   HasSubstr("val_split is 101; expected a number in [0, 100]"),
                   HasSubstr("is \"randm\"; expected one of random, sequence; did you mean "
                             "'random'?")));
@@ -104,13 +104,37 @@ TEST(LoadDatasetExportTest, FoldersStayBelowTheRoot) {
   EXPECT_THAT(Load({"kitti_config.image_dir_name = training/image..2"}), IsOk());
 }
 
-TEST(LoadDatasetExportTest, CocoAndSequencesAreUnimplementedByName) {
+TEST(LoadDatasetExportTest, CocoIsUnimplementedByName) {
   EXPECT_THAT(
       LoadDatasetExport("coco_config { root_directory_path: '/d' }", "s", {}, false, nullptr),
       StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("coco_config is not offered yet")));
+}
+
+TEST(LoadDatasetExportTest, SequenceModeNeedsItsMapAndMakesTwoFoldsUnlessToldOtherwise) {
   EXPECT_THAT(
-      Load({"kitti_config.partition_mode = sequence"}),
-      StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("is \"sequence\", which is not")));
+      ProblemsOf({"kitti_config.partition_mode = sequence", "kitti_config.num_partitions = 1000"}),
+      UnorderedElementsAre(HasSubstr("kitti_config.kitti_sequence_to_frames_file is missing"),
+                           HasSubstr("num_partitions is 1000; expected a number in [0, 999]")));
+  std::vector<std::string> warnings;
+  const auto config = Load({"kitti_config.partition_mode = sequence",
+                            "kitti_config.kitti_sequence_to_frames_file = map.json"},
+                           &warnings);
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->kitti_config().num_partitions(), 2);
+  EXPECT_THAT(warnings, IsEmpty());
+}
+
+TEST(LoadDatasetExportTest, WarnsOfFieldsOfTheOtherMode) {
+  std::vector<std::string> warnings;
+  EXPECT_THAT(Load({"kitti_config.kitti_sequence_to_frames_file = map.json"}, &warnings), IsOk());
+  EXPECT_THAT(Load({"kitti_config.partition_mode = sequence", "kitti_config.val_split = 20",
+                    "kitti_config.kitti_sequence_to_frames_file = map.json"},
+                   &warnings),
+              IsOk());
+  EXPECT_THAT(warnings,
+              ElementsAre(HasSubstr("kitti_sequence_to_frames_file is \"map.json\" and has no effect: "
+                                    "only sequence mode"),
+                          HasSubstr("val_split is 20 and has no effect: sequence mode")));
 }
 
 TEST(LoadDatasetExportTest, OfTheSampleModifiersOnlyTheLimitHasAnEffect) {
