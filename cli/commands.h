@@ -41,8 +41,10 @@ void AddToolCommands(CLI::App& app, Run& run);
 void AddCompareCommand(CLI::App& app, Run& run);
 /// `models`: the store of pretrained models.
 void AddModelsCommands(CLI::App& app, Run& run);
-/// `data inspect`, `data convert`.
+/// `data inspect`, `data convert`, `data check`.
 void AddDataCommands(CLI::App& app, Run& run);
+/// `data check`, below `data`.
+void AddDataCheckCommand(CLI::App& data, Run& run);
 /// `sample-data`.
 void AddSampleDataCommand(CLI::App& app, Run& run);
 

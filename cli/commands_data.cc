@@ -144,6 +144,7 @@ void AddDataCommands(CLI::App& app, Run& run) {
   AddSetFlags(inspect, *flags);
   WhenTyped(inspect, run, flags, RunInspect);
   AddConvert(data, run);
+  AddDataCheckCommand(data, run);
 }
 
 }  // namespace trainyard::cli

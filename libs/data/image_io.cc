@@ -29,11 +29,11 @@ absl::Status CheckImageSize(int64_t width, int64_t height) {
 namespace {
 
 absl::StatusOr<ImageSize> ReadStored(absl::string_view bytes, Depth depth, Tensor* image,
-                                     ImageFacts& facts) {
+                                     ImageFacts& facts, int64_t least_side) {
   if (bytes.empty()) return absl::DataLossError("the image file is empty (0 bytes)");
   if (absl::StartsWith(bytes, "\xFF\xD8\xFF")) {
     ReadJpegFacts(bytes, facts);
-    return ReadJpeg(bytes, depth, image, &facts.lacks_end);
+    return ReadJpeg(bytes, depth, image, &facts.lacks_end, least_side);
   }
   if (absl::StartsWith(bytes, absl::string_view("\x89PNG\r\n\x1a\n", 8))) {
     ReadPngFacts(bytes, facts);
@@ -46,11 +46,11 @@ absl::StatusOr<ImageSize> ReadStored(absl::string_view bytes, Depth depth, Tenso
           : absl::StrCat("the file is ", kind, ", neither a JPEG nor a PNG, whatever its name"));
 }
 
-// The upright picture and its size.
+// The upright picture and its size; `least_side` as in ReadJpeg.
 absl::StatusOr<ImageSize> Read(absl::string_view bytes, absl::string_view name, Depth depth,
-                               Tensor* image, ImageFacts* facts) {
+                               Tensor* image, ImageFacts* facts, int64_t least_side = 0) {
   ImageFacts seen;
-  const absl::StatusOr<ImageSize> stored = ReadStored(bytes, depth, image, seen);
+  const absl::StatusOr<ImageSize> stored = ReadStored(bytes, depth, image, seen, least_side);
   if (!stored.ok()) return name.empty() ? stored.status() : Annotate(stored.status(), name);
   if (image != nullptr) {
     TY_ASSIGN_OR_RETURN(*image, TurnUpright(std::move(*image), seen.orientation));
@@ -76,6 +76,16 @@ absl::StatusOr<Tensor> DecodeImage(absl::string_view bytes, absl::string_view na
                                    ImageFacts* facts) {
   Tensor image;
   TY_RETURN_IF_ERROR(internal::Read(bytes, name, internal::Depth::kDecode, &image, facts));
+  return image;
+}
+
+absl::StatusOr<Tensor> DecodeReduced(absl::string_view bytes, absl::string_view name,
+                                     int64_t least_side, ImageFacts* facts) {
+  TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(bytes, name));
+  const internal::PixelBudget::Share share(internal::ProcessPixels(), size.width * size.height);
+  Tensor image;
+  TY_RETURN_IF_ERROR(
+      internal::Read(bytes, name, internal::Depth::kDecode, &image, facts, least_side));
   return image;
 }
 

@@ -42,6 +42,12 @@ struct ImageFacts {
 absl::StatusOr<Tensor> DecodeImage(absl::string_view bytes, absl::string_view name,
                                    ImageFacts* facts = nullptr);
 
+/// The picture made small, to be looked at as a whole: upright u8 RGB. A JPEG is decoded at an eighth, a
+/// quarter or half of its size, the smallest whose sides are at least `least_side`, in a fraction of the
+/// time; a PNG comes whole. Fails as DecodeImage. Threads wait for each other as in VerifyImage.
+absl::StatusOr<Tensor> DecodeReduced(absl::string_view bytes, absl::string_view name,
+                                     int64_t least_side, ImageFacts* facts = nullptr);
+
 /// The size of the upright picture. Reads only the header. Fails as DecodeImage does, but does not
 /// see later damage, nor a missing end.
 absl::StatusOr<ImageSize> ReadImageSize(absl::string_view bytes, absl::string_view name,

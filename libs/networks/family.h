@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "google/protobuf/message.h"
 #include "libs/base/problems.h"
+#include "libs/data/box.h"
 #include "libs/graph/graph.h"
 #include "libs/model/model.h"
 #include "libs/networks/class_rows.h"
@@ -120,6 +121,12 @@ class NetworkFamily {
   /// The layers whose output channels stand for the record's classes: with more or other classes their
   /// rows are taken by name.
   virtual std::vector<ClassRows> HeadRows(const ModelRecord& record) const = 0;
+  /// The boxes of fixed places and sizes from which its networks find objects, in pixels of the record's
+  /// input: by them a data set is judged before it is trained on. None where a network has none.
+  /// kInvalidArgument for a head that cannot be.
+  virtual absl::StatusOr<std::vector<Box>> PriorBoxes(const ModelRecord&) const {
+    return std::vector<Box>();
+  }
   /// Puts the head of `model` into `record`, whose inference settings stay.
   virtual void TakeHead(const ModelRecord& model, ModelRecord& record) const = 0;
 };

@@ -20,11 +20,6 @@ namespace {
 constexpr size_t kMaxCopiedBytes = 1 << 20;
 constexpr int kJpegQuality = 85;
 
-struct SmallPicture {
-  std::string bytes, media_type;
-  ImageSize original;
-};
-
 // Means of 2x2 pixels; an odd last row or column is left out.
 Tensor Halve(const Tensor& image) {
   const int64_t height = image.dim(0) / 2, width = image.dim(1) / 2, row = image.dim(1) * 3;
@@ -41,7 +36,9 @@ Tensor Halve(const Tensor& image) {
   return half;
 }
 
-absl::StatusOr<SmallPicture> Shrink(const std::string& path, int max_side) {
+}  // namespace
+
+absl::StatusOr<SmallPicture> ShrinkPicture(const std::string& path, int max_side) {
   TY_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, kMaxImageFileBytes));
   TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(bytes, path));
   const bool png = absl::AsciiStrToLower(Extension(path)) == ".png";
@@ -57,8 +54,6 @@ absl::StatusOr<SmallPicture> Shrink(const std::string& path, int max_side) {
   return SmallPicture{std::move(small), "image/jpeg", size};
 }
 
-}  // namespace
-
 absl::Status ShrinkPictures(const std::string& images_dir, int count, int max_side,
                             const std::string& output) {
   TY_ASSIGN_OR_RETURN(const PictureFolder found, ListPictures(images_dir));
@@ -71,7 +66,7 @@ absl::Status ShrinkPictures(const std::string& images_dir, int count, int max_si
   const int64_t wanted = std::min<int64_t>(count, total);
   for (int64_t i = 0; i < wanted; ++i) {
     const std::string& name = names[static_cast<size_t>(i * total / wanted)];
-    const auto small = Shrink(JoinPath(images_dir, name), max_side);
+    const auto small = ShrinkPicture(JoinPath(images_dir, name), max_side);
     if (!small.ok() || small->bytes.size() > kMaxSmallPictureBytes) continue;
     TY_RETURN_IF_ERROR(
         WriteFileAtomically(JoinPath(output, absl::StrCat(written++)), small->bytes));

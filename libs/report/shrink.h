@@ -4,6 +4,8 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/data/image_io.h"
 
 namespace trainyard::report {
 
@@ -12,6 +14,18 @@ namespace trainyard::report {
 inline constexpr char kPictureIndex[] = "index";
 /// Largest file that it writes.
 inline constexpr int64_t kMaxSmallPictureBytes = 4 << 20;
+
+/// An image that is small enough for a page.
+struct SmallPicture {
+  /// A file of `media_type`: the image's own bytes, or a JPEG of it.
+  std::string bytes, media_type;
+  /// Pixels of the upright original.
+  ImageSize original;
+};
+
+/// The image at `path`, made small as ShrinkPictures does. Decodes: for workers alone. Fails as ReadFile
+/// and DecodeImage do.
+absl::StatusOr<SmallPicture> ShrinkPicture(const std::string& path, int max_side);
 
 /// Writes up to `count` images of `images_dir`, evenly over the folder, into `output`, which is there:
 /// files `0`, `1`, ... in the order of kPictureIndex. Images larger than `max_side` are halved until they

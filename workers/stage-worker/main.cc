@@ -49,10 +49,12 @@ absl::StatusOr<Task> ChooseTask(const WorkerJob& job) {
       return AfterStarted(ConvertData);
     case WorkerJob::kPictures:
       return AfterStarted(ShrinkForReport);
+    case WorkerJob::kReviewData:
+      return AfterStarted(ReviewDataSet);
     default:
       return absl::UnimplementedError(
-          "stage-worker converts, augments, prunes, exports, inspects and shrinks pictures; this job "
-          "asks for something else");
+          "stage-worker converts, augments, prunes, exports, inspects, reviews data and shrinks "
+          "pictures; this job asks for something else");
   }
 }
 

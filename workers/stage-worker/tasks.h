@@ -36,6 +36,10 @@ absl::StatusOr<worker::Finished> ConvertData(worker::Context& context);
 /// Small copies of some images of a folder. Fails as report::ShrinkPictures.
 absl::StatusOr<worker::Finished> ShrinkForReport(worker::Context& context);
 
+/// Copies of pictures, classes, boxes of a data set, as findings.jsonl, a page and notes. Fails as
+/// ScanKittiFolder and ReviewData; kInvalidArgument for a network that has no boxes to compare with.
+absl::StatusOr<worker::Finished> ReviewDataSet(worker::Context& context);
+
 /// Reports the beginning of step `done` of `total` at once.
 void BeginStep(worker::Context& context, int done, int total, absl::string_view message);
 

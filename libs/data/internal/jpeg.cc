@@ -1,5 +1,6 @@
 // libjpeg's headers need the standard ones before them, and jerror.h needs jpeglib.h.
 // clang-format off
+#include <algorithm>
 #include <csetjmp>
 #include <cstddef>
 #include <cstdio>
@@ -73,12 +74,13 @@ class Reader {
     return true;
   }
 
-  // Chooses the form of the pixels and starts decoding. `eighth` makes a small picture.
-  bool Begin(bool eighth) {
+  // Chooses the form of the pixels and starts decoding, at a `divisor`th of the size (1, 2, 4, 8).
+  bool Begin(int divisor) {
     if (setjmp(errors_.jump)) return false;
     const bool inks = codec_.jpeg_color_space == JCS_CMYK || codec_.jpeg_color_space == JCS_YCCK;
     codec_.out_color_space = inks ? JCS_CMYK : JCS_RGB;
-    if (eighth) codec_.scale_denom = 8;
+    codec_.scale_num = 1;
+    codec_.scale_denom = static_cast<unsigned>(divisor);
     jpeg_start_decompress(&codec_);
     return true;
   }
@@ -182,36 +184,45 @@ class Writer {
 
 namespace {
 
+// How much smaller a picture may be decoded.
+int DivisorFor(ImageSize size, int64_t least_side) {
+  int divisor = least_side > 0 ? 8 : 1;
+  while (divisor > 1 && std::min(size.width, size.height) / divisor < least_side) divisor /= 2;
+  return divisor;
+}
+
 // Decodes what Begin prepared into a row (kVerify) or a picture.
-absl::Status ReadPixels(Reader& reader, ImageSize size, Depth depth, Tensor* image) {
+absl::Status ReadPixels(Reader& reader, Depth depth, Tensor* image) {
+  const int64_t width = reader.codec().output_width, height = reader.codec().output_height;
   const size_t row_bytes =
       size_t{reader.codec().output_width} * static_cast<size_t>(reader.codec().output_components);
   if (depth == Depth::kVerify) {
     std::vector<uint8_t> row(row_bytes);
     return reader.ReadRows(row.data(), 0) ? absl::OkStatus() : reader.Error();
   }
-  TY_ASSIGN_OR_RETURN(*image, Tensor::Create(DType::kUInt8, {size.height, size.width, 3}));
+  TY_ASSIGN_OR_RETURN(*image, Tensor::Create(DType::kUInt8, {height, width, 3}));
   uint8_t* const pixels = image->data<uint8_t>().data();
   if (reader.codec().out_color_space == JCS_RGB) {
     return reader.ReadRows(pixels, row_bytes) ? absl::OkStatus() : reader.Error();
   }
-  std::vector<uint8_t> inks(row_bytes * static_cast<size_t>(size.height));
+  std::vector<uint8_t> inks(row_bytes * static_cast<size_t>(height));
   if (!reader.ReadRows(inks.data(), row_bytes)) return reader.Error();
-  InksToRgb(inks.data(), pixels, size.width * size.height, reader.codec().saw_Adobe_marker);
+  InksToRgb(inks.data(), pixels, width * height, reader.codec().saw_Adobe_marker);
   return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<ImageSize> ReadJpeg(absl::string_view bytes, Depth depth, Tensor* image,
-                                   bool* lacks_end) {
+                                   bool* lacks_end, int64_t least_side) {
   Reader reader;
   if (!reader.Start(bytes)) return reader.Error();
   const ImageSize size{reader.codec().image_width, reader.codec().image_height};
   TY_RETURN_IF_ERROR(CheckImageSize(size.width, size.height));
   if (depth == Depth::kHeader) return size;
-  if (!reader.Begin(depth == Depth::kVerify)) return reader.Error();
-  TY_RETURN_IF_ERROR(ReadPixels(reader, size, depth, image));
+  const int divisor = depth == Depth::kVerify ? 8 : DivisorFor(size, least_side);
+  if (!reader.Begin(divisor)) return reader.Error();
+  TY_RETURN_IF_ERROR(ReadPixels(reader, depth, image));
   if (reader.met_end() && !reader.has_all_scans()) {
     return absl::DataLossError("the JPEG cannot be decoded: the file ends before its last scan");
   }

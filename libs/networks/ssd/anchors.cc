@@ -163,4 +163,15 @@ absl::StatusOr<AnchorSet> MakeAnchors(const SsdHead& head, int width, int height
   return set;
 }
 
+absl::StatusOr<std::vector<Box>> AnchorBoxes(const SsdHead& head, int width, int height) {
+  TY_ASSIGN_OR_RETURN(const AnchorSet set, MakeAnchors(head, width, height));
+  std::vector<Box> boxes;
+  boxes.reserve(set.anchors.size());
+  for (const Anchor& anchor : set.anchors) {
+    boxes.push_back({static_cast<float>(anchor.x1 * width), static_cast<float>(anchor.y1 * height),
+                     static_cast<float>(anchor.x2 * width), static_cast<float>(anchor.y2 * height)});
+  }
+  return boxes;
+}
+
 }  // namespace trainyard

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "libs/data/box.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
 namespace trainyard {
@@ -54,5 +55,8 @@ absl::StatusOr<std::array<double, 4>> VariancesOf(const model::v1::SsdHead& head
 ///
 /// Source: TAO SSD's anchor layer; Liu et al., arXiv:1512.02325, section 2.2.
 absl::StatusOr<AnchorSet> MakeAnchors(const model::v1::SsdHead& head, int width, int height);
+
+/// The same anchors as boxes in pixels of the input, in their order: for what knows no network. Fails alike.
+absl::StatusOr<std::vector<Box>> AnchorBoxes(const model::v1::SsdHead& head, int width, int height);
 
 }  // namespace trainyard

@@ -112,6 +112,9 @@ class Family final : public NetworkFamily {
     }
     return layers;
   }
+  absl::StatusOr<std::vector<Box>> PriorBoxes(const ModelRecord& record) const override {
+    return AnchorBoxes(record.ssd(), record.preprocess().width(), record.preprocess().height());
+  }
   void TakeHead(const ModelRecord& model, ModelRecord& record) const override {
     if (!model.has_ssd()) return;
     const model::v1::SsdHead settings = record.ssd();

@@ -359,6 +359,9 @@ TEST_F(ExitCodesTest, SampleDataSpeaksOfItsFlags) {
 
 TEST_F(ExitCodesTest, NumbersThatNoFlagMeansAreWrongUsage) {
   const std::string parts = folder_ / "parts";
+  EXPECT_EQ(RunCommandLine({"data", "check"}), 2);
+  EXPECT_EQ(RunCommandLine({"data", "check", parts, "--format", "mat"}), 2);
+  EXPECT_EQ(RunCommandLine({"data", "check", parts, "--threads", "0"}), 2);
   EXPECT_EQ(RunCommandLine({"sample-data", parts, "--seed", "-1"}), 2);
   EXPECT_EQ(RunCommandLine({"sample-data", parts, "--size", "320x240x9"}), 2);
   EXPECT_EQ(RunCommandLine({"ssd", "dataset_convert", "-d", "s", "-o", "t", "--random_seed", "-1"}),

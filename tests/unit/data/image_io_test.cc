@@ -120,6 +120,27 @@ TEST(DecodeImageTest, ComesCloseToAJpeg) {
   for (size_t c = 0; c < 3; ++c) EXPECT_NEAR(seen[c], (Rgb{200, 90, 30}[c]), 3);
 }
 
+// Kills: a divisor that makes the picture too small, or none; sizes that are rounded down; a stride of the
+// whole picture.
+TEST(DecodeReducedTest, DecodesJpegsAtAPartOfTheirSize) {
+  Tensor picture = PlainPicture(330, 170, {10, 10, 10});
+  testing::PaintBox(picture, {0, 0, 165, 85}, {250, 250, 250});
+  const std::string jpeg = EncodeJpeg(picture, 95).value();
+  const std::pair<int64_t, Shape> cases[] = {
+      {171, {170, 330, 3}}, {86, {170, 330, 3}}, {85, {85, 165, 3}},
+      {42, {43, 83, 3}},    {21, {22, 42, 3}},   {1, {22, 42, 3}}};
+  for (const auto& [least_side, shape] : cases) {
+    const auto reduced = DecodeReduced(jpeg, "x", least_side);
+    ASSERT_TRUE(reduced.ok()) << reduced.status();
+    EXPECT_EQ(reduced->shape(), shape) << least_side;
+    EXPECT_GT(PixelAt(*reduced, shape[1] / 4, shape[0] / 4)[0], 230);
+    EXPECT_LT(PixelAt(*reduced, 3 * shape[1] / 4, shape[0] / 4)[0], 30);
+    EXPECT_LT(PixelAt(*reduced, shape[1] / 4, 3 * shape[0] / 4)[0], 30);
+  }
+  EXPECT_EQ(DecodeReduced(EncodePng(picture).value(), "x", 20)->shape(), (Shape{170, 330, 3}));
+  EXPECT_EQ(DecodeReduced("BM", "x", 20).status(), DecodeImage("BM", "x").status());
+}
+
 TEST(DecodeImageTest, MakesGreyPicturesRgb) {
   Tensor grey = Tensor::Zeros(DType::kUInt8, {5, 6, 1});
   for (uint8_t& v : grey.data<uint8_t>()) v = 77;

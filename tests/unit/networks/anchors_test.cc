@@ -47,6 +47,24 @@ TEST(MakeAnchorsTest, GivesTheReferenceSizesOfTheOtherMaps) {
   EXPECT_NEAR(wide.h, 0.08660254, 1e-8);
 }
 
+// The first reference vector in pixels of an input that is twice as wide as high. Kills: widths scaled by
+// the height, boxes that are left normalised, an order that is not the outputs'.
+TEST(AnchorBoxesTest, AreTheAnchorsInPixels) {
+  const auto square = AnchorBoxes(MakeHead300(), 300, 300);
+  ASSERT_THAT(square, IsOk());
+  ASSERT_EQ(square->size(), 8744u);
+  EXPECT_NEAR(square->front().x1, -0.02184211 * 300, 1e-4);
+  EXPECT_NEAR(square->front().y2, 0.04815789 * 300, 1e-4);
+  const auto head = MakeHead(1248, 384, {{48, 156}, {24, 78}, {12, 39}, {6, 20}, {3, 10}, {2, 5}});
+  const auto wide = AnchorBoxes(head, 1248, 384);
+  ASSERT_THAT(wide, IsOk());
+  // The first of a cell has aspect 1: a square in pixels. The second cell lies 8 pixels to the right.
+  EXPECT_NEAR(wide->front().width(), wide->front().height(), 1e-3);
+  const auto per_cell = static_cast<size_t>(BoxesPerCell(head, head.maps(0)));
+  EXPECT_NEAR((*wide)[per_cell].x1 - (*wide)[0].x1, 8, 1e-3);
+  EXPECT_THAT(AnchorBoxes({}, 300, 300), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
 TEST(MakeAnchorsTest, CountsAsTheNetworksOutputsDo) {
   EXPECT_EQ(MakeAnchors(MakeHead300(), 300, 300)->size(), 8744);
   EXPECT_EQ(AnchorCount(MakeHead(300, 300, {{37, 37}, {18, 18}, {9, 9}, {5, 5}, {3, 3}, {2, 2}})),

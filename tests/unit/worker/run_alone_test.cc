@@ -44,6 +44,19 @@ TEST_F(RunAloneTest, GivesWhatTheWorkerSaysAndLeavesNothing) {
   EXPECT_TRUE(IsEmpty());
 }
 
+// Kills: events that are polled away before the end lose the Finished, or the progress is not told.
+TEST_F(RunAloneTest, TellsOfProgressAndStillGivesTheEnd) {
+  WorkerJob job;
+  job.set_spec("progress 3 8\nprogress 8 8\nnote done");
+  std::vector<double> told;
+  const auto finished = RunAlone(
+      TRAINYARD_FAKE_WORKER, job, "",
+      AloneOptions{.on_progress = [&told](const auto& progress) { told.push_back(progress.done()); }});
+  ASSERT_THAT(finished, IsOk());
+  EXPECT_THAT(told, ElementsAre(3, 8));
+  EXPECT_THAT(finished->notes(), ElementsAre("done"));
+}
+
 TEST_F(RunAloneTest, FailsAsTheWorkerDoes) {
   EXPECT_THAT(Run("fail 5 no such thing"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("no such thing")));
