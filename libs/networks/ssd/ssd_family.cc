@@ -17,6 +17,10 @@
 #include "libs/tasks/detection/detection_task.h"
 
 namespace trainyard {
+namespace embedded {
+extern const char kSsdExample[];
+}  // namespace embedded
+
 namespace {
 
 using spec::ssd::v1::Experiment;
@@ -56,6 +60,12 @@ class Family final : public NetworkFamily {
   }
 
   SpecFields fields() const override { return kSsdSpecFields; }
+  SpecMessage NewSpec() const override { return std::make_unique<Experiment>(); }
+  absl::Span<const CoverageRule> coverage() const override { return SsdCoverage(); }
+  void SetDefaults(google::protobuf::Message& spec) const override {
+    ApplyDefaults(&dynamic_cast<Experiment&>(spec));
+  }
+  absl::string_view example() const override { return embedded::kSsdExample; }
 
   TrainingFiles Files(const ModelRecord& record) const override {
     return {.checkpoint_prefix = absl::StrCat("ssd_", record.arch()),
