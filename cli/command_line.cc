@@ -109,6 +109,7 @@ void AddCommands(CLI::App& app, Run& run) {
   AddRemoteCommands(app, run);
   AddServeCommand(app, run);
   AddToolCommands(app, run);
+  AddSpecCommands(app, run);
   AddSampleDataCommand(app, run);
   AddModelsCommands(app, run);
   AddContextCommands(app, run);

@@ -37,6 +37,8 @@ void AddContextCommands(CLI::App& app, Run& run);
 void AddPageCommands(CLI::App& app, Run& run);
 /// `spec check`, `inspect`.
 void AddToolCommands(CLI::App& app, Run& run);
+/// `init`, `migrate`: specs to begin with, and those of TAO.
+void AddSpecCommands(CLI::App& app, Run& run);
 /// `models`: the store of pretrained models.
 void AddModelsCommands(CLI::App& app, Run& run);
 /// `sample-data`.

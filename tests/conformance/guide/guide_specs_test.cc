@@ -12,6 +12,7 @@
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
+#include "libs/spec/migration.h"
 #include "libs/spec/paths.h"
 #include "tests/support/status_matchers.h"
 
@@ -198,6 +199,15 @@ TEST(GuideSpecsTest, TheCocoSampleReadsAndIsNotOfferedByName) {
   EXPECT_THAT(
       CheckDatasetExport(*config, false),
       StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("coco_config is not offered yet")));
+}
+
+TEST(GuideSpecsTest, MigrationTakesEveryFieldOfTheTrainingSample) {
+  const Migration migration =
+      MigrateSpec(kTrain, "train.txt", spec::ssd::v1::Experiment(), SsdCoverage());
+  EXPECT_EQ(migration.fields.size(), 45u);
+  EXPECT_EQ(migration.Count(FieldFate::kTaken), 45);
+  EXPECT_THAT(LoadExperiment(PrintCanonical(*migration.spec), "new.txt", {}, SpecUse::kTrain, nullptr),
+              IsOk());
 }
 
 // Every path of the samples lies where TAO's containers have it; a service moves it below its root.
