@@ -45,10 +45,12 @@ absl::StatusOr<Task> ChooseTask(const WorkerJob& job) {
       return AfterStarted(InspectModel);
     case WorkerJob::kPictures:
       return AfterStarted(ShrinkForReport);
+    case WorkerJob::kSurvey:
+      return AfterStarted(Survey);
     default:
       return absl::UnimplementedError(
-          "stage-worker converts, augments, prunes, exports, inspects and shrinks pictures; this job "
-          "asks for something else");
+          "stage-worker converts, augments, prunes, exports, inspects, surveys data and shrinks "
+          "pictures; this job asks for something else");
   }
 }
 
