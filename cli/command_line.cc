@@ -110,6 +110,7 @@ void AddCommands(CLI::App& app, Run& run) {
   AddServeCommand(app, run);
   AddToolCommands(app, run);
   AddSpecCommands(app, run);
+  AddFitCommand(app, run);
   AddSampleDataCommand(app, run);
   AddModelsCommands(app, run);
   AddContextCommands(app, run);

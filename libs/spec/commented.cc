@@ -76,7 +76,7 @@ class Writer {
     for (const absl::string_view word : absl::StrSplit(comment, ' ', absl::SkipEmpty())) {
       if (line.size() > 1 && indent_.size() + line.size() + 1 + word.size() > kColumns) {
         Line(true, line);
-        line = "#";
+        line.resize(1);
       }
       absl::StrAppend(&line, " ", word);
     }

@@ -29,7 +29,7 @@ absl::string_view NameOf(FieldFate fate);
 
 /// A row of the table.
 struct MigratedField {
-  /// As in FieldPlaces: "ssd_config.nlayers".
+  /// As in FieldPlaces: "training_config.num_epochs".
   std::string path;
   /// Of the text, from 1; 0 for what is not in it.
   int line = 0;

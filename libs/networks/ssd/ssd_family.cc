@@ -12,6 +12,7 @@
 #include "libs/networks/ssd/lower_head.h"
 #include "libs/networks/ssd/spec_differences.h"
 #include "libs/networks/ssd/ssd_decoder.h"
+#include "libs/networks/ssd/ssd_fit.h"
 #include "libs/networks/ssd/ssd_network.h"
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/tasks/detection/detection_task.h"
@@ -66,6 +67,10 @@ class Family final : public NetworkFamily {
     ApplyDefaults(&dynamic_cast<Experiment&>(spec));
   }
   absl::string_view example() const override { return embedded::kSsdExample; }
+  absl::StatusOr<FitPlan> Fit(const worker::v1::DataSurvey& survey,
+                              const FitLimits& limits) const override {
+    return FitSsd(survey, limits);
+  }
 
   TrainingFiles Files(const ModelRecord& record) const override {
     return {.checkpoint_prefix = absl::StrCat("ssd_", record.arch()),

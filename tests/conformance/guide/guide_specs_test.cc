@@ -204,8 +204,8 @@ TEST(GuideSpecsTest, TheCocoSampleReadsAndIsNotOfferedByName) {
 TEST(GuideSpecsTest, MigrationTakesEveryFieldOfTheTrainingSample) {
   const Migration migration =
       MigrateSpec(kTrain, "train.txt", spec::ssd::v1::Experiment(), SsdCoverage());
-  EXPECT_EQ(migration.fields.size(), 45u);
-  EXPECT_EQ(migration.Count(FieldFate::kTaken), 45);
+  EXPECT_EQ(migration.fields.size(), 41u);
+  EXPECT_EQ(migration.Count(FieldFate::kTaken), 41);
   EXPECT_THAT(LoadExperiment(PrintCanonical(*migration.spec), "new.txt", {}, SpecUse::kTrain, nullptr),
               IsOk());
 }
