@@ -73,8 +73,8 @@ struct SsdFitRules {
   // Augmentation.
 
   /// Objects stay at least this long at the input when the picture is zoomed out.
-  double least_zoomed_side = 12;
-  double most_zoom_out = 2;
+  double least_zoomed_side = 14;
+  double most_zoom_out = 1.5;
   /// Least side of a crop, as a part of the picture: where objects are smaller than `object_side` at the
   /// input, and elsewhere. Crops magnify.
   double crop_of_small = 0.4, crop_of_large = 0.6;
