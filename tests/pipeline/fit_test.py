@@ -52,8 +52,7 @@ class FitTest(unittest.TestCase):
         self.assertEqual(stat.S_IMODE((self.folder / "out/model.key").stat().st_mode), 0o600)
 
     def test_the_pipeline_goes_on_by_hand_with_what_is_there(self):
-        again = self.run_cli("run", "out/pipeline.yaml", "--state-dir", "out/.trainyard", "-k", "file:out/model.key",
-                             "--json", "-q")
+        again = self.run_cli("run", "out/pipeline.yaml", "--state-dir", "out/.trainyard", "--json", "-q")
         run = json.loads(again.stdout.splitlines()[-1])
         self.assertEqual({stage["state"] for stage in run["stages"]}, {"CACHED"})
 

@@ -279,6 +279,8 @@ class Chooser {
                          static_cast<double>(StepsOf(fit_.batch_size));
     fit_.soft_start =
         std::clamp(kRules.warmup_steps / steps, kRules.least_warmup, kRules.most_warmup);
+    // Three digits in the spec.
+    fit_.soft_start = std::ceil(1000 * fit_.soft_start) / 1000;
     Say("learning rate", absl::StrFormat("%g", fit_.max_rate),
         absl::StrFormat("safe for batches of %d%s; it rises over the first %.0f of %.0f steps and falls "
                         "from %.0f %% of the training on",

@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <map>
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,7 +72,7 @@ void SetAugmentation(const SsdFit& fit, AugmentationConfig* config) {
   config->set_output_channel(3);
   config->set_random_crop_min_scale(static_cast<float>(fit.crop_min_scale));
   config->set_random_crop_max_scale(1);
-  config->set_random_crop_min_ar(static_cast<float>(1 / kRules.crop_aspect));
+  config->set_random_crop_min_ar(static_cast<float>(std::round(100 / kRules.crop_aspect) / 100));
   config->set_random_crop_max_ar(static_cast<float>(kRules.crop_aspect));
   config->set_zoom_out_min_scale(1);
   config->set_zoom_out_max_scale(static_cast<float>(fit.zoom_out_max_scale));

@@ -155,6 +155,19 @@ TEST(SsdFitTest, SmallSetsHaveSmallBatchesAndABound) {
   EXPECT_DOUBLE_EQ(Choose(SurveyOf(400, {100}), LimitsOf(25)).max_rate, 8e-3);
 }
 
+TEST(SsdFitTest, ClassesOfFewObjectsHaveBoxesToo) {
+  // 50 small objects beside 5,000 large ones.
+  DataSurvey survey = SurveyOf(250, {30, 200});
+  for (int i = 0; i < 4950; ++i) {
+    survey.add_object_widths(200.f / 640);
+    survey.add_object_heights(200.f / 480);
+    survey.add_object_classes(1);
+  }
+  const SsdFit fit = Choose(survey, LimitsOf(25));
+  // The large ones alone would begin at 0.7 * 200 / 480 or more.
+  EXPECT_LT(fit.shapes.scales[0], 0.12);
+}
+
 TEST(SsdFitTest, TooLittleTimeIsSaid) {
   std::vector<std::string> warnings;
   const SsdFit fit = Choose(SurveyOf(100'000, {100}), LimitsOf(5), &warnings);

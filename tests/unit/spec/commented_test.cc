@@ -87,6 +87,15 @@ TEST(CommentedSpecTest, SaysOfAFieldWhatThePageSays) {
   EXPECT_THAT(text, HasSubstr("\n# arch: \"\"\n"));
 }
 
+TEST(CommentedSpecTest, WhatIsNotActedUponIsALineWithoutAValue) {
+  const NetworkFamily& ssd = FamilyNamed("ssd");
+  const std::string text = PrintCommented(*ExampleOf(ssd), ssd.coverage());
+  EXPECT_THAT(text, HasSubstr("\n  # enable_qat (not offered yet): Quantization-aware training."));
+  EXPECT_THAT(text, HasSubstr("\n  # optimizer (no effect): No effect for SSD"));
+  EXPECT_THAT(text, Not(HasSubstr("enable_qat: ")));
+  EXPECT_THAT(text, Not(HasSubstr("rmsprop")));
+}
+
 TEST(CommentedSpecTest, WhatIsNotSetStandsThereAsAComment) {
   spec::ssd::v1::Experiment experiment;
   experiment.mutable_eval_config()->set_batch_size(8);
