@@ -43,7 +43,7 @@
 namespace trainyard::cli {
 namespace {
 
-using worker::v1::DataSurvey;
+using worker::v1::DataProfile;
 
 constexpr char kKeyVariable[] = "TRAINYARD_KEY", kKeyFile[] = "model.key";
 constexpr char kState[] = ".trainyard";
@@ -63,10 +63,10 @@ struct Flags {
 
 // --- what is known before there is a plan
 
-absl::StatusOr<DataSurvey> Survey(const Flags& flags, const std::string& folder) {
+absl::StatusOr<DataProfile> Profile(const Flags& flags, const std::string& folder) {
   worker::WorkerJob job;
   job.set_threads(flags.threads > 0 ? flags.threads : service::ThreadBudget());
-  auto& task = *job.mutable_survey();
+  auto& task = *job.mutable_profile();
   task.set_data(CanonicalPath(flags.data));
   task.set_output(JoinPath(folder, "data"));
   task.set_validation_share(kFitRules.validation_share);
@@ -80,7 +80,7 @@ absl::StatusOr<DataSurvey> Survey(const Flags& flags, const std::string& folder)
     return Annotate(finished.status(), absl::StrCat("while looking through '", flags.data, "'"));
   }
   TY_RETURN_IF_ERROR(finished.status());
-  return finished->survey();
+  return finished->profile();
 }
 
 // What the pipelines name as their key: what was given, else the usual variable, else a file that is made.
@@ -179,20 +179,20 @@ void PrintChoices(const OutputOptions& output, const FitPlan& plan) {
   }
 }
 
-void PrintSurvey(const OutputOptions& output, const DataSurvey& survey) {
-  for (const std::string& note : survey.notes()) {
+void PrintProfile(const OutputOptions& output, const DataProfile& profile) {
+  for (const std::string& note : profile.notes()) {
     fprintf(stderr, "note: %s\n", Printable(note).c_str());
   }
   if (output.json) return;
   std::vector<std::string> classes;
-  for (const auto& one : survey.classes()) {
+  for (const auto& one : profile.classes()) {
     classes.push_back(absl::StrCat(one.name(), " (", one.objects(), ")"));
   }
   printf("data: %s, %d pictures to train on, %d to choose by, %d to judge by; %d near duplicates kept "
          "together\nclasses: %s\n",
-         survey.format().c_str(), static_cast<int>(survey.training().pictures()),
-         static_cast<int>(survey.validation().pictures()),
-         static_cast<int>(survey.test().pictures()), static_cast<int>(survey.near_duplicates()),
+         profile.format().c_str(), static_cast<int>(profile.training().pictures()),
+         static_cast<int>(profile.validation().pictures()),
+         static_cast<int>(profile.test().pictures()), static_cast<int>(profile.near_duplicates()),
          Printable(absl::StrJoin(classes, ", ")).c_str());
 }
 
@@ -265,8 +265,8 @@ class Fit {
 
   // Twice: by the rules' own figures, and by the rate that the probe measures with the first plan.
   absl::Status MakePlan() {
-    TY_ASSIGN_OR_RETURN(survey_, Survey(flags_, folder_));
-    PrintSurvey(flags_.output, survey_);
+    TY_ASSIGN_OR_RETURN(profile_, Profile(flags_, folder_));
+    PrintProfile(flags_.output, profile_);
     TY_ASSIGN_OR_RETURN(const std::string key, KeyFor(flags_, folder_));
     if (IsKeyReference(key)) limits_.key = key;
     runner_ = std::make_unique<Runner>(flags_, folder_, key);
@@ -282,7 +282,7 @@ class Fit {
   }
 
   absl::Status Plan() {
-    TY_ASSIGN_OR_RETURN(plan_, family_->Fit(survey_, limits_));
+    TY_ASSIGN_OR_RETURN(plan_, family_->Fit(profile_, limits_));
     return WritePlan(plan_, folder_);
   }
 
@@ -310,7 +310,7 @@ class Fit {
   const NetworkFamily* family_ = nullptr;
   std::string folder_;
   FitLimits limits_;
-  DataSurvey survey_;
+  DataProfile profile_;
   std::unique_ptr<Runner> runner_;
   FitPlan plan_;
   int exit_code_ = 0;

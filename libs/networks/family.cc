@@ -4,7 +4,7 @@
 
 namespace trainyard {
 
-absl::StatusOr<FitPlan> NetworkFamily::Fit(const worker::v1::DataSurvey&, const FitLimits&) const {
+absl::StatusOr<FitPlan> NetworkFamily::Fit(const worker::v1::DataProfile&, const FitLimits&) const {
   return absl::UnimplementedError(
       absl::StrCat("there are no rules that choose a training of network '", name(),
                    "' for a data set yet; `trainyard init ", name(), "` writes a spec to change"));

@@ -99,7 +99,7 @@ class NetworkFamily {
   virtual absl::string_view example() const = 0;
   /// What to train on data, and how (`trainyard fit`). kUnimplemented by a network that has no rules
   /// for it; kInvalidArgument for data that it cannot be trained on.
-  virtual absl::StatusOr<FitPlan> Fit(const worker::v1::DataSurvey& survey,
+  virtual absl::StatusOr<FitPlan> Fit(const worker::v1::DataProfile& profile,
                                       const FitLimits& limits) const;
 
   // Of a model alone: engines and exports have no spec.

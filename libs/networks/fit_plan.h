@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "trainyard/worker/v1/data_survey.pb.h"
+#include "trainyard/worker/v1/data_profile.pb.h"
 
 namespace trainyard {
 
@@ -39,7 +39,7 @@ struct FitChoice {
   std::string reason;
 };
 
-/// What FitLimits and a survey came to.
+/// What FitLimits and a profile came to.
 struct FitPlan {
   /// Specs and pipelines: path below the folder -> text. Whoever goes on by hand begins with these.
   std::map<std::string, std::string> files;

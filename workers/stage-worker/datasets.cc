@@ -4,7 +4,7 @@
 #include "libs/base/status.h"
 #include "libs/data/convert.h"
 #include "libs/data/offline_augment.h"
-#include "libs/data/survey.h"
+#include "libs/data/profile.h"
 #include "libs/report/shrink.h"
 #include "libs/worker/outcome.h"
 #include "workers/stage-worker/tasks.h"
@@ -72,9 +72,9 @@ absl::StatusOr<Finished> Augment(Context& context) {
   return finished;
 }
 
-absl::StatusOr<Finished> Survey(Context& context) {
-  const auto& task = context.job.survey();
-  const SurveyOptions options{.data = task.data(),
+absl::StatusOr<Finished> Profile(Context& context) {
+  const auto& task = context.job.profile();
+  const ProfileOptions options{.data = task.data(),
                               .output = task.output(),
                               .validation_share = task.validation_share(),
                               .random_seed = task.random_seed(),
@@ -87,8 +87,8 @@ absl::StatusOr<Finished> Survey(Context& context) {
     context.Progress(static_cast<double>(done), static_cast<double>(total), "images", "");
   };
   Finished finished;
-  TY_ASSIGN_OR_RETURN(*finished.mutable_survey(),
-                      SurveyData(options, report_progress, context.stop));
+  TY_ASSIGN_OR_RETURN(*finished.mutable_profile(),
+                      ProfileData(options, report_progress, context.stop));
   return finished;
 }
 

@@ -45,11 +45,11 @@ absl::StatusOr<Task> ChooseTask(const WorkerJob& job) {
       return AfterStarted(InspectModel);
     case WorkerJob::kPictures:
       return AfterStarted(ShrinkForReport);
-    case WorkerJob::kSurvey:
-      return AfterStarted(Survey);
+    case WorkerJob::kProfile:
+      return AfterStarted(Profile);
     default:
       return absl::UnimplementedError(
-          "stage-worker converts, augments, prunes, exports, inspects, surveys data and shrinks "
+          "stage-worker converts, augments, prunes, exports, inspects, profiles data and shrinks "
           "pictures; this job asks for something else");
   }
 }

@@ -26,8 +26,8 @@ absl::StatusOr<worker::Finished> ExportModel(worker::Context& context);
 /// What a sealed file is, as notes. Fails as LoadModel.
 absl::StatusOr<worker::Finished> InspectModel(worker::Context& context);
 
-/// What a data set is like; lays out its parts. Fails as SurveyData.
-absl::StatusOr<worker::Finished> Survey(worker::Context& context);
+/// What a data set is like; lays out its parts. Fails as ProfileData.
+absl::StatusOr<worker::Finished> Profile(worker::Context& context);
 
 /// Small copies of some images of a folder. Fails as report::ShrinkPictures.
 absl::StatusOr<worker::Finished> ShrinkForReport(worker::Context& context);

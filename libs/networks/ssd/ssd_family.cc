@@ -67,9 +67,9 @@ class Family final : public NetworkFamily {
     ApplyDefaults(&dynamic_cast<Experiment&>(spec));
   }
   absl::string_view example() const override { return embedded::kSsdExample; }
-  absl::StatusOr<FitPlan> Fit(const worker::v1::DataSurvey& survey,
+  absl::StatusOr<FitPlan> Fit(const worker::v1::DataProfile& profile,
                               const FitLimits& limits) const override {
-    return FitSsd(survey, limits);
+    return FitSsd(profile, limits);
   }
 
   TrainingFiles Files(const ModelRecord& record) const override {

@@ -15,7 +15,7 @@
 namespace trainyard {
 namespace {
 
-using worker::v1::DataSurvey;
+using worker::v1::DataProfile;
 
 constexpr const SsdFitRules& kRules = kSsdFitRules;
 
@@ -29,17 +29,17 @@ int RoundedUp(double value, int step) {
   return static_cast<int>(std::ceil(value / step - 1e-9)) * step;
 }
 
-// The survey in the units of the rules.
+// The profile in the units of the rules.
 class Objects {
  public:
-  explicit Objects(const DataSurvey& survey)
-      : survey_(survey),
-        width_(std::max(1, survey.picture_width())),
-        height_(std::max(1, survey.picture_height())) {}
+  explicit Objects(const DataProfile& profile)
+      : profile_(profile),
+        width_(std::max(1, profile.picture_width())),
+        height_(std::max(1, profile.picture_height())) {}
 
   int size() const {
-    return std::min({survey_.object_widths_size(), survey_.object_heights_size(),
-                     survey_.object_classes_size()});
+    return std::min({profile_.object_widths_size(), profile_.object_heights_size(),
+                     profile_.object_classes_size()});
   }
   double shorter_side() const { return std::min(width_, height_); }
   bool is_wide() const { return width_ >= height_; }
@@ -50,15 +50,15 @@ class Objects {
   std::pair<std::string, double> Smallest() const {
     std::map<int, std::vector<double>> sides;
     for (int i = 0; i < size(); ++i) {
-      sides[survey_.object_classes(i)].push_back(
-          std::sqrt(survey_.object_widths(i) * width_ * survey_.object_heights(i) * height_) /
+      sides[profile_.object_classes(i)].push_back(
+          std::sqrt(profile_.object_widths(i) * width_ * profile_.object_heights(i) * height_) /
           shorter_side());
     }
     std::pair<std::string, double> smallest{"", 1e9};
     for (auto& [index, values] : sides) {
       const double side = Median(std::move(values));
-      if (side < smallest.second && index >= 0 && index < survey_.classes_size()) {
-        smallest = {survey_.classes(index).name(), side};
+      if (side < smallest.second && index >= 0 && index < profile_.classes_size()) {
+        smallest = {profile_.classes(index).name(), side};
       }
     }
     return smallest;
@@ -67,11 +67,11 @@ class Objects {
   /// In pixels of an input of this size; each class counts the same, as it does in the mean.
   std::vector<BoxShape> At(int width, int height) const {
     std::map<int, double> counts;
-    for (int i = 0; i < size(); ++i) ++counts[survey_.object_classes(i)];
+    for (int i = 0; i < size(); ++i) ++counts[profile_.object_classes(i)];
     std::vector<BoxShape> shapes;
     for (int i = 0; i < size(); ++i) {
-      const BoxShape shape{survey_.object_widths(i) * width, survey_.object_heights(i) * height,
-                           1 / counts[survey_.object_classes(i)]};
+      const BoxShape shape{profile_.object_widths(i) * width, profile_.object_heights(i) * height,
+                           1 / counts[profile_.object_classes(i)]};
       if (shape.width > 0 && shape.height > 0 && std::isfinite(shape.width * shape.height)) {
         shapes.push_back(shape);
       }
@@ -80,15 +80,15 @@ class Objects {
   }
 
  private:
-  const DataSurvey& survey_;
+  const DataProfile& profile_;
   double width_, height_;
 };
 
 class Chooser {
  public:
-  Chooser(const DataSurvey& survey, const FitLimits& limits, std::vector<FitChoice>* choices,
+  Chooser(const DataProfile& profile, const FitLimits& limits, std::vector<FitChoice>* choices,
           std::vector<std::string>* warnings)
-      : survey_(survey), limits_(limits), objects_(survey), choices_(choices), warnings_(warnings) {}
+      : profile_(profile), limits_(limits), objects_(profile), choices_(choices), warnings_(warnings) {}
 
   absl::StatusOr<SsdFit> Run() {
     TY_RETURN_IF_ERROR(Check());
@@ -105,8 +105,8 @@ class Chooser {
  private:
   absl::Status Check() {
     Problems problems;
-    if (survey_.training().pictures() < 1) problems.Add("the data", "have no training picture");
-    if (survey_.classes().empty()) problems.Add("the data", "have no class");
+    if (profile_.training().pictures() < 1) problems.Add("the data", "have no training picture");
+    if (profile_.classes().empty()) problems.Add("the data", "have no class");
     if (objects_.At(100, 100).empty()) problems.Add("the data", "have no object to train on");
     if (!(limits_.minutes > 0 && std::isfinite(limits_.minutes))) {
       problems.Add("minutes", "is %g; expected a number above 0", limits_.minutes);
@@ -189,8 +189,8 @@ class Chooser {
             "objects of '%s', the smallest, are %.1f px long there; %.0f px want a shorter side of %d, "
             "and %d pictures in the time %s it; pictures are %dx%d",
             name, side_, kRules.object_side, wanted, static_cast<int>(kRules.least_seen),
-            taken == wanted ? "allow" : "do not allow", survey_.picture_width(),
-            survey_.picture_height()));
+            taken == wanted ? "allow" : "do not allow", profile_.picture_width(),
+            profile_.picture_height()));
     Say("backbone", absl::StrCat("resnet", fit_.depth),
         start != nullptr
             ? std::string("that of the model to start from")
@@ -217,7 +217,7 @@ class Chooser {
   }
 
   int64_t StepsOf(int batch) const {
-    return (survey_.training().pictures() + batch - 1) / batch;
+    return (profile_.training().pictures() + batch - 1) / batch;
   }
 
   void ChooseBatch() {
@@ -225,7 +225,7 @@ class Chooser {
     while (batch > kRules.small_batch && StepsOf(batch) < kRules.least_steps) batch /= 2;
     fit_.batch_size = batch;
     Say("batch size", absl::StrCat(batch),
-        absl::StrFormat("%d training pictures make %d steps an epoch", survey_.training().pictures(),
+        absl::StrFormat("%d training pictures make %d steps an epoch", profile_.training().pictures(),
                         StepsOf(batch)));
   }
 
@@ -233,7 +233,7 @@ class Chooser {
   int EpochsIn(double seconds) const {
     const double rate = macs_per_second_ / fit_.macs_per_picture;
     const double validations = kFitRules.validations * kFitRules.validation_cost *
-                               static_cast<double>(survey_.validation().pictures()) / rate;
+                               static_cast<double>(profile_.validation().pictures()) / rate;
     const double pictures = static_cast<double>(StepsOf(fit_.batch_size) * fit_.batch_size);
     const double epochs = std::floor(std::max(0.0, seconds - validations) * rate / pictures);
     const double most = std::min<double>(kRules.most_epochs, std::ceil(kRules.most_seen / pictures));
@@ -295,7 +295,7 @@ class Chooser {
         std::clamp(side_ / kRules.least_zoomed_side, 1.0, kRules.most_zoom_out);
     // Two digits in the spec.
     fit_.zoom_out_max_scale = std::floor(100 * fit_.zoom_out_max_scale) / 100;
-    fit_.changes_colours = !survey_.is_grey();
+    fit_.changes_colours = !profile_.is_grey();
     Say("augmentation",
         absl::StrFormat("crops from %g, zoom out to %g%s", fit_.crop_min_scale,
                         fit_.zoom_out_max_scale, fit_.changes_colours ? "" : ", no colours"),
@@ -306,7 +306,7 @@ class Chooser {
                         fit_.changes_colours ? "" : "; the pictures are grey"));
   }
 
-  const DataSurvey& survey_;
+  const DataProfile& profile_;
   const FitLimits& limits_;
   Objects objects_;
   std::vector<FitChoice>* choices_;
@@ -319,10 +319,10 @@ class Chooser {
 
 }  // namespace
 
-absl::StatusOr<SsdFit> ChooseSsdFit(const DataSurvey& survey, const FitLimits& limits,
+absl::StatusOr<SsdFit> ChooseSsdFit(const DataProfile& profile, const FitLimits& limits,
                                     std::vector<FitChoice>* choices,
                                     std::vector<std::string>* warnings) {
-  return Chooser(survey, limits, choices, warnings).Run();
+  return Chooser(profile, limits, choices, warnings).Run();
 }
 
 }  // namespace trainyard

@@ -7,7 +7,7 @@
 #include "libs/networks/fit_plan.h"
 #include "libs/networks/ssd/ssd_shapes.h"
 #include "trainyard/spec/ssd/v1/experiment.pb.h"
-#include "trainyard/worker/v1/data_survey.pb.h"
+#include "trainyard/worker/v1/data_profile.pb.h"
 
 namespace trainyard {
 
@@ -28,19 +28,19 @@ struct SsdFit {
 /// Chooses by kFitRules and kSsdFitRules; each choice and its reason goes to `choices`, in the order in
 /// which they depend on each other, what does not look good to `warnings`. A pure function.
 ///
-/// kInvalidArgument for a survey without training pictures, objects or classes, and for a start of a
+/// kInvalidArgument for a profile without training pictures, objects or classes, and for a start of a
 /// backbone that this network does not have.
 ///
 /// Source: docs/fit.md.
-absl::StatusOr<SsdFit> ChooseSsdFit(const worker::v1::DataSurvey& survey, const FitLimits& limits,
+absl::StatusOr<SsdFit> ChooseSsdFit(const worker::v1::DataProfile& profile, const FitLimits& limits,
                                     std::vector<FitChoice>* choices,
                                     std::vector<std::string>* warnings);
 
 /// The spec of the choice: whole, with defaults.
-spec::ssd::v1::Experiment SsdFitSpec(const SsdFit& fit, const worker::v1::DataSurvey& survey,
+spec::ssd::v1::Experiment SsdFitSpec(const SsdFit& fit, const worker::v1::DataProfile& profile,
                                      const FitLimits& limits);
 
 /// Its files: `specs/train.txt`, `pipeline.yaml` and `probe.yaml`. Fails as ChooseSsdFit.
-absl::StatusOr<FitPlan> FitSsd(const worker::v1::DataSurvey& survey, const FitLimits& limits);
+absl::StatusOr<FitPlan> FitSsd(const worker::v1::DataProfile& profile, const FitLimits& limits);
 
 }  // namespace trainyard

@@ -26,12 +26,12 @@ using spec::ssd::v1::AugmentationConfig;
 using spec::ssd::v1::EvalConfig;
 using spec::ssd::v1::Experiment;
 using spec::ssd::v1::SSDConfig;
-using worker::v1::DataSurvey;
+using worker::v1::DataProfile;
 
 constexpr const SsdFitRules& kRules = kSsdFitRules;
 constexpr char kSpec[] = "specs/train.txt";
 
-void SetPart(const DataSurvey::Part& part, DataSource* source) {
+void SetPart(const DataProfile::Part& part, DataSource* source) {
   source->set_image_directory_path(part.images());
   source->set_label_directory_path(part.labels());
 }
@@ -137,14 +137,14 @@ std::string OutputOf(const std::string& stage, const std::string& output) {
 }
 
 // A change of the spec: the part as the only source of `list`.
-std::string SourceChange(const std::string& list, const DataSurvey::Part& part) {
+std::string SourceChange(const std::string& list, const DataProfile::Part& part) {
   return absl::StrCat("dataset_config.", list, " = { image_directory_path: ", Quoted(part.images()),
                       " label_directory_path: ", Quoted(part.labels()), " }");
 }
 
 constexpr char kDropGate[] = "    gates:\n      max_drop: {mAP: 0.02, from: %s}\n      on_fail: continue\n";
 
-std::string PipelineText(const SsdFit& fit, const DataSurvey& survey, const FitLimits& limits) {
+std::string PipelineText(const SsdFit& fit, const DataProfile& profile, const FitLimits& limits) {
   Pipeline pipeline(
       "# What `trainyard fit` chose and ran. To go on by hand, change specs/train.txt or the stages, and\n"
       "# run it again; what is not changed is taken from before:\n"
@@ -153,8 +153,8 @@ std::string PipelineText(const SsdFit& fit, const DataSurvey& survey, const FitL
       "fit", limits);
   // What nothing was chosen by tells more than what the best epoch was chosen by.
   std::vector<std::string> judged;
-  if (survey.has_test()) judged = {SourceChange("validation_data_sources", survey.test())};
-  const DataSurvey::Part& shown = survey.has_test() ? survey.test() : survey.validation();
+  if (profile.has_test()) judged = {SourceChange("validation_data_sources", profile.test())};
+  const DataProfile::Part& shown = profile.has_test() ? profile.test() : profile.validation();
   const auto model_of = [](const std::string& stage, const std::string& output) {
     return std::vector<std::pair<std::string, std::string>>{{"model", OutputOf(stage, output)}};
   };
@@ -176,8 +176,8 @@ std::string PipelineText(const SsdFit& fit, const DataSurvey& survey, const FitL
                   .inputs = model_of("retrain", "best"),
                   .more = absl::StrFormat(kDropGate, "evaluate")});
   }
-  const std::string images = Quoted(survey.training().images());
-  const int64_t pictures = survey.training().pictures();
+  const std::string images = Quoted(profile.training().images());
+  const int64_t pictures = profile.training().pictures();
   const int64_t batch = std::min<int64_t>(16, pictures);
   const int64_t batches = std::clamp<int64_t>(pictures / batch, 1, 10);
   auto exported = model_of(trained, "best");
@@ -204,25 +204,25 @@ std::string PipelineText(const SsdFit& fit, const DataSurvey& survey, const FitL
   return pipeline.Take();
 }
 
-std::string ProbeText(const DataSurvey& survey, const FitLimits& limits) {
+std::string ProbeText(const DataProfile& profile, const FitLimits& limits) {
   Pipeline pipeline("# An epoch on a few pictures, by which `trainyard fit` measures how fast a training is here.\n",
                     "probe", limits);
   pipeline.Add({.name = "train", .kind = "train",
                 .overrides = {"training_config.num_epochs = 1",
                               "training_config.pretrain_model_path =",
-                              SourceChange("data_sources", survey.probe()),
+                              SourceChange("data_sources", profile.probe()),
                               "dataset_config.validation_data_sources ="}});
   return pipeline.Take();
 }
 
-std::string SpecText(const SsdFit& fit, const DataSurvey& survey, const FitLimits& limits) {
+std::string SpecText(const SsdFit& fit, const DataProfile& profile, const FitLimits& limits) {
   return absl::StrCat("# Chosen by `trainyard fit`; its reasons are in choices.txt.\n\n",
-                      PrintCommented(SsdFitSpec(fit, survey, limits), SsdCoverage()));
+                      PrintCommented(SsdFitSpec(fit, profile, limits), SsdCoverage()));
 }
 
 }  // namespace
 
-Experiment SsdFitSpec(const SsdFit& fit, const DataSurvey& survey, const FitLimits& limits) {
+Experiment SsdFitSpec(const SsdFit& fit, const DataProfile& profile, const FitLimits& limits) {
   Experiment experiment;
   experiment.set_random_seed(static_cast<uint32_t>(limits.random_seed));
   SetNetwork(fit, experiment.mutable_ssd_config());
@@ -234,25 +234,25 @@ Experiment SsdFitSpec(const SsdFit& fit, const DataSurvey& survey, const FitLimi
   nms.set_top_k(static_cast<uint32_t>(kRules.top_k));
   SetAugmentation(fit, experiment.mutable_augmentation_config());
   auto& data = *experiment.mutable_dataset_config();
-  SetPart(survey.training(), data.add_data_sources());
-  if (survey.validation().pictures() > 0) {
-    SetPart(survey.validation(), data.add_validation_data_sources());
+  SetPart(profile.training(), data.add_data_sources());
+  if (profile.validation().pictures() > 0) {
+    SetPart(profile.validation(), data.add_validation_data_sources());
   }
-  for (const auto& one : survey.classes()) {
+  for (const auto& one : profile.classes()) {
     (*data.mutable_target_class_mapping())[one.name()] = one.name();
   }
   ApplyDefaults(&experiment);
   return experiment;
 }
 
-absl::StatusOr<FitPlan> FitSsd(const DataSurvey& survey, const FitLimits& limits) {
+absl::StatusOr<FitPlan> FitSsd(const DataProfile& profile, const FitLimits& limits) {
   FitPlan plan{.pipeline = "pipeline.yaml", .probe = "probe.yaml"};
   TY_ASSIGN_OR_RETURN(const SsdFit fit,
-                      ChooseSsdFit(survey, limits, &plan.choices, &plan.warnings));
+                      ChooseSsdFit(profile, limits, &plan.choices, &plan.warnings));
   plan.macs_per_picture = fit.macs_per_picture;
-  plan.files[kSpec] = SpecText(fit, survey, limits);
-  plan.files[plan.pipeline] = PipelineText(fit, survey, limits);
-  plan.files[plan.probe] = ProbeText(survey, limits);
+  plan.files[kSpec] = SpecText(fit, profile, limits);
+  plan.files[plan.pipeline] = PipelineText(fit, profile, limits);
+  plan.files[plan.probe] = ProbeText(profile, limits);
   return plan;
 }
 

@@ -61,23 +61,23 @@ TEST(ExamplesTest, TheClassificationPipelineIsRight) {
 // What `trainyard fit` writes for data with test pictures, whose paths need quotes, with and without
 // pruning: every pipeline of it.
 TEST(ExamplesTest, TheFilesOfAFitAreRight) {
-  worker::v1::DataSurvey survey;
-  for (auto* part : {survey.mutable_training(), survey.mutable_validation(), survey.mutable_test(),
-                     survey.mutable_probe()}) {
+  worker::v1::DataProfile profile;
+  for (auto* part : {profile.mutable_training(), profile.mutable_validation(), profile.mutable_test(),
+                     profile.mutable_probe()}) {
     part->set_images("/my data/\"best\": #1/images");
     part->set_labels("/my data/\"best\": #1/labels");
     part->set_pictures(40);
   }
-  survey.add_classes()->set_name("car");
-  survey.set_picture_width(640);
-  survey.set_picture_height(480);
-  survey.add_object_widths(0.2f);
-  survey.add_object_heights(0.1f);
-  survey.add_object_classes(0);
+  profile.add_classes()->set_name("car");
+  profile.set_picture_width(640);
+  profile.set_picture_height(480);
+  profile.add_object_widths(0.2f);
+  profile.add_object_heights(0.1f);
+  profile.add_object_classes(0);
   const auto family = FindNetwork(DefaultNetwork());
   ASSERT_THAT(family, IsOk());
   for (const double remove : {0.0, 0.5}) {
-    const auto plan = (*family)->Fit(survey, {.minutes = 20,
+    const auto plan = (*family)->Fit(profile, {.minutes = 20,
                                               .start_model = "/models/a \"b\".tlt",
                                               .start_arch = "resnet10",
                                               .remove = remove,

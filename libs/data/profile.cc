@@ -1,4 +1,4 @@
-#include "libs/data/survey.h"
+#include "libs/data/profile.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -27,10 +27,10 @@
 namespace trainyard {
 namespace {
 
-using worker::v1::DataSurvey;
+using worker::v1::DataProfile;
 
 // Says that an output is one of ours.
-constexpr char kMark[] = ".trainyard_survey";
+constexpr char kMark[] = ".trainyard_profile";
 constexpr char kTraining[] = "training", kValidation[] = "validation", kTest[] = "test",
                kProbe[] = "probe";
 constexpr size_t kMostLeftOut = 20;
@@ -73,17 +73,17 @@ bool IsGrey(const Tensor& image) {
   return true;
 }
 
-class Surveyor {
+class Profiler {
  public:
-  Surveyor(const SurveyOptions& options, const std::function<void(int64_t, int64_t)>& progress,
+  Profiler(const ProfileOptions& options, const std::function<void(int64_t, int64_t)>& progress,
            std::stop_token stop)
       : options_(options), progress_(progress), stop_(std::move(stop)), work_(options.output) {}
 
-  absl::StatusOr<DataSurvey> Run() {
+  absl::StatusOr<DataProfile> Run() {
     TY_RETURN_IF_ERROR(CheckOutput());
     TY_ASSIGN_OR_RETURN(const DataLayout layout, RecogniseData(options_.data));
-    survey_.set_format(layout.format);
-    for (const std::string& note : layout.notes) survey_.add_notes(note);
+    profile_.set_format(layout.format);
+    for (const std::string& note : layout.notes) profile_.add_notes(note);
     TY_RETURN_IF_ERROR(work_.Open());
     TY_RETURN_IF_ERROR(Scan(layout.training, kTraining));
     TY_RETURN_IF_ERROR(Scan(layout.validation, kValidation));
@@ -95,7 +95,7 @@ class Surveyor {
     Describe();
     TY_RETURN_IF_ERROR(LinkPictures());
     TY_RETURN_IF_ERROR(Publish());
-    return std::move(survey_);
+    return std::move(profile_);
   }
 
  private:
@@ -155,7 +155,7 @@ class Surveyor {
     TY_RETURN_IF_ERROR(kept);
     TY_RETURN_IF_ERROR(Annotate(ledger.status(), part));
     TY_RETURN_IF_ERROR(ledger->Check(options_.strict));
-    for (const std::string& line : ledger->Describe(kMostLeftOut)) survey_.add_notes(line);
+    for (const std::string& line : ledger->Describe(kMostLeftOut)) profile_.add_notes(line);
     return absl::OkStatus();
   }
 
@@ -187,16 +187,16 @@ class Surveyor {
       grey[at] = image.ok() && IsGrey(*image) ? 1 : 0;
     });
     if (stop_.stop_requested()) return absl::CancelledError("cancelled while pictures were compared");
-    survey_.set_is_grey(std::count(grey.begin(), grey.end(), 0) == 0);
+    profile_.set_is_grey(std::count(grey.begin(), grey.end(), 0) == 0);
     if (!compares) {
-      survey_.add_notes(absl::StrFormat("%d training pictures are too many to be compared with each "
+      profile_.add_notes(absl::StrFormat("%d training pictures are too many to be compared with each "
                                         "other: near duplicates are not kept together",
                                         pictures.size()));
       return absl::OkStatus();
     }
     groups_ = GroupByHash(hashes, kNearBits);
     const std::set<int> distinct(groups_.begin(), groups_.end());
-    survey_.set_near_duplicates(static_cast<int64_t>(groups_.size() - distinct.size()));
+    profile_.set_near_duplicates(static_cast<int64_t>(groups_.size() - distinct.size()));
     return absl::OkStatus();
   }
 
@@ -220,7 +220,7 @@ class Surveyor {
     std::vector<bool> chosen =
         ChooseValidation(items, options_.validation_share, options_.random_seed);
     if (std::count(chosen.begin(), chosen.end(), true) == 0) {
-      survey_.add_notes("all pictures are near duplicates of each other; they are split one by one");
+      profile_.add_notes("all pictures are near duplicates of each other; they are split one by one");
       for (size_t i = 0; i < items.size(); ++i) items[i].group = static_cast<int>(i);
       chosen = ChooseValidation(items, options_.validation_share, options_.random_seed);
     }
@@ -249,7 +249,7 @@ class Surveyor {
     return absl::OkStatus();
   }
 
-  void DescribePart(const std::string& part, DataSurvey::Part* described) const {
+  void DescribePart(const std::string& part, DataProfile::Part* described) const {
     const std::vector<Picture>& pictures = PicturesOf(part);
     if (pictures.empty()) return;
     described->set_images(JoinPath(options_.output, absl::StrCat(part, "/images")));
@@ -263,16 +263,16 @@ class Surveyor {
   // Numbers of classes by name; `numbers` maps the order in which they were met.
   void DescribeClasses(std::vector<int>* numbers) {
     numbers->resize(class_indices_.size());
-    std::vector<DataSurvey::Class*> classes;
+    std::vector<DataProfile::Class*> classes;
     for (const auto& [name, index] : class_indices_) {
-      (*numbers)[static_cast<size_t>(index)] = survey_.classes_size();
-      survey_.add_classes()->set_name(name);
+      (*numbers)[static_cast<size_t>(index)] = profile_.classes_size();
+      profile_.add_classes()->set_name(name);
     }
     for (const auto& [part, pictures] : pictures_) {
       if (part == kProbe) continue;
       for (const Picture& picture : pictures) {
         for (const Shape& shape : picture.shapes) {
-          auto& one = *survey_.mutable_classes((*numbers)[static_cast<size_t>(shape.class_index)]);
+          auto& one = *profile_.mutable_classes((*numbers)[static_cast<size_t>(shape.class_index)]);
           one.set_objects(one.objects() + 1);
           if (part == kValidation) one.set_validation_objects(one.validation_objects() + 1);
         }
@@ -287,9 +287,9 @@ class Surveyor {
     const int64_t step = std::max<int64_t>(1, objects / std::max(1, options_.most_objects));
     for (size_t i = 0; i < training.size(); i += static_cast<size_t>(step)) {
       for (const Shape& shape : training[i].shapes) {
-        survey_.add_object_widths(shape.width);
-        survey_.add_object_heights(shape.height);
-        survey_.add_object_classes(numbers[static_cast<size_t>(shape.class_index)]);
+        profile_.add_object_widths(shape.width);
+        profile_.add_object_heights(shape.height);
+        profile_.add_object_classes(numbers[static_cast<size_t>(shape.class_index)]);
       }
     }
   }
@@ -305,15 +305,15 @@ class Surveyor {
       std::nth_element(values.begin(), middle, values.end());
       return static_cast<int32_t>(*middle);
     };
-    survey_.set_picture_width(median(widths));
-    survey_.set_picture_height(median(heights));
+    profile_.set_picture_width(median(widths));
+    profile_.set_picture_height(median(heights));
   }
 
   void Describe() {
-    DescribePart(kTraining, survey_.mutable_training());
-    DescribePart(kValidation, survey_.mutable_validation());
-    if (!PicturesOf(kTest).empty()) DescribePart(kTest, survey_.mutable_test());
-    DescribePart(kProbe, survey_.mutable_probe());
+    DescribePart(kTraining, profile_.mutable_training());
+    DescribePart(kValidation, profile_.mutable_validation());
+    if (!PicturesOf(kTest).empty()) DescribePart(kTest, profile_.mutable_test());
+    DescribePart(kProbe, profile_.mutable_probe());
     std::vector<int> numbers;
     DescribeClasses(&numbers);
     DescribeShapes(numbers);
@@ -337,7 +337,7 @@ class Surveyor {
   }
 
   absl::Status Publish() const {
-    TY_RETURN_IF_ERROR(WriteFileAtomically(work_.In(kMark), survey_.format() + "\n"));
+    TY_RETURN_IF_ERROR(WriteFileAtomically(work_.In(kMark), profile_.format() + "\n"));
     TY_RETURN_IF_ERROR(work_.Sync());
     TY_RETURN_IF_ERROR(MakeFolders(options_.output));
     // The mark first: what a kill leaves is still ours.
@@ -355,11 +355,11 @@ class Surveyor {
     return found == pictures_.end() ? none : found->second;
   }
 
-  const SurveyOptions& options_;
+  const ProfileOptions& options_;
   const std::function<void(int64_t, int64_t)>& progress_;
   std::stop_token stop_;
   internal::Workplace work_;
-  DataSurvey survey_;
+  DataProfile profile_;
   // By part.
   std::map<std::string, std::vector<Picture>> pictures_;
   std::map<std::string, std::set<std::string>> stems_;
@@ -371,14 +371,14 @@ class Surveyor {
 
 }  // namespace
 
-absl::StatusOr<DataSurvey> SurveyData(const SurveyOptions& options,
+absl::StatusOr<DataProfile> ProfileData(const ProfileOptions& options,
                                       const std::function<void(int64_t, int64_t)>& progress,
                                       std::stop_token stop) {
   if (!(options.validation_share > 0 && options.validation_share < 1)) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "validation_share is %g; expected a number in (0, 1)", options.validation_share));
   }
-  return Surveyor(options, progress, std::move(stop)).Run();
+  return Profiler(options, progress, std::move(stop)).Run();
 }
 
 }  // namespace trainyard

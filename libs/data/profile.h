@@ -6,11 +6,11 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "trainyard/worker/v1/data_survey.pb.h"
+#include "trainyard/worker/v1/data_profile.pb.h"
 
 namespace trainyard {
 
-struct SurveyOptions {
+struct ProfileOptions {
   /// The data set: RecogniseData.
   std::string data;
   /// Folder for the parts: absolute.
@@ -38,8 +38,8 @@ struct SurveyOptions {
 /// Fails as RecogniseData, FrameScan and Ledger::Check do; kInvalidArgument for options out of range, for
 /// a set without objects, and with fewer than two training pictures; kAlreadyExists for an output that
 /// holds something else; kFailedPrecondition when another process writes there; kCancelled.
-absl::StatusOr<worker::v1::DataSurvey> SurveyData(
-    const SurveyOptions& options,
+absl::StatusOr<worker::v1::DataProfile> ProfileData(
+    const ProfileOptions& options,
     const std::function<void(int64_t done, int64_t total)>& progress = nullptr,
     std::stop_token stop = {});
 

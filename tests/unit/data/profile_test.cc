@@ -1,4 +1,4 @@
-#include "libs/data/survey.h"
+#include "libs/data/profile.h"
 
 #include <filesystem>
 #include <set>
@@ -27,9 +27,9 @@ using testing::KittiLine;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 using testing::WriteKittiFrame;
-using worker::v1::DataSurvey;
+using worker::v1::DataProfile;
 
-class SurveyTest : public ::testing::Test {
+class ProfileTest : public ::testing::Test {
  protected:
   // `n` scenes of 64 x 48 pixels with a car of 16 x 24 each, and a sign of 8 x 8 in every fourth.
   void WriteSet(const std::string& name, int n, uint64_t seed = 1) {
@@ -41,8 +41,8 @@ class SurveyTest : public ::testing::Test {
                       PaintScene(seed, static_cast<uint64_t>(i), 64, 48).image, labels);
     }
   }
-  absl::StatusOr<DataSurvey> Survey(const std::string& name, int64_t most_compared = 1000) {
-    return SurveyData({.data = folder_ / name,
+  absl::StatusOr<DataProfile> Profile(const std::string& name, int64_t most_compared = 1000) {
+    return ProfileData({.data = folder_ / name,
                        .output = folder_ / "out",
                        .validation_share = 0.25,
                        .most_compared = most_compared,
@@ -55,36 +55,36 @@ class SurveyTest : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(SurveyTest, SaysWhatASetIsLike) {
+TEST_F(ProfileTest, SaysWhatASetIsLike) {
   WriteSet("set", 20);
-  const auto survey = Survey("set");
-  ASSERT_THAT(survey, IsOk());
-  EXPECT_EQ(survey->format(), "kitti");
-  EXPECT_EQ(survey->picture_width(), 64);
-  EXPECT_EQ(survey->picture_height(), 48);
-  EXPECT_FALSE(survey->is_grey());
-  EXPECT_EQ(survey->training().pictures(), 15);
-  EXPECT_EQ(survey->validation().pictures(), 5);
-  EXPECT_EQ(survey->probe().pictures(), 4);
-  EXPECT_FALSE(survey->has_test());
-  ASSERT_EQ(survey->classes_size(), 2);
-  EXPECT_EQ(survey->classes(0).name(), "car");
-  EXPECT_EQ(survey->classes(0).objects(), 20);
-  EXPECT_EQ(survey->classes(0).validation_objects(), 5);
-  EXPECT_EQ(survey->classes(1).name(), "sign");
-  EXPECT_EQ(survey->classes(1).objects(), 5);
-  EXPECT_EQ(survey->classes(1).validation_objects(), 1);
-  ASSERT_EQ(survey->object_widths_size(), survey->training().objects());
-  EXPECT_FLOAT_EQ(survey->object_widths(0), survey->object_classes(0) == 0 ? 0.25f : 0.125f);
-  EXPECT_FLOAT_EQ(survey->object_heights(0), survey->object_classes(0) == 0 ? 0.5f : 8.f / 48);
+  const auto profile = Profile("set");
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_EQ(profile->format(), "kitti");
+  EXPECT_EQ(profile->picture_width(), 64);
+  EXPECT_EQ(profile->picture_height(), 48);
+  EXPECT_FALSE(profile->is_grey());
+  EXPECT_EQ(profile->training().pictures(), 15);
+  EXPECT_EQ(profile->validation().pictures(), 5);
+  EXPECT_EQ(profile->probe().pictures(), 4);
+  EXPECT_FALSE(profile->has_test());
+  ASSERT_EQ(profile->classes_size(), 2);
+  EXPECT_EQ(profile->classes(0).name(), "car");
+  EXPECT_EQ(profile->classes(0).objects(), 20);
+  EXPECT_EQ(profile->classes(0).validation_objects(), 5);
+  EXPECT_EQ(profile->classes(1).name(), "sign");
+  EXPECT_EQ(profile->classes(1).objects(), 5);
+  EXPECT_EQ(profile->classes(1).validation_objects(), 1);
+  ASSERT_EQ(profile->object_widths_size(), profile->training().objects());
+  EXPECT_FLOAT_EQ(profile->object_widths(0), profile->object_classes(0) == 0 ? 0.25f : 0.125f);
+  EXPECT_FLOAT_EQ(profile->object_heights(0), profile->object_classes(0) == 0 ? 0.5f : 8.f / 48);
 }
 
-TEST_F(SurveyTest, LaysOutFoldersThatATrainingReads) {
+TEST_F(ProfileTest, LaysOutFoldersThatATrainingReads) {
   WriteSet("set", 20);
-  const auto survey = Survey("set");
-  ASSERT_THAT(survey, IsOk());
-  const auto opened = OpenSources({{.image_dir = survey->training().images(),
-                                    .label_dir = survey->training().labels()}},
+  const auto profile = Profile("set");
+  ASSERT_THAT(profile, IsOk());
+  const auto opened = OpenSources({{.image_dir = profile->training().images(),
+                                    .label_dir = profile->training().labels()}},
                                   {.class_mapping = {{"car", "car"}, {"sign", "sign"}}});
   ASSERT_THAT(opened, IsOk());
   EXPECT_EQ(opened->source->size(), 15);
@@ -98,19 +98,19 @@ TEST_F(SurveyTest, LaysOutFoldersThatATrainingReads) {
             folder_ / "set/images");
 }
 
-TEST_F(SurveyTest, PartsThatTheSetHasStayWhatTheyAre) {
+TEST_F(ProfileTest, PartsThatTheSetHasStayWhatTheyAre) {
   WriteSet("set/train", 8);
   WriteSet("set/val", 3, 2);
   WriteSet("set/test", 2, 3);
-  const auto survey = Survey("set");
-  ASSERT_THAT(survey, IsOk());
-  EXPECT_EQ(survey->training().pictures(), 8);
-  EXPECT_EQ(survey->validation().pictures(), 3);
-  EXPECT_EQ(survey->test().pictures(), 2);
-  EXPECT_EQ(survey->test().labels(), folder_ / "out/test/labels");
+  const auto profile = Profile("set");
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_EQ(profile->training().pictures(), 8);
+  EXPECT_EQ(profile->validation().pictures(), 3);
+  EXPECT_EQ(profile->test().pictures(), 2);
+  EXPECT_EQ(profile->test().labels(), folder_ / "out/test/labels");
 }
 
-TEST_F(SurveyTest, NearDuplicatesGoToOnePart) {
+TEST_F(ProfileTest, NearDuplicatesGoToOnePart) {
   WriteSet("set", 12);
   // A second compression of each scene, under another name.
   for (int i = 0; i < 12; ++i) {
@@ -118,9 +118,9 @@ TEST_F(SurveyTest, NearDuplicatesGoToOnePart) {
     folder_.Write(absl::StrCat("set/images/again", i, ".jpg"), EncodeJpeg(scene).value());
     folder_.Write(absl::StrCat("set/labels/again", i, ".txt"), KittiLine("Car", {4, 4, 20, 28}));
   }
-  const auto survey = Survey("set");
-  ASSERT_THAT(survey, IsOk());
-  EXPECT_GE(survey->near_duplicates(), 10);
+  const auto profile = Profile("set");
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_GE(profile->near_duplicates(), 10);
   const std::set<std::string> validation = NamesIn("validation/images");
   for (int i = 0; i < 12; ++i) {
     EXPECT_EQ(validation.count(absl::StrCat("f", i, ".png")),
@@ -129,46 +129,46 @@ TEST_F(SurveyTest, NearDuplicatesGoToOnePart) {
   }
 }
 
-TEST_F(SurveyTest, ALargeSetIsNotComparedAndSaysSo) {
+TEST_F(ProfileTest, ALargeSetIsNotComparedAndSaysSo) {
   WriteSet("set", 8);
-  const auto survey = Survey("set", /*most_compared=*/7);
-  ASSERT_THAT(survey, IsOk());
-  EXPECT_EQ(survey->near_duplicates(), 0);
-  EXPECT_THAT(survey->notes(), Contains(HasSubstr("8 training pictures are too many")));
+  const auto profile = Profile("set", /*most_compared=*/7);
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_EQ(profile->near_duplicates(), 0);
+  EXPECT_THAT(profile->notes(), Contains(HasSubstr("8 training pictures are too many")));
 }
 
-TEST_F(SurveyTest, ReplacesItsOwnLayoutAndNothingElse) {
+TEST_F(ProfileTest, ReplacesItsOwnLayoutAndNothingElse) {
   WriteSet("set", 8);
-  ASSERT_THAT(Survey("set"), IsOk());
+  ASSERT_THAT(Profile("set"), IsOk());
   WriteSet("other", 6);
-  const auto again = Survey("other");
+  const auto again = Profile("other");
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ(NamesIn("training/images").size() + NamesIn("validation/images").size(), 6u);
   std::filesystem::remove_all(folder_ / "out");
   folder_.Write("out/thesis.txt", "");
-  EXPECT_THAT(Survey("set"), StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("something else")));
+  EXPECT_THAT(Profile("set"), StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("something else")));
 }
 
-TEST_F(SurveyTest, SaysWhatIsMissing) {
+TEST_F(ProfileTest, SaysWhatIsMissing) {
   folder_.Write("set/pictures/a.txt", "");
-  EXPECT_THAT(Survey("set"), StatusIs(absl::StatusCode::kInvalidArgument,
+  EXPECT_THAT(Profile("set"), StatusIs(absl::StatusCode::kInvalidArgument,
                                       AllOf(HasSubstr("pictures"), HasSubstr("expected folders images"))));
-  EXPECT_THAT(Survey("nowhere"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("nowhere")));
+  EXPECT_THAT(Profile("nowhere"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("nowhere")));
   WriteKittiFrame(folder_ / "one", "a", testing::PlainPicture(8, 8, {1, 2, 3}), "");
-  EXPECT_THAT(Survey("one"), StatusIs(absl::StatusCode::kInvalidArgument,
+  EXPECT_THAT(Profile("one"), StatusIs(absl::StatusCode::kInvalidArgument,
                                       AllOf(HasSubstr("have 1 pictures to train on"),
                                             HasSubstr("the labels have no object"))));
 }
 
-TEST_F(SurveyTest, GreyPicturesAreKnown) {
+TEST_F(ProfileTest, GreyPicturesAreKnown) {
   for (int i = 0; i < 4; ++i) {
     const auto grey = static_cast<uint8_t>(40 * i);
     WriteKittiFrame(folder_ / "set", absl::StrCat(i), testing::PlainPicture(8, 8, {grey, grey, grey}),
                     KittiLine("x", {1, 1, 5, 5}));
   }
-  const auto survey = Survey("set");
-  ASSERT_THAT(survey, IsOk());
-  EXPECT_TRUE(survey->is_grey());
+  const auto profile = Profile("set");
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_TRUE(profile->is_grey());
 }
 
 TEST(RecogniseDataTest, KnowsKittisOwnNames) {
