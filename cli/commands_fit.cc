@@ -241,8 +241,8 @@ class Fit {
     PrintChoices(flags_.output, plan_);
     const std::string pipeline = JoinPath(folder_, plan_.pipeline);
     if (!flags_.output.json) {
-      printf("%s: by hand, `trainyard run %s --state-dir %s`\n", pipeline.c_str(), pipeline.c_str(),
-             JoinPath(folder_, kState).c_str());
+      printf("%s: by hand, `trainyard run %s --state-dir %s%s`\n", pipeline.c_str(), pipeline.c_str(),
+             JoinPath(folder_, kState).c_str(), limits_.key.empty() ? " -k KEY" : "");
       fflush(stdout);
     }
     if (flags_.plan_only) return 0;
