@@ -111,6 +111,8 @@ void AddCommands(CLI::App& app, Run& run) {
   AddToolCommands(app, run);
   AddCompareCommand(app, run);
   AddDataCommands(app, run);
+  AddSpecCommands(app, run);
+  AddFitCommand(app, run);
   AddSampleDataCommand(app, run);
   AddModelsCommands(app, run);
   AddContextCommands(app, run);

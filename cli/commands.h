@@ -39,6 +39,10 @@ void AddPageCommands(CLI::App& app, Run& run);
 void AddToolCommands(CLI::App& app, Run& run);
 /// `compare`: two evaluations.
 void AddCompareCommand(CLI::App& app, Run& run);
+/// `init`, `migrate`: specs to begin with, and those of TAO.
+void AddSpecCommands(CLI::App& app, Run& run);
+/// `fit`: a first model for a data set.
+void AddFitCommand(CLI::App& app, Run& run);
 /// `models`: the store of pretrained models.
 void AddModelsCommands(CLI::App& app, Run& run);
 /// `data inspect`, `data convert`, `data check`.

@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/display.h"
 #include "cli/flag_words.h"
+#include "cli/models_folder.h"
 #include "cli/session.h"
 #include "cli/signal_watch.h"
 #include "google/protobuf/struct.pb.h"
@@ -30,7 +31,6 @@
 namespace trainyard::cli {
 namespace {
 
-constexpr char kStoreVariable[] = "TRAINYARD_MODELS", kDefaultStore[] = "models";
 /// The input of a user's own backbone, whose weights do not depend on it.
 constexpr int kOwnInputSize = 224;
 
@@ -39,12 +39,7 @@ struct ModelsFlags {
   std::string store, name, key, file, backbone, licence, description;
 };
 
-/// By --store, else $TRAINYARD_MODELS, else ./models.
-ModelStore StoreOf(const ModelsFlags& flags) {
-  if (!flags.store.empty()) return ModelStore(flags.store);
-  const char* variable = getenv(kStoreVariable);
-  return ModelStore(variable != nullptr && *variable != '\0' ? variable : kDefaultStore);
-}
+ModelStore StoreOf(const ModelsFlags& flags) { return ModelStore(ModelsFolder(flags.store)); }
 
 model::v1::ListedPretrainedModel Describe(const ModelStore& store, const ListedModel& listed) {
   model::v1::ListedPretrainedModel described;

@@ -8,10 +8,8 @@
 #include "cli/run_command.h"
 #include "cli/session.h"
 #include "cli/stage_command.h"
-#include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/service/client.h"
-#include "services/orchestrator/pipeline.h"
 #include "trainyard/v1/orchestrator.grpc.pb.h"
 
 namespace trainyard::cli {
@@ -25,14 +23,10 @@ struct Flags {
 };
 
 absl::StatusOr<v1::StartRunRequest> RequestOf(const Flags& flags) {
-  v1::StartRunRequest request;
-  TY_ASSIGN_OR_RETURN(std::string text, ReadFile(flags.pipeline, 4 << 20));
-  request.set_pipeline(std::move(text));
-  request.set_pipeline_name(flags.pipeline);
+  TY_ASSIGN_OR_RETURN(v1::StartRunRequest request, RunRequestOf(flags.pipeline));
   request.set_key(flags.key);
   request.set_force(flags.force);
   request.set_validate_only(flags.session.validate_only);
-  request.set_request_id(service::NewRequestId());
   for (const std::string& parameter : flags.parameters) {
     const std::vector<std::string> parts = absl::StrSplit(parameter, absl::MaxSplits('=', 1));
     if (parts.size() != 2 || parts[0].empty()) {
@@ -45,11 +39,6 @@ absl::StatusOr<v1::StartRunRequest> RequestOf(const Flags& flags) {
   }
   if (!flags.data.empty() && !request.mutable_parameters()->insert({"data", flags.data}).second) {
     return absl::InvalidArgumentError("--data and -p data=... name two; give one of them");
-  }
-  // The specs travel with the pipeline: the orchestrator need not see this folder.
-  for (const std::string& spec : orchestrator::SpecFilesOf(request.pipeline())) {
-    TY_ASSIGN_OR_RETURN((*request.mutable_parameters())["spec:" + spec],
-                        ReadFile(JoinPath(DirName(flags.pipeline), spec), 4 << 20));
   }
   return request;
 }

@@ -2,20 +2,25 @@
 
 #include <map>
 #include <stop_token>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/signal_watch.h"
 #include "libs/base/files.h"
 #include "libs/base/printable.h"
+#include "libs/base/status.h"
 #include "libs/report/ledger.h"
 #include "libs/service/client.h"
 #include "libs/worker/rpc_status.h"
+#include "services/orchestrator/pipeline.h"
 
 namespace trainyard::cli {
 namespace {
 
 using Stub = v1::OrchestratorService::Stub;
+
+constexpr int64_t kMostTextBytes = 4 << 20;
 
 bool IsFinal(v1::Run::State state) {
   return state == v1::Run::SUCCEEDED || state == v1::Run::FAILED || state == v1::Run::CANCELLED;
@@ -138,8 +143,22 @@ void PrintLedger(const OutputOptions& output, const std::string& elsewhere, cons
 
 }  // namespace
 
-int FollowRun(const OutputOptions& output, const std::string& elsewhere, Stub& stub,
-              const v1::Run& run) {
+absl::StatusOr<v1::StartRunRequest> RunRequestOf(const std::string& pipeline) {
+  v1::StartRunRequest request;
+  TY_ASSIGN_OR_RETURN(std::string text, ReadFile(pipeline, kMostTextBytes));
+  request.set_pipeline(std::move(text));
+  request.set_pipeline_name(pipeline);
+  request.set_request_id(service::NewRequestId());
+  for (const std::string& spec : orchestrator::SpecFilesOf(request.pipeline())) {
+    TY_ASSIGN_OR_RETURN((*request.mutable_parameters())["spec:" + spec],
+                        ReadFile(JoinPath(DirName(pipeline), spec), kMostTextBytes));
+  }
+  return request;
+}
+
+absl::StatusOr<FollowedRun> FollowToTheEnd(const OutputOptions& output,
+                                           const std::string& elsewhere, Stub& stub,
+                                           const v1::Run& run) {
   std::stop_source detach;
   const Interruptible interruptible([&] {
     if (!elsewhere.empty()) {
@@ -151,20 +170,29 @@ int FollowRun(const OutputOptions& output, const std::string& elsewhere, Stub& s
     cancel.set_name(run.name());
     service::Call(stub, &Stub::CancelRun, cancel).status().IgnoreError();
   });
-  const auto ended = ShowToTheEnd(stub, run, output, detach.get_token());
-  if (!ended.ok()) return PrintFailure(output, ended.status(), FailedAt::kCall);
-  if (!IsFinal(ended->state())) {
+  FollowedRun followed;
+  TY_ASSIGN_OR_RETURN(followed.run, ShowToTheEnd(stub, run, output, detach.get_token()));
+  followed.exit_code = interruptible.exit_code();
+  return followed;
+}
+
+int FollowRun(const OutputOptions& output, const std::string& elsewhere, Stub& stub,
+              const v1::Run& run) {
+  const auto followed = FollowToTheEnd(output, elsewhere, stub, run);
+  if (!followed.ok()) return PrintFailure(output, followed.status(), FailedAt::kCall);
+  const v1::Run& ended = followed->run;
+  if (!IsFinal(ended.state())) {
     PrintWayBack("runs", run.name(), elsewhere);
-    return interruptible.exit_code();
+    return followed->exit_code;
   }
-  PrintLedger(output, elsewhere, *ended);
-  if (ended->state() == v1::Run::SUCCEEDED) return 0;
+  PrintLedger(output, elsewhere, ended);
+  if (ended.state() == v1::Run::SUCCEEDED) return 0;
   // As JSON the run has its error in it.
-  if (ended->state() == v1::Run::FAILED && !output.json) {
-    PrintFailure(output, StatusFromRpc(ended->error()), FailedAt::kOperation);
+  if (ended.state() == v1::Run::FAILED && !output.json) {
+    PrintFailure(output, StatusFromRpc(ended.error()), FailedAt::kOperation);
   }
-  if (interruptible.exit_code() != 0) return interruptible.exit_code();
-  return ended->state() == v1::Run::CANCELLED ? 3 : 1;
+  if (followed->exit_code != 0) return followed->exit_code;
+  return ended.state() == v1::Run::CANCELLED ? 3 : 1;
 }
 
 }  // namespace trainyard::cli

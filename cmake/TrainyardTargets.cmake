@@ -54,6 +54,21 @@ function(trainyard_library name)
   set_property(GLOBAL PROPERTY trainyard_uses_${name} ${ARG_DEPS} ${ARG_PRIVATE_DEPS})
 endfunction()
 
+# A text file of the tree as a constant of the program: `RESULT` becomes a source that defines
+# `extern const char SYMBOL[]` in namespace trainyard::embedded.
+function(trainyard_embed result file symbol)
+  file(READ ${CMAKE_SOURCE_DIR}/${file} trainyard_text)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${file})
+  set(source ${CMAKE_CURRENT_BINARY_DIR}/embedded_${symbol}.cc)
+  file(CONFIGURE OUTPUT ${source} @ONLY CONTENT [[
+namespace trainyard::embedded {
+extern const char @symbol@[];
+const char @symbol@[] = R"trainyard(@trainyard_text@)trainyard";
+}  // namespace trainyard::embedded
+]])
+  set(${result} ${source} PARENT_SCOPE)
+endfunction()
+
 # What a user runs, without tests and benchmarks: cmake --build ... --target programs.
 add_custom_target(programs)
 

@@ -14,7 +14,9 @@
 #include "libs/graph/graph.h"
 #include "libs/model/model.h"
 #include "libs/networks/class_rows.h"
+#include "libs/networks/fit_plan.h"
 #include "libs/networks/network.h"
+#include "libs/spec/coverage.h"
 #include "libs/spec/spec_kind.h"
 #include "libs/spec/spec_use.h"
 #include "libs/networks/prepare_spec.h"
@@ -85,6 +87,21 @@ class NetworkFamily {
 
   /// What messages call the fields of its specs.
   virtual SpecFields fields() const = 0;
+
+  // For what writes specs.
+
+  /// A spec without any field.
+  virtual SpecMessage NewSpec() const = 0;
+  /// Its fields that are not acted upon.
+  virtual absl::Span<const CoverageRule> coverage() const = 0;
+  /// Sets what is absent and has a default, in a message of NewSpec.
+  virtual void SetDefaults(google::protobuf::Message& spec) const = 0;
+  /// The text of a whole spec to begin with: one of examples/, of small data.
+  virtual absl::string_view example() const = 0;
+  /// What to train on data, and how (`trainyard fit`). kUnimplemented by a network that has no rules
+  /// for it; kInvalidArgument for data that it cannot be trained on.
+  virtual absl::StatusOr<FitPlan> Fit(const worker::v1::DataProfile& profile,
+                                      const FitLimits& limits) const;
 
   // Of a model alone: engines and exports have no spec.
 

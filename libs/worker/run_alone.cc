@@ -52,7 +52,7 @@ absl::StatusOr<Finished> RunAlone(const std::string& program, WorkerJob job, abs
   const std::string& folder = scratch.path();
   job.set_job_dir(folder);
   job.set_fencing_epoch(1);
-  if (job.threads() == 0) job.set_threads(1);
+  job.set_threads(std::max(1, job.threads()));
   TY_ASSIGN_OR_RETURN(const std::unique_ptr<Process> process,
                       Process::Start(job, {.program = program,
                                            .job_dir = folder,

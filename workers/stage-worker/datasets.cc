@@ -4,6 +4,7 @@
 #include "libs/base/status.h"
 #include "libs/data/convert.h"
 #include "libs/data/offline_augment.h"
+#include "libs/data/profile.h"
 #include "libs/report/shrink.h"
 #include "libs/worker/outcome.h"
 #include "workers/stage-worker/tasks.h"
@@ -69,6 +70,26 @@ absl::StatusOr<Finished> Augment(Context& context) {
                       worker::DescribeArtifact("dataset", options.output, is_coco ? "coco" : "kitti"));
   for (const std::string& note : report.notes) finished.add_notes(note);
   NoteLedger(finished, report.ledger);
+  return finished;
+}
+
+absl::StatusOr<Finished> Profile(Context& context) {
+  const auto& task = context.job.profile();
+  const ProfileOptions options{.data = task.data(),
+                              .output = task.output(),
+                              .validation_share = task.validation_share(),
+                              .random_seed = task.random_seed(),
+                              .most_compared = task.most_compared(),
+                              .probe_pictures = task.probe_pictures(),
+                              .most_objects = std::max(1, task.most_objects()),
+                              .strict = task.strict(),
+                              .threads = std::max(1, context.job.threads())};
+  const auto report_progress = [&context](int64_t done, int64_t total) {
+    context.Progress(static_cast<double>(done), static_cast<double>(total), "images", "");
+  };
+  Finished finished;
+  TY_ASSIGN_OR_RETURN(*finished.mutable_profile(),
+                      ProfileData(options, report_progress, context.stop));
   return finished;
 }
 

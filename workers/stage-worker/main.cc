@@ -51,6 +51,8 @@ absl::StatusOr<Task> ChooseTask(const WorkerJob& job) {
       return AfterStarted(ShrinkForReport);
     case WorkerJob::kReviewData:
       return AfterStarted(ReviewDataSet);
+    case WorkerJob::kProfile:
+      return AfterStarted(Profile);
     default:
       return absl::UnimplementedError(
           "stage-worker converts, augments, prunes, exports, inspects, reviews data and shrinks "

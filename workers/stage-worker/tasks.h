@@ -33,6 +33,9 @@ absl::StatusOr<worker::Finished> InspectData(worker::Context& context);
 /// FindPart, WriteDataPart and ConvertDataPart.
 absl::StatusOr<worker::Finished> ConvertData(worker::Context& context);
 
+/// What a data set is like; lays out its parts. Fails as ProfileData.
+absl::StatusOr<worker::Finished> Profile(worker::Context& context);
+
 /// Small copies of some images of a folder. Fails as report::ShrinkPictures.
 absl::StatusOr<worker::Finished> ShrinkForReport(worker::Context& context);
 

@@ -15,6 +15,10 @@
 #include "libs/tasks/classification/classification_task.h"
 
 namespace trainyard {
+namespace embedded {
+extern const char kClassificationExample[];
+}  // namespace embedded
+
 namespace {
 
 using model::v1::Preprocess;
@@ -99,6 +103,12 @@ class Family final : public NetworkFamily {
     return std::make_unique<ClassificationNetwork>(std::move(dynamic_cast<Experiment&>(*spec)));
   }
   SpecFields fields() const override { return kFields; }
+  SpecMessage NewSpec() const override { return std::make_unique<Experiment>(); }
+  absl::Span<const CoverageRule> coverage() const override { return ClassificationCoverage(); }
+  void SetDefaults(google::protobuf::Message& spec) const override {
+    ApplyClassificationDefaults(&dynamic_cast<Experiment&>(spec));
+  }
+  absl::string_view example() const override { return embedded::kClassificationExample; }
 
   TrainingFiles Files(const ModelRecord& record) const override {
     return {.checkpoint_prefix = ArchWithoutDepth(record.arch()),

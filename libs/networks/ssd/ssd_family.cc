@@ -12,11 +12,16 @@
 #include "libs/networks/ssd/lower_head.h"
 #include "libs/networks/ssd/spec_differences.h"
 #include "libs/networks/ssd/ssd_decoder.h"
+#include "libs/networks/ssd/ssd_fit.h"
 #include "libs/networks/ssd/ssd_network.h"
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/tasks/detection/detection_task.h"
 
 namespace trainyard {
+namespace embedded {
+extern const char kSsdExample[];
+}  // namespace embedded
+
 namespace {
 
 using spec::ssd::v1::Experiment;
@@ -56,6 +61,16 @@ class Family final : public NetworkFamily {
   }
 
   SpecFields fields() const override { return kSsdSpecFields; }
+  SpecMessage NewSpec() const override { return std::make_unique<Experiment>(); }
+  absl::Span<const CoverageRule> coverage() const override { return SsdCoverage(); }
+  void SetDefaults(google::protobuf::Message& spec) const override {
+    ApplyDefaults(&dynamic_cast<Experiment&>(spec));
+  }
+  absl::string_view example() const override { return embedded::kSsdExample; }
+  absl::StatusOr<FitPlan> Fit(const worker::v1::DataProfile& profile,
+                              const FitLimits& limits) const override {
+    return FitSsd(profile, limits);
+  }
 
   TrainingFiles Files(const ModelRecord& record) const override {
     return {.checkpoint_prefix = absl::StrCat("ssd_", record.arch()),

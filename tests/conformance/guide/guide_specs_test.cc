@@ -12,6 +12,7 @@
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/augment_spec.h"
 #include "libs/spec/dataset_spec.h"
+#include "libs/spec/migration.h"
 #include "libs/spec/paths.h"
 #include "tests/support/status_matchers.h"
 
@@ -195,6 +196,15 @@ TEST(GuideSpecsTest, TheCocoSampleReads) {
   EXPECT_THAT(config->coco_config().img_dir_names(), ElementsAre("val2017", "train2017"));
   EXPECT_THAT(config->coco_config().num_shards(), ElementsAre(32, 256));
   EXPECT_THAT(CheckDatasetExport(*config, false), IsOk());
+}
+
+TEST(GuideSpecsTest, MigrationTakesEveryFieldOfTheTrainingSample) {
+  const Migration migration =
+      MigrateSpec(kTrain, "train.txt", spec::ssd::v1::Experiment(), SsdCoverage());
+  EXPECT_EQ(migration.fields.size(), 41u);
+  EXPECT_EQ(migration.Count(FieldFate::kTaken), 41);
+  EXPECT_THAT(LoadExperiment(PrintCanonical(*migration.spec), "new.txt", {}, SpecUse::kTrain, nullptr),
+              IsOk());
 }
 
 // Every path of the samples lies where TAO's containers have it; a service moves it below its root.

@@ -1,0 +1,188 @@
+#include "libs/data/profile.h"
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/files.h"
+#include "libs/data/data_layout.h"
+#include "libs/data/sample_data.h"
+#include "libs/data/sources.h"
+#include "tests/support/data_pictures.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+
+namespace trainyard {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using testing::IsOk;
+using testing::KittiLine;
+using testing::StatusIs;
+using testing::TemporaryFolder;
+using testing::WriteKittiFrame;
+using worker::v1::DataProfile;
+
+class ProfileTest : public ::testing::Test {
+ protected:
+  // `n` scenes of 64 x 48 pixels with a car of 16 x 24 each, and a sign of 8 x 8 in every fourth.
+  void WriteSet(const std::string& name, int n, uint64_t seed = 1) {
+    for (int i = 0; i < n; ++i) {
+      std::string labels = KittiLine("Car", {4, 4, 20, 28});
+      if (i % 4 == 0) labels += KittiLine("sign", {40, 8, 48, 16}, 1);
+      if (i == 0) labels += KittiLine("DontCare", {1, 1, 9, 9});
+      WriteKittiFrame(folder_ / name, absl::StrCat("f", i),
+                      PaintScene(seed, static_cast<uint64_t>(i), 64, 48).image, labels);
+    }
+  }
+  absl::StatusOr<DataProfile> Profile(const std::string& name, int64_t most_compared = 1000) {
+    return ProfileData({.data = folder_ / name,
+                       .output = folder_ / "out",
+                       .validation_share = 0.25,
+                       .most_compared = most_compared,
+                       .probe_pictures = 4});
+  }
+  std::set<std::string> NamesIn(const std::string& part) {
+    const auto names = ListFolder(folder_ / ("out/" + part));
+    return names.ok() ? std::set<std::string>(names->begin(), names->end()) : std::set<std::string>();
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(ProfileTest, SaysWhatASetIsLike) {
+  WriteSet("set", 20);
+  const auto profile = Profile("set");
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_EQ(profile->format(), "kitti");
+  EXPECT_EQ(profile->picture_width(), 64);
+  EXPECT_EQ(profile->picture_height(), 48);
+  EXPECT_FALSE(profile->is_grey());
+  EXPECT_EQ(profile->training().pictures(), 15);
+  EXPECT_EQ(profile->validation().pictures(), 5);
+  EXPECT_EQ(profile->probe().pictures(), 4);
+  EXPECT_FALSE(profile->has_test());
+  ASSERT_EQ(profile->classes_size(), 2);
+  EXPECT_EQ(profile->classes(0).name(), "car");
+  EXPECT_EQ(profile->classes(0).objects(), 20);
+  EXPECT_EQ(profile->classes(0).validation_objects(), 5);
+  EXPECT_EQ(profile->classes(1).name(), "sign");
+  EXPECT_EQ(profile->classes(1).objects(), 5);
+  EXPECT_EQ(profile->classes(1).validation_objects(), 1);
+  ASSERT_EQ(profile->object_widths_size(), profile->training().objects());
+  EXPECT_FLOAT_EQ(profile->object_widths(0), profile->object_classes(0) == 0 ? 0.25f : 0.125f);
+  EXPECT_FLOAT_EQ(profile->object_heights(0), profile->object_classes(0) == 0 ? 0.5f : 8.f / 48);
+}
+
+TEST_F(ProfileTest, LaysOutFoldersThatATrainingReads) {
+  WriteSet("set", 20);
+  const auto profile = Profile("set");
+  ASSERT_THAT(profile, IsOk());
+  const auto opened = OpenSources({{.image_dir = profile->training().images(),
+                                    .label_dir = profile->training().labels()}},
+                                  {.class_mapping = {{"car", "car"}, {"sign", "sign"}}});
+  ASSERT_THAT(opened, IsOk());
+  EXPECT_EQ(opened->source->size(), 15);
+  EXPECT_EQ(opened->class_counts.at("car"), 15);
+  EXPECT_EQ(opened->class_counts.at("sign"), 4);
+  // Each picture is in one of the two, and lies where it lay.
+  std::set<std::string> all = NamesIn("training/images");
+  for (const std::string& name : NamesIn("validation/images")) EXPECT_TRUE(all.insert(name).second);
+  EXPECT_EQ(all.size(), 20u);
+  EXPECT_EQ(std::filesystem::canonical(folder_ / "out/probe/images/f0.png").parent_path().string(),
+            folder_ / "set/images");
+}
+
+TEST_F(ProfileTest, PartsThatTheSetHasStayWhatTheyAre) {
+  WriteSet("set/train", 8);
+  WriteSet("set/val", 3, 2);
+  WriteSet("set/test", 2, 3);
+  const auto profile = Profile("set");
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_EQ(profile->training().pictures(), 8);
+  EXPECT_EQ(profile->validation().pictures(), 3);
+  EXPECT_EQ(profile->test().pictures(), 2);
+  EXPECT_EQ(profile->test().labels(), folder_ / "out/test/labels");
+}
+
+TEST_F(ProfileTest, NearDuplicatesGoToOnePart) {
+  WriteSet("set", 12);
+  // A second compression of each scene, under another name.
+  for (int i = 0; i < 12; ++i) {
+    const Tensor scene = PaintScene(1, static_cast<uint64_t>(i), 64, 48).image;
+    folder_.Write(absl::StrCat("set/images/again", i, ".jpg"), EncodeJpeg(scene).value());
+    folder_.Write(absl::StrCat("set/labels/again", i, ".txt"), KittiLine("Car", {4, 4, 20, 28}));
+  }
+  const auto profile = Profile("set");
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_GE(profile->near_duplicates(), 10);
+  const std::set<std::string> validation = NamesIn("validation/images");
+  for (int i = 0; i < 12; ++i) {
+    EXPECT_EQ(validation.count(absl::StrCat("f", i, ".png")),
+              validation.count(absl::StrCat("again", i, ".jpg")))
+        << i;
+  }
+}
+
+TEST_F(ProfileTest, ALargeSetIsNotComparedAndSaysSo) {
+  WriteSet("set", 8);
+  const auto profile = Profile("set", /*most_compared=*/7);
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_EQ(profile->near_duplicates(), 0);
+  EXPECT_THAT(profile->notes(), Contains(HasSubstr("8 training pictures are too many")));
+}
+
+TEST_F(ProfileTest, ReplacesItsOwnLayoutAndNothingElse) {
+  WriteSet("set", 8);
+  ASSERT_THAT(Profile("set"), IsOk());
+  WriteSet("other", 6);
+  const auto again = Profile("other");
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(NamesIn("training/images").size() + NamesIn("validation/images").size(), 6u);
+  std::filesystem::remove_all(folder_ / "out");
+  folder_.Write("out/thesis.txt", "");
+  EXPECT_THAT(Profile("set"), StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("something else")));
+}
+
+TEST_F(ProfileTest, SaysWhatIsMissing) {
+  folder_.Write("set/pictures/a.txt", "");
+  EXPECT_THAT(Profile("set"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                      AllOf(HasSubstr("pictures"), HasSubstr("expected folders images"))));
+  EXPECT_THAT(Profile("nowhere"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("nowhere")));
+  WriteKittiFrame(folder_ / "one", "a", testing::PlainPicture(8, 8, {1, 2, 3}), "");
+  EXPECT_THAT(Profile("one"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                      AllOf(HasSubstr("have 1 pictures to train on"),
+                                            HasSubstr("the labels have no object"))));
+}
+
+TEST_F(ProfileTest, GreyPicturesAreKnown) {
+  for (int i = 0; i < 4; ++i) {
+    const auto grey = static_cast<uint8_t>(40 * i);
+    WriteKittiFrame(folder_ / "set", absl::StrCat(i), testing::PlainPicture(8, 8, {grey, grey, grey}),
+                    KittiLine("x", {1, 1, 5, 5}));
+  }
+  const auto profile = Profile("set");
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_TRUE(profile->is_grey());
+}
+
+TEST(RecogniseDataTest, KnowsKittisOwnNames) {
+  TemporaryFolder folder;
+  folder.Folder("training/image_2");
+  folder.Folder("training/label_2");
+  folder.Folder("testing/image_2");
+  const auto layout = RecogniseData(folder.path());
+  ASSERT_THAT(layout, IsOk());
+  EXPECT_NE(layout->training, nullptr);
+  EXPECT_EQ(layout->validation, nullptr);
+  EXPECT_EQ(layout->test, nullptr);
+  EXPECT_THAT(layout->notes, Contains(HasSubstr("testing' has no images with labels")));
+}
+
+}  // namespace
+}  // namespace trainyard
