@@ -88,7 +88,7 @@ const ExampleTable& Patterns() {
 const ExampleTable& Examples() {
   static const auto* examples = [] {
     auto* all = new ExampleTable;
-    for (const std::string& network : NetworkNames()) {
+    for (const std::string& network : networks::NetworkNames()) {
       const auto named = [&network](const std::string& pattern) {
         return absl::StrReplaceAll(pattern, {{"NETWORK", network}});
       };

@@ -15,12 +15,12 @@ struct Flags {
 };
 
 int RunCompare(const Flags& flags) {
-  const auto comparison = CompareResults(flags.a, flags.b);
+  const auto comparison = tasks::CompareResults(flags.a, flags.b);
   if (!comparison.ok()) {
     return PrintFailure(flags.output, comparison.status(), FailedAt::kOperation);
   }
-  const std::string text =
-      flags.output.json ? ComparisonJson(*comparison) + "\n" : ComparisonTable(*comparison);
+  const std::string text = flags.output.json ? tasks::ComparisonJson(*comparison) + "\n"
+                                             : tasks::ComparisonTable(*comparison);
   fputs(text.c_str(), stdout);
   return 0;
 }

@@ -45,7 +45,7 @@ absl::Status InWords(const absl::Status& status) {
 // A worker reads what users give, so that a file that ends the reader ends in a message.
 absl::StatusOr<worker::v1::Finished> RunWorker(worker::WorkerJob job, const std::string& folder) {
   auto finished = worker::RunAlone("trainyard-stage-worker", std::move(job), "");
-  if (ReasonOf(finished.status()) != "WORKER_CRASHED") return finished;
+  if (worker::ReasonOf(finished.status()) != "WORKER_CRASHED") return finished;
   return Annotate(finished.status(), absl::StrCat("while reading '", folder, "'"));
 }
 

@@ -50,14 +50,15 @@ void SetFolder(const TypedSet& typed, const std::string& format,
 // read.
 absl::Status SetSpec(const CheckFlags& flags, worker::WorkerJob& job) {
   TY_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags.spec, kMaxSpecBytes));
-  const RecognisedSpec told = RecogniseSpec(text, NetworkMarkers());
-  const std::string network = told.kind == SpecKind::kExperiment ? told.network : DefaultNetwork();
+  const spec::RecognisedSpec told = spec::RecogniseSpec(text, networks::NetworkMarkers());
+  const std::string network =
+      told.kind == spec::SpecKind::kExperiment ? told.network : networks::DefaultNetwork();
   const auto as_it_is = [](absl::string_view path) -> absl::StatusOr<std::string> {
     return std::string(path);
   };
-  TY_ASSIGN_OR_RETURN(const PreparedSpec spec,
-                      PrepareSpec(network, text, flags.spec, flags.overrides, SpecUse::kTrain,
-                                  as_it_is));
+  TY_ASSIGN_OR_RETURN(const networks::PreparedSpec spec,
+                      networks::PrepareSpec(network, text, flags.spec, flags.overrides,
+                                            spec::SpecUse::kTrain, as_it_is));
   job.set_network(network);
   job.set_spec(spec.canonical_text);
   return absl::OkStatus();
@@ -89,7 +90,7 @@ absl::StatusOr<worker::Finished> RunWorker(const CheckFlags& flags, worker::Work
     };
   }
   auto finished = worker::RunAlone("trainyard-stage-worker", std::move(job), "", options);
-  if (ReasonOf(finished.status()) != "WORKER_CRASHED") return finished;
+  if (worker::ReasonOf(finished.status()) != "WORKER_CRASHED") return finished;
   return Annotate(finished.status(), absl::StrCat("while reading '", flags.set.folder, "'"));
 }
 

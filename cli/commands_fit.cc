@@ -69,14 +69,14 @@ absl::StatusOr<DataProfile> Profile(const Flags& flags, const std::string& folde
   auto& task = *job.mutable_profile();
   task.set_data(CanonicalPath(flags.data));
   task.set_output(JoinPath(folder, "data"));
-  task.set_validation_share(kFitRules.validation_share);
+  task.set_validation_share(networks::kFitRules.validation_share);
   task.set_random_seed(flags.seed);
-  task.set_most_compared(kFitRules.most_compared);
-  task.set_probe_pictures(kFitRules.probe_pictures);
-  task.set_most_objects(kFitRules.most_objects);
+  task.set_most_compared(networks::kFitRules.most_compared);
+  task.set_probe_pictures(networks::kFitRules.probe_pictures);
+  task.set_most_objects(networks::kFitRules.most_objects);
   task.set_strict(flags.strict);
   const auto finished = worker::RunAlone("trainyard-stage-worker", std::move(job), "");
-  if (ReasonOf(finished.status()) == "WORKER_CRASHED") {
+  if (worker::ReasonOf(finished.status()) == "WORKER_CRASHED") {
     return Annotate(finished.status(), absl::StrCat("while looking through '", flags.data, "'"));
   }
   TY_RETURN_IF_ERROR(finished.status());
@@ -103,10 +103,10 @@ absl::StatusOr<std::string> KeyFor(const Flags& flags, const std::string& folder
   return absl::StrCat("file:", path);
 }
 
-absl::Status FindStart(const Flags& flags, FitLimits* limits) {
+absl::Status FindStart(const Flags& flags, networks::FitLimits* limits) {
   if (flags.start.empty()) return absl::OkStatus();
-  const ModelStore store(ModelsFolder(flags.store));
-  TY_ASSIGN_OR_RETURN(const ListedModel found, store.Find(flags.start));
+  const pretrained::ModelStore store(ModelsFolder(flags.store));
+  TY_ASSIGN_OR_RETURN(const pretrained::ListedModel found, store.Find(flags.start));
   TY_RETURN_IF_ERROR(found.problem);
   if (!found.stored.has_value()) {
     return absl::FailedPreconditionError(
@@ -143,15 +143,15 @@ absl::StatusOr<std::string> FolderFor(const Flags& flags) {
 
 // --- plans
 
-std::string ChoicesText(const FitPlan& plan) {
+std::string ChoicesText(const networks::FitPlan& plan) {
   std::string text;
-  for (const FitChoice& choice : plan.choices) {
+  for (const networks::FitChoice& choice : plan.choices) {
     absl::StrAppend(&text, choice.what, ": ", choice.value, "\n    ", choice.reason, "\n");
   }
   return text;
 }
 
-absl::Status WritePlan(const FitPlan& plan, const std::string& folder) {
+absl::Status WritePlan(const networks::FitPlan& plan, const std::string& folder) {
   std::map<std::string, std::string> files = plan.files;
   files["choices.txt"] = ChoicesText(plan);
   for (const auto& [name, text] : files) {
@@ -162,8 +162,8 @@ absl::Status WritePlan(const FitPlan& plan, const std::string& folder) {
   return absl::OkStatus();
 }
 
-void PrintChoices(const OutputOptions& output, const FitPlan& plan) {
-  for (const FitChoice& choice : plan.choices) {
+void PrintChoices(const OutputOptions& output, const networks::FitPlan& plan) {
+  for (const networks::FitChoice& choice : plan.choices) {
     if (!output.json) continue;
     google::protobuf::Struct line;
     auto& members = *line.mutable_fields();
@@ -253,7 +253,7 @@ class Fit {
 
  private:
   absl::Status TakeFlags() {
-    TY_ASSIGN_OR_RETURN(family_, FindNetwork(flags_.network));
+    TY_ASSIGN_OR_RETURN(family_, networks::FindNetwork(flags_.network));
     TY_ASSIGN_OR_RETURN(folder_, FolderFor(flags_));
     limits_ = {.minutes = flags_.minutes,
                .threads = flags_.threads > 0 ? flags_.threads : service::ThreadBudget(),
@@ -296,7 +296,7 @@ class Fit {
                                        runner_->stub(), started));
     exit_code_ = followed.exit_code;
     if (exit_code_ != 0) return 0.0;
-    TY_RETURN_IF_ERROR(Annotate(StatusFromRpc(followed.run.error()), "the probe"));
+    TY_RETURN_IF_ERROR(Annotate(worker::StatusFromRpc(followed.run.error()), "the probe"));
     for (const v1::Run::Stage& stage : followed.run.stages()) {
       for (const v1::Metric& metric : stage.metrics()) {
         if (metric.name() == "images_per_second" && metric.value() > 0) return metric.value();
@@ -307,12 +307,12 @@ class Fit {
 
   const Flags& flags_;
   const absl::Time began_;
-  const NetworkFamily* family_ = nullptr;
+  const networks::NetworkFamily* family_ = nullptr;
   std::string folder_;
-  FitLimits limits_;
+  networks::FitLimits limits_;
   DataProfile profile_;
   std::unique_ptr<Runner> runner_;
-  FitPlan plan_;
+  networks::FitPlan plan_;
   int exit_code_ = 0;
 };
 
@@ -322,7 +322,7 @@ int RunFit(const Flags& flags) { return Fit(flags).Run(); }
 
 void AddFitCommand(CLI::App& app, Run& run) {
   auto flags = std::make_shared<Flags>();
-  flags->network = DefaultNetwork();
+  flags->network = networks::DefaultNetwork();
   CLI::App& fit = *app.add_subcommand("fit", "choose and train a first model for a data set");
   fit.add_option("data", flags->data, "folder of labelled pictures")->required();
   fit.add_option("-o,--out", flags->folder, "folder for specs, pipeline and results (fit)");
@@ -332,7 +332,7 @@ void AddFitCommand(CLI::App& app, Run& run) {
   fit.add_option("--remove", flags->remove, "part of the weights that pruning removes (0: none)")
       ->check(CLI::Range(0.0, 0.95));
   fit.add_option("--network", flags->network,
-                 absl::StrCat("one of ", absl::StrJoin(NetworkNames(), ", ")));
+                 absl::StrCat("one of ", absl::StrJoin(networks::NetworkNames(), ", ")));
   fit.add_option("--seed", flags->seed, "of the split and the training (42)")
       ->check(CLI::Range(uint64_t{0}, uint64_t{0xFFFFFFFF}));
   fit.add_option("-k,--key", flags->key,

@@ -29,6 +29,8 @@
 #include "libs/service/key.h"
 
 namespace trainyard::cli {
+
+using pretrained::ModelStore;
 namespace {
 
 /// The input of a user's own backbone, whose weights do not depend on it.
@@ -41,7 +43,8 @@ struct ModelsFlags {
 
 ModelStore StoreOf(const ModelsFlags& flags) { return ModelStore(ModelsFolder(flags.store)); }
 
-model::v1::ListedPretrainedModel Describe(const ModelStore& store, const ListedModel& listed) {
+model::v1::ListedPretrainedModel Describe(const ModelStore& store,
+                                          const pretrained::ListedModel& listed) {
   model::v1::ListedPretrainedModel described;
   *described.mutable_model() = listed.model;
   described.set_built_in(listed.built_in);
@@ -67,8 +70,8 @@ int RunList(const ModelsFlags& flags) {
     printf("%-24s %-9s %-20s %-10s %11s  %s\n", "name", "state", "backbone", "input", "parameters",
            "licence");
   }
-  for (const ListedModel& listed : *all) {
-    const PretrainedModel& model = listed.model;
+  for (const pretrained::ListedModel& listed : *all) {
+    const pretrained::PretrainedModel& model = listed.model;
     if (flags.output.json) {
       PrintJson(Describe(store, listed));
       continue;
@@ -90,8 +93,8 @@ int RunList(const ModelsFlags& flags) {
 
 // --- show
 
-void PrintModel(const ModelStore& store, const ListedModel& listed) {
-  const PretrainedModel& model = listed.model;
+void PrintModel(const ModelStore& store, const pretrained::ListedModel& listed) {
+  const pretrained::PretrainedModel& model = listed.model;
   const auto row = [](const char* what, const std::string& text) {
     printf("%-12s %s\n", what, Printable(text).c_str());
   };
@@ -100,7 +103,7 @@ void PrintModel(const ModelStore& store, const ListedModel& listed) {
   row("task", Or(model.task(), "not known"));
   row("network", absl::StrCat(model.network(), ", ", model.backbone(), ", ", model.parameters(),
                               " parameters"));
-  row("pixels", PixelsText(model.preprocess()));
+  row("pixels", pretrained::PixelsText(model.preprocess()));
   row("licence", Or(model.licence(), "not known"));
   if (model.has_origin()) {
     row("from", absl::StrCat(model.origin().package(), " ", model.origin().version(), ", ",
@@ -118,7 +121,7 @@ void PrintModel(const ModelStore& store, const ListedModel& listed) {
 }
 
 int RunShow(const ModelsFlags& flags) {
-  if (const absl::Status name = CheckModelName(flags.name); !name.ok()) {
+  if (const absl::Status name = pretrained::CheckModelName(flags.name); !name.ok()) {
     return PrintFailure(flags.output, name, FailedAt::kUsage);
   }
   const ModelStore store = StoreOf(flags);
@@ -139,7 +142,8 @@ int RunShow(const ModelsFlags& flags) {
 // --- get, add
 
 void PrintStored(const ModelsFlags& flags, const ModelStore& store,
-                 const StoredPretrainedModel& stored, const std::vector<std::string>& notes) {
+                 const pretrained::StoredPretrainedModel& stored,
+                 const std::vector<std::string>& notes) {
   if (flags.output.json) {
     PrintJson(stored);
     return;
@@ -156,14 +160,14 @@ std::string VariableOf(absl::string_view key) {
 }
 
 int RunGet(const ModelsFlags& flags) {
-  if (const absl::Status name = CheckModelName(flags.name); !name.ok()) {
+  if (const absl::Status name = pretrained::CheckModelName(flags.name); !name.ok()) {
     return PrintFailure(flags.output, name, FailedAt::kUsage);
   }
   WarnOfKeyFile(flags.key);
   const auto key = service::ResolveKey(flags.key);
   if (!key.ok()) return PrintFailure(flags.output, key.status(), FailedAt::kOperation);
   ModelStore store = StoreOf(flags);
-  FetchOptions options{.withheld = VariableOf(flags.key)};
+  pretrained::FetchOptions options{.withheld = VariableOf(flags.key)};
   if (!flags.output.quiet) {
     options.progress = [](const std::string& line) {
       fprintf(stderr, "models: %s\n", Printable(line).c_str());
@@ -172,7 +176,7 @@ int RunGet(const ModelsFlags& flags) {
   std::stop_source stop;
   options.stop = stop.get_token();
   const Interruptible interruptible([&stop] { stop.request_stop(); });
-  const auto got = GetModel(store, flags.name, key->text, flags.file, options);
+  const auto got = pretrained::GetModel(store, flags.name, key->text, flags.file, options);
   if (!got.ok()) {
     const int code = PrintFailure(flags.output, got.status(), FailedAt::kOperation);
     return interruptible.exit_code() != 0 ? interruptible.exit_code() : code;
@@ -184,8 +188,8 @@ int RunGet(const ModelsFlags& flags) {
   return 0;
 }
 
-PretrainedModel OwnEntry(const ModelsFlags& flags) {
-  PretrainedModel entry;
+pretrained::PretrainedModel OwnEntry(const ModelsFlags& flags) {
+  pretrained::PretrainedModel entry;
   entry.set_name(flags.name);
   entry.set_backbone(flags.backbone);
   entry.set_licence(flags.licence);
@@ -198,12 +202,12 @@ PretrainedModel OwnEntry(const ModelsFlags& flags) {
 
 // The content decides; what is called as a sealed file and is none gets that said.
 bool IsSealed(const std::string& file) {
-  return PeekSealed(file).ok() || Extension(file) == ".tlt" || Extension(file) == ".etlt";
+  return sealing::PeekSealed(file).ok() || Extension(file) == ".tlt" || Extension(file) == ".etlt";
 }
 
 // What is wrong with the words alone.
 absl::Status CheckAdd(const ModelsFlags& flags) {
-  TY_RETURN_IF_ERROR(CheckModelName(flags.name));
+  TY_RETURN_IF_ERROR(pretrained::CheckModelName(flags.name));
   if (!flags.backbone.empty()) {
     return InFlagWords(layers::BackboneOfName(flags.backbone).status(), {{"backbone is", "--backbone is"}});
   }
@@ -221,14 +225,15 @@ int RunAdd(const ModelsFlags& flags) {
   const auto key = service::ResolveKey(flags.key);
   if (!key.ok()) return PrintFailure(flags.output, key.status(), FailedAt::kOperation);
   ModelStore store = StoreOf(flags);
-  const PretrainedModel entry = OwnEntry(flags);
-  const auto add = [&]() -> absl::StatusOr<GotModel> {
+  const pretrained::PretrainedModel entry = OwnEntry(flags);
+  const auto add = [&]() -> absl::StatusOr<pretrained::GotModel> {
     TY_RETURN_IF_ERROR(store.CheckFree(entry));
-    TY_ASSIGN_OR_RETURN(const ImportedModel imported,
-                        IsSealed(flags.file) ? ImportCheckpoint(flags.file, key->text, entry)
-                                             : ImportWeights(flags.file, entry));
-    TY_ASSIGN_OR_RETURN(StoredPretrainedModel stored, store.Add(imported, key->text));
-    return GotModel{.stored = std::move(stored), .notes = imported.notes};
+    TY_ASSIGN_OR_RETURN(const pretrained::ImportedModel imported,
+                        IsSealed(flags.file)
+                            ? pretrained::ImportCheckpoint(flags.file, key->text, entry)
+                            : pretrained::ImportWeights(flags.file, entry));
+    TY_ASSIGN_OR_RETURN(pretrained::StoredPretrainedModel stored, store.Add(imported, key->text));
+    return pretrained::GotModel{.stored = std::move(stored), .notes = imported.notes};
   };
   const auto added = add();
   if (!added.ok()) return PrintFailure(flags.output, added.status(), FailedAt::kOperation);
@@ -239,7 +244,7 @@ int RunAdd(const ModelsFlags& flags) {
 // --- remove
 
 int RunRemove(const ModelsFlags& flags) {
-  if (const absl::Status name = CheckModelName(flags.name); !name.ok()) {
+  if (const absl::Status name = pretrained::CheckModelName(flags.name); !name.ok()) {
     return PrintFailure(flags.output, name, FailedAt::kUsage);
   }
   ModelStore store = StoreOf(flags);

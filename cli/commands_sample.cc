@@ -70,22 +70,22 @@ int Told(const SampleFlags& flags, const absl::Status& status, const Counts& cou
 }
 
 int RunDetection(const SampleFlags& flags) {
-  SampleDataOptions options;
+  data::SampleDataOptions options;
   absl::Status usage = TakeFlags(flags, &options);
   if (usage.ok() && flags.test.has_value()) {
     usage = WrongUsage("--test goes with --task classification; detection has train and val");
   }
   if (!usage.ok()) return PrintFailure(flags.output, usage, FailedAt::kUsage);
-  return Told(flags, GenerateSampleData(flags.folder, options),
+  return Told(flags, data::GenerateSampleData(flags.folder, options),
               {{"train", options.n_train}, {"val", options.n_val}});
 }
 
 int RunClassification(const SampleFlags& flags) {
-  SampleClassificationOptions options;
+  data::SampleClassificationOptions options;
   options.n_test = flags.test.value_or(options.n_test);
   const absl::Status usage = TakeFlags(flags, &options);
   if (!usage.ok()) return PrintFailure(flags.output, usage, FailedAt::kUsage);
-  return Told(flags, GenerateSampleClassification(flags.folder, options),
+  return Told(flags, data::GenerateSampleClassification(flags.folder, options),
               {{"train", options.n_train}, {"val", options.n_val}, {"test", options.n_test}});
 }
 

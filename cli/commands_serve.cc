@@ -27,7 +27,7 @@ struct Flags {
 int Serve(const Flags& flags) {
   std::vector<std::string> names = flags.services;
   if (names.empty()) {
-    names = StageServices();
+    names = stages::StageServices();
     names.push_back("orchestrator");
   }
   // In the order in which they start; the ports follow the names as they are typed.

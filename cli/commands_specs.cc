@@ -49,15 +49,15 @@ struct InitFlags {
 };
 
 absl::StatusOr<std::string> CommentedSpec(const std::string& network) {
-  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FindNetwork(network));
-  TY_ASSIGN_OR_RETURN(const SpecMessage spec,
+  TY_ASSIGN_OR_RETURN(const networks::NetworkFamily* family, networks::FindNetwork(network));
+  TY_ASSIGN_OR_RETURN(const networks::SpecMessage spec,
                       family->Parse(family->example(), "the example", {}, nullptr));
   family->SetDefaults(*spec);
   return absl::StrCat(
       "# A spec of ", family->title(), ", with every field, what it means and its default.\n",
       "# Values that have no default are those of an example: put your own data, classes and sizes in\n",
       "# their place. What is commented out is absent. `trainyard spec check` names what is wrong.\n\n",
-      PrintCommented(*spec, family->coverage()));
+      spec::PrintCommented(*spec, family->coverage()));
 }
 
 int RunInit(const InitFlags& flags) {
@@ -75,22 +75,22 @@ struct MigrateFlags {
   bool force = false;
 };
 
-absl::StatusOr<const NetworkFamily*> FamilyOfSpec(const std::string& text,
-                                                  const std::string& name) {
-  const RecognisedSpec told = RecogniseSpec(text, NetworkMarkers());
-  if (told.kind == SpecKind::kExperiment) return FindNetwork(told.network);
-  const std::string networks = absl::StrJoin(NetworkNames(), ", ");
-  if (told.kind == SpecKind::kUnknown) {
+absl::StatusOr<const networks::NetworkFamily*> FamilyOfSpec(const std::string& text,
+                                                            const std::string& name) {
+  const spec::RecognisedSpec told = spec::RecogniseSpec(text, networks::NetworkMarkers());
+  if (told.kind == spec::SpecKind::kExperiment) return networks::FindNetwork(told.network);
+  const std::string networks = absl::StrJoin(networks::NetworkNames(), ", ");
+  if (told.kind == spec::SpecKind::kUnknown) {
     return absl::InvalidArgumentError(absl::StrCat(
         name, " has no field by which it is known as a spec of one of ", networks));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, ":", told.line, ":", told.column, ": is ", told.title,
-                   "; expected an experiment of one of ", networks,
-                   told.kind == SpecKind::kForeign ? "" : " (`trainyard spec check` reads this one)"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      name, ":", told.line, ":", told.column, ": is ", told.title,
+      "; expected an experiment of one of ", networks,
+      told.kind == spec::SpecKind::kForeign ? "" : " (`trainyard spec check` reads this one)"));
 }
 
-void PrintRowAsJson(const MigratedField& field) {
+void PrintRowAsJson(const spec::MigratedField& field) {
   google::protobuf::Struct row;
   auto& members = *row.mutable_fields();
   members["field"].set_string_value(field.path);
@@ -101,9 +101,9 @@ void PrintRowAsJson(const MigratedField& field) {
   PrintJson(row);
 }
 
-void PrintTable(const std::vector<MigratedField>& fields) {
+void PrintTable(const std::vector<spec::MigratedField>& fields) {
   std::vector<std::vector<std::string>> rows = {{"line", "field", "value", "outcome", "why"}};
-  for (const MigratedField& field : fields) {
+  for (const spec::MigratedField& field : fields) {
     rows.push_back({field.line == 0 ? "-" : absl::StrCat(field.line), Shown(field.path),
                     Shown(field.value, 40), std::string(NameOf(field.fate)),
                     Shown(field.reason, 400)});
@@ -121,10 +121,10 @@ void PrintTable(const std::vector<MigratedField>& fields) {
   }
 }
 
-void PrintSummary(const Migration& migration) {
+void PrintSummary(const spec::Migration& migration) {
   printf("%d taken, %d without effect, %d not offered, %d wrong\n",
-         migration.Count(FieldFate::kTaken), migration.Count(FieldFate::kNoEffect),
-         migration.Count(FieldFate::kNotOffered), migration.Count(FieldFate::kWrong));
+         migration.Count(spec::FieldFate::kTaken), migration.Count(spec::FieldFate::kNoEffect),
+         migration.Count(spec::FieldFate::kNotOffered), migration.Count(spec::FieldFate::kWrong));
 }
 
 int RunMigrate(const MigrateFlags& flags) {
@@ -132,26 +132,27 @@ int RunMigrate(const MigrateFlags& flags) {
   if (!text.ok()) return PrintFailure(flags.output, text.status(), FailedAt::kUsage);
   const auto family = FamilyOfSpec(*text, flags.spec);
   if (!family.ok()) return PrintFailure(flags.output, family.status(), FailedAt::kOperation);
-  Migration migration =
-      MigrateSpec(*text, flags.spec, *(*family)->NewSpec(), (*family)->coverage());
-  AddProblems((*family)->Load(*text, flags.spec, {}, SpecUse::kTrain, nullptr).status(),
-              &migration);
+  spec::Migration migration =
+      spec::MigrateSpec(*text, flags.spec, *(*family)->NewSpec(), (*family)->coverage());
+  spec::AddProblems((*family)->Load(*text, flags.spec, {}, spec::SpecUse::kTrain, nullptr).status(),
+                    &migration);
   for (const std::string& warning : migration.warnings) {
     fprintf(stderr, "trainyard: warning: %s\n", Printable(warning).c_str());
   }
   if (flags.output.json) {
-    for (const MigratedField& field : migration.fields) PrintRowAsJson(field);
+    for (const spec::MigratedField& field : migration.fields) PrintRowAsJson(field);
   } else {
     PrintTable(migration.fields);
     PrintSummary(migration);
   }
   // What is left when all that is not offered is gone.
-  const std::string migrated = PrintCanonical(*migration.spec);
+  const std::string migrated = spec::PrintCanonical(*migration.spec);
   absl::Status usable =
-      (*family)->Load(migrated, flags.spec, {}, SpecUse::kTrain, nullptr).status();
-  if (usable.ok() && migration.Count(FieldFate::kWrong) > 0) {
-    usable = absl::InvalidArgumentError(absl::StrCat(
-        migration.Count(FieldFate::kWrong), " fields of '", flags.spec, "' are wrong; see the table"));
+      (*family)->Load(migrated, flags.spec, {}, spec::SpecUse::kTrain, nullptr).status();
+  if (usable.ok() && migration.Count(spec::FieldFate::kWrong) > 0) {
+    usable = absl::InvalidArgumentError(absl::StrCat(migration.Count(spec::FieldFate::kWrong),
+                                                     " fields of '", flags.spec,
+                                                     "' are wrong; see the table"));
   }
   if (!usable.ok()) {
     const absl::Status failure(
@@ -171,7 +172,7 @@ void AddSpecCommands(CLI::App& app, Run& run) {
   auto init_flags = std::make_shared<InitFlags>();
   CLI::App& init = *app.add_subcommand("init", "write a spec to begin with, every field explained");
   init.add_option("network", init_flags->network,
-                  absl::StrCat("one of ", absl::StrJoin(NetworkNames(), ", ")))
+                  absl::StrCat("one of ", absl::StrJoin(networks::NetworkNames(), ", ")))
       ->required();
   init.add_option("-o,--output", init_flags->path, "file to write (else it is printed)");
   init.add_flag("--force", init_flags->force, "replace a file that is there");

@@ -38,7 +38,7 @@ struct SpecFlags {
 
 // The networks' names, and those of the specs that belong to none.
 std::vector<std::string> Kinds() {
-  std::vector<std::string> kinds = NetworkNames();
+  std::vector<std::string> kinds = networks::NetworkNames();
   kinds.insert(kinds.end(), {"dataset", "augment"});
   return kinds;
 }
@@ -48,54 +48,57 @@ size_t CountProblems(const absl::Status& status) {
 }
 
 size_t ProblemsAs(const std::string& kind, absl::string_view text) {
-  if (kind == "dataset") return CountProblems(ParseDatasetExport(text, "", {}, nullptr).status());
-  if (kind == "augment") return CountProblems(ParseAugment(text, "", {}, nullptr).status());
-  return CountProblems((*FindNetwork(kind))->Parse(text, "", {}, nullptr).status());
+  if (kind == "dataset")
+    return CountProblems(spec::ParseDatasetExport(text, "", {}, nullptr).status());
+  if (kind == "augment") return CountProblems(spec::ParseAugment(text, "", {}, nullptr).status());
+  return CountProblems((*networks::FindNetwork(kind))->Parse(text, "", {}, nullptr).status());
 }
 
 // What the text's own fields tell; else the kind of message that it parses as with the fewest
 // problems, the first among equals.
 std::string GuessKind(absl::string_view text) {
-  const RecognisedSpec told = RecogniseSpec(text, NetworkMarkers());
-  if (told.kind == SpecKind::kConversion) return "dataset";
-  if (told.kind == SpecKind::kAugment) return "augment";
-  if (told.kind == SpecKind::kExperiment) return told.network;
+  const spec::RecognisedSpec told = spec::RecogniseSpec(text, networks::NetworkMarkers());
+  if (told.kind == spec::SpecKind::kConversion) return "dataset";
+  if (told.kind == spec::SpecKind::kAugment) return "augment";
+  if (told.kind == spec::SpecKind::kExperiment) return told.network;
   const std::vector<std::string> kinds = Kinds();
-  if (told.kind != SpecKind::kUnknown) return kinds.front();
+  if (told.kind != spec::SpecKind::kUnknown) return kinds.front();
   return *std::min_element(kinds.begin(), kinds.end(), [&](const auto& a, const auto& b) {
     return ProblemsAs(a, text) < ProblemsAs(b, text);
   });
 }
 
-const std::map<std::string, SpecUse>& Uses() {
-  static const auto* uses = new std::map<std::string, SpecUse>{{"train", SpecUse::kTrain},
-                                                               {"evaluate", SpecUse::kEvaluate},
-                                                               {"inference", SpecUse::kInference},
-                                                               {"export", SpecUse::kExport}};
+const std::map<std::string, spec::SpecUse>& Uses() {
+  static const auto* uses =
+      new std::map<std::string, spec::SpecUse>{{"train", spec::SpecUse::kTrain},
+                                               {"evaluate", spec::SpecUse::kEvaluate},
+                                               {"inference", spec::SpecUse::kInference},
+                                               {"export", spec::SpecUse::kExport}};
   return *uses;
 }
 
 template <typename Message>
 absl::StatusOr<std::string> Canonical(absl::StatusOr<Message> message) {
   if (!message.ok()) return message.status();
-  return PrintCanonical(*message);
+  return spec::PrintCanonical(*message);
 }
 
 absl::StatusOr<std::string> CheckSpec(const SpecFlags& flags, const std::string& text,
                                       std::vector<std::string>* warnings) {
   const std::string kind = flags.kind.empty() ? GuessKind(text) : flags.kind;
   if (kind == "dataset") {
-    return Canonical(LoadDatasetExport(text, flags.path, flags.overrides, false, warnings,
-                                       NetworkMarkers()));
+    return Canonical(spec::LoadDatasetExport(text, flags.path, flags.overrides, false, warnings,
+                                             networks::NetworkMarkers()));
   }
   if (kind == "augment") {
     return Canonical(
-        LoadAugment(text, flags.path, flags.overrides, warnings, NetworkMarkers()));
+        spec::LoadAugment(text, flags.path, flags.overrides, warnings, networks::NetworkMarkers()));
   }
-  TY_ASSIGN_OR_RETURN(const NetworkFamily* network, FindNetwork(kind));
-  TY_ASSIGN_OR_RETURN(const SpecMessage spec, network->Load(text, flags.path, flags.overrides,
-                                                            Uses().at(flags.task), warnings));
-  return PrintCanonical(*spec);
+  TY_ASSIGN_OR_RETURN(const networks::NetworkFamily* network, networks::FindNetwork(kind));
+  TY_ASSIGN_OR_RETURN(
+      const networks::SpecMessage spec,
+      network->Load(text, flags.path, flags.overrides, Uses().at(flags.task), warnings));
+  return spec::PrintCanonical(*spec);
 }
 
 int RunSpecCheck(const SpecFlags& flags) {
@@ -127,16 +130,16 @@ struct InspectFlags {
 // A worker reads the file, so that one that ends the reader ends in a message.
 absl::StatusOr<worker::v1::Finished> Inspect(const std::string& path,
                                              const std::string& key_reference) {
-  TY_ASSIGN_OR_RETURN(const SealedKind kind, PeekSealed(path));
+  TY_ASSIGN_OR_RETURN(const sealing::SealedKind kind, sealing::PeekSealed(path));
   service::Key key;
-  if (kind != SealedKind::kEngine) {
+  if (kind != sealing::SealedKind::kEngine) {
     TY_ASSIGN_OR_RETURN(key, service::ResolveKey(key_reference));
   }
   worker::WorkerJob job;
   job.mutable_inspect()->set_model(std::filesystem::absolute(path).string());
   job.mutable_inspect()->set_shown(path);
   auto finished = worker::RunAlone("trainyard-stage-worker", std::move(job), key.text);
-  if (ReasonOf(finished.status()) != "WORKER_CRASHED") return finished;
+  if (worker::ReasonOf(finished.status()) != "WORKER_CRASHED") return finished;
   return Annotate(finished.status(), absl::StrCat("while reading '", path, "'"));
 }
 
@@ -162,7 +165,8 @@ void AddToolCommands(CLI::App& app, Run& run) {
   check.add_option("file", spec_flags->path, "spec file")->required();
   check
       .add_option("--kind", spec_flags->kind,
-                  absl::StrCat(absl::StrJoin(NetworkNames(), ", "), ", dataset or augment (by its content)"))
+                  absl::StrCat(absl::StrJoin(networks::NetworkNames(), ", "),
+                               ", dataset or augment (by its content)"))
       ->check(CLI::IsMember(Kinds()));
   check.add_option("--task", spec_flags->task, "train, evaluate, inference or export (train)")
       ->check(CLI::IsMember(Uses()));

@@ -223,7 +223,7 @@ void PrintWayBack(const std::string& noun, const std::string& name, const std::s
 
 int PrintFailure(const OutputOptions& options, const absl::Status& status, FailedAt where) {
   if (options.json) {
-    PrintJson(RpcStatusFrom(status));
+    PrintJson(worker::RpcStatusFrom(status));
   } else {
     fprintf(stderr, "trainyard: %s: %s\n", absl::StatusCodeToString(status.code()).c_str(),
             Printable(status.message()).c_str());

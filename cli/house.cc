@@ -29,11 +29,11 @@ constexpr int64_t kMostAddressBytes = 1 << 20;
 
 const std::map<std::string, ProgramFunction>& Programs() {
   static const auto* programs = new std::map<std::string, ProgramFunction>{
-      {"convert", ConvertServiceProgram},
-      {"train", TrainServiceProgram},
-      {"prune", PruneServiceProgram},
-      {"export", ExportServiceProgram},
-      {"convert-engine", ConvertEngineServiceProgram},
+      {"convert", services::ConvertServiceProgram},
+      {"train", services::TrainServiceProgram},
+      {"prune", services::PruneServiceProgram},
+      {"export", services::ExportServiceProgram},
+      {"convert-engine", services::ConvertEngineServiceProgram},
       {"orchestrator", [] { return orchestrator::OrchestratorServiceProgram({}); }},
   };
   return *programs;

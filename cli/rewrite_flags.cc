@@ -35,7 +35,7 @@ std::string RewriteWord(const std::string& word) {
   return equals == std::string::npos ? form->second : form->second + word.substr(equals);
 }
 
-bool IsNetwork(const std::string& word) { return FindNetwork(word).ok(); }
+bool IsNetwork(const std::string& word) { return networks::FindNetwork(word).ok(); }
 
 // CLI11 would read the `=` of `-k=KEY` as the key's first letter, and take what follows `--key=` for
 // the key.

@@ -189,7 +189,7 @@ int FollowRun(const OutputOptions& output, const std::string& elsewhere, Stub& s
   if (ended.state() == v1::Run::SUCCEEDED) return 0;
   // As JSON the run has its error in it.
   if (ended.state() == v1::Run::FAILED && !output.json) {
-    PrintFailure(output, StatusFromRpc(ended.error()), FailedAt::kOperation);
+    PrintFailure(output, worker::StatusFromRpc(ended.error()), FailedAt::kOperation);
   }
   if (followed->exit_code != 0) return followed->exit_code;
   return ended.state() == v1::Run::CANCELLED ? 3 : 1;

@@ -74,7 +74,7 @@ int FollowOperation(const OutputOptions& output, const std::string& label,
 namespace internal {
 
 int RunRequest(const Session& session, const google::protobuf::Message& request) {
-  const std::string& service = FindStageKind(*request.GetDescriptor())->service;
+  const std::string& service = stages::FindStageKind(*request.GetDescriptor())->service;
   if (const auto log = OpenLogFile(session); !log.ok()) {
     return PrintFailure(session.output, log, FailedAt::kUsage);
   }

@@ -54,8 +54,8 @@ absl::StatusOr<v1::StageInput> StageOf(const SubTask& task) {
 }  // namespace network
 
 void AddNetworkCommands(CLI::App& app, Run& run) {
-  for (const std::string& name : NetworkNames()) {
-    const NetworkFamily& family = **FindNetwork(name);
+  for (const std::string& name : networks::NetworkNames()) {
+    const networks::NetworkFamily& family = **networks::FindNetwork(name);
     CLI::App& command =
         *app.add_subcommand(name, absl::StrCat("TAO's sub-tasks of ", family.title()));
     command.require_subcommand(1);

@@ -18,7 +18,7 @@
 #include "libs/data/internal/resample.h"
 #include "libs/data/preprocess.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr double kNearOne = 1e-5;
@@ -302,4 +302,4 @@ absl::StatusOr<AugmentedImage> AugmentImage(const Tensor& image,
   }
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -9,7 +9,7 @@
 #include "libs/data/box.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// What a training does to pictures with boxes (TAO's `augmentation_config`), with the defaults.
 struct AugmentationOptions {
@@ -57,4 +57,4 @@ absl::StatusOr<AugmentedImage> AugmentImage(const Tensor& image,
                                             const AugmentationOptions& options, int64_t width,
                                             int64_t height, Philox& random);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

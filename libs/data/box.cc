@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace trainyard {
+namespace trainyard::data {
 
 float IoU(const Box& a, const Box& b) {
   const float width = std::min(a.x2, b.x2) - std::max(a.x1, b.x1);
@@ -13,4 +13,4 @@ float IoU(const Box& a, const Box& b) {
   return intersection / (a.width() * a.height() + b.width() * b.height() - intersection);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// An axis-aligned box by its corners. Pixels of the image it belongs to, unless said otherwise;
 /// x to the right, y down; width is x2 - x1 (no +1).
@@ -34,4 +34,4 @@ struct Detection {
   float score = 0;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::data

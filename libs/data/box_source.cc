@@ -6,7 +6,7 @@
 #include "libs/data/box_truth.h"
 #include "libs/data/preprocess.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 class BoxSource final : public PreparedSource {
@@ -72,4 +72,4 @@ absl::StatusOr<std::shared_ptr<const PreparedSource>> PrepareBoxes(
   return std::make_shared<const BoxSource>(std::move(source), std::move(preparation));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

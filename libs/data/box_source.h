@@ -13,7 +13,7 @@
 #include "libs/tensor/tensor.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Training targets of one sample from its boxes in pixels of the network input. Called from
 /// several threads.
@@ -34,4 +34,4 @@ struct BoxPreparation {
 absl::StatusOr<std::shared_ptr<const PreparedSource>> PrepareBoxes(
     std::shared_ptr<const SampleSource> source, BoxPreparation preparation);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "libs/data/box.h"
 #include "libs/data/sample.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// The truth of detection: labelled objects in pixels of their image.
 struct BoxTruth final : Truth {
@@ -26,4 +26,4 @@ inline const std::vector<LabelledBox>& BoxesOf(const Truth* truth) {
   return boxes == nullptr ? *kNone : boxes->boxes;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

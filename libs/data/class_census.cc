@@ -7,7 +7,7 @@
 #include "libs/base/problems.h"
 #include "libs/data/findings.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 std::string ListOf(const std::map<std::string, int64_t>& counts) {
@@ -84,4 +84,4 @@ std::vector<std::string> ClassCensus::Describe(const ClassMap& map) const {
   return lines;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

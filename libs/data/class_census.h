@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "libs/data/class_map.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// How many objects a set has, by class, held against the mapping that was given. Conversion,
 /// training and evaluation all judge a mapping by this. Value semantics.
@@ -39,4 +39,4 @@ class ClassCensus {
   std::map<std::string, int64_t> found_, recorded_, left_out_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -15,7 +15,7 @@
 #include "libs/data/image_io.h"
 #include "libs/data/picture_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // The names of the sub-folders, and of pictures that lie beside them.
@@ -136,4 +136,4 @@ absl::StatusOr<std::vector<std::string>> ListClassNames(const std::string& root)
   return std::move(top.folders);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

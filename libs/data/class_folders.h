@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "libs/data/data_use.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// A class of a data set: the sub-folder of its name, and the pictures at any depth below it.
 struct ClassFolder {
@@ -44,4 +44,4 @@ absl::StatusOr<ClassFolders> ListClassFolders(const std::string& root,
 /// does for the folder itself and its names.
 absl::StatusOr<std::vector<std::string>> ListClassNames(const std::string& root);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

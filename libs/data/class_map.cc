@@ -10,7 +10,7 @@
 #include "libs/base/text_file.h"
 #include "libs/base/utf8.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 std::string ClassKey(absl::string_view name) {
   return absl::AsciiStrToLower(IsUtf8(name) ? std::string(name) : Printable(name));
@@ -69,4 +69,4 @@ int ClassMap::Find(absl::string_view label_class) const {
   return it == ids_.end() ? 0 : it->second;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// The name of a class as labels and specs are compared by it: in lower case (ASCII), and UTF-8: of
 /// other bytes each becomes \xNN, so that a label file in Latin-1 has a class that can be shown and
@@ -41,4 +41,4 @@ class ClassMap {
   std::vector<std::string> classes_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -11,7 +11,7 @@
 #include "libs/data/image_io.h"
 #include "libs/data/internal/parallel.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // Pictures that are looked through before the ledger is written on.
@@ -114,4 +114,4 @@ absl::StatusOr<OpenedClasses> OpenClassFolders(const ClassFolders& folders,
   return opened;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

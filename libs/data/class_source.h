@@ -11,7 +11,7 @@
 #include "libs/data/ledger.h"
 #include "libs/data/sample.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 struct ClassSourceOptions {
   /// Any picture that cannot be decoded is an error.
@@ -39,4 +39,4 @@ absl::StatusOr<OpenedClasses> OpenClassFolders(const ClassFolders& folders,
                                                absl::Span<const std::string> classes,
                                                const ClassSourceOptions& options);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -5,7 +5,7 @@
 
 #include "libs/data/sample.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// The truth of classification: which of the record's classes a picture shows, from 0 on.
 struct ClassTruth final : Truth {
@@ -24,4 +24,4 @@ inline std::optional<int> ClassIdOf(const Truth* truth) {
   return one->class_id;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

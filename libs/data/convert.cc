@@ -23,7 +23,7 @@
 #include "libs/data/tfrecord/shards.h"
 #include "libs/spec/dataset_spec.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using internal::FrameSource;
@@ -66,8 +66,8 @@ class Converter {
  private:
   absl::Status Prepare() {
     if (source_ == nullptr) {
-      TY_RETURN_IF_ERROR(CheckDatasetExport(config_, !options_.root.empty()));
-      ApplyDefaults(&config_);
+      TY_RETURN_IF_ERROR(spec::CheckDatasetExport(config_, !options_.root.empty()));
+      spec::ApplyDefaults(&config_);
     }
     const std::string base = BaseName(options_.output_prefix);
     if (base.empty() || base == "." || base == ".." || FolderExists(options_.output_prefix)) {
@@ -91,7 +91,7 @@ class Converter {
                                                      " are possible; choose a shorter name"));
     }
     if (source_ != nullptr) return absl::OkStatus();
-    const std::string root = options_.root.empty() ? SpecRoot(config_) : options_.root;
+    const std::string root = options_.root.empty() ? spec::SpecRoot(config_) : options_.root;
     TY_ASSIGN_OR_RETURN(source_, OpenFrameSource(config_, root, options_.random_seed));
     return absl::OkStatus();
   }
@@ -383,4 +383,4 @@ absl::StatusOr<ConvertReport> ConvertDataPart(
       .Run();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -12,7 +12,7 @@
 #include "libs/data/tfrecord/manifest.h"
 #include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 struct ConvertOptions {
   /// The data set's folder; empty = the spec's root_directory_path.
@@ -87,4 +87,4 @@ absl::StatusOr<ConvertReport> ConvertDataPart(
     const std::function<void(const ConvertProgress&)>& progress = nullptr,
     std::stop_token stop = {});
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -10,7 +10,7 @@
 #include "libs/base/status.h"
 #include "libs/data/findings.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // The first of these folders that is there.
@@ -75,4 +75,4 @@ absl::StatusOr<DataLayout> RecogniseData(const std::string& folder) {
       "; expected folders images and labels (KITTI), or train, and maybe val and test, with both"));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -9,7 +9,7 @@
 #include "libs/data/kitti_folder.h"
 #include "libs/data/ledger.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Looks the labelled pictures of one part of a data set through, whatever their format, as
 /// ScanKittiFolder does and fails: `keep` gets each frame that can be used, in a fixed order.
@@ -36,4 +36,4 @@ struct DataLayout {
 /// expected, when no format fits.
 absl::StatusOr<DataLayout> RecogniseData(const std::string& folder);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 
 #include "libs/base/random.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 int64_t WantedOf(int64_t items, double share) {
@@ -86,4 +86,4 @@ std::vector<bool> ChooseValidation(absl::Span<const SplitItem> items, double sha
   return split.Take();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -5,7 +5,7 @@
 
 #include "absl/types/span.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// A picture as a split sees it.
 struct SplitItem {
@@ -21,4 +21,4 @@ struct SplitItem {
 /// and one is not, when there are two groups. A pure function of its arguments.
 std::vector<bool> ChooseValidation(absl::Span<const SplitItem> items, double share, uint64_t seed);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

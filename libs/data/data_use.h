@@ -2,7 +2,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// What data are wanted for: to learn from, to judge the epochs of a training by, to judge a model by.
 enum class DataUse { kTraining, kValidation, kEvaluation };
@@ -20,4 +20,4 @@ inline absl::string_view NameOf(DataUse use) {
   return "data";
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "libs/base/printable.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // Farther than this part of a side beyond the picture is no slip of the hand.
@@ -148,4 +148,4 @@ std::string SomeOf(const std::vector<std::string>& names, size_t most) {
   return text;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

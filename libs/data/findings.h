@@ -7,7 +7,7 @@
 #include "libs/data/box.h"
 #include "libs/data/image_io.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Something that was taken, but that a person should know of: how often, and one example.
 struct Finding {
@@ -64,4 +64,4 @@ std::string Counted(int64_t count, const std::string& one);
 /// Names for a message: at most `most` of them, then how many there are in all.
 std::string SomeOf(const std::vector<std::string>& names, size_t most = 3);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -11,7 +11,7 @@
 #include "libs/data/internal/magic.h"
 #include "libs/data/internal/pixel_budget.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace internal {
 
 absl::Status CheckImageSize(int64_t width, int64_t height) {
@@ -123,4 +123,4 @@ bool HasImageExtension(absl::string_view path) {
          absl::EndsWithIgnoreCase(path, ".png");
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Images beyond these are refused before anything is allocated for them.
 inline constexpr int64_t kMaxImageSide = 65500;
@@ -67,4 +67,4 @@ absl::StatusOr<std::string> EncodePng(const Tensor& image);
 /// Whether the name ends in .jpg, .jpeg or .png, in any case.
 bool HasImageExtension(absl::string_view path);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

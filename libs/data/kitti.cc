@@ -15,7 +15,7 @@
 #include "libs/data/internal/label_form.h"
 #include "libs/data/internal/label_taker.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr size_t kColumns = 15;
@@ -90,7 +90,7 @@ std::string DegenerateText(const KittiObject& object) {
   const Box& b = object.box;
   const bool parts = b.x1 >= 0 && b.y1 >= 0 && b.x1 < b.x2 && b.y1 < b.y2 && b.x2 <= 1 && b.y2 <= 1;
   return absl::StrCat(
-      trainyard::DegenerateText(b, absl::StrCat(" of '", Shown(object.type), "'")),
+      data::DegenerateText(b, absl::StrCat(" of '", Shown(object.type), "'")),
       parts ? "; these look like parts of the picture, where pixels are expected" : "");
 }
 
@@ -173,4 +173,4 @@ std::string FormatKittiLine(const KittiObject& o) {
   return line;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -12,7 +12,7 @@
 #include "libs/data/image_io.h"
 #include "libs/data/ledger.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// One line of a KITTI label file, in the order of its columns.
 struct KittiObject {
@@ -76,4 +76,4 @@ KittiLabels ParseKittiLabels(absl::string_view text, const std::string& path,
 /// KITTI writes them, those beside the box with more where two do not say all of them.
 std::string FormatKittiLine(const KittiObject& object);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

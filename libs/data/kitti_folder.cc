@@ -5,7 +5,7 @@
 #include "libs/base/files.h"
 #include "libs/data/internal/label_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 std::string FrameOf(const std::string& image) {
   return image.substr(0, image.size() - Extension(image).size());
@@ -27,4 +27,4 @@ absl::StatusOr<Ledger> ScanKittiFolder(
       folder, {.name = "KITTI's form", .extension = ".txt", .parse = parse}, threads, keep, go_on);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -10,7 +10,7 @@
 #include "libs/data/kitti.h"
 #include "libs/data/ledger.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Where the frames of a KITTI set lie.
 struct KittiFolder {
@@ -61,4 +61,4 @@ absl::StatusOr<Ledger> ScanKittiFolder(
     const KittiFolder& folder, int threads, const std::function<void(KittiFrame frame)>& keep,
     const std::function<bool(int64_t done, int64_t total)>& go_on = nullptr);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

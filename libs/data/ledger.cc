@@ -8,7 +8,7 @@
 #include "libs/base/problems.h"
 #include "libs/base/utf8.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr size_t kMaxListed = 200;
@@ -114,4 +114,4 @@ std::string Ledger::ToJsonLines() const {
   return out;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/data/findings.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Why something of a data set was left out. The names are written to ledgers; append only.
 enum class Refusal {
@@ -75,4 +75,4 @@ struct Ledger {
   std::string ToJsonLines() const;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::data

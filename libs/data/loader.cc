@@ -14,7 +14,7 @@
 #include "libs/base/status.h"
 #include "libs/data/internal/tensor_pool.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr int64_t kMaxEpoch = int64_t{1} << 24;  // Philox has 24 bits for it.
@@ -325,4 +325,4 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Create(
 absl::StatusOr<Batch> BatchLoader::Next() { return impl_->Next(); }
 int64_t BatchLoader::steps_per_epoch() const { return impl_->steps_per_epoch(); }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -8,7 +8,7 @@
 #include "libs/data/prepared_source.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 struct LoaderOptions {
   uint64_t seed = 42;
@@ -95,4 +95,4 @@ class BatchLoader {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::data

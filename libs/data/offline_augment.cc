@@ -23,7 +23,7 @@
 #include "libs/data/kitti_folder.h"
 #include "libs/spec/augment_spec.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using internal::AugmentSource;
@@ -268,8 +268,8 @@ class SetAugmenter {
 };
 
 absl::StatusOr<AugmentConfig> Checked(AugmentConfig config) {
-  TY_RETURN_IF_ERROR(CheckAugment(config));
-  ApplyDefaults(&config);
+  TY_RETURN_IF_ERROR(spec::CheckAugment(config));
+  spec::ApplyDefaults(&config);
   return config;
 }
 
@@ -298,4 +298,4 @@ absl::StatusOr<OfflineAugmentReport> AugmentDataSet(
   return SetAugmenter(checked, options, progress, std::move(stop)).Run();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -13,7 +13,7 @@
 #include "libs/tensor/tensor.h"
 #include "trainyard/spec/augment/v1/augment_config.pb.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 struct OfflineAugmentOptions {
   /// The folder that the spec's image_path and label_path lie in (TAO's -d). In a spec of data services
@@ -82,4 +82,4 @@ absl::StatusOr<OfflineAugmentReport> AugmentDataSet(
     const std::function<void(int64_t done, int64_t total)>& progress = nullptr,
     std::stop_token stop = {});
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "libs/data/ledger.h"
 #include "libs/data/sample.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Labelled data that were opened, and what a person should know of them.
 struct OpenedData {
@@ -21,4 +21,4 @@ struct OpenedData {
   std::vector<std::string> warnings;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -17,7 +17,7 @@
 #include "libs/data/internal/record.h"
 #include "libs/data/kitti_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr int64_t kMaxMapBytes = int64_t{64} << 20;
@@ -163,4 +163,4 @@ Folds SequenceFolds(const std::vector<Sequence>& sequences,
   return folds;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Names of image files by fold, in the order of their records. A fold may be empty.
 using Folds = std::vector<std::vector<std::string>>;
@@ -49,4 +49,4 @@ Folds SequenceFolds(const std::vector<Sequence>& sequences,
                     const std::vector<std::vector<size_t>>& dealt,
                     const std::vector<std::string>& names, uint64_t seed);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -16,7 +16,7 @@
 #include "libs/data/findings.h"
 #include "libs/data/image_io.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -223,4 +223,4 @@ absl::StatusOr<std::vector<std::string>> ListImagesBelow(const std::string& path
   return PathsOf(path, found.pictures, found.Notes(), notes);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Whether a file belongs to a system or a tool and is no data, whatever its ending: names that
 /// begin with a dot (`._photo.jpg` of a Mac, `.DS_Store`, our own `.tmp-...`), Thumbs.db,
@@ -70,4 +70,4 @@ absl::StatusOr<std::vector<std::string>> ListImages(const std::string& path,
 absl::StatusOr<std::vector<std::string>> ListImagesBelow(const std::string& path,
                                                          std::vector<std::string>* notes = nullptr);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

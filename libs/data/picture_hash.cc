@@ -4,7 +4,7 @@
 #include <bit>
 #include <numeric>
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr int kRows = 16, kColumns = 17;
@@ -81,4 +81,4 @@ std::vector<int> GroupByHash(absl::Span<const PictureHash> hashes, int most_bits
   return groups;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "absl/types/span.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// What a picture looks like from afar: 16 x 16 bits, each whether it grows lighter to the right there.
 /// Resizing, compressing again and other brightness change few of them; two pictures that have nothing
@@ -26,4 +26,4 @@ int HashDistance(const PictureHash& a, const PictureHash& b);
 /// chain of such pairs joins. Gives the group of each, numbered by their first pictures. O(n^2).
 std::vector<int> GroupByHash(absl::Span<const PictureHash> hashes, int most_bits);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -11,7 +11,7 @@
 #include "libs/data/internal/resample.h"
 #include "libs/data/preprocess.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using model::v1::Preprocess;
@@ -145,4 +145,4 @@ absl::StatusOr<std::shared_ptr<const PreparedSource>> PrepareClasses(
   return std::make_shared<const ClassSource>(std::move(source), std::move(preparation));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

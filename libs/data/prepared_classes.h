@@ -7,7 +7,7 @@
 #include "libs/data/prepared_source.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// What a training of image classification does to pictures, with TAO's numbers.
 ///
@@ -47,4 +47,4 @@ struct ClassPreparation {
 absl::StatusOr<std::shared_ptr<const PreparedSource>> PrepareClasses(
     std::shared_ptr<const SampleSource> source, ClassPreparation preparation);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

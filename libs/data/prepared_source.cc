@@ -5,7 +5,7 @@
 #include "libs/base/status.h"
 #include "libs/data/preprocess.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 class PreprocessedSource final : public PreparedSource {
@@ -46,4 +46,4 @@ absl::StatusOr<std::shared_ptr<const PreparedSource>> PreprocessOnly(
   return std::make_shared<const PreprocessedSource>(std::move(source), preprocess, keeps_images);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -13,7 +13,7 @@
 #include "libs/tensor/tensor.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// A sample as a network takes it, beside its input.
 struct PreparedSample {
@@ -49,4 +49,4 @@ absl::StatusOr<std::shared_ptr<const PreparedSource>> PreprocessOnly(
     std::shared_ptr<const SampleSource> source, const model::v1::Preprocess& preprocess,
     bool keeps_images = false);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

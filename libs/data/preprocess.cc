@@ -8,7 +8,7 @@
 #include "libs/base/status.h"
 #include "libs/data/internal/resample.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using model::v1::Preprocess;
@@ -142,4 +142,4 @@ std::vector<LabelledBox> BoxesToInput(absl::Span<const LabelledBox> boxes, Image
   return result;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -9,7 +9,7 @@
 #include "libs/tensor/tensor.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Channels of the network input: 1 for GRAY, else 3.
 int64_t ChannelsOf(const model::v1::Preprocess& preprocess);
@@ -45,4 +45,4 @@ std::vector<LabelledBox> BoxesToInput(absl::Span<const LabelledBox> boxes, Image
 /// Clips to [0, W - 1] x [0, H - 1] and drops what is not wider and higher than 1e-3.
 void ClipBoxes(std::vector<LabelledBox>& boxes, int64_t width, int64_t height);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -24,7 +24,7 @@
 #include "libs/data/internal/workplace.h"
 #include "libs/data/picture_hash.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using worker::v1::DataProfile;
@@ -381,4 +381,4 @@ absl::StatusOr<DataProfile> ProfileData(const ProfileOptions& options,
   return Profiler(options, progress, std::move(stop)).Run();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "trainyard/worker/v1/data_profile.pb.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 struct ProfileOptions {
   /// The data set: RecogniseData.
@@ -43,4 +43,4 @@ absl::StatusOr<worker::v1::DataProfile> ProfileData(
     const std::function<void(int64_t done, int64_t total)>& progress = nullptr,
     std::stop_token stop = {});
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// What is true of a sample. Each task has its own kind (box_truth.h), and reads no other.
 struct Truth {
@@ -34,4 +34,4 @@ class SampleSource {
   virtual absl::StatusOr<Sample> Get(int64_t index) const = 0;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -18,7 +18,7 @@
 #include "libs/data/internal/sample_parts.h"
 #include "libs/data/internal/scene.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using internal::kFiner;
@@ -115,4 +115,4 @@ absl::Status GenerateSampleClassification(
       SampleClassificationClasses(), options.threads, write, progress, std::move(stop));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

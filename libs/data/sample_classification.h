@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// A set of painted pictures with one part each, in a folder for each class. The parts look alike
 /// enough that their pixels alone do not tell them apart: a network must learn shapes.
@@ -45,4 +45,4 @@ absl::Status GenerateSampleClassification(
     const std::function<void(int64_t done, int64_t total)>& progress = nullptr,
     std::stop_token stop = {});
 
-}  // namespace trainyard
+}  // namespace trainyard::data

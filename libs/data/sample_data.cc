@@ -18,7 +18,7 @@
 #include "libs/data/internal/sample_parts.h"
 #include "libs/data/internal/scene.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using internal::kFiner;
@@ -152,4 +152,4 @@ absl::Status GenerateSampleData(const std::string& dir, const SampleDataOptions&
                                     std::move(stop));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -11,7 +11,7 @@
 #include "libs/data/kitti.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// A set of pictures that we paint ourselves, so that the whole workflow can be tried without a
 /// download.
@@ -52,4 +52,4 @@ absl::Status GenerateSampleData(
     const std::function<void(int64_t done, int64_t total)>& progress = nullptr,
     std::stop_token stop = {});
 
-}  // namespace trainyard
+}  // namespace trainyard::data

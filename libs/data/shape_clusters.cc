@@ -5,7 +5,7 @@
 
 #include "libs/base/random.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr int kRuns = 5;
@@ -113,4 +113,4 @@ ShapeClusters ClusterShapes(absl::Span<const BoxShape> shapes, int count, uint64
   return best;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -5,7 +5,7 @@
 
 #include "absl/types/span.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Width and height of objects, in one unit for both, and how much they count. All > 0 and finite.
 struct BoxShape {
@@ -30,4 +30,4 @@ struct ShapeClusters {
 /// Vassilvitskii, "k-means++" (2007).
 ShapeClusters ClusterShapes(absl::Span<const BoxShape> shapes, int count, uint64_t seed);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -28,7 +28,7 @@
 #include "libs/data/tfrecord/manifest.h"
 #include "libs/data/tfrecord/set_check.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // Records that are looked through at a time: few enough for memory.
@@ -517,4 +517,4 @@ absl::StatusOr<OpenedSources> OpenSources(absl::Span<const DataSource> sources,
   return Opener(options).Open(sources);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -13,7 +13,7 @@
 #include "libs/data/sample.h"
 #include "libs/data/tfrecord/shards.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Where labelled images come from: two folders, or TFRecords.
 struct DataSource {
@@ -86,4 +86,4 @@ struct OpenedSources {
 absl::StatusOr<OpenedSources> OpenSources(absl::Span<const DataSource> sources,
                                           const SourceOptions& options);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -5,7 +5,7 @@
 #include "libs/base/problems.h"
 #include "libs/engine/openvino/openvino_backend.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 absl::Status CheckBatchIsOpen(const EngineRunner& runner) {
   Problems problems;
@@ -30,4 +30,4 @@ absl::StatusOr<const Backend*> FindBackend(absl::string_view name) {
                                           DidYouMean(name, BackendNames())));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

@@ -12,7 +12,7 @@
 #include "libs/graph/graph.h"
 #include "libs/graph/runner.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 /// A step of a network as the runtime executes it, after its fusions.
 struct RuntimeLayer {
@@ -30,7 +30,7 @@ struct RuntimeLayer {
 
 /// A compiled network that is ready to run. As GraphRunner says, batches of 1 to max_batch_size();
 /// a larger one is kInvalidArgument.
-class EngineRunner : public GraphRunner {
+class EngineRunner : public graph::GraphRunner {
  public:
   virtual int max_batch_size() const = 0;
   /// Shapes of inputs and outputs in the order of their names; -1 is the batch. An output whose
@@ -89,7 +89,7 @@ class Backend {
   /// when the precision is INT8. FP32 means f32 throughout, never a shorter float. INT8 means the
   /// numbers that the Q/DQ graph says (BuildInt8 holds the runtime to it).
   /// kInvalidArgument for options out of range and for graphs the runtime refuses, in its words.
-  virtual absl::StatusOr<CompiledNetwork> Compile(const Graph& graph,
+  virtual absl::StatusOr<CompiledNetwork> Compile(const graph::Graph& graph,
                                                   const CompileOptions& options) const = 0;
 
   /// Makes a runner of a blob that Compile made on the same hardware with the same version.
@@ -103,4 +103,4 @@ class Backend {
 absl::StatusOr<const Backend*> FindBackend(absl::string_view name);
 std::vector<std::string> BackendNames();
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

@@ -6,7 +6,7 @@
 
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 constexpr int kWarmUps = 2, kLeastRuns = 5, kMostRuns = 200;
@@ -42,4 +42,4 @@ absl::StatusOr<BenchmarkResult> Benchmark(EngineRunner& runner, int batch_size, 
                          times[times.size() / 2] / batch_size};
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

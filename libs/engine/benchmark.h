@@ -5,7 +5,7 @@
 #include "absl/status/statusor.h"
 #include "libs/engine/backend.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 /// Times of one batch size.
 struct BenchmarkResult {
@@ -22,4 +22,4 @@ struct BenchmarkResult {
 absl::StatusOr<BenchmarkResult> Benchmark(EngineRunner& runner, int batch_size, double seconds,
                                           std::stop_token stop = {});
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

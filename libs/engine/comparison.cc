@@ -10,7 +10,7 @@
 #include "libs/base/random.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 constexpr uint64_t kSeed = 42;
@@ -18,7 +18,7 @@ constexpr uint64_t kSeed = 42;
 constexpr int kMadeUpImages = 4;
 
 absl::StatusOr<Tensor> MakeUp(const std::string& name, Shape shape, int batch,
-                              const CalibrationTable& table, uint64_t index) {
+                              const quantization::CalibrationTable& table, uint64_t index) {
   shape[0] = batch;
   if (std::any_of(shape.begin(), shape.end(), [](int64_t dim) { return dim < 1; })) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -27,7 +27,8 @@ absl::StatusOr<Tensor> MakeUp(const std::string& name, Shape shape, int batch,
         "INT8 can be compared, or fix the size in the graph"));
   }
   const auto found = table.ranges.find(name);
-  const Range range = found == table.ranges.end() ? Range{-1, 1} : found->second;
+  const quantization::Range range =
+      found == table.ranges.end() ? quantization::Range{-1, 1} : found->second;
   TY_ASSIGN_OR_RETURN(Tensor input, Tensor::Create(DType::kFloat32, std::move(shape)));
   Philox random(kSeed, 0, index, RandomPurpose::kCalibration);
   for (float& value : input.data<float>()) {
@@ -38,7 +39,7 @@ absl::StatusOr<Tensor> MakeUp(const std::string& name, Shape shape, int batch,
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::vector<Tensor>>> TakeImages(const BatchSource& next) {
+absl::StatusOr<std::vector<std::vector<Tensor>>> TakeImages(const quantization::BatchSource& next) {
   std::vector<std::vector<Tensor>> batches;
   for (int64_t images = 0; images < kMostComparedImages;) {
     TY_ASSIGN_OR_RETURN(const std::optional<Tensor> batch, next());
@@ -52,8 +53,8 @@ absl::StatusOr<std::vector<std::vector<Tensor>>> TakeImages(const BatchSource& n
   return batches;
 }
 
-absl::StatusOr<std::vector<std::vector<Tensor>>> MakeUpInputs(const EngineRunner& runner,
-                                                              const CalibrationTable& table) {
+absl::StatusOr<std::vector<std::vector<Tensor>>> MakeUpInputs(
+    const EngineRunner& runner, const quantization::CalibrationTable& table) {
   std::vector<Tensor> inputs;
   const int batch = std::min(runner.max_batch_size(), kMadeUpImages);
   for (size_t i = 0; i < runner.input_names().size(); ++i) {
@@ -83,28 +84,32 @@ std::string OutputsNotFinite(const std::vector<std::string>& names,
   return absl::StrJoin(found, ", ");
 }
 
-absl::StatusOr<std::vector<SignalToNoise>> Compare(GraphRunner& runner, const Witness& witness) {
-  std::vector<SignalToNoise> sums(runner.output_names().size());
+absl::StatusOr<std::vector<quantization::SignalToNoise>> Compare(graph::GraphRunner& runner,
+                                                                 const Witness& witness) {
+  std::vector<quantization::SignalToNoise> sums(runner.output_names().size());
   for (size_t b = 0; b < witness.batches.size(); ++b) {
     TY_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs, runner.Run(witness.batches[b]));
     for (size_t i = 0; i < sums.size(); ++i) {
-      TY_RETURN_IF_ERROR(Annotate(AddDifference(witness.exact[b][i], outputs[i], sums[i]),
-                                  runner.output_names()[i]));
+      TY_RETURN_IF_ERROR(
+          Annotate(quantization::AddDifference(witness.exact[b][i], outputs[i], sums[i]),
+                   runner.output_names()[i]));
     }
   }
   return sums;
 }
 
-bool Agrees(const SignalToNoise& runtime, const SignalToNoise& as_written) {
+bool Agrees(const quantization::SignalToNoise& runtime,
+            const quantization::SignalToNoise& as_written) {
   const double most = kMostTimesAsWritten * kMostTimesAsWritten * as_written.noise;
   const double near = kAlwaysNear * kAlwaysNear * as_written.signal;
   // Not `>` turned round: noise that is not a number agrees with nothing.
   return runtime.noise <= std::max(most, near);
 }
 
-std::vector<std::string> OutputsBelow(absl::Span<const OutputError> outputs, double bound) {
+std::vector<std::string> OutputsBelow(absl::Span<const quantization::OutputError> outputs,
+                                      double bound) {
   std::vector<std::pair<double, std::string>> below;
-  for (const OutputError& output : outputs) {
+  for (const quantization::OutputError& output : outputs) {
     if (std::isfinite(output.error.noise) && output.error.signal <= 0) continue;
     const double decibels = std::isfinite(output.error.noise) ? output.error.decibels() : -HUGE_VAL;
     if (decibels < bound) below.emplace_back(decibels, output.output);
@@ -119,4 +124,4 @@ std::vector<std::string> OutputsBelow(absl::Span<const OutputError> outputs, dou
   return texts;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

@@ -12,7 +12,7 @@
 #include "libs/quantization/calibration_table.h"
 #include "libs/quantization/error_report.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 /// An INT8 engine with an output below the first is built with a warning, one below the second is
 /// refused. Decibels of signal over noise against FP32 on calibration images. 20 dB is noise of a
@@ -40,13 +40,13 @@ struct Witness {
 };
 
 /// The first kMostComparedImages of `next`. kInvalidArgument when there is none.
-absl::StatusOr<std::vector<std::vector<Tensor>>> TakeImages(const BatchSource& next);
+absl::StatusOr<std::vector<std::vector<Tensor>>> TakeImages(const quantization::BatchSource& next);
 
 /// Inputs for holding two forms of one network against each other when there are no images: numbers
 /// between the least and the greatest that calibration saw of each input, the same on every
 /// machine. They say nothing about accuracy. kInvalidArgument for an input whose size is not fixed.
-absl::StatusOr<std::vector<std::vector<Tensor>>> MakeUpInputs(const EngineRunner& runner,
-                                                              const CalibrationTable& table);
+absl::StatusOr<std::vector<std::vector<Tensor>>> MakeUpInputs(
+    const EngineRunner& runner, const quantization::CalibrationTable& table);
 
 /// Whether all values of an f32 tensor are numbers; others are.
 bool IsFinite(const Tensor& tensor);
@@ -57,13 +57,16 @@ std::string OutputsNotFinite(const std::vector<std::string>& names,
                              absl::Span<const std::vector<Tensor>> answers);
 
 /// Runs `runner` on the witness's batches: signal and noise of each of its outputs against FP32.
-absl::StatusOr<std::vector<SignalToNoise>> Compare(GraphRunner& runner, const Witness& witness);
+absl::StatusOr<std::vector<quantization::SignalToNoise>> Compare(graph::GraphRunner& runner,
+                                                                 const Witness& witness);
 
 /// Whether an output of a runtime is as near to FP32 as the graph says.
-bool Agrees(const SignalToNoise& runtime, const SignalToNoise& as_written);
+bool Agrees(const quantization::SignalToNoise& runtime,
+            const quantization::SignalToNoise& as_written);
 
 /// The outputs below `bound`, worst first: "'mbox_conf' 3.2 dB". Outputs that FP32 makes zero are
 /// passed over; one with values that are not finite is below every bound.
-std::vector<std::string> OutputsBelow(absl::Span<const OutputError> outputs, double bound);
+std::vector<std::string> OutputsBelow(absl::Span<const quantization::OutputError> outputs,
+                                      double bound);
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

@@ -15,7 +15,9 @@
 #include "libs/quantization/error_report.h"
 #include "libs/quantization/written_out.h"
 
-namespace trainyard {
+namespace trainyard::engine {
+
+using graph::Graph;
 namespace {
 
 constexpr absl::string_view kThreeWays =
@@ -43,22 +45,21 @@ std::vector<std::string> TensorNames(
 }
 
 /// What is to be quantized how on this machine.
-absl::StatusOr<QuantizationOptions> QuantizationFor(const Graph& folded,
-                                                    const EngineOptions& options,
-                                                    std::vector<std::string>& warnings) {
+absl::StatusOr<quantization::QuantizationOptions> QuantizationFor(
+    const Graph& folded, const EngineOptions& options, std::vector<std::string>& warnings) {
   if (!options.calibration.has_value()) return absl::FailedPreconditionError(kThreeWays);
   const std::string& measured_on = options.calibration->weights_sha256;
-  if (!measured_on.empty() && measured_on != WeightsDigest(folded)) {
+  if (!measured_on.empty() && measured_on != quantization::WeightsDigest(folded)) {
     warnings.push_back(
         "the calibration table was measured on other weights than this model's; calibrate again "
         "when the accuracy matters");
   }
   const HardwareFingerprint machine = ThisMachine();
   const std::vector<std::string> features(machine.features().begin(), machine.features().end());
-  QuantizationOptions quantization = options.quantization;
+  quantization::QuantizationOptions quantization = options.quantization;
   quantization.unsigned_activations = true;  // OpenVINO computes in u8 anyway.
   quantization.kernel_steps = options.kernel_steps.value_or(LargestKernelStep(features));
-  if (quantization.kernel_steps < kInt8Steps) {
+  if (quantization.kernel_steps < quantization::kInt8Steps) {
     warnings.push_back(
         absl::StrCat("this processor adds INT8 products in 16 bits: kernels get the values -",
                      quantization.kernel_steps, " to ", quantization.kernel_steps,
@@ -100,7 +101,7 @@ absl::StatusOr<std::unique_ptr<EngineRunner>> MakeObserver(const Graph& graph,
                                                            const std::vector<std::string>& names,
                                                            int max_batch_size, int threads) {
   TY_ASSIGN_OR_RETURN(const Backend* backend, FindBackend("openvino"));
-  TY_ASSIGN_OR_RETURN(const Graph observed, WithActivationOutputs(graph, names));
+  TY_ASSIGN_OR_RETURN(const Graph observed, quantization::WithActivationOutputs(graph, names));
   TY_ASSIGN_OR_RETURN(CompiledNetwork network,
                       backend->Compile(observed, {Precision::kFp32, max_batch_size, threads}));
   return std::move(network.runner);
@@ -114,7 +115,7 @@ absl::Status CheckPasses(const Graph& folded, const Backend& backend,
   const CompileOptions compile{Precision::kFp32, options.max_batch_size, options.threads};
   TY_ASSIGN_OR_RETURN(const CompiledNetwork network, backend.Compile(folded, compile));
   TY_RETURN_IF_ERROR(CheckBatchIsOpen(*network.runner));
-  std::vector<std::string> names = TensorsToCalibrate(folded, {});
+  std::vector<std::string> names = quantization::TensorsToCalibrate(folded, {});
   std::erase_if(names, [&folded](const std::string& name) { return folded.HasInitializer(name); });
   // One image is enough, and activations of more would only cost memory.
   TY_ASSIGN_OR_RETURN(const auto observer,
@@ -124,7 +125,8 @@ absl::Status CheckPasses(const Graph& folded, const Backend& backend,
   Witness witness{.batches = *std::move(inputs)};
   TY_ASSIGN_OR_RETURN(std::vector<Tensor> exact, observer->Run(witness.batches[0]));
   witness.exact.push_back(std::move(exact));
-  TY_ASSIGN_OR_RETURN(const std::vector<SignalToNoise> errors, Compare(*network.runner, witness));
+  TY_ASSIGN_OR_RETURN(const std::vector<quantization::SignalToNoise> errors,
+                      Compare(*network.runner, witness));
   Problems problems;
   for (size_t i = 0; i < errors.size(); ++i) {
     if (!(errors[i].noise > kMostOfPasses * kMostOfPasses * errors[i].signal)) continue;
@@ -145,7 +147,7 @@ absl::StatusOr<CompiledNetwork> CompileAs(Precision precision, const Graph& fold
     TY_RETURN_IF_ERROR(CheckPasses(folded, backend, options));
     return backend.Compile(folded, compile);
   }
-  TY_ASSIGN_OR_RETURN(const QuantizationOptions quantization,
+  TY_ASSIGN_OR_RETURN(const quantization::QuantizationOptions quantization,
                       QuantizationFor(folded, options, built.warnings));
   TY_RETURN_IF_ERROR(CheckPasses(folded, backend, options));
   TY_ASSIGN_OR_RETURN(Int8Network int8, BuildInt8(backend, {.folded = folded,
@@ -163,7 +165,7 @@ absl::StatusOr<CompiledNetwork> CompileAs(Precision precision, const Graph& fold
 
 absl::StatusOr<Graph> FoldForInference(const Graph& graph) {
   Graph folded = graph.Clone();
-  TY_RETURN_IF_ERROR(FoldBatchNorm(folded));
+  TY_RETURN_IF_ERROR(graph::FoldBatchNorm(folded));
   return folded;
 }
 
@@ -177,7 +179,7 @@ absl::StatusOr<BuiltEngine> BuildEngine(const Model& model, const EngineOptions&
       const PrecisionChoice precision,
       ChoosePrecision(options.precision, backend->capabilities().native_precisions));
   TY_ASSIGN_OR_RETURN(const Graph folded, FoldForInference(model.graph));
-  TY_RETURN_IF_ERROR(CheckWeights(folded));
+  TY_RETURN_IF_ERROR(graph::CheckWeights(folded));
   BuiltEngine built;
   if (!precision.warning.empty()) built.warnings.push_back(precision.warning);
   TY_ASSIGN_OR_RETURN(CompiledNetwork network,
@@ -212,30 +214,32 @@ absl::StatusOr<LoadedEngine> LoadEngine(const std::string& path, int threads) {
   return LoadedEngine{std::move(file.header), std::move(file.record), *std::move(runner)};
 }
 
-absl::StatusOr<CalibrationTable> CalibrateGraph(const Graph& graph,
-                                                const QuantizationOptions& options,
-                                                const BatchSource& next, int max_batch_size,
-                                                int threads) {
+absl::StatusOr<quantization::CalibrationTable> CalibrateGraph(
+    const Graph& graph, const quantization::QuantizationOptions& options,
+    const quantization::BatchSource& next, int max_batch_size, int threads) {
   TY_ASSIGN_OR_RETURN(const Graph folded, FoldForInference(graph));
-  const std::vector<std::string> names = TensorsToCalibrate(folded, options);
+  const std::vector<std::string> names = quantization::TensorsToCalibrate(folded, options);
   TY_ASSIGN_OR_RETURN(const std::unique_ptr<EngineRunner> runner,
                       MakeObserver(folded, names, max_batch_size, threads));
-  TY_ASSIGN_OR_RETURN(CalibrationTable table, Calibrate(*runner, names, next));
-  table.weights_sha256 = WeightsDigest(folded);
+  TY_ASSIGN_OR_RETURN(quantization::CalibrationTable table,
+                      quantization::Calibrate(*runner, names, next));
+  table.weights_sha256 = quantization::WeightsDigest(folded);
   return table;
 }
 
-absl::Status ExplainQuantization(const Graph& graph, QuantizedModel& quantized,
-                                 const BatchSource& next, int max_batch_size, int threads) {
+absl::Status ExplainQuantization(const Graph& graph, quantization::QuantizedModel& quantized,
+                                 const quantization::BatchSource& next, int max_batch_size,
+                                 int threads) {
   TY_ASSIGN_OR_RETURN(const Graph folded, FoldForInference(graph));
   std::vector<std::string> names;
-  for (const LayerQuantization& layer : quantized.report.layers) names.push_back(layer.input);
-  TY_ASSIGN_OR_RETURN(const Graph written, WithRoundingWrittenOut(quantized.graph));
+  for (const quantization::LayerQuantization& layer : quantized.report.layers)
+    names.push_back(layer.input);
+  TY_ASSIGN_OR_RETURN(const Graph written, quantization::WithRoundingWrittenOut(quantized.graph));
   TY_ASSIGN_OR_RETURN(const std::unique_ptr<EngineRunner> reference,
                       MakeObserver(folded, names, max_batch_size, threads));
   TY_ASSIGN_OR_RETURN(const std::unique_ptr<EngineRunner> rounded,
                       MakeObserver(written, names, max_batch_size, threads));
-  return MeasureActivations(*reference, *rounded, next, quantized.report);
+  return quantization::MeasureActivations(*reference, *rounded, next, quantized.report);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

@@ -16,7 +16,7 @@
 #include "libs/quantization/calibration.h"
 #include "libs/quantization/quantize.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 struct EngineOptions {
   std::string backend = "openvino";
@@ -27,14 +27,14 @@ struct EngineOptions {
   /// >= 1.
   int threads = 1;
   /// What INT8 needs; see CalibrateGraph.
-  std::optional<CalibrationTable> calibration;
+  std::optional<quantization::CalibrationTable> calibration;
   /// Makes a source of images that an INT8 engine is held against FP32 on, in batches of at most
   /// max_batch_size (BuildInt8), and one in floats is tried on. Null when there are none: the
   /// accuracy is then not known.
-  std::function<BatchSource()> images;
+  std::function<quantization::BatchSource()> images;
   /// Its kernel_steps is chosen for this processor (LargestKernelStep) unless `kernel_steps` is
   /// set.
-  QuantizationOptions quantization;
+  quantization::QuantizationOptions quantization;
   std::optional<int> kernel_steps;
   /// For the header.
   model::v1::EngineSource source;
@@ -48,7 +48,7 @@ struct BuiltEngine {
   std::unique_ptr<EngineRunner> runner;
   Int8Coverage coverage;
   /// INT8 only. The graph, what was done to it, and how far the engine's outputs are from FP32.
-  std::optional<QuantizedModel> quantized;
+  std::optional<quantization::QuantizedModel> quantized;
   /// For the user: a precision that was not available, a table of other weights, layers kept in
   /// FP32, a low accuracy.
   std::vector<std::string> warnings;
@@ -74,19 +74,19 @@ struct LoadedEngine {
 absl::StatusOr<LoadedEngine> LoadEngine(const std::string& path, int threads);
 
 /// A graph as calibration sees it: batch norms folded.
-absl::StatusOr<Graph> FoldForInference(const Graph& graph);
+absl::StatusOr<graph::Graph> FoldForInference(const graph::Graph& graph);
 
 /// Runs `graph` in FP32 on the batches and returns the ranges that InsertQdq will ask for. The
 /// graph is folded first. No batch is larger than `max_batch_size`. Fails as Calibrate does.
-absl::StatusOr<CalibrationTable> CalibrateGraph(const Graph& graph,
-                                                const QuantizationOptions& options,
-                                                const BatchSource& next, int max_batch_size,
-                                                int threads);
+absl::StatusOr<quantization::CalibrationTable> CalibrateGraph(
+    const graph::Graph& graph, const quantization::QuantizationOptions& options,
+    const quantization::BatchSource& next, int max_batch_size, int threads);
 
 /// Fills in the measured part of `quantized.report.layers`: runs FP32 and the Q/DQ graph as it is
 /// written (WithRoundingWrittenOut) side by side. Not the engine: asking it for its activations
 /// would change what it fuses. Fails as MeasureActivations does.
-absl::Status ExplainQuantization(const Graph& graph, QuantizedModel& quantized,
-                                 const BatchSource& next, int max_batch_size, int threads);
+absl::Status ExplainQuantization(const graph::Graph& graph, quantization::QuantizedModel& quantized,
+                                 const quantization::BatchSource& next, int max_batch_size,
+                                 int threads);
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

@@ -10,7 +10,7 @@
 #include "libs/base/status.h"
 #include "libs/sealing/model_file.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 constexpr int kFormatVersion = 1;
@@ -19,7 +19,7 @@ constexpr char kRecordSectionName[] = "record";
 constexpr char kBlobSection[] = "engine.blob";
 
 template <typename Message>
-absl::Status ParseSection(const Sections& sections, const char* name, Message& message) {
+absl::Status ParseSection(const sealing::Sections& sections, const char* name, Message& message) {
   const auto found = sections.find(name);
   if (found == sections.end())
     return absl::DataLossError(absl::StrCat("has no section '", name, "'"));
@@ -29,7 +29,7 @@ absl::Status ParseSection(const Sections& sections, const char* name, Message& m
   return absl::OkStatus();
 }
 
-absl::StatusOr<EngineFile> ParseSections(Sections sections) {
+absl::StatusOr<EngineFile> ParseSections(sealing::Sections sections) {
   EngineFile file;
   TY_RETURN_IF_ERROR(ParseSection(sections, kHeaderSection, file.header));
   if (file.header.format_version() > kFormatVersion) {
@@ -60,15 +60,16 @@ std::string RebuildCommand(const EngineHeader& header, const std::string& path) 
 absl::Status SaveEngineFile(EngineFile file, const std::string& path) {
   file.header.set_format_version(kFormatVersion);
   file.header.set_blob_sha256(Sha256Hex(file.blob));
-  Sections sections;
+  sealing::Sections sections;
   sections[kHeaderSection] = file.header.SerializeAsString();
   sections[kRecordSectionName] = file.record.SerializeAsString();
   sections[kBlobSection] = std::move(file.blob);
-  return SaveSealed(path, SealedKind::kEngine, sections, "");
+  return sealing::SaveSealed(path, sealing::SealedKind::kEngine, sections, "");
 }
 
 absl::StatusOr<EngineFile> LoadEngineFile(const std::string& path) {
-  TY_ASSIGN_OR_RETURN(Sections sections, LoadSealed(path, SealedKind::kEngine, ""));
+  TY_ASSIGN_OR_RETURN(sealing::Sections sections,
+                      sealing::LoadSealed(path, sealing::SealedKind::kEngine, ""));
   absl::StatusOr<EngineFile> file = ParseSections(std::move(sections));
   if (!file.ok()) return Annotate(file.status(), absl::StrCat("engine '", path, "'"));
   return file;
@@ -90,4 +91,4 @@ absl::Status CheckRunsHere(const EngineHeader& header, const HardwareFingerprint
                    ". Build it again here: ", RebuildCommand(header, path)));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

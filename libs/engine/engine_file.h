@@ -8,7 +8,7 @@
 #include "libs/engine/fingerprint.h"
 #include "libs/model/model.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 /// The parts of an `.engine`: docs/engine.md, "The file". Not encrypted, as TAO's engines are not;
 /// only guarded against damage.
@@ -31,4 +31,4 @@ absl::StatusOr<EngineFile> LoadEngineFile(const std::string& path);
 absl::Status CheckRunsHere(const EngineHeader& header, const HardwareFingerprint& here,
                            const BackendCapabilities& backend, const std::string& path);
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

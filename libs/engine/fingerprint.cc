@@ -13,7 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/digest.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 struct Registers {
@@ -157,4 +157,4 @@ std::string FingerprintDigest(const HardwareFingerprint& hardware,
                     "\n"));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

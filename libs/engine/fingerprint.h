@@ -6,7 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "trainyard/model/v1/engine_header.pb.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 using model::v1::EngineHeader;
 using model::v1::HardwareFingerprint;
@@ -27,4 +27,4 @@ std::string Describe(const HardwareFingerprint& hardware);
 std::string FingerprintDigest(const HardwareFingerprint& hardware,
                               absl::string_view backend_version);
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

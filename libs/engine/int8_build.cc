@@ -12,7 +12,9 @@
 #include "libs/quantization/error_report.h"
 #include "libs/quantization/written_out.h"
 
-namespace trainyard {
+namespace trainyard::engine {
+
+using quantization::SignalToNoise;
 namespace {
 
 /// Networks compiled while looking for the layers that a runtime gets wrong; each takes about a
@@ -22,7 +24,7 @@ constexpr size_t kWorstLayers = 3;
 
 /// One way of quantizing the network, compiled.
 struct Candidate {
-  QuantizedModel quantized;
+  quantization::QuantizedModel quantized;
   CompiledNetwork network;
 };
 
@@ -51,16 +53,16 @@ class Int8Builder {
  private:
   absl::StatusOr<Candidate> Quantize(const std::vector<std::string>& in_fp32) {
     if (request_.stop.stop_requested()) return absl::CancelledError("stopped while building INT8");
-    QuantizationOptions options = request_.quantization;
+    quantization::QuantizationOptions options = request_.quantization;
     options.excluded_layers.insert(options.excluded_layers.end(), in_fp32.begin(), in_fp32.end());
-    TY_ASSIGN_OR_RETURN(QuantizedModel quantized,
-                        InsertQdq(request_.folded, request_.table, options));
+    TY_ASSIGN_OR_RETURN(quantization::QuantizedModel quantized,
+                        quantization::InsertQdq(request_.folded, request_.table, options));
     TY_ASSIGN_OR_RETURN(CompiledNetwork network,
                         backend_.Compile(quantized.graph, request_.compile));
     return Candidate{std::move(quantized), std::move(network)};
   }
 
-  absl::StatusOr<std::unique_ptr<EngineRunner>> InFloats(const Graph& graph) {
+  absl::StatusOr<std::unique_ptr<EngineRunner>> InFloats(const graph::Graph& graph) {
     CompileOptions options = request_.compile;
     options.precision = Precision::kFp32;
     TY_ASSIGN_OR_RETURN(CompiledNetwork network, backend_.Compile(graph, options));
@@ -92,8 +94,9 @@ class Int8Builder {
         "; see what divides by 0 or takes its logarithm, or build it with -t fp32"));
   }
 
-  absl::StatusOr<std::vector<SignalToNoise>> AsWritten(const Graph& quantized) {
-    TY_ASSIGN_OR_RETURN(const Graph written, WithRoundingWrittenOut(quantized));
+  absl::StatusOr<std::vector<SignalToNoise>> AsWritten(const graph::Graph& quantized) {
+    TY_ASSIGN_OR_RETURN(const graph::Graph written,
+                        quantization::WithRoundingWrittenOut(quantized));
     TY_ASSIGN_OR_RETURN(const auto runner, InFloats(written));
     return Compare(*runner, witness_);
   }
@@ -116,7 +119,7 @@ class Int8Builder {
 
   absl::StatusOr<Candidate> KeepWrongLayersInFp32(const Candidate& wrong,
                                                   const std::vector<SignalToNoise>& errors) {
-    const std::vector<LayerQuantization>& layers = wrong.quantized.report.layers;
+    const std::vector<quantization::LayerQuantization>& layers = wrong.quantized.report.layers;
     const auto names_of = [&layers](const std::vector<size_t>& indices) {
       std::vector<std::string> names;
       for (const size_t index : indices) names.push_back(layers[index].node);
@@ -164,7 +167,8 @@ class Int8Builder {
     return absl::StrJoin(texts, ", ");
   }
 
-  void FillReport(const std::vector<SignalToNoise>& errors, QuantizationReport& report) const {
+  void FillReport(const std::vector<SignalToNoise>& errors,
+                  quantization::QuantizationReport& report) const {
     report.compared_images = witness_.images;
     for (size_t i = 0; i < errors.size(); ++i) {
       report.outputs[i].error = errors[i];
@@ -173,10 +177,11 @@ class Int8Builder {
   }
 
   /// Warns or refuses; made-up inputs say nothing about accuracy.
-  absl::Status Judge(const QuantizationReport& report) {
+  absl::Status Judge(const quantization::QuantizationReport& report) {
     if (witness_.images == 0) return absl::OkStatus();
     const std::string ways = absl::StrCat(
-        ". The kernels lose most at ", absl::StrJoin(WorstLayers(report, kWorstLayers), "; "),
+        ". The kernels lose most at ",
+        absl::StrJoin(quantization::WorstLayers(report, kWorstLayers), "; "),
         ". Calibrate on images like those that it will see, or keep such layers in FP32 "
         "(--excluded_layers)");
     const std::vector<std::string> refused = OutputsBelow(report.outputs, kRefuseBelowDecibels);
@@ -209,4 +214,4 @@ absl::StatusOr<Int8Network> BuildInt8(const Backend& backend, const Int8Request&
   return Int8Builder(backend, request).Build();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

@@ -10,17 +10,17 @@
 #include "libs/quantization/calibration.h"
 #include "libs/quantization/quantize.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 struct Int8Request {
   /// Batch norms folded.
-  const Graph& folded;
-  const CalibrationTable& table;
-  QuantizationOptions quantization;
+  const graph::Graph& folded;
+  const quantization::CalibrationTable& table;
+  quantization::QuantizationOptions quantization;
   CompileOptions compile;
   /// Makes a source of images to compare on, in batches of at most the engine's; null when there
   /// are none.
-  std::function<BatchSource()> images;
+  std::function<quantization::BatchSource()> images;
   std::stop_token stop;
 };
 
@@ -29,7 +29,7 @@ struct Int8Network {
   /// `runner` was loaded from `blob`: it is what a reader of the file will get.
   CompiledNetwork network;
   /// With the figures of that runner in its report.
-  QuantizedModel quantized;
+  quantization::QuantizedModel quantized;
   /// For the user.
   std::vector<std::string> warnings;
 };
@@ -46,4 +46,4 @@ struct Int8Network {
 /// Backend::Compile and the images do.
 absl::StatusOr<Int8Network> BuildInt8(const Backend& backend, const Int8Request& request);
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

@@ -5,7 +5,7 @@
 #include "absl/strings/match.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 namespace {
 
@@ -36,7 +36,8 @@ Int8Coverage CoverageOf(absl::Span<const RuntimeLayer> layers) {
   return coverage;
 }
 
-absl::StatusOr<Int8Coverage> MeasureInt8Coverage(const EngineRunner& runner, const Graph& graph) {
+absl::StatusOr<Int8Coverage> MeasureInt8Coverage(const EngineRunner& runner,
+                                                 const graph::Graph& graph) {
   TY_ASSIGN_OR_RETURN(const std::vector<RuntimeLayer> layers, runner.RuntimeLayers());
   Int8Coverage coverage = CoverageOf(layers);
   const absl::StatusOr<int64_t> macs = graph.MacCount();
@@ -44,4 +45,4 @@ absl::StatusOr<Int8Coverage> MeasureInt8Coverage(const EngineRunner& runner, con
   return coverage;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

@@ -9,7 +9,7 @@
 #include "libs/engine/backend.h"
 #include "libs/graph/graph.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 /// How much of the work runs in INT8, by multiply-accumulates of Conv, ConvTranspose, Gemm and
 /// MatMul for one image.
@@ -30,6 +30,7 @@ Int8Coverage CoverageOf(absl::Span<const RuntimeLayer> layers);
 /// Reads it from what the runtime says it executes, not from what was asked for. `macs` is the
 /// graph's own count (Graph::MacCount): work that the runtime does not show is not INT8. Where the
 /// graph's shapes are not known without running it, the runtime's count stands.
-absl::StatusOr<Int8Coverage> MeasureInt8Coverage(const EngineRunner& runner, const Graph& graph);
+absl::StatusOr<Int8Coverage> MeasureInt8Coverage(const EngineRunner& runner,
+                                                 const graph::Graph& graph);
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

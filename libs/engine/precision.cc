@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/problems.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 absl::string_view NameOf(Precision precision) {
   return precision == Precision::kInt8 ? "int8" : "fp32";
@@ -41,4 +41,4 @@ int LargestKernelStep(absl::Span<const std::string> features) {
   return 64;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

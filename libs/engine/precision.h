@@ -7,7 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 /// What a network computes in.
 enum class Precision { kFp32, kInt8 };
@@ -37,4 +37,4 @@ absl::StatusOr<PrecisionChoice> ChoosePrecision(absl::string_view requested,
 /// (docs/quantization.md).
 int LargestKernelStep(absl::Span<const std::string> features);
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

@@ -5,7 +5,7 @@
 
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 /// Part `index` of `pieces` nearly equal parts of `all`, or all that is not in it.
@@ -51,4 +51,4 @@ absl::StatusOr<std::vector<size_t>> SmallSubset(
   return best;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

@@ -1,7 +1,7 @@
 #include "libs/graph/graph.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 /// nullptr when absent or of another type.
@@ -46,4 +46,4 @@ std::vector<int64_t> IntsAttribute(const onnx::NodeProto& node, absl::string_vie
   return {attribute->ints().begin(), attribute->ints().end()};
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -6,7 +6,7 @@
 #include "libs/base/status.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 void Declare(onnx::ValueInfoProto* value, const std::string& name, const Shape& shape) {
@@ -195,4 +195,4 @@ absl::StatusOr<Graph> GraphBuilder::Finish() && {
   return std::move(graph_);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

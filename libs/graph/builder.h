@@ -10,7 +10,7 @@
 #include "libs/graph/graph.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 
 /// A node's attribute: {"axis", int64_t{1}}.
 struct NodeAttribute {
@@ -108,4 +108,4 @@ class GraphBuilder {
   absl::Status status_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

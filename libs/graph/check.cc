@@ -12,7 +12,7 @@
 #include "onnx/checker.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 /// ONNX's messages have several lines and end with a dump of the node; the first lines say it all.
@@ -140,4 +140,4 @@ absl::Status Graph::Check() const {
   return problems.ToStatus();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 /// Keeps the elements of a repeated message field for which `keep` holds; returns how many went.
@@ -76,4 +76,4 @@ std::string UnusedName(const Graph& graph, const std::string& stem) {
   return name;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -5,7 +5,7 @@
 
 #include "libs/graph/graph.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 
 /// Removes the initializers that no node reads and that are no graph output, and reindexes. Returns
 /// how many went.
@@ -25,4 +25,4 @@ void RedirectReaders(Graph& graph, const std::string& from, const std::string& t
 /// `stem`, or the first of `stem_1`, `stem_2`... that no node, value or initializer is called.
 std::string UnusedName(const Graph& graph, const std::string& stem);
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -9,7 +9,7 @@
 #include "libs/graph/edit.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 /// The Conv that `norm` can be folded into; nullptr when there is none.
@@ -124,4 +124,4 @@ absl::Status FoldBatchNorm(Graph& graph) {
   return absl::OkStatus();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

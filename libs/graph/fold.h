@@ -3,7 +3,7 @@
 #include "absl/status/status.h"
 #include "libs/graph/graph.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 
 /// Folds every BatchNormalization that alone reads a Conv into that Conv's kernel and bias, for
 /// inference: kernel' = kernel * s, bias' = (bias - mean) * s + beta with s = gamma / sqrt(variance
@@ -24,4 +24,4 @@ absl::Status FoldBatchNorm(Graph& graph);
 /// it cannot follow, it leaves. Graph::Parse has done this to every graph that was loaded.
 void FoldConstants(Graph& graph);
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

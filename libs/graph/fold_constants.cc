@@ -11,7 +11,7 @@
 #include "libs/graph/internal/dims.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 /// Longer ones are no shapes.
@@ -448,4 +448,4 @@ void FoldConstants(Graph& graph) {
   }
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -20,7 +20,7 @@
 #include "libs/graph/internal/tensors.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 constexpr int64_t kIrVersion = 8;
@@ -277,4 +277,4 @@ absl::Status Graph::SetInitializer(const std::string& name, const Tensor& tensor
 
 bool IsOnnxName(absl::string_view path) { return absl::EndsWithIgnoreCase(path, ".onnx"); }
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

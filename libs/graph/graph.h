@@ -19,7 +19,7 @@ class TensorProto;
 class AttributeProto;
 }  // namespace onnx
 
-namespace trainyard {
+namespace trainyard::graph {
 
 /// A network as an ONNX graph in memory: the one form that builders emit and that training,
 /// pruning, quantization and engines share. In inference form: whoever trains owns the mode.
@@ -140,4 +140,4 @@ std::vector<int64_t> IntsAttribute(const onnx::NodeProto& node, absl::string_vie
 absl::StatusOr<Tensor> TensorFromProto(const onnx::TensorProto& proto);
 onnx::TensorProto TensorToProto(const std::string& name, const Tensor& tensor);
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -4,7 +4,7 @@
 
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 
 std::set<std::string> NodesBefore(const Graph& graph, absl::Span<const absl::string_view> ops) {
   std::set<std::string> before;
@@ -23,4 +23,4 @@ std::set<std::string> NodesBefore(const Graph& graph, absl::Span<const absl::str
   return before;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

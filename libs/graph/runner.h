@@ -7,7 +7,7 @@
 #include "absl/types/span.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 
 /// Runs a network on batches. The training executor and every engine backend implement it, and
 /// evaluation, parity checks and calibration know nothing else.
@@ -27,4 +27,4 @@ class GraphRunner {
   virtual absl::StatusOr<std::vector<Tensor>> Run(absl::Span<const Tensor> inputs) = 0;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -7,7 +7,7 @@
 #include "libs/graph/internal/dims.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 /// The shape of `value`, whose dimensions but the first must be known.
@@ -94,4 +94,4 @@ absl::StatusOr<int64_t> Graph::MacCount() const {
   return total;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -6,7 +6,7 @@
 #include "libs/graph/graph.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 bool IsKnown(int32_t data_type) {
@@ -109,4 +109,4 @@ onnx::TensorProto TensorToProto(const std::string& name, const Tensor& tensor) {
   return proto;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -8,7 +8,7 @@
 #include "libs/base/problems.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 /// Of f32; others are.
@@ -47,4 +47,4 @@ absl::Status CheckWeights(const Graph& graph) {
   return problems.ToStatus();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::graph

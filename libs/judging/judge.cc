@@ -37,7 +37,7 @@ std::function<void(const absl::Status&)> WarnOfSkipped(Context& context) {
   };
 }
 
-ProgressFunction ImagesDone(Context& context, const char* message) {
+tasks::ProgressFunction ImagesDone(Context& context, const char* message) {
   return [&context, message](int64_t done, int64_t total) {
     context.Progress(static_cast<double>(done), static_cast<double>(total), "images", message);
   };
@@ -51,11 +51,11 @@ int LoaderThreadsOf(const Context& context, const RunningModel& model) {
 }
 
 // A model keeps its input and its head, whatever the spec says.
-void TellDifferences(Context& context, const Network& network, const ModelRecord& record,
+void TellDifferences(Context& context, const networks::Network& network, const ModelRecord& record,
                      Finished& finished) {
   const absl::StatusOr<ModelRecord> spec = network.Record();
   if (!spec.ok()) return;
-  for (const std::string& field : OverriddenFields(*spec, record, /*trains=*/false)) {
+  for (const std::string& field : networks::OverriddenFields(*spec, record, /*trains=*/false)) {
     const std::string text = absl::StrCat(
         "the model is judged as it is, so that a field of the spec has no effect: ", field);
     context.Warn(absl::FailedPreconditionError(text));
@@ -63,25 +63,25 @@ void TellDifferences(Context& context, const Network& network, const ModelRecord
   }
 }
 
-absl::StatusOr<OpenedData> OpenData(const Context& context, const Network& network,
-                                    const ModelRecord& record) {
-  TY_ASSIGN_OR_RETURN(std::optional<OpenedData> data,
-                      network.OpenData(DataUse::kEvaluation, record,
+absl::StatusOr<data::OpenedData> OpenData(const Context& context, const networks::Network& network,
+                                          const ModelRecord& record) {
+  TY_ASSIGN_OR_RETURN(std::optional<data::OpenedData> data,
+                      network.OpenData(data::DataUse::kEvaluation, record,
                                        context.job.evaluate().strict(), ThreadsOf(context)));
   if (!data) {
     return absl::InvalidArgumentError(absl::StrCat("the spec has ",
-                                                   FieldsOf(network.name()).no_validation,
+                                                   networks::FieldsOf(network.name()).no_validation,
                                                    "; there is nothing to evaluate on"));
   }
   return *std::move(data);
 }
 
 // An explanation goes into the results folder: without one nobody would see it.
-EvaluationChoices ChoicesOf(const Context& context, const OpenedData& data) {
+tasks::EvaluationChoices ChoicesOf(const Context& context, const data::OpenedData& data) {
   const auto& task = context.job.evaluate();
-  EvaluationChoices choices{.matching = task.matching()};
+  tasks::EvaluationChoices choices{.matching = task.matching()};
   if (task.results_dir().empty()) return choices;
-  choices.explanation = ExplanationOptions{
+  choices.explanation = tasks::ExplanationOptions{
       .threads = ThreadsOf(context),
       .read = [source = data.source](int64_t index) { return source->Get(index); }};
   return choices;
@@ -109,19 +109,19 @@ void AddCounts(int64_t images, int64_t skipped, Finished& finished) {
 
 }  // namespace
 
-absl::Status Evaluate(Context& context, const Network& network, const RunningModel& model,
+absl::Status Evaluate(Context& context, const networks::Network& network, const RunningModel& model,
                       Finished& finished) {
   const auto& task = context.job.evaluate();
-  TY_ASSIGN_OR_RETURN(const OpenedData data, OpenData(context, network, model.record));
-  TY_ASSIGN_OR_RETURN(auto samples, PreprocessOnly(data.source, model.record.preprocess()));
+  TY_ASSIGN_OR_RETURN(const data::OpenedData data, OpenData(context, network, model.record));
+  TY_ASSIGN_OR_RETURN(auto samples, data::PreprocessOnly(data.source, model.record.preprocess()));
   for (const std::string& note : data.notes) finished.add_notes(note);
   for (const std::string& warning : data.warnings) {
     context.Warn(absl::FailedPreconditionError(warning));
   }
   TellDifferences(context, network, model.record, finished);
-  TY_ASSIGN_OR_RETURN(const std::unique_ptr<Evaluator> evaluator,
+  TY_ASSIGN_OR_RETURN(const std::unique_ptr<tasks::Evaluator> evaluator,
                       network.MakeEvaluator(model.head, model.record, ChoicesOf(context, data)));
-  RunOptions options{
+  tasks::RunOptions options{
       .batch_size = BatchSizeFor(network.evaluation_batch_size(), model, finished),
       .loader_threads = LoaderThreadsOf(context, model),
       .runs_ahead = !model.shares_cores,
@@ -129,8 +129,8 @@ absl::Status Evaluate(Context& context, const Network& network, const RunningMod
       .stop = context.stop,
       .progress = ImagesDone(context, "evaluating")};
   if (!task.strict()) options.skipped = WarnOfSkipped(context);
-  TY_ASSIGN_OR_RETURN(EvaluationResult result,
-                      trainyard::Evaluate(model.runner, *evaluator, std::move(samples), options));
+  TY_ASSIGN_OR_RETURN(tasks::EvaluationResult result,
+                      tasks::Evaluate(model.runner, *evaluator, std::move(samples), options));
   // Most of those that cannot be read were found when the data were opened.
   result.run.images_skipped += data.ledger.RefusedImages();
   if (model.warm_ms_per_image) {
@@ -143,7 +143,7 @@ absl::Status Evaluate(Context& context, const Network& network, const RunningMod
   AddMetrics(result.Metrics(), finished);
   AddCounts(result.run.images, result.run.images_skipped, finished);
   if (task.results_dir().empty()) return absl::OkStatus();
-  TY_RETURN_IF_ERROR(WriteResults(task.results_dir(), result, absl::Now()));
+  TY_RETURN_IF_ERROR(tasks::WriteResults(task.results_dir(), result, absl::Now()));
   TY_ASSIGN_OR_RETURN(
       *finished.add_outputs(),
       DescribeArtifact("results", JoinPath(task.results_dir(), "results.json"), "log"));
@@ -153,28 +153,29 @@ absl::Status Evaluate(Context& context, const Network& network, const RunningMod
 absl::Status Infer(Context& context, int batch_size, const RunningModel& model,
                    Finished& finished) {
   const auto& job = context.job.infer();
-  TY_ASSIGN_OR_RETURN(const Task* task, TaskOf(model.record));
-  PredictionOptions outputs{.annotated_dir = job.annotated_dir(), .labels_dir = job.labels_dir()};
+  TY_ASSIGN_OR_RETURN(const tasks::Task* task, networks::TaskOf(model.record));
+  tasks::PredictionOptions outputs{.annotated_dir = job.annotated_dir(),
+                                   .labels_dir = job.labels_dir()};
   if (job.threshold() > 0) outputs.threshold = job.threshold();
   TY_ASSIGN_OR_RETURN(const auto writer, task->MakeWriter(model.head, model.record, outputs));
   std::vector<std::string> left_out;
   TY_ASSIGN_OR_RETURN(const std::vector<std::string> images,
-                      ListImagesFor(model.record, job.images(), &left_out));
-  RunOptions options{.batch_size = std::clamp(batch_size, 1, model.max_batch_size),
-                           .loader_threads = LoaderThreadsOf(context, model),
-                           .runs_ahead = !model.shares_cores,
-                           .measures_latency = true,
-                           .stop = context.stop,
-                           .progress = ImagesDone(context, task->predicting())};
+                      networks::ListImagesFor(model.record, job.images(), &left_out));
+  tasks::RunOptions options{.batch_size = std::clamp(batch_size, 1, model.max_batch_size),
+                            .loader_threads = LoaderThreadsOf(context, model),
+                            .runs_ahead = !model.shares_cores,
+                            .measures_latency = true,
+                            .stop = context.stop,
+                            .progress = ImagesDone(context, task->predicting())};
   const auto warn = WarnOfSkipped(context);
   std::string example;
   options.skipped = [&](const absl::Status& status) {
     if (example.empty()) example = std::string(status.message());
     warn(status);
   };
-  TY_ASSIGN_OR_RETURN(const InferenceResult result,
-                      trainyard::Infer(model.runner, model.record.preprocess(), *writer, images,
-                                       options));
+  TY_ASSIGN_OR_RETURN(
+      const tasks::InferenceResult result,
+      tasks::Infer(model.runner, model.record.preprocess(), *writer, images, options));
   finished.add_notes(writer->Summary());
   if (result.run.images_skipped > 0) {
     finished.add_notes(absl::StrCat(result.run.images_skipped, " of ", images.size(),
@@ -183,7 +184,7 @@ absl::Status Infer(Context& context, int batch_size, const RunningModel& model,
   for (const std::string& note : left_out) finished.add_notes(note);
   for (const std::string& note : result.findings.Describe()) finished.add_notes(note);
   std::vector<v1::Metric> speed;
-  AddSpeedMetrics(result.run, speed);
+  tasks::AddSpeedMetrics(result.run, speed);
   AddMetrics(std::move(speed), finished);
   AddCounts(result.run.images, result.run.images_skipped, finished);
   for (const auto& [name, path] : writer->Folders()) {

@@ -13,9 +13,9 @@ namespace trainyard::judging {
 
 /// A model that runs, by whatever runtime. Borrows all of it.
 struct RunningModel {
-  GraphRunner& runner;
+  graph::GraphRunner& runner;
   const ModelRecord& record;
-  const Head& head;
+  const tasks::Head& head;
   /// The largest batch that `runner` takes. >= 1.
   int max_batch_size;
   /// Measures the warm runtime on one image at a time, apart from reading images and from the
@@ -35,8 +35,8 @@ struct RunningModel {
 ///
 /// kInvalidArgument when the spec names no validation data, or its classes are not the model's;
 /// else fails as Network::OpenData and Evaluate (libs/tasks); kCancelled on request.
-absl::Status Evaluate(worker::Context& context, const Network& network, const RunningModel& model,
-                      worker::Finished& finished);
+absl::Status Evaluate(worker::Context& context, const networks::Network& network,
+                      const RunningModel& model, worker::Finished& finished);
 
 /// Does `context.job.infer`: predicts of images, `batch_size` at a time. Adds the folders that the job
 /// asks for as outputs, ms_per_image with latency_batch_size, images_per_second, images and

@@ -130,7 +130,7 @@ absl::StatusOr<BackboneOptions> BackboneOfName(absl::string_view name) {
                                                  absl::StrJoin(names, ", "), DidYouMean(name, names)));
 }
 
-absl::StatusOr<Backbone> AddBackbone(GraphBuilder& builder, const BackboneOptions& options,
+absl::StatusOr<Backbone> AddBackbone(graph::GraphBuilder& builder, const BackboneOptions& options,
                                      const FeatureMap& input) {
   TY_RETURN_IF_ERROR(CheckBackbone(options));
   const Family& family = *FindFamily(options.arch);

@@ -105,7 +105,7 @@ absl::StatusOr<BackboneOptions> BackboneOfName(absl::string_view name);
 ///
 /// Fails as CheckBackbone, and with kInvalidArgument for an input so small that a layer would have
 /// no pixel; `builder` is of no use then. Takes about 0.3 s for 13 million weights.
-absl::StatusOr<Backbone> AddBackbone(GraphBuilder& builder, const BackboneOptions& options,
+absl::StatusOr<Backbone> AddBackbone(graph::GraphBuilder& builder, const BackboneOptions& options,
                                      const FeatureMap& input);
 
 }  // namespace trainyard::layers

@@ -60,7 +60,7 @@ struct NormOptions {
 class LayerWriter {
  public:
   /// `builder` must outlive the writer.
-  LayerWriter(GraphBuilder& builder, uint64_t seed) : builder_(builder), seed_(seed) {}
+  LayerWriter(graph::GraphBuilder& builder, uint64_t seed) : builder_(builder), seed_(seed) {}
 
   FeatureMap Conv(const std::string& name, const FeatureMap& x, int64_t channels,
                   const ConvOptions& options);
@@ -81,7 +81,7 @@ class LayerWriter {
  private:
   std::string Relu6(const std::string& name, const std::string& x);
 
-  GraphBuilder& builder_;
+  graph::GraphBuilder& builder_;
   const uint64_t seed_;
 };
 

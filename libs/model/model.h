@@ -18,7 +18,7 @@ inline constexpr absl::string_view kBackboneNetwork = "backbone";
 /// A network: its graph with weights, and all that is said beside it. What seals, prunes, quantizes or
 /// builds one knows no more of it than this.
 struct Model {
-  Graph graph;
+  graph::Graph graph;
   ModelRecord record;
 };
 

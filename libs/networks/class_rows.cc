@@ -10,7 +10,7 @@
 #include "libs/data/findings.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 // Rows of a group by their meaning; "" is background, which no class is called.
@@ -92,8 +92,8 @@ absl::StatusOr<std::optional<std::string>> TakeClassRows(const Model& from,
     TY_RETURN_IF_ERROR(to.graph.SetInitializer(one.name, one.ours));
   }
   return absl::StrCat(to_rows.layer, ": the rows of ", shared.size(), " of ",
-                      to.record.classes_size(), " classes came over (", SomeOf(shared, 20),
+                      to.record.classes_size(), " classes came over (", data::SomeOf(shared, 20),
                       "), those of the others are fresh");
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

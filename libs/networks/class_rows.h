@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "libs/model/model.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// A layer whose output channels stand for classes: axis 0 of its kernel and bias has `groups` runs of
 /// one row for background, if it counts, and one for each class of the record.
@@ -27,4 +27,4 @@ struct ClassRows {
 absl::StatusOr<std::optional<std::string>> TakeClassRows(const Model& from, const ClassRows& from_rows,
                                                          const ClassRows& to_rows, Model& to);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

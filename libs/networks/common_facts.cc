@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 // The spec's own model: one of a oneof.
@@ -41,8 +41,8 @@ void AddSource(const spec::common::v1::DataSource& source, const std::string& fi
 }
 
 // An evaluation reads the validation data; without, a fold of the converted sets.
-std::vector<SpecPath> DataOf(const spec::common::v1::DatasetConfig& dataset, SpecUse use) {
-  const bool trains = use == SpecUse::kTrain, evaluates = use == SpecUse::kEvaluate;
+std::vector<SpecPath> DataOf(const spec::common::v1::DatasetConfig& dataset, spec::SpecUse use) {
+  const bool trains = use == spec::SpecUse::kTrain, evaluates = use == spec::SpecUse::kEvaluate;
   const bool validates_on_fold = dataset.validation_data_sources().empty();
   std::vector<SpecPath> paths;
   for (int i = 0; i < dataset.data_sources_size(); ++i) {
@@ -62,11 +62,11 @@ std::vector<SpecPath> DataOf(const spec::common::v1::DatasetConfig& dataset, Spe
 }  // namespace
 
 SpecFacts CommonFacts(const spec::common::v1::TrainingConfig& training,
-                      const spec::common::v1::DatasetConfig& data, SpecUse use) {
+                      const spec::common::v1::DatasetConfig& data, spec::SpecUse use) {
   SpecFacts facts;
   SetModel(training, facts);
   facts.data = DataOf(data, use);
   return facts;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

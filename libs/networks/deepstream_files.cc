@@ -12,7 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/files.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using model::v1::Preprocess;
@@ -87,4 +87,4 @@ absl::Status CheckDeepStreamFolder(const std::string& folder, const std::string&
                    " would be replaced and is not of ours; name another folder, or set force"));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

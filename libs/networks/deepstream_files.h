@@ -6,7 +6,7 @@
 #include "absl/status/status.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// What TAO's `--gen_ds_config` says of one kind of network.
 struct DeepStreamText {
@@ -36,4 +36,4 @@ std::map<std::string, std::string> DeepStreamFilesOf(const model::v1::ModelRecor
 /// the config beside it.
 absl::Status CheckDeepStreamFolder(const std::string& folder, const std::string& labels_mark);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 void Differences::Compare(const char* field, const std::string& ours, const std::string& theirs) {
   if (ours == theirs) return;
@@ -32,4 +32,4 @@ std::string FrozenNorms(const model::v1::TrainingFlags& flags) {
   return absl::StrJoin(sorted, ", ");
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

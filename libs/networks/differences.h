@@ -6,7 +6,7 @@
 
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// Collects what NetworkFamily::OverriddenFields tells.
 class Differences {
@@ -26,4 +26,4 @@ std::string FrozenKernels(const model::v1::TrainingFlags& flags);
 /// The frozen batch normalizations; sorted.
 std::string FrozenNorms(const model::v1::TrainingFlags& flags);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

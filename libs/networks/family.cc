@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 absl::StatusOr<FitPlan> NetworkFamily::Fit(const worker::v1::DataProfile&, const FitLimits&) const {
   return absl::UnimplementedError(
@@ -10,4 +10,4 @@ absl::StatusOr<FitPlan> NetworkFamily::Fit(const worker::v1::DataProfile&, const
                    "' for a data set yet; `trainyard init ", name(), "` writes a spec to change"));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -22,7 +22,7 @@
 #include "libs/networks/prepare_spec.h"
 #include "libs/tasks/task.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// A spec in its network's own message.
 using SpecMessage = std::unique_ptr<google::protobuf::Message>;
@@ -60,7 +60,7 @@ class NetworkFamily {
   /// In requests, records and pipelines.
   virtual absl::string_view name() const = 0;
   /// What its networks predict.
-  virtual const Task& task() const = 0;
+  virtual const tasks::Task& task() const = 0;
   /// In help texts, with its article.
   virtual absl::string_view title() const = 0;
   /// Whether it has stages of this kind (libs/stages): one whose data are read as they are has no
@@ -70,7 +70,7 @@ class NetworkFamily {
   // Of a spec.
 
   /// By which a text is known as a spec of this network.
-  virtual absl::Span<const NetworkMarker> markers() const = 0;
+  virtual absl::Span<const spec::NetworkMarker> markers() const = 0;
   /// Reads a spec and applies `overrides`; no checks of values, no defaults. Fails with all problems.
   virtual absl::StatusOr<SpecMessage> Parse(absl::string_view text, absl::string_view file_name,
                                             absl::Span<const std::string> overrides,
@@ -78,10 +78,11 @@ class NetworkFamily {
   /// Reads, checks for the use and applies defaults; `warnings` may be null. Fails with all problems at
   /// once: kInvalidArgument; kUnimplemented when only things that are not offered yet remain.
   virtual absl::StatusOr<SpecMessage> Load(absl::string_view text, absl::string_view file_name,
-                                           absl::Span<const std::string> overrides, SpecUse use,
+                                           absl::Span<const std::string> overrides,
+                                           spec::SpecUse use,
                                            std::vector<std::string>* warnings) const = 0;
   /// What services ask of a message of Load, whose paths are resolved already.
-  virtual SpecFacts Facts(const google::protobuf::Message& spec, SpecUse use) const = 0;
+  virtual SpecFacts Facts(const google::protobuf::Message& spec, spec::SpecUse use) const = 0;
   /// The network of a spec that Load made.
   virtual absl::StatusOr<std::unique_ptr<Network>> Create(SpecMessage spec) const = 0;
 
@@ -93,7 +94,7 @@ class NetworkFamily {
   /// A spec without any field.
   virtual SpecMessage NewSpec() const = 0;
   /// Its fields that are not acted upon.
-  virtual absl::Span<const CoverageRule> coverage() const = 0;
+  virtual absl::Span<const spec::CoverageRule> coverage() const = 0;
   /// Sets what is absent and has a default, in a message of NewSpec.
   virtual void SetDefaults(google::protobuf::Message& spec) const = 0;
   /// The text of a whole spec to begin with: one of examples/, of small data.
@@ -108,9 +109,10 @@ class NetworkFamily {
   virtual TrainingFiles Files(const ModelRecord& record) const = 0;
 
   /// The head that the record describes, of the task's kind.
-  virtual absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record) const = 0;
+  virtual absl::StatusOr<std::unique_ptr<tasks::Head>> CreateHead(
+      const ModelRecord& record) const = 0;
   /// The graph with its head as standard nodes, for a plain `.onnx` that any runtime can use.
-  virtual absl::StatusOr<Graph> LowerHead(const Model& model) const = 0;
+  virtual absl::StatusOr<graph::Graph> LowerHead(const Model& model) const = 0;
 
   /// The classes as its outputs count them, a label a line: where background counts, it is one of them.
   virtual std::string Labels(const ModelRecord& record) const = 0;
@@ -141,11 +143,11 @@ class NetworkFamily {
   /// The boxes of fixed places and sizes from which its networks find objects, in pixels of the record's
   /// input: by them a data set is judged before it is trained on. None where a network has none.
   /// kInvalidArgument for a head that cannot be.
-  virtual absl::StatusOr<std::vector<Box>> PriorBoxes(const ModelRecord&) const {
-    return std::vector<Box>();
+  virtual absl::StatusOr<std::vector<data::Box>> PriorBoxes(const ModelRecord&) const {
+    return std::vector<data::Box>();
   }
   /// Puts the head of `model` into `record`, whose inference settings stay.
   virtual void TakeHead(const ModelRecord& model, ModelRecord& record) const = 0;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

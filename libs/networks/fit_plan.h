@@ -7,7 +7,7 @@
 
 #include "trainyard/worker/v1/data_profile.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// What the first training on somebody's data may take, and begin with.
 struct FitLimits {
@@ -55,4 +55,4 @@ struct FitPlan {
   double macs_per_picture = 0;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// What `trainyard fit` goes by, whatever the network; docs/fit.md says why, and where the figures are
 /// from. One table, to be tuned in one place.
@@ -35,4 +35,4 @@ struct FitRules {
 
 inline constexpr FitRules kFitRules;
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 absl::Status CheckBelongs(const Network& network, const ModelRecord& record) {
   if (record.network() != network.name()) {
@@ -16,4 +16,4 @@ absl::Status CheckBelongs(const Network& network, const ModelRecord& record) {
                                                  "; the spec maps to ", absl::StrJoin(ours, ", ")));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -15,7 +15,7 @@
 #include "libs/networks/training_plan.h"
 #include "libs/tasks/task.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// A network as a spec describes it: what training and evaluation need to know of it, behind one
 /// interface. What is asked without a spec is its family's to say (family.h). Free of LibTorch; its loss
@@ -37,8 +37,9 @@ class Network {
   virtual int evaluation_batch_size() const = 0;
   /// Judges models of this spec. `head` is the record's and outlives the evaluator. kInvalidArgument for
   /// a choice that the task does not have; kInternal for another task's head.
-  virtual absl::StatusOr<std::unique_ptr<Evaluator>> MakeEvaluator(
-      const Head& head, const ModelRecord& record, const EvaluationChoices& choices) const = 0;
+  virtual absl::StatusOr<std::unique_ptr<tasks::Evaluator>> MakeEvaluator(
+      const tasks::Head& head, const ModelRecord& record,
+      const tasks::EvaluationChoices& choices) const = 0;
   /// Sorted, lower-cased, without background; none where the data say them, not the spec.
   virtual std::vector<std::string> classes() const = 0;
 
@@ -48,16 +49,19 @@ class Network {
   /// Opens the data that the spec names for a use, for a model with the record's classes and input.
   /// Nothing when it names no validation data. `strict` makes any label or image that would be left out
   /// an error; `threads` look the data through. Fails as the task's data do (OpenBoxData).
-  virtual absl::StatusOr<std::optional<OpenedData>> OpenData(DataUse use, const ModelRecord& record,
-                                                             bool strict, int threads) const = 0;
+  virtual absl::StatusOr<std::optional<data::OpenedData>> OpenData(data::DataUse use,
+                                                                   const ModelRecord& record,
+                                                                   bool strict,
+                                                                   int threads) const = 0;
   /// The samples as the loss of this network takes them, for the record's input and head: augmented for
   /// training, only preprocessed for validation, with targets.
-  virtual absl::StatusOr<std::shared_ptr<const PreparedSource>> Prepare(
-      std::shared_ptr<const SampleSource> source, const ModelRecord& record, DataUse use) const = 0;
+  virtual absl::StatusOr<std::shared_ptr<const data::PreparedSource>> Prepare(
+      std::shared_ptr<const data::SampleSource> source, const ModelRecord& record,
+      data::DataUse use) const = 0;
 };
 
 /// kInvalidArgument, for behind a model's name, when a model is of another network than the spec, or has
 /// other classes than it names.
 absl::Status CheckBelongs(const Network& network, const ModelRecord& record);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

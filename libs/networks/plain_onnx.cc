@@ -5,7 +5,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/csv.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using model::v1::Preprocess;
@@ -27,7 +27,7 @@ std::string PreprocessText(const Preprocess& p) {
 
 }  // namespace
 
-onnx::NodeProto& AppendNode(Graph& graph, const std::string& op, const std::string& name,
+onnx::NodeProto& AppendNode(graph::Graph& graph, const std::string& op, const std::string& name,
                             const std::vector<std::string>& inputs,
                             const std::vector<std::string>& outputs) {
   onnx::NodeProto& node = *graph.mutable_proto().mutable_graph()->add_node();
@@ -45,7 +45,7 @@ void SetAxis(onnx::NodeProto& node, int64_t axis) {
   attribute.set_i(axis);
 }
 
-void DeclareOutput(Graph& graph, const std::string& name, const std::vector<int64_t>& dims) {
+void DeclareOutput(graph::Graph& graph, const std::string& name, const std::vector<int64_t>& dims) {
   onnx::ValueInfoProto& output = *graph.mutable_proto().mutable_graph()->add_output();
   output.set_name(name);
   auto& type = *output.mutable_type()->mutable_tensor_type();
@@ -54,7 +54,7 @@ void DeclareOutput(Graph& graph, const std::string& name, const std::vector<int6
   for (const int64_t dim : dims) type.mutable_shape()->add_dim()->set_dim_value(dim);
 }
 
-void DescribeModel(const ModelRecord& record, Graph& graph) {
+void DescribeModel(const ModelRecord& record, graph::Graph& graph) {
   const auto add = [&graph](const std::string& key, const std::string& value) {
     auto* entry = graph.mutable_proto().add_metadata_props();
     entry->set_key(absl::StrCat("trainyard.", key));
@@ -68,4 +68,4 @@ void DescribeModel(const ModelRecord& record, Graph& graph) {
   add("preprocess", PreprocessText(record.preprocess()));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -5,11 +5,11 @@
 #include "libs/spec/paths.h"
 #include "libs/spec/text_format.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
-absl::Span<const NetworkMarker> NetworkMarkers() {
-  static const auto& all = *new std::vector<NetworkMarker>([] {
-    std::vector<NetworkMarker> markers;
+absl::Span<const spec::NetworkMarker> NetworkMarkers() {
+  static const auto& all = *new std::vector<spec::NetworkMarker>([] {
+    std::vector<spec::NetworkMarker> markers;
     for (const std::string& name : NetworkNames()) {
       const auto own = (*FindNetwork(name))->markers();
       markers.insert(markers.end(), own.begin(), own.end());
@@ -21,16 +21,16 @@ absl::Span<const NetworkMarker> NetworkMarkers() {
 
 absl::StatusOr<PreparedSpec> PrepareSpec(
     absl::string_view network, absl::string_view text, absl::string_view file_name,
-    absl::Span<const std::string> overrides, SpecUse use,
+    absl::Span<const std::string> overrides, spec::SpecUse use,
     const std::function<absl::StatusOr<std::string>(absl::string_view)>& resolve) {
   TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FindNetwork(network));
   PreparedSpec prepared;
   TY_ASSIGN_OR_RETURN(const SpecMessage spec,
                       family->Load(text, file_name, overrides, use, &prepared.warnings));
-  TY_RETURN_IF_ERROR(RewritePaths(spec.get(), resolve));
+  TY_RETURN_IF_ERROR(spec::RewritePaths(spec.get(), resolve));
   static_cast<SpecFacts&>(prepared) = family->Facts(*spec, use);
-  prepared.canonical_text = PrintCanonical(*spec);
+  prepared.canonical_text = spec::PrintCanonical(*spec);
   return prepared;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -10,7 +10,7 @@
 #include "libs/spec/spec_kind.h"
 #include "libs/spec/spec_use.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// A path that a spec names.
 struct SpecPath {
@@ -48,7 +48,7 @@ struct PreparedSpec : SpecFacts {
 };
 
 /// The markers of all networks: who reads specs names by them what it was given.
-absl::Span<const NetworkMarker> NetworkMarkers();
+absl::Span<const spec::NetworkMarker> NetworkMarkers();
 
 /// Checks the spec of any network for a use, so that no service knows a network's spec messages.
 /// `resolve` turns each path of the spec into an absolute one (or refuses it).
@@ -57,7 +57,7 @@ absl::Span<const NetworkMarker> NetworkMarkers();
 /// offered yet remain; kNotFound with the known names for an unknown network.
 absl::StatusOr<PreparedSpec> PrepareSpec(
     absl::string_view network, absl::string_view text, absl::string_view file_name,
-    absl::Span<const std::string> overrides, SpecUse use,
+    absl::Span<const std::string> overrides, spec::SpecUse use,
     const std::function<absl::StatusOr<std::string>(absl::string_view)>& resolve);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

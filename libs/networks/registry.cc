@@ -10,7 +10,7 @@
 #include "libs/networks/classification/classification_family.h"
 #include "libs/networks/ssd/ssd_family.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 // A line a network.
@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(absl::string_view name,
   TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FindNetwork(name));
   // The stage that asked has checked the spec for its use; here the least demanding one will do.
   TY_ASSIGN_OR_RETURN(SpecMessage spec,
-                      family->Load(spec_text, spec_name, {}, SpecUse::kExport, nullptr));
+                      family->Load(spec_text, spec_name, {}, spec::SpecUse::kExport, nullptr));
   return family->Create(std::move(spec));
 }
 
@@ -73,7 +73,7 @@ SpecFields FieldsOf(absl::string_view network) {
           .no_validation = "no validation data"};
 }
 
-absl::StatusOr<const Task*> TaskOf(const ModelRecord& record) {
+absl::StatusOr<const tasks::Task*> TaskOf(const ModelRecord& record) {
   TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(record));
   return &family->task();
 }
@@ -83,15 +83,15 @@ absl::StatusOr<std::vector<std::string>> ListImagesFor(const ModelRecord& record
                                                        std::vector<std::string>* notes) {
   const auto task = TaskOf(record);
   const bool below = task.ok() && (*task)->reads_folders_below();
-  return below ? ListImagesBelow(path, notes) : ListImages(path, notes);
+  return below ? data::ListImagesBelow(path, notes) : data::ListImages(path, notes);
 }
 
-absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record) {
+absl::StatusOr<std::unique_ptr<tasks::Head>> CreateHead(const ModelRecord& record) {
   TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(record));
   return family->CreateHead(record);
 }
 
-absl::StatusOr<Graph> LowerHead(const Model& model) {
+absl::StatusOr<graph::Graph> LowerHead(const Model& model) {
   TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(model.record));
   return family->LowerHead(model);
 }
@@ -103,4 +103,4 @@ std::vector<std::string> OverriddenFields(const ModelRecord& spec, const ModelRe
   return (*family)->OverriddenFields(spec, model, trains);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/networks/family.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// The names of all networks, in the order of the list.
 std::vector<std::string> NetworkNames();
@@ -36,7 +36,7 @@ TrainingFiles FilesOf(const ModelRecord& record);
 SpecFields FieldsOf(absl::string_view network);
 
 /// What the record's network predicts. kUnimplemented when it is not known.
-absl::StatusOr<const Task*> TaskOf(const ModelRecord& record);
+absl::StatusOr<const tasks::Task*> TaskOf(const ModelRecord& record);
 
 /// The pictures of a folder for an inference or a calibration: with those below it when the record's task
 /// reads them (ListImages and ListImagesBelow of libs/data/picture_folder.h, which see).
@@ -45,13 +45,13 @@ absl::StatusOr<std::vector<std::string>> ListImagesFor(const ModelRecord& record
                                                        std::vector<std::string>* notes);
 
 /// NetworkFamily::CreateHead of the record's network. kUnimplemented when it is not known.
-absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record);
+absl::StatusOr<std::unique_ptr<tasks::Head>> CreateHead(const ModelRecord& record);
 
 /// NetworkFamily::LowerHead of the model's network. kUnimplemented when it is not known.
-absl::StatusOr<Graph> LowerHead(const Model& model);
+absl::StatusOr<graph::Graph> LowerHead(const Model& model);
 
 /// NetworkFamily::OverriddenFields of the spec's network; nothing when it is not known.
 std::vector<std::string> OverriddenFields(const ModelRecord& spec, const ModelRecord& model,
                                           bool trains);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

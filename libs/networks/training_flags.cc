@@ -4,12 +4,12 @@
 
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 bool IsRegularized(const onnx::NodeProto& node, const LayerChoices& choices) {
   if (!choices.regularized_ops.contains(node.op_type())) return false;
-  return choices.regularizes_depthwise || IntAttribute(node, "group", 1) == 1;
+  return choices.regularizes_depthwise || graph::IntAttribute(node, "group", 1) == 1;
 }
 
 }  // namespace
@@ -24,7 +24,7 @@ std::set<std::string> ConvolutionsOf(absl::Span<const layers::BackboneBlock> blo
   return names;
 }
 
-void AddTrainingFlags(const Graph& graph, const LayerChoices& choices,
+void AddTrainingFlags(const graph::Graph& graph, const LayerChoices& choices,
                       model::v1::TrainingFlags& flags) {
   for (const onnx::NodeProto* node : graph.nodes()) {
     if (IsRegularized(*node, choices)) flags.add_regularized(node->input(1));
@@ -38,4 +38,4 @@ void AddTrainingFlags(const Graph& graph, const LayerChoices& choices,
   }
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -9,7 +9,7 @@
 #include "libs/layers/backbone.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// What a spec says of the layers of a fresh graph.
 struct LayerChoices {
@@ -30,7 +30,7 @@ std::set<std::string> ConvolutionsOf(absl::Span<const layers::BackboneBlock> blo
                                      absl::Span<const uint32_t> ids);
 
 /// Adds that to `flags`, in the graph's order.
-void AddTrainingFlags(const Graph& graph, const LayerChoices& choices,
+void AddTrainingFlags(const graph::Graph& graph, const LayerChoices& choices,
                       model::v1::TrainingFlags& flags);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -1,6 +1,6 @@
 #include "libs/networks/training_plan.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 Regularizer RegularizerOf(const spec::common::v1::RegularizerConfig& config) {
@@ -47,4 +47,4 @@ void FillTraining(const spec::common::v1::TrainingConfig& training, TrainingPlan
   plan.visualize_images = static_cast<int>(training.visualizer().num_images());
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

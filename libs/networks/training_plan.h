@@ -8,7 +8,7 @@
 
 #include "trainyard/spec/common/v1/training.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// Soft-start annealing (TAO `soft_start_annealing_schedule`): exponential ramps.
 struct SoftStartSchedule {
@@ -117,4 +117,4 @@ struct TrainingPlan {
 /// Puts what a checked training_config says into the plan.
 void FillTraining(const spec::common::v1::TrainingConfig& training, TrainingPlan& plan);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -14,7 +14,7 @@
 #include "libs/networks/registry.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 /// Less than this is not enough, and how many reasons are told then.
@@ -22,7 +22,7 @@ constexpr double kLeastShare = 0.5;
 constexpr size_t kShownReasons = 5;
 constexpr size_t kShownClasses = 20;
 
-bool HasWeights(const Graph& graph, const onnx::NodeProto& node) {
+bool HasWeights(const graph::Graph& graph, const onnx::NodeProto& node) {
   const std::string& op = node.op_type();
   // Their initializers are a shape and the limits of an activation, which nobody learns.
   if (op == "Reshape" || op == "Clip") return false;
@@ -33,7 +33,7 @@ bool HasWeights(const Graph& graph, const onnx::NodeProto& node) {
 }
 
 /// Numbers in all initializers that a node reads.
-int64_t CountWeights(const Graph& graph, const onnx::NodeProto& node) {
+int64_t CountWeights(const graph::Graph& graph, const onnx::NodeProto& node) {
   int64_t count = 0;
   for (const std::string& input : node.input()) {
     const onnx::TensorProto* tensor = graph.FindInitializer(input);
@@ -45,7 +45,7 @@ int64_t CountWeights(const Graph& graph, const onnx::NodeProto& node) {
   return count;
 }
 
-bool SameLayers(const Graph& a, const Graph& b) {
+bool SameLayers(const graph::Graph& a, const graph::Graph& b) {
   if (a.nodes().size() != b.nodes().size()) return false;
   for (const onnx::NodeProto* node : a.nodes()) {
     const onnx::NodeProto* other = b.FindNode(node->name());
@@ -58,7 +58,7 @@ absl::StatusOr<bool> IsPruned(const Model& from, const Model& to) {
   if (from.record.training().pruned()) return true;
   if (!SameLayers(from.graph, to.graph)) return false;
   // Heads have no layer behind them: their width is the number of classes, not what pruning left.
-  for (const std::string& name : NodesBefore(to.graph, {"Conv", "Gemm"})) {
+  for (const std::string& name : graph::NodesBefore(to.graph, {"Conv", "Gemm"})) {
     const onnx::NodeProto& ours = *to.graph.FindNode(name);
     if (ours.op_type() != "Conv") continue;
     const onnx::NodeProto& theirs = *from.graph.FindNode(name);
@@ -100,8 +100,8 @@ void NoteClasses(const ModelRecord& from, const ModelRecord& to, TransferReport&
   });
   const bool takes_rows = shared && !report.took_graph;
   report.warnings.push_back(absl::StrCat(
-      "its classes are ", SomeOf(theirs, kShownClasses), "; the spec's are ",
-      SomeOf(ours, kShownClasses), ": ",
+      "its classes are ", data::SomeOf(theirs, kShownClasses), "; the spec's are ",
+      data::SomeOf(ours, kShownClasses), ": ",
       takes_rows ? "the weights of those that both name are taken, the others start fresh"
       : theirs.size() == ours.size()
           ? "what it learnt of the first class goes on as the spec's first class, and so on"
@@ -138,8 +138,8 @@ struct LayerWeights {
   std::string mismatch;
 };
 
-absl::StatusOr<LayerWeights> WeightsFor(const Graph& from, const onnx::NodeProto& theirs,
-                                        const Graph& to, const onnx::NodeProto& ours) {
+absl::StatusOr<LayerWeights> WeightsFor(const graph::Graph& from, const onnx::NodeProto& theirs,
+                                        const graph::Graph& to, const onnx::NodeProto& ours) {
   LayerWeights weights;
   for (int i = 0; i < ours.input_size(); ++i) {
     if (!to.HasInitializer(ours.input(i))) continue;
@@ -182,8 +182,8 @@ absl::StatusOr<bool> GrowLayer(const NetworkFamily& network, const Model& from,
 }
 
 /// Takes one layer, or says in the report why not. Whether it was taken.
-absl::StatusOr<bool> TakeLayer(const Graph& from, const onnx::NodeProto& ours, Graph& to,
-                               TransferReport& report) {
+absl::StatusOr<bool> TakeLayer(const graph::Graph& from, const onnx::NodeProto& ours,
+                               graph::Graph& to, TransferReport& report) {
   const onnx::NodeProto* theirs = from.FindNode(ours.name());
   if (theirs == nullptr || theirs->op_type() != ours.op_type()) {
     report.missing.push_back(ours.name());
@@ -224,7 +224,7 @@ absl::Status CheckServes(const ModelRecord& from, const ModelRecord& to) {
 int64_t CountBackbone(const Model& from, TransferReport& report) {
   report.from_backbone = true;
   const bool is_alone = from.record.network() == kBackboneNetwork;
-  const std::set<std::string> body = NodesBefore(from.graph, {"Conv", "Gemm"});
+  const std::set<std::string> body = graph::NodesBefore(from.graph, {"Conv", "Gemm"});
   int64_t parameters = 0;
   for (const onnx::NodeProto* node : from.graph.nodes()) {
     if (!HasWeights(from.graph, *node) || !(is_alone || body.contains(node->name()))) continue;
@@ -240,7 +240,7 @@ absl::StatusOr<TransferReport> TakeLayers(const NetworkFamily& network, const Mo
   const bool is_backbone = ServesAsBackbone(from.record, to.record);
   if (!is_backbone) NoteClasses(from.record, to.record, report);
   // Heads have no layer behind them.
-  const std::set<std::string> body = NodesBefore(to.graph, {"Conv", "Gemm"});
+  const std::set<std::string> body = graph::NodesBefore(to.graph, {"Conv", "Gemm"});
   for (const onnx::NodeProto* node : to.graph.nodes()) {
     if (!HasWeights(to.graph, *node)) continue;
     const bool counts = body.contains(node->name());
@@ -306,4 +306,4 @@ absl::Status CheckEnough(const TransferReport& report, bool allow_few) {
       absl::StrJoin(reasons, "; "), more == 0 ? "" : absl::StrFormat("; and %d more", more)));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

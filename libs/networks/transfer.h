@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "libs/model/model.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// What a transfer did, by the names of layers (nodes), in the order of the graph.
 struct TransferReport {
@@ -73,4 +73,4 @@ absl::StatusOr<TransferReport> TransferWeights(const Model& from, Model& to);
 /// the counts, the first five reasons, and how to go on anyway. OK with `allow_few`.
 absl::Status CheckEnough(const TransferReport& report, bool allow_few);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -17,7 +17,7 @@
 #include "libs/weights/apply_weights.h"
 #include "libs/weights/map_names.h"
 
-namespace trainyard {
+namespace trainyard::pretrained {
 namespace {
 
 constexpr char kVersion[] = TRAINYARD_VERSION;
@@ -33,9 +33,9 @@ absl::Status DigestStatus(absl::string_view file, const PretrainedModel& entry,
                       entry.name(), entry.weights_sha256(), sha256));
 }
 
-absl::StatusOr<Graph> BuildBackbone(const layers::BackboneOptions& options,
-                                    const model::v1::Preprocess& preprocess) {
-  GraphBuilder builder(absl::StrCat("backbone_", layers::BackboneName(options)));
+absl::StatusOr<graph::Graph> BuildBackbone(const layers::BackboneOptions& options,
+                                           const model::v1::Preprocess& preprocess) {
+  graph::GraphBuilder builder(absl::StrCat("backbone_", layers::BackboneName(options)));
   const int64_t height = preprocess.height(), width = preprocess.width();
   const layers::FeatureMap input{.value = builder.Input(kInput, {-1, kChannels, height, width}),
                                  .channels = kChannels,
@@ -50,8 +50,8 @@ absl::StatusOr<Graph> BuildBackbone(const layers::BackboneOptions& options,
 
 /// A backbone with the weights of a file, and how well they fit.
 struct Filled {
-  Graph graph;
-  WeightMatch match;
+  graph::Graph graph;
+  weights::WeightMatch match;
 
   size_t lacking() const { return match.mismatched.size() + match.missing.size(); }
   bool BetterThan(const Filled& other) const {
@@ -78,19 +78,20 @@ std::vector<layers::BackboneOptions> Variants(const layers::BackboneOptions& opt
   return variants;
 }
 
-absl::StatusOr<Filled> Fill(const MappedWeights& mapped, const layers::BackboneOptions& options,
+absl::StatusOr<Filled> Fill(const weights::MappedWeights& mapped,
+                            const layers::BackboneOptions& options,
                             const model::v1::Preprocess& preprocess) {
-  TY_ASSIGN_OR_RETURN(Graph graph, BuildBackbone(options, preprocess));
-  TY_ASSIGN_OR_RETURN(WeightMatch match, ApplyWeights(mapped, graph));
+  TY_ASSIGN_OR_RETURN(graph::Graph graph, BuildBackbone(options, preprocess));
+  TY_ASSIGN_OR_RETURN(weights::WeightMatch match, weights::ApplyWeights(mapped, graph));
   return Filled{std::move(graph), std::move(match)};
 }
 
 /// Whether the file has weights of the backbone that this graph has no place for: biases, mostly.
-bool LeavesBackboneOut(const WeightMatch& match, const MappedWeights& mapped) {
+bool LeavesBackboneOut(const weights::WeightMatch& match, const weights::MappedWeights& mapped) {
   return match.unused.size() > mapped.unused.size();
 }
 
-absl::StatusOr<Filled> FillBest(const MappedWeights& mapped, const std::string& backbone,
+absl::StatusOr<Filled> FillBest(const weights::MappedWeights& mapped, const std::string& backbone,
                                 const model::v1::Preprocess& preprocess) {
   TY_ASSIGN_OR_RETURN(const layers::BackboneOptions options, layers::BackboneOfName(backbone));
   std::optional<Filled> best;
@@ -102,7 +103,7 @@ absl::StatusOr<Filled> FillBest(const MappedWeights& mapped, const std::string& 
   return *std::move(best);
 }
 
-absl::Status CheckComplete(const WeightMatch& match) {
+absl::Status CheckComplete(const weights::WeightMatch& match) {
   std::vector<std::string> layers = match.mismatched;
   for (const std::string& layer : match.missing) layers.push_back(layer + ": not in the file");
   if (layers.empty()) return absl::OkStatus();
@@ -147,19 +148,22 @@ absl::Status CheckDigest(const std::string& file, const PretrainedModel& entry) 
 
 absl::StatusOr<ImportedModel> ImportWeights(const std::string& file, const PretrainedModel& entry) {
   // Read once, so that what is checked is what is taken.
-  TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file, kMaxWeightBytes));
+  TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(file, weights::kMaxWeightBytes));
   const std::string sha256 = Sha256Hex(bytes);
   TY_RETURN_IF_ERROR(DigestStatus(file, entry, sha256));
-  TY_ASSIGN_OR_RETURN(const NamedWeights weights, ParseWeights(bytes, file, DirName(file)));
+  TY_ASSIGN_OR_RETURN(const weights::NamedWeights weights,
+                      weights::ParseWeights(bytes, file, DirName(file)));
   auto imported = ImportWeights(weights, BaseName(file), sha256, entry);
   if (!imported.ok()) return Annotate(imported.status(), absl::StrCat("'", Shown(file), "'"));
   return imported;
 }
 
-absl::StatusOr<ImportedModel> ImportWeights(const NamedWeights& weights, absl::string_view source,
+absl::StatusOr<ImportedModel> ImportWeights(const weights::NamedWeights& weights,
+                                            absl::string_view source,
                                             absl::string_view source_sha256,
                                             const PretrainedModel& entry) {
-  TY_ASSIGN_OR_RETURN(const MappedWeights mapped, MapToBackbone(weights, entry.backbone()));
+  TY_ASSIGN_OR_RETURN(const weights::MappedWeights mapped,
+                      weights::MapToBackbone(weights, entry.backbone()));
   TY_ASSIGN_OR_RETURN(Filled filled, FillBest(mapped, entry.backbone(), entry.preprocess()));
   TY_RETURN_IF_ERROR(CheckComplete(filled.match));
   ImportedModel imported{.model = {std::move(filled.graph), {}},
@@ -177,7 +181,8 @@ absl::StatusOr<ImportedModel> ImportWeights(const NamedWeights& weights, absl::s
 absl::StatusOr<ImportedModel> ImportCheckpoint(const std::string& file, absl::string_view key,
                                                const PretrainedModel& entry) {
   TY_ASSIGN_OR_RETURN(const std::string sha256, FileDigest(file));
-  TY_ASSIGN_OR_RETURN(SealedModel sealed, LoadModel(file, {SealedKind::kCheckpoint}, key));
+  TY_ASSIGN_OR_RETURN(sealing::SealedModel sealed,
+                      sealing::LoadModel(file, {sealing::SealedKind::kCheckpoint}, key));
   const ModelRecord& record = sealed.model.record;
   if (!entry.backbone().empty() && entry.backbone() != record.arch()) {
     return absl::InvalidArgumentError(absl::StrFormat("'%s' is a %s, not a %s", Shown(file),
@@ -194,4 +199,4 @@ absl::StatusOr<ImportedModel> ImportCheckpoint(const std::string& file, absl::st
                        .source_sha256 = sha256};
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::pretrained

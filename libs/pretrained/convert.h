@@ -11,7 +11,7 @@
 #include "libs/pretrained/entry.h"
 #include "libs/weights/weight_file.h"
 
-namespace trainyard {
+namespace trainyard::pretrained {
 
 /// A model that was made of a file, ready to be stored.
 struct ImportedModel {
@@ -43,7 +43,8 @@ absl::Status CheckDigest(const std::string& file, const PretrainedModel& entry);
 absl::StatusOr<ImportedModel> ImportWeights(const std::string& file, const PretrainedModel& entry);
 
 /// The same of weights in memory.
-absl::StatusOr<ImportedModel> ImportWeights(const NamedWeights& weights, absl::string_view source,
+absl::StatusOr<ImportedModel> ImportWeights(const weights::NamedWeights& weights,
+                                            absl::string_view source,
                                             absl::string_view source_sha256,
                                             const PretrainedModel& entry);
 
@@ -53,4 +54,4 @@ absl::StatusOr<ImportedModel> ImportWeights(const NamedWeights& weights, absl::s
 absl::StatusOr<ImportedModel> ImportCheckpoint(const std::string& file, absl::string_view key,
                                                const PretrainedModel& entry);
 
-}  // namespace trainyard
+}  // namespace trainyard::pretrained

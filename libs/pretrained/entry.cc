@@ -10,7 +10,7 @@
 #include "libs/base/printable.h"
 #include "libs/model/model.h"
 
-namespace trainyard {
+namespace trainyard::pretrained {
 namespace {
 
 constexpr size_t kMaxNameBytes = 64;
@@ -108,4 +108,4 @@ std::string PixelsText(const model::v1::Preprocess& preprocess) {
   return absl::StrCat(pixels, ", ", order, ", ", size);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::pretrained

@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "trainyard/model/v1/pretrained.pb.h"
 
-namespace trainyard {
+namespace trainyard::pretrained {
 
 using model::v1::PretrainedModel;
 
@@ -26,4 +26,4 @@ absl::Status CheckModelName(absl::string_view name);
 /// For people: "(x - 127) / 128, RGB, 224x224"; "RGB, 224x224; pixels not known".
 std::string PixelsText(const model::v1::Preprocess& preprocess);
 
-}  // namespace trainyard
+}  // namespace trainyard::pretrained

@@ -15,7 +15,7 @@
 #include "libs/pretrained/internal/program.h"
 #include "libs/sealing/model_store.h"
 
-namespace trainyard {
+namespace trainyard::pretrained {
 namespace {
 
 constexpr char kPython[] = "python3", kWheelEnding[] = ".whl";
@@ -78,7 +78,8 @@ absl::StatusOr<GotModel> TakeWhatIsThere(const ModelStore& store,
         entry.name(), store.folder(), entry.weights_sha256(), there.source_sha256()));
   }
   TY_RETURN_IF_ERROR(store.CheckWhole(there));
-  const auto opened = LoadModel(store.Path(entry.name()), {SealedKind::kCheckpoint}, key);
+  const auto opened =
+      sealing::LoadModel(store.Path(entry.name()), {sealing::SealedKind::kCheckpoint}, key);
   if (!opened.ok()) {
     return absl::FailedPreconditionError(
         absl::StrCat("model '", entry.name(), "' is there and whole, but does not open: ",
@@ -153,4 +154,4 @@ absl::StatusOr<GotModel> GetModel(ModelStore& store, const std::string& name, ab
   return GotModel{.stored = std::move(stored), .notes = imported.notes};
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::pretrained

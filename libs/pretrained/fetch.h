@@ -11,7 +11,7 @@
 #include "libs/pretrained/entry.h"
 #include "libs/pretrained/store.h"
 
-namespace trainyard {
+namespace trainyard::pretrained {
 
 struct FetchOptions {
   /// The environment variable that the client must not see, for keys that are given as env:NAME.
@@ -55,4 +55,4 @@ struct GotModel {
 absl::StatusOr<GotModel> GetModel(ModelStore& store, const std::string& name, absl::string_view key,
                                   const std::string& file, const FetchOptions& options);
 
-}  // namespace trainyard
+}  // namespace trainyard::pretrained

@@ -14,7 +14,7 @@
 #include "libs/base/status.h"
 #include "libs/sealing/model_store.h"
 
-namespace trainyard {
+namespace trainyard::pretrained {
 namespace {
 
 namespace json = google::protobuf::util;
@@ -177,8 +177,8 @@ absl::StatusOr<StoredPretrainedModel> ModelStore::Add(const ImportedModel& impor
   const std::string temporary =
       JoinPath(folder_, absl::StrCat(".tmp-", getpid(), "-", name, kModelEnding));
   const absl::Cleanup clear = [&temporary] { RemoveTree(temporary).IgnoreError(); };
-  TY_RETURN_IF_ERROR(
-      SaveModel(temporary, SealedKind::kCheckpoint, imported.model, Sections(), key));
+  TY_RETURN_IF_ERROR(sealing::SaveModel(temporary, sealing::SealedKind::kCheckpoint, imported.model,
+                                        sealing::Sections(), key));
   StoredPretrainedModel stored;
   *stored.mutable_model() = imported.entry;
   stored.set_source(Shown(imported.source));
@@ -214,4 +214,4 @@ absl::Status ModelStore::Remove(absl::string_view name) {
   return RemoveTree(record);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::pretrained

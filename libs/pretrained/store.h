@@ -11,7 +11,7 @@
 #include "libs/pretrained/convert.h"
 #include "libs/pretrained/entry.h"
 
-namespace trainyard {
+namespace trainyard::pretrained {
 
 using model::v1::StoredPretrainedModel;
 
@@ -77,4 +77,4 @@ class ModelStore {
   std::string folder_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::pretrained

@@ -5,7 +5,7 @@
 #include "libs/base/status.h"
 #include "libs/pruning/internal/tracer.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 
 bool SameRuns(const Channels& a, const Channels& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
@@ -13,7 +13,7 @@ bool SameRuns(const Channels& a, const Channels& b) {
   });
 }
 
-absl::StatusOr<ChannelMap> ChannelMap::Trace(const Graph& graph,
+absl::StatusOr<ChannelMap> ChannelMap::Trace(const graph::Graph& graph,
                                              const std::set<std::string>& excluded) {
   TY_ASSIGN_OR_RETURN(const auto shapes, graph.InferShapes());
   return ChannelTracer(graph, excluded, shapes).Trace();
@@ -54,4 +54,4 @@ int64_t PlaceCount(const Channels& channels) {
   return places;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

@@ -12,7 +12,7 @@
 #include "libs/graph/graph.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 
 /// A run of channels in a value: all `width` channels of one layer, each `repeat` places long (more
 /// than one after a Flatten). A layer of kFixedChannels stands for channels that nobody may remove.
@@ -79,7 +79,7 @@ class ChannelMap {
  public:
   /// kInvalidArgument when shapes contradict each other or weights do not fit what they are applied
   /// to.
-  static absl::StatusOr<ChannelMap> Trace(const Graph& graph,
+  static absl::StatusOr<ChannelMap> Trace(const graph::Graph& graph,
                                           const std::set<std::string>& excluded);
 
   /// In the order of the graph.
@@ -120,4 +120,4 @@ bool SameRuns(const Channels& a, const Channels& b);
 /// Places along the axis before anything goes.
 int64_t PlaceCount(const Channels& channels);
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

@@ -15,13 +15,13 @@
 #include "libs/pruning/slices.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using internal::Kept;
 using internal::Plan;
 
-std::vector<std::string> UnknownNameWarnings(const Graph& graph,
+std::vector<std::string> UnknownNameWarnings(const graph::Graph& graph,
                                              const std::vector<std::string>& excluded) {
   std::vector<std::string> known, warnings;
   for (const onnx::NodeProto* node : graph.nodes()) known.push_back(node->name());
@@ -33,7 +33,7 @@ std::vector<std::string> UnknownNameWarnings(const Graph& graph,
   return warnings;
 }
 
-onnx::NodeProto* MutableNode(Graph& graph, const std::string& name) {
+onnx::NodeProto* MutableNode(graph::Graph& graph, const std::string& name) {
   for (onnx::NodeProto& node : *graph.mutable_proto().mutable_graph()->mutable_node()) {
     if (node.name() == name) return &node;
   }
@@ -41,7 +41,7 @@ onnx::NodeProto* MutableNode(Graph& graph, const std::string& name) {
 }
 
 /// A Reshape that counts the channels it reads gets a target that does not.
-absl::Status RewriteReshapes(const Plan& plan, const Kept& kept, Graph& graph) {
+absl::Status RewriteReshapes(const Plan& plan, const Kept& kept, graph::Graph& graph) {
   bool rewritten = false;
   for (const ChannelReshape& reshape : plan.map().reshapes()) {
     const auto places = static_cast<int64_t>(PlacesKept(reshape.channels, kept).size());
@@ -50,7 +50,7 @@ absl::Status RewriteReshapes(const Plan& plan, const Kept& kept, Graph& graph) {
     TY_ASSIGN_OR_RETURN(const Tensor target, graph.Initializer(node.input(1)));
     const auto numbers = target.data<int64_t>();
     if (Shape(numbers.begin(), numbers.end()) == reshape.target) continue;
-    const std::string name = UnusedName(graph, absl::StrCat(reshape.node, "/shape"));
+    const std::string name = graph::UnusedName(graph, absl::StrCat(reshape.node, "/shape"));
     const auto rank = static_cast<int64_t>(reshape.target.size());
     TY_RETURN_IF_ERROR(graph.SetInitializer(
         name, Tensor::Of<int64_t>({rank}, absl::MakeConstSpan(reshape.target))));
@@ -58,12 +58,12 @@ absl::Status RewriteReshapes(const Plan& plan, const Kept& kept, Graph& graph) {
     node.clear_attribute();  // allowzero: a zero now keeps a dimension
     rewritten = true;
   }
-  if (rewritten) RemoveUnusedInitializers(graph);
+  if (rewritten) graph::RemoveUnusedInitializers(graph);
   return absl::OkStatus();
 }
 
 /// Cuts weights and what the nodes say of them. Shapes that others wrote down no longer hold.
-absl::Status Apply(const Plan& plan, const Kept& kept, Graph& graph) {
+absl::Status Apply(const Plan& plan, const Kept& kept, graph::Graph& graph) {
   TY_ASSIGN_OR_RETURN(const Cuts cuts, CutsOf(graph, plan.map(), kept));
   for (const auto& [name, axes] : cuts) {
     TY_ASSIGN_OR_RETURN(Tensor tensor, graph.Initializer(name));
@@ -86,7 +86,7 @@ absl::Status Apply(const Plan& plan, const Kept& kept, Graph& graph) {
   graph.Reindex();
   TY_RETURN_IF_ERROR(RewriteReshapes(plan, kept, graph));
   TY_RETURN_IF_ERROR(graph.Check());
-  return internal::ToStatus(graph.InferShapes());
+  return trainyard::internal::ToStatus(graph.InferShapes());
 }
 
 std::vector<PrunedLayer> TableOf(const ChannelMap& map, const Kept& kept) {
@@ -102,7 +102,7 @@ std::vector<PrunedLayer> TableOf(const ChannelMap& map, const Kept& kept) {
   return table;
 }
 
-std::optional<int64_t> MacsOf(const Graph& graph) {
+std::optional<int64_t> MacsOf(const graph::Graph& graph) {
   const absl::StatusOr<int64_t> macs = graph.MacCount();
   if (!macs.ok()) return std::nullopt;
   return *macs;
@@ -162,4 +162,4 @@ absl::StatusOr<double> ThresholdForRatio(const Model& model, const PruneOptions&
   return plan.ThresholdFor(removed);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

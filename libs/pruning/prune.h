@@ -10,7 +10,7 @@
 #include "libs/model/model.h"
 #include "libs/pruning/scores.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 
 /// TAO's options of `prune`, with its defaults.
 struct PruneOptions {
@@ -87,4 +87,4 @@ absl::StatusOr<PruneResult> Prune(const Model& model, const PruneOptions& option
 absl::StatusOr<double> ThresholdForRatio(const Model& model, const PruneOptions& options,
                                          double removed);
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

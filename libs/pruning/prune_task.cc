@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 template <typename Value>
@@ -39,4 +39,4 @@ absl::StatusOr<PruneOptions> PruneOptionsOf(const worker::v1::PruneTask& task) {
   return options;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

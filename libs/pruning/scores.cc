@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_format.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 /// The scores of one channel in several layers, made one.
@@ -79,4 +79,4 @@ std::vector<float> MergeScores(const std::vector<std::vector<float>>& scores, Eq
   return merged;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

@@ -7,7 +7,7 @@
 #include "absl/types/span.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 
 /// What the norms of a layer are divided by. TAO -n.
 enum class Normalizer {
@@ -42,4 +42,4 @@ std::vector<float> NormalizeNorms(absl::Span<const float> norms, Normalizer norm
 /// One score per channel from those of several layers, all of one length. At least one layer.
 std::vector<float> MergeScores(const std::vector<std::vector<float>>& scores, Equalization how);
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

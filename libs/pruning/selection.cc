@@ -7,7 +7,7 @@
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 float ZeroIfNan(float value) { return std::isnan(value) ? 0.0f : value; }
@@ -55,4 +55,4 @@ absl::StatusOr<std::vector<int64_t>> SelectChannels(absl::Span<const float> norm
   return kept;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 
 /// Which channels of a layer survive. Names and defaults are those of TAO's prune command.
 struct SelectionRule {
@@ -36,4 +36,4 @@ absl::Status Validate(const SelectionRule& rule);
 absl::StatusOr<std::vector<int64_t>> SelectChannels(absl::Span<const float> norms,
                                                     const SelectionRule& rule);
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

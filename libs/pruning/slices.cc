@@ -8,7 +8,7 @@
 #include "libs/base/status.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 
 Tensor Take(const Tensor& tensor, int64_t axis, absl::Span<const int64_t> places) {
   Shape shape = tensor.shape();
@@ -30,7 +30,7 @@ Tensor Take(const Tensor& tensor, int64_t axis, absl::Span<const int64_t> places
   return taken;
 }
 
-absl::StatusOr<Cuts> CutsOf(const Graph& graph, const ChannelMap& map,
+absl::StatusOr<Cuts> CutsOf(const graph::Graph& graph, const ChannelMap& map,
                             const std::vector<std::vector<int64_t>>& kept) {
   // initializer -> reader -> axis -> places; whole axes are left out.
   std::map<std::string, std::map<std::string, std::map<int64_t, std::vector<int64_t>>>> wishes;
@@ -56,4 +56,4 @@ absl::StatusOr<Cuts> CutsOf(const Graph& graph, const ChannelMap& map,
   return cuts;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

@@ -11,7 +11,7 @@
 #include "libs/pruning/channels.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 
 /// The slices of `tensor` along `axis` at `places`, in that order. Any dtype. Places must lie
 /// inside.
@@ -22,7 +22,7 @@ using Cuts = std::map<std::string, std::map<int64_t, std::vector<int64_t>>>;
 
 /// What becomes of the initializers when layer i keeps `kept[i]`. kUnimplemented, naming both
 /// nodes, when nodes share an initializer and would cut it differently.
-absl::StatusOr<Cuts> CutsOf(const Graph& graph, const ChannelMap& map,
+absl::StatusOr<Cuts> CutsOf(const graph::Graph& graph, const ChannelMap& map,
                             const std::vector<std::vector<int64_t>>& kept);
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

@@ -10,10 +10,10 @@
 #include "libs/quantization/layers.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
-std::vector<std::string> NodeOutputs(const Graph& graph) {
+std::vector<std::string> NodeOutputs(const graph::Graph& graph) {
   std::vector<std::string> names;
   for (const onnx::NodeProto* node : graph.nodes()) {
     names.insert(names.end(), node->output().begin(), node->output().end());
@@ -23,10 +23,10 @@ std::vector<std::string> NodeOutputs(const Graph& graph) {
 
 }  // namespace
 
-absl::StatusOr<Graph> WithActivationOutputs(const Graph& graph,
-                                            absl::Span<const std::string> names) {
+absl::StatusOr<graph::Graph> WithActivationOutputs(const graph::Graph& graph,
+                                                   absl::Span<const std::string> names) {
   const std::vector<std::string> inputs = graph.InputNames();
-  Graph result = graph.Clone();
+  graph::Graph result = graph.Clone();
   Problems problems;
   std::vector<std::string> added;
   for (const std::string& name : names) {
@@ -48,7 +48,7 @@ absl::StatusOr<Graph> WithActivationOutputs(const Graph& graph,
   return result;
 }
 
-std::string WeightsDigest(const Graph& graph) {
+std::string WeightsDigest(const graph::Graph& graph) {
   Sha256 digest;
   bool any = false;
   for (const onnx::NodeProto* node : graph.nodes()) {
@@ -63,4 +63,4 @@ std::string WeightsDigest(const Graph& graph) {
   return any ? digest.HexDigest() : "";
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

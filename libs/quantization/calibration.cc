@@ -8,13 +8,13 @@
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 constexpr int kInput = -1;
 
 /// Where each tensor of `names` comes from: an index of the runner's outputs, or kInput.
-absl::StatusOr<std::vector<int>> FindSources(const GraphRunner& runner,
+absl::StatusOr<std::vector<int>> FindSources(const graph::GraphRunner& runner,
                                              absl::Span<const std::string> names) {
   const std::vector<std::string>& outputs = runner.output_names();
   std::vector<int> sources;
@@ -62,7 +62,8 @@ absl::Status RangeObserver::Observe(const std::string& name, const Tensor& tenso
   return absl::OkStatus();
 }
 
-absl::StatusOr<CalibrationTable> Calibrate(GraphRunner& runner, absl::Span<const std::string> names,
+absl::StatusOr<CalibrationTable> Calibrate(graph::GraphRunner& runner,
+                                           absl::Span<const std::string> names,
                                            const BatchSource& next) {
   if (runner.input_names().size() != 1) {
     return absl::InvalidArgumentError(absl::StrCat("the network has ", runner.input_names().size(),
@@ -89,4 +90,4 @@ absl::StatusOr<CalibrationTable> Calibrate(GraphRunner& runner, absl::Span<const
   return table;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

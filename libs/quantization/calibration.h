@@ -11,7 +11,7 @@
 #include "libs/quantization/calibration_table.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 
 /// Merges the ranges of tensors over batches (min-max: T = max|x| later). Not thread-safe.
 class RangeObserver {
@@ -35,7 +35,8 @@ using BatchSource = std::function<absl::StatusOr<std::optional<Tensor>>()>;
 /// kNotFound names each tensor that the runner does not give; kInvalidArgument when there is no
 /// batch at all, for a runner with several inputs, and for values that are not finite (tensor and
 /// batch are named). Errors of `next` and of the runner pass through.
-absl::StatusOr<CalibrationTable> Calibrate(GraphRunner& runner, absl::Span<const std::string> names,
+absl::StatusOr<CalibrationTable> Calibrate(graph::GraphRunner& runner,
+                                           absl::Span<const std::string> names,
                                            const BatchSource& next);
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

@@ -14,7 +14,7 @@
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 constexpr absl::string_view kMagic = "trainyard-calibration";
@@ -194,4 +194,4 @@ absl::Status SaveCalibrationTable(const CalibrationTable& table, const std::stri
   return WriteFileAtomically(path, text);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

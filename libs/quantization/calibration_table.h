@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 
 /// The least and the greatest value that a tensor took.
 struct Range {
@@ -44,4 +44,4 @@ absl::StatusOr<CalibrationTable> ParseCalibrationTable(absl::string_view text,
 absl::StatusOr<CalibrationTable> LoadCalibrationTable(const std::string& path);
 absl::Status SaveCalibrationTable(const CalibrationTable& table, const std::string& path);
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

@@ -9,7 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 constexpr double kNoNoise = 300;
@@ -17,7 +17,7 @@ constexpr double kNoNoise = 300;
 /// Results of one run by name, the input among them.
 using Activations = std::map<std::string, Tensor>;
 
-absl::StatusOr<Activations> RunByName(GraphRunner& runner, const Tensor& batch) {
+absl::StatusOr<Activations> RunByName(graph::GraphRunner& runner, const Tensor& batch) {
   TY_ASSIGN_OR_RETURN(std::vector<Tensor> outputs, runner.Run({batch}));
   Activations activations;
   activations.emplace(runner.input_names()[0], batch);
@@ -123,7 +123,7 @@ absl::Status AddDifference(const Tensor& wanted, const Tensor& got, SignalToNois
   return absl::OkStatus();
 }
 
-absl::Status MeasureActivations(GraphRunner& reference, GraphRunner& quantized,
+absl::Status MeasureActivations(graph::GraphRunner& reference, graph::GraphRunner& quantized,
                                 const BatchSource& next, QuantizationReport& report) {
   std::vector<ClipCount> clips(report.layers.size());
   while (true) {
@@ -184,4 +184,4 @@ std::vector<std::string> WorstLayers(const QuantizationReport& report, size_t co
   return lines;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

@@ -11,7 +11,7 @@
 #include "libs/quantization/calibration.h"
 #include "libs/quantization/calibration_table.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 
 /// Signal and noise energy of an approximation. Sums over batches.
 struct SignalToNoise {
@@ -70,7 +70,7 @@ absl::Status AddDifference(const Tensor& wanted, const Tensor& got, SignalToNois
 /// Fills in the measured part of `report.layers`. Both runners give the inputs of all layers as
 /// outputs (WithActivationOutputs; the network's input is taken from the batch), `quantized` runs
 /// the Q/DQ graph. Errors of the runners pass through; kNotFound when a runner lacks a tensor.
-absl::Status MeasureActivations(GraphRunner& reference, GraphRunner& quantized,
+absl::Status MeasureActivations(graph::GraphRunner& reference, graph::GraphRunner& quantized,
                                 const BatchSource& next, QuantizationReport& report);
 
 /// JSON, deterministic, one layer and one output a line, ending in a line break
@@ -81,4 +81,4 @@ std::string QuantizationReportJson(const QuantizationReport& report);
 /// notes: "block_4a_conv_2: input 31.2 dB, kernel 38.0 dB".
 std::vector<std::string> WorstLayers(const QuantizationReport& report, size_t count);
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

@@ -6,7 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
+
+using graph::IsOp;
 namespace {
 
 /// With a longer one OpenVINO computes in floats and calls it INT8 where there is no AVX-512.
@@ -16,8 +18,9 @@ constexpr int64_t kLongestStride = 3;
 /// those with groups have no rule in its low-precision pass; strides above three run in floats; and
 /// where the stride is above the kernel it takes u8 for s8, which makes other numbers.
 std::string WhyConvTransposeInFp32(const onnx::TensorProto& kernel, const onnx::NodeProto& node) {
-  if (IntAttribute(node, "group", 1) != 1) return "it is a transposed convolution with groups";
-  const std::vector<int64_t> strides = IntsAttribute(node, "strides", {});
+  if (graph::IntAttribute(node, "group", 1) != 1)
+    return "it is a transposed convolution with groups";
+  const std::vector<int64_t> strides = graph::IntsAttribute(node, "strides", {});
   for (size_t i = 0; i < strides.size(); ++i) {
     const int64_t side = kernel.dims(static_cast<int>(i) + 2);
     if (strides[i] > std::min(kLongestStride, side)) {
@@ -30,8 +33,8 @@ std::string WhyConvTransposeInFp32(const onnx::TensorProto& kernel, const onnx::
 
 /// A factor of the bias (beta) is no matter: biases stay in floats.
 std::string WhyGemmInFp32(const onnx::NodeProto& node) {
-  if (IntAttribute(node, "transA", 0) != 0) return "its input is transposed (transA)";
-  const float alpha = FloatAttribute(node, "alpha", 1);
+  if (graph::IntAttribute(node, "transA", 0) != 0) return "its input is transposed (transA)";
+  const float alpha = graph::FloatAttribute(node, "alpha", 1);
   return alpha == 1 ? "" : absl::StrCat("its product is multiplied (alpha is ", alpha, ")");
 }
 
@@ -42,7 +45,7 @@ bool HasKernel(const onnx::NodeProto& node) {
          IsOp(node, "MatMul");
 }
 
-std::string WhyInFp32(const Graph& graph, const onnx::NodeProto& node) {
+std::string WhyInFp32(const graph::Graph& graph, const onnx::NodeProto& node) {
   const onnx::TensorProto* kernel = graph.FindInitializer(node.input(1));
   if (kernel == nullptr) {
     return IsOp(node, "MatMul") ? "its second operand is not constant"
@@ -61,7 +64,7 @@ std::string WhyInFp32(const Graph& graph, const onnx::NodeProto& node) {
 
 int64_t KernelAxis(const onnx::NodeProto& node) {
   if (IsOp(node, "Conv")) return 0;
-  return IsOp(node, "Gemm") && IntAttribute(node, "transB", 0) != 0 ? 0 : 1;
+  return IsOp(node, "Gemm") && graph::IntAttribute(node, "transB", 0) != 0 ? 0 : 1;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

@@ -6,7 +6,7 @@
 #include "libs/graph/graph.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 
 /// Whether `node` is an operator that INT8 has a form for: Conv, ConvTranspose, Gemm or MatMul. Its
 /// input 0 is the activation, its input 1 the kernel.
@@ -15,7 +15,7 @@ bool HasKernel(const onnx::NodeProto& node);
 /// Why such a layer stays in FP32 whatever is asked for, as the report says it ("its kernel is not
 /// constant"); "" for one that can be quantized. A kernel of a Conv that is no f32 tensor is not
 /// among the reasons: InsertQdq refuses it.
-std::string WhyInFp32(const Graph& graph, const onnx::NodeProto& node);
+std::string WhyInFp32(const graph::Graph& graph, const onnx::NodeProto& node);
 
 /// Along which axis of a layer's kernel its output channels lie: 0 for Conv ([out, in, ...]) and
 /// for Gemm with transB ([out, in]); 1 for ConvTranspose ([in, out, ...]), MatMul and Gemm without
@@ -38,4 +38,4 @@ void ForEachElement(const Shape& shape, int64_t axis, const Visit& visit) {
   }
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

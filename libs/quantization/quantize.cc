@@ -14,7 +14,9 @@
 #include "libs/quantization/sign.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
+
+using graph::Graph;
 namespace {
 
 constexpr int kUnsignedSteps = 255;
@@ -105,13 +107,13 @@ bool IsQuantized(const Graph& graph, const onnx::NodeProto& node,
 /// A sum of two computed tensors of which one comes from a quantized convolution.
 bool IsResidualSum(const Graph& graph, const onnx::NodeProto& node,
                    const QuantizationOptions& options) {
-  if (!IsOp(node, "Add") || !options.quantize_residual_sums) return false;
+  if (!graph::IsOp(node, "Add") || !options.quantize_residual_sums) return false;
   bool from_convolution = false;
   for (const std::string& input : node.input()) {
     if (graph.HasInitializer(input)) return false;
     const onnx::NodeProto* producer = graph.Producer(input);
-    from_convolution |=
-        producer != nullptr && IsOp(*producer, "Conv") && IsQuantized(graph, *producer, options);
+    from_convolution |= producer != nullptr && graph::IsOp(*producer, "Conv") &&
+                        IsQuantized(graph, *producer, options);
   }
   return from_convolution;
 }
@@ -161,7 +163,7 @@ class QdqWriter {
     }
     for (const std::string& name : source_.OutputNames()) report_.outputs.push_back({name, {}, {}});
     // The float form of a kernel goes, unless somebody else reads it.
-    RemoveUnusedInitializers(result_);
+    graph::RemoveUnusedInitializers(result_);
     TY_RETURN_IF_ERROR(Annotate(result_.Check(), "the quantized graph is wrong"));
     return QuantizedModel{std::move(result_), std::move(report_)};
   }
@@ -212,16 +214,16 @@ class QdqWriter {
 
   /// `stem`, or the first like it that neither the graph nor this writer has for something else.
   std::string Unused(const std::string& stem) {
-    std::string name = UnusedName(source_, stem);
+    std::string name = graph::UnusedName(source_, stem);
     for (int n = 1; !given_.insert(name).second; ++n) {
-      name = UnusedName(source_, absl::StrCat(stem, "_", n));
+      name = graph::UnusedName(source_, absl::StrCat(stem, "_", n));
     }
     return name;
   }
 
   std::string AddConstant(const std::string& stem, const Tensor& tensor) {
     const std::string name = Unused(stem);
-    *graph().add_initializer() = TensorToProto(name, tensor);
+    *graph().add_initializer() = graph::TensorToProto(name, tensor);
     return name;
   }
 
@@ -332,4 +334,4 @@ absl::StatusOr<QuantizedModel> InsertQdq(const Graph& folded, const CalibrationT
   return QdqWriter(folded, table, options).Write();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

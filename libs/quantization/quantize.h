@@ -8,7 +8,7 @@
 #include "libs/quantization/calibration_table.h"
 #include "libs/quantization/error_report.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 
 /// The greatest s8 magnitude used: the range is [-127, 127], so that 0 lies in the middle.
 inline constexpr int kInt8Steps = 127;
@@ -35,11 +35,12 @@ struct QuantizationOptions {
 float ActivationScale(const Range& range, bool is_unsigned = false);
 
 /// The tensors whose ranges InsertQdq needs, in topological order without repetition.
-std::vector<std::string> TensorsToCalibrate(const Graph& graph, const QuantizationOptions& options);
+std::vector<std::string> TensorsToCalibrate(const graph::Graph& graph,
+                                            const QuantizationOptions& options);
 
 /// A graph with Q/DQ nodes, and what was done to each layer.
 struct QuantizedModel {
-  Graph graph;
+  graph::Graph graph;
   QuantizationReport report;
 };
 
@@ -59,7 +60,7 @@ struct QuantizedModel {
 /// * kFailedPrecondition: tensors for which `table` has no range (all of them).
 /// * kUnimplemented: opset below 13, which has no steps per channel; the message says how to
 ///   convert.
-absl::StatusOr<QuantizedModel> InsertQdq(const Graph& folded, const CalibrationTable& table,
+absl::StatusOr<QuantizedModel> InsertQdq(const graph::Graph& folded, const CalibrationTable& table,
                                          const QuantizationOptions& options);
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

@@ -4,13 +4,13 @@
 
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 using Names = std::set<std::string>;
 
 /// Whatever their input is.
-bool MakesNoNegatives(const Graph& graph, const onnx::NodeProto& node) {
+bool MakesNoNegatives(const graph::Graph& graph, const onnx::NodeProto& node) {
   static const auto& makers =
       *new Names{"Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Softplus", "Sqrt"};
   if (makers.contains(node.op_type())) return true;
@@ -50,13 +50,13 @@ int InputsThatPass(const onnx::NodeProto& node) {
   if (of_one.contains(node.op_type())) return 1;
   // A cubic one overshoots.
   const bool resizes = node.op_type() == "Resize" || node.op_type() == "Upsample";
-  if (resizes && StringAttribute(node, "mode", "nearest") != "cubic") return 1;
+  if (resizes && graph::StringAttribute(node, "mode", "nearest") != "cubic") return 1;
   // Of constants only: the value it pads with is 0 unless an input says otherwise.
   if (node.op_type() == "Pad" && node.input_size() < 3) return 1;
   return 0;
 }
 
-bool IsNonNegativeConstant(const Graph& graph, const std::string& name) {
+bool IsNonNegativeConstant(const graph::Graph& graph, const std::string& name) {
   const absl::StatusOr<Tensor> tensor = graph.Initializer(name);
   if (!tensor.ok() || tensor->dtype() != DType::kFloat32) return false;
   const absl::Span<const float> values = std::as_const(*tensor).data<float>();
@@ -65,10 +65,10 @@ bool IsNonNegativeConstant(const Graph& graph, const std::string& name) {
 
 }  // namespace
 
-std::set<std::string> NeverNegative(const Graph& graph) {
+std::set<std::string> NeverNegative(const graph::Graph& graph) {
   Names never;
   for (const onnx::NodeProto* node : graph.nodes()) {
-    if (!IsStandard(*node)) continue;
+    if (!graph::IsStandard(*node)) continue;
     bool holds = MakesNoNegatives(graph, *node);
     if (const int passing = InputsThatPass(*node); !holds && passing != 0) {
       const int count = passing < 0 ? node->input_size() : std::min(passing, node->input_size());
@@ -83,4 +83,4 @@ std::set<std::string> NeverNegative(const Graph& graph) {
   return never;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

@@ -10,12 +10,12 @@
 #include "libs/quantization/layers.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 /// Values of a constant of u8, s8, s32 (biases) or f32.
-absl::StatusOr<std::vector<float>> ConstantValues(const Graph& graph, const onnx::NodeProto& node,
-                                                  int input) {
+absl::StatusOr<std::vector<float>> ConstantValues(const graph::Graph& graph,
+                                                  const onnx::NodeProto& node, int input) {
   const std::string name = node.input_size() > input ? node.input(input) : "";
   const absl::StatusOr<Tensor> tensor = graph.Initializer(name);
   if (!tensor.ok()) {
@@ -44,8 +44,8 @@ bool HasZeroPoint(const onnx::NodeProto& node) {
   return node.input_size() > 2 && !node.input(2).empty();
 }
 
-absl::StatusOr<std::vector<float>> ZeroPoints(const Graph& graph, const onnx::NodeProto& node,
-                                              size_t count) {
+absl::StatusOr<std::vector<float>> ZeroPoints(const graph::Graph& graph,
+                                              const onnx::NodeProto& node, size_t count) {
   if (!HasZeroPoint(node)) return std::vector<float>(count, 0);
   return ConstantValues(graph, node, 2);
 }
@@ -53,7 +53,7 @@ absl::StatusOr<std::vector<float>> ZeroPoints(const Graph& graph, const onnx::No
 /// The axis of a DequantizeLinear; -1 when the values have none of that number.
 int64_t StepAxis(const onnx::NodeProto& node, const Shape& shape) {
   const auto rank = static_cast<int64_t>(shape.size());
-  const int64_t axis = IntAttribute(node, "axis", 1);
+  const int64_t axis = graph::IntAttribute(node, "axis", 1);
   return axis >= -rank && axis < rank ? (axis + rank) % rank : -1;
 }
 
@@ -64,7 +64,7 @@ struct Pair {
   bool is_signed = true;
 };
 
-absl::StatusOr<Pair> PairOf(const Graph& graph, const onnx::NodeProto& node) {
+absl::StatusOr<Pair> PairOf(const graph::Graph& graph, const onnx::NodeProto& node) {
   TY_ASSIGN_OR_RETURN(const std::vector<float> scale, ConstantValues(graph, node, 1));
   TY_ASSIGN_OR_RETURN(const std::vector<float> zero, ZeroPoints(graph, node, scale.size()));
   if (scale.size() != 1 || zero.size() != 1) {
@@ -79,16 +79,16 @@ absl::StatusOr<Pair> PairOf(const Graph& graph, const onnx::NodeProto& node) {
 /// Rewrites one graph. Used once.
 class Writer {
  public:
-  explicit Writer(const Graph& quantized) : source_(quantized), result_(quantized.Clone()) {}
+  explicit Writer(const graph::Graph& quantized) : source_(quantized), result_(quantized.Clone()) {}
 
-  absl::StatusOr<Graph> Write() {
+  absl::StatusOr<graph::Graph> Write() {
     graph().clear_node();
     for (const onnx::NodeProto* node : source_.nodes()) {
-      if (IsOp(*node, "QuantizeLinear")) {
+      if (graph::IsOp(*node, "QuantizeLinear")) {
         TY_RETURN_IF_ERROR(WriteRounding(*node));
-      } else if (IsOp(*node, "DequantizeLinear") && source_.HasInitializer(node->input(0))) {
+      } else if (graph::IsOp(*node, "DequantizeLinear") && source_.HasInitializer(node->input(0))) {
         TY_RETURN_IF_ERROR(WriteKernel(*node));
-      } else if (IsOp(*node, "DequantizeLinear")) {
+      } else if (graph::IsOp(*node, "DequantizeLinear")) {
         TY_ASSIGN_OR_RETURN(const Pair pair, PairOf(source_, *node));
         AddNode("Mul", node->name(), {node->input(0), Scalar(node->name(), "step", pair.scale)},
                 node->output(0));
@@ -97,7 +97,7 @@ class Writer {
       }
     }
     result_.Reindex();
-    RemoveUnusedInitializers(result_);
+    graph::RemoveUnusedInitializers(result_);
     return std::move(result_);
   }
 
@@ -109,8 +109,8 @@ class Writer {
     const float low = (pair.is_signed ? -128.0f : 0.0f) - pair.zero;
     const float high = (pair.is_signed ? 127.0f : 255.0f) - pair.zero;
     const std::string& name = node.name();
-    const std::string steps = UnusedName(source_, absl::StrCat(name, "/steps"));
-    const std::string whole = UnusedName(source_, absl::StrCat(name, "/whole"));
+    const std::string steps = graph::UnusedName(source_, absl::StrCat(name, "/steps"));
+    const std::string whole = graph::UnusedName(source_, absl::StrCat(name, "/whole"));
     AddNode("Div", steps, {node.input(0), Scalar(name, "step", pair.scale)}, steps);
     AddNode("Round", whole, {steps}, whole);
     AddNode("Clip", name, {whole, Scalar(name, "low", low), Scalar(name, "high", high)},
@@ -140,13 +140,13 @@ class Writer {
         values[i] = (steps[i] - zeros[channel]) * scales[channel];
       });
     }
-    *graph().add_initializer() = TensorToProto(node.output(0), kernel);
+    *graph().add_initializer() = graph::TensorToProto(node.output(0), kernel);
     return absl::OkStatus();
   }
 
   std::string Scalar(const std::string& node, const char* what, float value) {
-    const std::string name = UnusedName(source_, absl::StrCat(node, "/", what, "/value"));
-    *graph().add_initializer() = TensorToProto(name, Tensor::Of<float>({}, {value}));
+    const std::string name = graph::UnusedName(source_, absl::StrCat(node, "/", what, "/value"));
+    *graph().add_initializer() = graph::TensorToProto(name, Tensor::Of<float>({}, {value}));
     return name;
   }
 
@@ -159,14 +159,14 @@ class Writer {
     node.add_output(output);
   }
 
-  const Graph& source_;
-  Graph result_;
+  const graph::Graph& source_;
+  graph::Graph result_;
 };
 
 }  // namespace
 
-absl::StatusOr<Graph> WithRoundingWrittenOut(const Graph& quantized) {
+absl::StatusOr<graph::Graph> WithRoundingWrittenOut(const graph::Graph& quantized) {
   return Writer(quantized).Write();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

@@ -3,7 +3,7 @@
 #include "absl/status/statusor.h"
 #include "libs/graph/graph.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 
 /// What a graph of InsertQdq means, in the arithmetic of floats: kernels are the floats that their
 /// steps stand for, and each pair at an activation becomes Div, Round (half to even), Clip and Mul.
@@ -13,6 +13,6 @@ namespace trainyard {
 ///
 /// kUnimplemented, naming the node, for a pair whose step is not a constant or, at an activation,
 /// not a single number.
-absl::StatusOr<Graph> WithRoundingWrittenOut(const Graph& quantized);
+absl::StatusOr<graph::Graph> WithRoundingWrittenOut(const graph::Graph& quantized);
 
-}  // namespace trainyard
+}  // namespace trainyard::quantization

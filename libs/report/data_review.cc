@@ -17,6 +17,8 @@
 #include "libs/report/shrink.h"
 
 namespace trainyard::report {
+
+using data::ReviewKind;
 namespace {
 
 constexpr int kPictureSide = 256;
@@ -37,16 +39,18 @@ bool ShowsPictures(ReviewKind kind) {
 }
 
 // The frame of an image; null when it is not in the list.
-const ReviewFrame* FrameOf(const DataReview& review, const ReviewImage& image) {
-  const ReviewSet* set = image.set == 0 ? review.set : review.against;
+const data::ReviewFrame* FrameOf(const DataReview& review, const data::ReviewImage& image) {
+  const data::ReviewSet* set = image.set == 0 ? review.set : review.against;
   if (set == nullptr || image.frame < 0) return nullptr;
   const auto index = static_cast<size_t>(image.frame);
   return index < set->frames.size() ? &set->frames[index] : nullptr;
 }
 
-KittiObject ObjectOf(const ReviewBox& box) { return {.type = box.class_name, .box = box.box}; }
+data::KittiObject ObjectOf(const data::ReviewBox& box) {
+  return {.type = box.class_name, .box = box.box};
+}
 
-absl::StatusOr<Picture> PictureFor(const ReviewFrame& frame, const ReviewImage& image,
+absl::StatusOr<Picture> PictureFor(const data::ReviewFrame& frame, const data::ReviewImage& image,
                                    bool all_boxes) {
   TY_ASSIGN_OR_RETURN(SmallPicture small, ShrinkPicture(frame.image_path, kPictureSide));
   Picture picture{.name = Printable(image.id),
@@ -55,7 +59,7 @@ absl::StatusOr<Picture> PictureFor(const ReviewFrame& frame, const ReviewImage& 
                   .width = small.original.width,
                   .height = small.original.height};
   if (all_boxes) {
-    for (const ReviewBox& box : frame.boxes) picture.truth.push_back(ObjectOf(box));
+    for (const data::ReviewBox& box : frame.boxes) picture.truth.push_back(ObjectOf(box));
   }
   for (const int64_t box : image.boxes) {
     picture.truth.push_back(ObjectOf(frame.boxes[static_cast<size_t>(box)]));
@@ -64,10 +68,10 @@ absl::StatusOr<Picture> PictureFor(const ReviewFrame& frame, const ReviewImage& 
 }
 
 // Of a leak the first pictures of both sets, else the first ones.
-std::vector<const ReviewImage*> ToShow(const ReviewFinding& finding) {
-  std::vector<const ReviewImage*> images;
-  for (const ReviewImage& image : finding.images) images.push_back(&image);
-  const auto other = std::find_if(images.begin(), images.end(), [](const ReviewImage* image) {
+std::vector<const data::ReviewImage*> ToShow(const data::ReviewFinding& finding) {
+  std::vector<const data::ReviewImage*> images;
+  for (const data::ReviewImage& image : finding.images) images.push_back(&image);
+  const auto other = std::find_if(images.begin(), images.end(), [](const data::ReviewImage* image) {
     return image->set == 1;
   });
   if (other != images.end() && other - images.begin() > 1) std::swap(images[1], *other);
@@ -80,30 +84,31 @@ std::vector<const ReviewImage*> ToShow(const ReviewFinding& finding) {
 std::string Head(const DataReview& review) {
   const std::string against =
       review.against == nullptr ? "" : absl::StrCat(" against ", Shown(review.against->name));
-  std::map<Severity, int> counts;
-  for (const ReviewFinding& finding : review.findings) ++counts[finding.severity];
+  std::map<data::Severity, int> counts;
+  for (const data::ReviewFinding& finding : review.findings) ++counts[finding.severity];
   std::string html = absl::StrCat(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Data check of ",
       Shown(review.set->name), "</title><style>", kPageStyle,
       "</style></head><body><main><header><h1>Data check of ", Shown(review.set->name), "</h1><p>",
-      Counted(static_cast<int64_t>(review.set->frames.size()), "picture"), against);
+      data::Counted(static_cast<int64_t>(review.set->frames.size()), "picture"), against);
   if (review.against != nullptr) {
     absl::StrAppend(&html, " (",
-                    Counted(static_cast<int64_t>(review.against->frames.size()), "picture"), ")");
+                    data::Counted(static_cast<int64_t>(review.against->frames.size()), "picture"),
+                    ")");
   }
   for (const auto& [severity, count] : counts) {
-    absl::StrAppend(&html, " · ", Counted(count, std::string(NameOf(severity))));
+    absl::StrAppend(&html, " · ", data::Counted(count, std::string(NameOf(severity))));
   }
   return absl::StrCat(html, "</p></header>\n");
 }
 
-const char* StateOf(Severity severity) {
-  if (severity == Severity::kError) return "failed";
-  return severity == Severity::kWarning ? "cancelled" : "cached";
+const char* StateOf(data::Severity severity) {
+  if (severity == data::Severity::kError) return "failed";
+  return severity == data::Severity::kWarning ? "cancelled" : "cached";
 }
 
-std::string Mark(Severity severity) {
+std::string Mark(data::Severity severity) {
   return absl::StrCat("<span class=\"state ", StateOf(severity), "\">", NameOf(severity), "</span>");
 }
 
@@ -123,7 +128,7 @@ std::string ClassTable(const DataReview& review, const Group& group) {
   }
   absl::StrAppend(&html, "</tr></thead><tbody>");
   for (const size_t i : group) {
-    const ReviewFinding& finding = review.findings[i];
+    const data::ReviewFinding& finding = review.findings[i];
     absl::StrAppend(&html, "<tr><th>", Shown(finding.class_name), "</th><td>",
                     Mark(finding.severity), "</td>");
     for (const auto& [name, value] : finding.numbers) {
@@ -140,7 +145,7 @@ std::string ClassTable(const DataReview& review, const Group& group) {
 std::string Sentences(const DataReview& review, const Group& group) {
   std::string html = "<ul>";
   for (size_t k = 0; k < std::min(group.size(), kMostSentences); ++k) {
-    const ReviewFinding& finding = review.findings[group[k]];
+    const data::ReviewFinding& finding = review.findings[group[k]];
     absl::StrAppend(&html, "<li>", Mark(finding.severity), " ", Shown(finding.text), "</li>");
   }
   absl::StrAppend(&html, "</ul>");
@@ -170,11 +175,11 @@ std::vector<FindingPictures> PicturesOf(const DataReview& review) {
   std::map<ReviewKind, size_t> of_kind;
   size_t bytes = 0;
   for (size_t i = 0; i < review.findings.size() && bytes < kMaxPictureBytes; ++i) {
-    const ReviewFinding& finding = review.findings[i];
+    const data::ReviewFinding& finding = review.findings[i];
     if (!ShowsPictures(finding.kind) || of_kind[finding.kind] >= kFindingsWithPictures) continue;
     FindingPictures of{.finding = i};
-    for (const ReviewImage* image : ToShow(finding)) {
-      const ReviewFrame* frame = FrameOf(review, *image);
+    for (const data::ReviewImage* image : ToShow(finding)) {
+      const data::ReviewFrame* frame = FrameOf(review, *image);
       if (frame == nullptr) continue;
       absl::StatusOr<Picture> picture = PictureFor(*frame, *image, ShowsAllBoxes(finding.kind));
       if (!picture.ok() || bytes + picture->bytes.size() > kMaxPictureBytes) continue;

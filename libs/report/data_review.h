@@ -17,10 +17,10 @@ inline constexpr char kReviewPage[] = "review.html";
 
 /// What a page shows of a review (libs/data/review).
 struct DataReview {
-  const ReviewSet* set = nullptr;
+  const data::ReviewSet* set = nullptr;
   /// The set that it is held against; null = none.
-  const ReviewSet* against = nullptr;
-  absl::Span<const ReviewFinding> findings;
+  const data::ReviewSet* against = nullptr;
+  absl::Span<const data::ReviewFinding> findings;
 };
 
 /// Pictures for some finding, by its place in the list.

@@ -26,12 +26,12 @@ constexpr int64_t kMaxIndexBytes = 1 << 20;
 // A dozen pictures take a second or two.
 constexpr absl::Duration kPatience = absl::Minutes(1);
 
-std::vector<KittiObject> ReadLabels(const std::string& folder, const std::string& image) {
+std::vector<data::KittiObject> ReadLabels(const std::string& folder, const std::string& image) {
   if (folder.empty()) return {};
   const std::string path = JoinPath(folder, absl::StrCat(Stem(image), ".txt"));
   const auto text = ReadFile(path, kMaxLabelBytes);
   if (!text.ok()) return {};
-  return ParseKittiLabels(*text, path, image).objects;
+  return data::ParseKittiLabels(*text, path, image).objects;
 }
 
 // One line of the index.
@@ -51,13 +51,13 @@ std::string ColourOf(const std::string& type, const std::vector<std::string>& cl
   return absl::StrCat("var(--s", (found - classes.begin()) % kColours, ")");
 }
 
-std::string DrawTruth(const KittiObject& object) {
+std::string DrawTruth(const data::KittiObject& object) {
   return absl::StrFormat(
       "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" class=\"truth\"><title>%s</title></rect>",
       object.box.x1, object.box.y1, object.box.width(), object.box.height(), Escape(object.type));
 }
 
-std::string DrawFound(const KittiObject& object, const std::string& colour, double font) {
+std::string DrawFound(const data::KittiObject& object, const std::string& colour, double font) {
   const double text_y = object.box.y1 > font * 1.3 ? object.box.y1 - font * 0.3
                                                    : object.box.y1 + font;
   return absl::StrFormat(
@@ -107,8 +107,8 @@ std::string DrawPicture(const Picture& picture, const std::vector<std::string>& 
       picture.width, picture.height, Escape(picture.name), picture.width, picture.height,
       picture.media_type);
   absl::StrAppend(&svg, absl::Base64Escape(picture.bytes), "\"/>");
-  for (const KittiObject& object : picture.truth) absl::StrAppend(&svg, DrawTruth(object));
-  for (const KittiObject& object : picture.found) {
+  for (const data::KittiObject& object : picture.truth) absl::StrAppend(&svg, DrawTruth(object));
+  for (const data::KittiObject& object : picture.found) {
     absl::StrAppend(&svg, DrawFound(object, ColourOf(object.type, classes), font));
   }
   return absl::StrFormat("%s</svg><figcaption>%s</figcaption></figure>", svg,

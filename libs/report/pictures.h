@@ -17,9 +17,9 @@ struct Picture {
   std::string media_type;
   /// Pixels of the original, in which the boxes are.
   int64_t width = 0, height = 0;
-  std::vector<KittiObject> truth;
+  std::vector<data::KittiObject> truth;
   /// With scores.
-  std::vector<KittiObject> found;
+  std::vector<data::KittiObject> found;
 };
 
 /// Collects up to `count` images of `images_dir`, evenly over the folder, with the detections of

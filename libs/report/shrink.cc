@@ -39,24 +39,24 @@ Tensor Halve(const Tensor& image) {
 }  // namespace
 
 absl::StatusOr<SmallPicture> ShrinkPicture(const std::string& path, int max_side) {
-  TY_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, kMaxImageFileBytes));
-  TY_ASSIGN_OR_RETURN(const ImageSize size, ReadImageSize(bytes, path));
+  TY_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, data::kMaxImageFileBytes));
+  TY_ASSIGN_OR_RETURN(const data::ImageSize size, data::ReadImageSize(bytes, path));
   const bool png = absl::AsciiStrToLower(Extension(path)) == ".png";
   if (std::max(size.width, size.height) <= max_side && bytes.size() <= kMaxCopiedBytes) {
     return SmallPicture{std::move(bytes), png ? "image/png" : "image/jpeg", size};
   }
-  TY_ASSIGN_OR_RETURN(Tensor image, DecodeImage(bytes, path));
+  TY_ASSIGN_OR_RETURN(Tensor image, data::DecodeImage(bytes, path));
   while (std::max(image.dim(0), image.dim(1)) > max_side &&
          std::min(image.dim(0), image.dim(1)) > 1) {
     image = Halve(image);
   }
-  TY_ASSIGN_OR_RETURN(std::string small, EncodeJpeg(image, kJpegQuality));
+  TY_ASSIGN_OR_RETURN(std::string small, data::EncodeJpeg(image, kJpegQuality));
   return SmallPicture{std::move(small), "image/jpeg", size};
 }
 
 absl::Status ShrinkPictures(const std::string& images_dir, int count, int max_side,
                             const std::string& output) {
-  TY_ASSIGN_OR_RETURN(const PictureFolder found, ListPictures(images_dir));
+  TY_ASSIGN_OR_RETURN(const data::PictureFolder found, data::ListPictures(images_dir));
   std::vector<std::string> names = found.pictures;
   // The index has a line for each.
   std::erase_if(names, [](const std::string& name) { return absl::StrContains(name, '\n'); });

@@ -20,7 +20,7 @@ struct SmallPicture {
   /// A file of `media_type`: the image's own bytes, or a JPEG of it.
   std::string bytes, media_type;
   /// Pixels of the upright original.
-  ImageSize original;
+  data::ImageSize original;
 };
 
 /// The image at `path`, made small as ShrinkPictures does. Decodes: for workers alone. Fails as ReadFile

@@ -19,7 +19,7 @@
 #include "libs/sealing/internal/header.h"
 #include "libs/sealing/internal/sections.h"
 
-namespace trainyard {
+namespace trainyard::sealing {
 namespace {
 
 using sealing::AsView;
@@ -246,4 +246,4 @@ absl::StatusOr<SealedKind> PeekSealed(const std::string& path) {
   return file.header.kind;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::sealing

@@ -7,7 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
-namespace trainyard {
+namespace trainyard::sealing {
 
 /// What a sealed file is for; written into its header.
 enum class SealedKind : uint16_t { kCheckpoint = 1, kExport = 2, kEngine = 3 };
@@ -46,4 +46,4 @@ absl::string_view NameOf(SealedKind kind);
 /// The kind without the key, from the header alone.
 absl::StatusOr<SealedKind> PeekSealed(const std::string& path);
 
-}  // namespace trainyard
+}  // namespace trainyard::sealing

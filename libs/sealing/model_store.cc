@@ -7,7 +7,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::sealing {
 namespace {
 
 // Map fields have no order of their own; equal records must give equal bytes.
@@ -38,7 +38,7 @@ absl::StatusOr<SealedModel> ModelFrom(SealedFile file) {
   if (!record.ParseFromString(record_bytes)) {
     return absl::DataLossError(absl::StrCat("section '", kRecordSection, "' is not a ModelRecord"));
   }
-  auto graph = Graph::Parse(graph_bytes);
+  auto graph = graph::Graph::Parse(graph_bytes);
   if (!graph.ok()) {
     return absl::DataLossError(
         absl::StrCat("section '", kGraphSection, "': ", graph.status().message()));
@@ -73,4 +73,4 @@ absl::StatusOr<SealedModel> LoadModel(const std::string& path,
   return model;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::sealing

@@ -9,7 +9,7 @@
 #include "libs/model/model.h"
 #include "libs/sealing/model_file.h"
 
-namespace trainyard {
+namespace trainyard::sealing {
 
 /// Names of the sections that every model file has.
 inline constexpr absl::string_view kRecordSection = "record";
@@ -34,4 +34,4 @@ absl::Status SaveModel(const std::string& path, SealedKind kind, const Model& mo
 absl::StatusOr<SealedModel> LoadModel(const std::string& path,
                                       absl::Span<const SealedKind> accepted, absl::string_view key);
 
-}  // namespace trainyard
+}  // namespace trainyard::sealing

@@ -50,7 +50,7 @@ bool MayComeBack(const absl::Status& status) {
 
 // Where a redirect leads; "" when `status` is none, or does not know.
 std::string OwnerIn(const absl::Status& status) {
-  return ReasonOf(status) == "WRONG_REPLICA" ? ReasonValueOf(status, "owner") : "";
+  return worker::ReasonOf(status) == "WRONG_REPLICA" ? worker::ReasonValueOf(status, "owner") : "";
 }
 
 // Delays must not change when somebody sets the clock.
@@ -104,7 +104,7 @@ namespace internal {
 bool RetryAfter(const absl::Status& status, int attempt, absl::Duration* delay) {
   const bool may_pass = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
   if (!may_pass || attempt >= kMostAttempts) return false;
-  const absl::Duration asked = RetryOf(status);
+  const absl::Duration asked = worker::RetryOf(status);
   *delay = asked >= absl::ZeroDuration() ? asked : Backoff(attempt);
   return true;
 }
@@ -147,9 +147,9 @@ bool StreamSteps::Await() {
 
 absl::Status StreamSteps::Conclude(const grpc::Status& status) const {
   if (!silent_) return StatusFrom(status);
-  return WithReason(absl::UnavailableError(absl::StrCat(
-                        "nothing was heard for ", absl::FormatDuration(options_.silence))),
-                    kSilence);
+  return worker::WithReason(absl::UnavailableError(absl::StrCat(
+                                "nothing was heard for ", absl::FormatDuration(options_.silence))),
+                            kSilence);
 }
 
 }  // namespace internal
@@ -174,7 +174,7 @@ std::string NewRequestId() {
                          words[1] & 0xffff, words[2] >> 16, words[2] & 0xffff, words[3]);
 }
 
-bool IsSilence(const absl::Status& status) { return ReasonOf(status) == kSilence; }
+bool IsSilence(const absl::Status& status) { return worker::ReasonOf(status) == kSilence; }
 
 absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, absl::Duration deadline,
                          const std::stop_token& stop) {
@@ -206,7 +206,7 @@ absl::StatusOr<v1::StageResult> ResultOf(const Operation& operation) {
     return absl::FailedPreconditionError(
         absl::StrCat("operation '", operation.name(), "' is not done"));
   }
-  if (operation.has_error()) return StatusFromRpc(operation.error());
+  if (operation.has_error()) return worker::StatusFromRpc(operation.error());
   v1::StageResult result;
   if (operation.response().UnpackTo(&result)) return result;
   return absl::InternalError(absl::StrCat("operation '", operation.name(), "' answers with '",
@@ -245,7 +245,7 @@ absl::StatusOr<Response> OperationClient::CallOwner(const Request& request, Meth
   auto answer = ask(channel_);
   const std::string owner = OwnerIn(answer.status());
   if (owner.empty()) return answer;
-  const std::string replica = ReasonValueOf(answer.status(), "replica");
+  const std::string replica = worker::ReasonValueOf(answer.status(), "replica");
   answer = ask(ChannelFor(owner));
   if (!absl::IsUnavailable(answer.status())) return answer;
   return Annotate(answer.status(),
@@ -328,7 +328,7 @@ absl::StatusOr<Operation> OperationClient::Wait(const Operation& operation,
     if (ended.ok()) return ended;
     absl::Status status = ended.status();
     TY_RETURN_IF_ERROR(WhyOver(watch));
-    if (ReasonOf(status) == "WRONG_REPLICA") {
+    if (worker::ReasonOf(status) == "WRONG_REPLICA") {
       std::string owner = OwnerIn(status);
       if (owner.empty()) owner = MetadataOf(operation).owner_address();
       if (owner.empty() || channel != channel_) return status;

@@ -64,7 +64,8 @@ void OperationContext::Warn(const absl::Status& status) {
   LogWarning("operation goes on after a problem",
              {{"job", name_}, {"problem", std::string(status.message())}});
   record_->Touch([&](Metadata& metadata) {
-    if (metadata.warnings_size() < kMostWarnings) *metadata.add_warnings() = RpcStatusFrom(status);
+    if (metadata.warnings_size() < kMostWarnings)
+      *metadata.add_warnings() = worker::RpcStatusFrom(status);
   });
 }
 

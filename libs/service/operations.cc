@@ -28,8 +28,8 @@ using Metadata = v1::OperationMetadata;
 
 constexpr size_t kMostRequestIdBytes = 36;
 // For a status that stays in this process, or in an operation.
-constexpr RpcStatusLimits kWholeStatus{.detail_bytes = size_t{1} << 20,
-                                       .message_bytes = size_t{1} << 20};
+constexpr worker::RpcStatusLimits kWholeStatus{.detail_bytes = size_t{1} << 20,
+                                               .message_bytes = size_t{1} << 20};
 
 // What a validate_only answers, also when a call's status could not hold all of it.
 absl::StatusOr<Operation> CheckedOperation(const absl::Status& status) {
@@ -39,8 +39,9 @@ absl::StatusOr<Operation> CheckedOperation(const absl::Status& status) {
     operation.mutable_response()->PackFrom(v1::StageResult());
     return operation;
   }
-  const google::rpc::Status full = RpcStatusFrom(status, kWholeStatus);
-  if (ProblemsFrom(status).empty() || full.ByteSizeLong() <= RpcStatusLimits().detail_bytes) {
+  const google::rpc::Status full = worker::RpcStatusFrom(status, kWholeStatus);
+  if (ProblemsFrom(status).empty() ||
+      full.ByteSizeLong() <= worker::RpcStatusLimits().detail_bytes) {
     return status;
   }
   *operation.mutable_error() = full;
@@ -77,7 +78,7 @@ absl::Status WrongReplica(const std::string& name, const std::string& replica,
   std::map<std::string, std::string> metadata = {{"replica", replica}};
   if (!owner.empty()) metadata["owner"] = owner;
   const std::string where = owner.empty() ? "" : absl::StrCat(" at ", owner);
-  return WithReason(
+  return worker::WithReason(
       absl::FailedPreconditionError(absl::StrCat("operation '", name, "' is owned by replica '",
                                                  replica, "'", where, "; ask there")),
       "WRONG_REPLICA", metadata);
@@ -175,7 +176,7 @@ absl::StatusOr<Operation> OperationManager::Start(const std::string& stage_name,
   Key key;
   absl::StatusOr<Operation> started = StartTaken(stage, taken, &key);
   if (started.ok() || taken.key.empty()) return started;
-  return StatusFromRpc(RpcStatusFrom(started.status(), kWholeStatus));
+  return worker::StatusFromRpc(worker::RpcStatusFrom(started.status(), kWholeStatus));
 }
 
 absl::StatusOr<Operation> OperationManager::StartTaken(const Stage& stage,

@@ -29,8 +29,9 @@ int64_t SequenceOf(const Operation& operation) {
 }
 
 absl::Status DrainingStatus() {
-  return WithRetry(WithReason(absl::UnavailableError("the service drains; connect again"), "DRAINING"),
-                   absl::Seconds(2));
+  return worker::WithRetry(
+      worker::WithReason(absl::UnavailableError("the service drains; connect again"), "DRAINING"),
+      absl::Seconds(2));
 }
 
 using Subscription = std::shared_ptr<OperationManager::Subscription>;

@@ -22,11 +22,12 @@ size_t EncodedBytes(absl::string_view text) {
 
 grpc::Status GrpcStatusFrom(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  RpcStatusLimits limits{.detail_bytes = kDetailBytes - kMessageBytes, .message_bytes = kMessageBytes};
-  google::rpc::Status rpc = RpcStatusFrom(status, limits);
+  worker::RpcStatusLimits limits{.detail_bytes = kDetailBytes - kMessageBytes,
+                                 .message_bytes = kMessageBytes};
+  google::rpc::Status rpc = worker::RpcStatusFrom(status, limits);
   while (EncodedBytes(rpc.message()) > kEncodedMessageBytes && limits.message_bytes > 128) {
     limits.message_bytes /= 2;
-    rpc = RpcStatusFrom(status, limits);
+    rpc = worker::RpcStatusFrom(status, limits);
   }
   return grpc::Status(static_cast<grpc::StatusCode>(rpc.code()), rpc.message(),
                       rpc.SerializeAsString());
@@ -41,7 +42,7 @@ absl::Status StatusFrom(const grpc::Status& status) {
     rpc.set_code(static_cast<int>(status.error_code()));
     rpc.set_message(status.error_message());
   }
-  return StatusFromRpc(rpc);
+  return worker::StatusFromRpc(rpc);
 }
 
 }  // namespace trainyard::service

@@ -35,10 +35,11 @@ LogLevel LevelOf(absl::string_view name, const absl::Status& status) {
 }
 
 absl::Status StuckError() {
-  return WithRetry(
-      WithReason(absl::UnavailableError("all threads for calls of this kind have been busy for "
-                                        "long; the service's log says with which"),
-                 "CALLS_STUCK"),
+  return worker::WithRetry(
+      worker::WithReason(
+          absl::UnavailableError("all threads for calls of this kind have been busy for "
+                                 "long; the service's log says with which"),
+          "CALLS_STUCK"),
       kStuckRetry);
 }
 

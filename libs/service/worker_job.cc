@@ -131,7 +131,7 @@ class WorkerFollower {
   /// What to say when there is no Finished.
   absl::Status CrashStatus() {
     if (killed_ == WorkerWatch::Verdict::kSilent) {
-      return WithReason(
+      return worker::WithReason(
           absl::AbortedError(absl::StrFormat(
               "%s gave no sign of life for %g s and was killed: it was stopped (SIGSTOP), or its "
               "machine was too busy to run it",
@@ -151,16 +151,15 @@ class WorkerFollower {
                                         "' is not there any more: it was removed or renamed meanwhile"),
                      tail.empty() ? "" : absl::StrCat("; the end of its log: ", tail));
     if (run_.memory_bytes > 0 && (process_->RanOutOfMemory() || SaysOutOfMemory(tail))) {
-      return WithReason(absl::ResourceExhaustedError(absl::StrCat(
-                            "out of memory: the job may have ", run_.memory_bytes >> 20,
-                            " MiB; --job-memory sets the bound. ", message)),
-                        "OUT_OF_MEMORY");
+      return worker::WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                                    "out of memory: the job may have ", run_.memory_bytes >> 20,
+                                    " MiB; --job-memory sets the bound. ", message)),
+                                "OUT_OF_MEMORY");
     }
     const bool retry = WIFEXITED(wait_status()) && WEXITSTATUS(wait_status()) == kExitRetry;
-    return WithReason(retry ? absl::AbortedError(message) : absl::InternalError(message),
-                      "WORKER_CRASHED",
-                      {{"worker", BaseName(run_.program)},
-                       {"exit", worker::DescribeExit(wait_status())}});
+    return worker::WithReason(
+        retry ? absl::AbortedError(message) : absl::InternalError(message), "WORKER_CRASHED",
+        {{"worker", BaseName(run_.program)}, {"exit", worker::DescribeExit(wait_status())}});
   }
 
   /// What to say after a stop request.
@@ -200,7 +199,7 @@ class WorkerFollower {
     for (const WorkerEvent& event : events) {
       // The worker holds the folder's lock, counts its events, and says nothing after its last word.
       if (event.fencing_epoch() != epoch_ || event.sequence() != ++sequence_ || finished_) {
-        return WithReason(
+        return worker::WithReason(
             absl::DataLossError(absl::StrCat(
                 "the journal in '", job_dir_, "' has an event that is not its worker's (",
                 event.sequence(), " of epoch ", event.fencing_epoch(), "): something else writes there; "
@@ -227,7 +226,7 @@ class WorkerFollower {
         context_.SetResumeUri(UriOf(checkpoint_));
         break;
       case WorkerEvent::kWarning:
-        context_.Warn(StatusFromRpc(event.warning()));
+        context_.Warn(worker::StatusFromRpc(event.warning()));
         break;
       case WorkerEvent::kFinished:
         finished_ = event.finished();
@@ -267,7 +266,7 @@ absl::StatusOr<v1::StageResult> Conclude(WorkerFollower& follower, const WorkerR
                                          bool* retry) {
   const std::optional<Finished>& finished = follower.finished();
   const bool cancelled =
-      !finished.has_value() || absl::IsCancelled(StatusFromRpc(finished->status()));
+      !finished.has_value() || absl::IsCancelled(worker::StatusFromRpc(finished->status()));
   if (stop.stop_requested() && cancelled) return follower.StoppedStatus(job);
   if (!finished.has_value()) {
     *retry = follower.MayRetry();
@@ -279,7 +278,7 @@ absl::StatusOr<v1::StageResult> Conclude(WorkerFollower& follower, const WorkerR
     return result;
   }
   *retry = true;
-  return WithReason(
+  return worker::WithReason(
       absl::AbortedError(absl::StrCat(BaseName(run.program),
                                       " was told to stop (SIGTERM) by somebody else than its service")),
       "WORKER_STOPPED");

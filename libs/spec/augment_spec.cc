@@ -9,7 +9,7 @@
 #include "libs/spec/spec_form.h"
 #include "libs/spec/yaml_text.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using internal::FieldCheck;
@@ -206,4 +206,4 @@ absl::StatusOr<AugmentConfig> LoadAugment(absl::string_view text, absl::string_v
   return config;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

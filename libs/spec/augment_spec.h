@@ -12,7 +12,7 @@
 #include "libs/spec/text_format.h"
 #include "trainyard/spec/augment/v1/augment_config.pb.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 
 /// Parses a spec of offline augmentation and applies `overrides`; as ParseDatasetExport. A text in YAML
 /// is one of TAO's data services and becomes `data_services`; paths of overrides, places and problems
@@ -41,4 +41,4 @@ absl::StatusOr<spec::augment::v1::AugmentConfig> LoadAugment(
     absl::string_view text, absl::string_view file_name, absl::Span<const std::string> overrides,
     std::vector<std::string>* warnings, absl::Span<const NetworkMarker> networks = {});
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

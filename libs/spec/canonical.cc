@@ -8,7 +8,7 @@
 #include "libs/spec/field_names.h"
 #include "libs/spec/text_format.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::google::protobuf::FieldDescriptor;
@@ -49,4 +49,4 @@ std::string PrintCanonical(const Message& message) {
   return text;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -12,7 +12,7 @@
 #include "libs/spec/field_meaning.h"
 #include "libs/spec/field_names.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::google::protobuf::FieldDescriptor;
@@ -168,4 +168,4 @@ std::string PrintCommented(const Message& spec, absl::Span<const CoverageRule> r
   return writer.Take();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -6,7 +6,7 @@
 #include "google/protobuf/message.h"
 #include "libs/spec/coverage.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 
 /// A spec as a text for people: every field of its type in the order of the messages, each below what it
 /// means (MeaningOf). What `spec` has is set; what it has not stands there as a comment, with its blocks,
@@ -15,4 +15,4 @@ namespace trainyard {
 std::string PrintCommented(const google::protobuf::Message& spec,
                            absl::Span<const CoverageRule> rules);
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -6,7 +6,7 @@
 #include "libs/spec/field_check.h"
 #include "libs/spec/field_names.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::google::protobuf::FieldDescriptor;
@@ -104,4 +104,4 @@ void WarnOfNoEffect(const Message& message, absl::Span<const CoverageRule> rules
   }
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

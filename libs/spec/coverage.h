@@ -9,7 +9,7 @@
 #include "google/protobuf/message.h"
 #include "libs/spec/text_format.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 
 /// What becomes of a field of a spec. docs/spec-coverage.md lists every field; a test compares.
 enum class FieldSupport {
@@ -61,4 +61,4 @@ std::vector<UnsupportedField> FindUnsupported(const google::protobuf::Message& m
 void WarnOfNoEffect(const google::protobuf::Message& message, absl::Span<const CoverageRule> rules,
                     const FieldPlaces& places, std::vector<std::string>* warnings);
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

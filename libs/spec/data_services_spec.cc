@@ -8,7 +8,7 @@
 #include "libs/spec/defaults.h"
 #include "libs/spec/field_names.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 namespace {
 
 using google::protobuf::RepeatedField;
@@ -135,4 +135,4 @@ void ApplyDataServicesDefaults(DataServicesConfig* config) {
 
 absl::Span<const CoverageRule> DataServicesCoverage() { return kRules; }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

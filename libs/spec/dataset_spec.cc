@@ -12,7 +12,7 @@
 #include "libs/spec/field_check.h"
 #include "libs/spec/spec_form.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 constexpr absl::string_view kIgnored = "the converter ignores it, in TAO too";
@@ -254,4 +254,4 @@ absl::StatusOr<DatasetExportConfig> LoadDatasetExport(absl::string_view text,
   return Form(networks).Load(text, file_name, overrides, warnings, check);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -12,7 +12,7 @@
 #include "libs/spec/text_format.h"
 #include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 
 /// Parses a converter spec and applies `overrides` (ApplyOverrides): no checks of values, no defaults.
 /// `warnings` (may be null) receives a line for each scalar given twice and each field that has no
@@ -47,4 +47,4 @@ absl::StatusOr<spec::dataset::v1::DatasetExportConfig> LoadDatasetExport(
     bool root_given, std::vector<std::string>* warnings,
     absl::Span<const NetworkMarker> networks = {});
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -15,7 +15,7 @@
 #include "libs/spec/coverage.h"
 #include "libs/spec/field_names.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 namespace {
 
 using ::google::protobuf::FieldDescriptor;
@@ -165,4 +165,4 @@ absl::Status FieldCheck::ToStatus(const Problems& earlier) const {
                             : absl::StatusCode::kUnimplemented);
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

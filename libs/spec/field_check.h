@@ -14,7 +14,7 @@
 #include "libs/spec/coverage.h"
 #include "libs/spec/text_format.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 /// Numbers from `least` to `most`; `open_least` and `open_most` leave the bound itself out.
 struct Range {
@@ -93,4 +93,4 @@ class FieldCheck {
   Problems not_offered_;
 };
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

@@ -10,7 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace embedded {
 extern const char kSpecCoverage[];
 }  // namespace embedded
@@ -46,4 +46,4 @@ const std::string& MeaningOf(const google::protobuf::FieldDescriptor* field) {
   return found == meanings.end() ? none : found->second;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

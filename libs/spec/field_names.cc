@@ -5,7 +5,7 @@
 #include "google/protobuf/descriptor.pb.h"
 #include "libs/spec/text_format.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 // The guide's examples spell these fields in two ways.
@@ -82,4 +82,4 @@ bool IsSecret(const FieldDescriptor* field) {
 }
 
 }  // namespace internal
-}  // namespace trainyard
+}  // namespace trainyard::spec

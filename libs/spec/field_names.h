@@ -7,7 +7,7 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 /// The field of that name or alias; nullptr when there is none.
 const google::protobuf::FieldDescriptor* FindField(const google::protobuf::Descriptor* type,
@@ -30,4 +30,4 @@ int FindMapEntry(const google::protobuf::Message& message,
 /// Whether the value of the field must not be shown or written.
 bool IsSecret(const google::protobuf::FieldDescriptor* field);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

@@ -14,7 +14,7 @@
 #include "libs/base/utf8.h"
 #include "libs/spec/field_names.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 namespace {
 
 using ::google::protobuf::EnumDescriptor;
@@ -159,4 +159,4 @@ std::string StoreLiteral(const Literal& literal, const FieldDescriptor* field, M
   return "";
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

@@ -15,7 +15,7 @@
 #include "libs/spec/field_names.h"
 #include "libs/spec/text_format.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::google::protobuf::FieldDescriptor;
@@ -192,4 +192,4 @@ void AddProblems(const absl::Status& checked, Migration* migration) {
   Sort(&migration->fields);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

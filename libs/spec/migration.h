@@ -10,7 +10,7 @@
 #include "google/protobuf/message.h"
 #include "libs/spec/coverage.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 
 /// What becomes of a field of a spec that was written for TAO.
 enum class FieldFate {
@@ -64,4 +64,4 @@ Migration MigrateSpec(absl::string_view text, absl::string_view file_name,
 /// kWrong, or to kNotOffered when nothing is wrong but that (kUnimplemented), or is a row of its own.
 void AddProblems(const absl::Status& checked, Migration* migration);
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -20,7 +20,7 @@
 #include "libs/spec/text_format.h"
 #include "libs/spec/text_parser.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace internal {
 namespace {
 
@@ -309,4 +309,4 @@ absl::Status ApplyOverrides(absl::Span<const std::string> overrides,
   return problems.ToStatus();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

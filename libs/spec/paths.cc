@@ -8,7 +8,7 @@
 #include "libs/base/problems.h"
 #include "libs/spec/field_names.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::google::protobuf::FieldDescriptor;
@@ -82,4 +82,4 @@ absl::Status RewritePaths(Message* message, const Resolver& resolve) {
   return rewrite.problems.ToStatus(rewrite.code);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

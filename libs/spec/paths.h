@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 
 /// Replaces every path in a spec message, at any depth, by what `resolve` makes of it: the fields
 /// that IsPathField names, when they are set and not empty. Folder names below a root
@@ -24,4 +24,4 @@ absl::Status RewritePaths(
 /// Whether a spec field of this name holds a path of its own.
 bool IsPathField(absl::string_view field_name);
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

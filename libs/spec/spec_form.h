@@ -13,7 +13,7 @@
 #include "libs/spec/text_format.h"
 #include "libs/spec/text_parser.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 /// What a kind of spec adds to the steps in which all of them are read.
 template <typename Spec>
@@ -68,4 +68,4 @@ struct SpecForm {
   }
 };
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

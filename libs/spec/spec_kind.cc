@@ -14,7 +14,7 @@
 #include "libs/base/problems.h"
 #include "libs/spec/internal/token_stream.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using google::protobuf::io::Tokenizer;
@@ -229,4 +229,4 @@ absl::Status ExpectSpecKind(absl::string_view text, absl::string_view file_name,
                                : absl::StatusCode::kInvalidArgument);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -6,7 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 
 /// The kinds of text that our commands read.
 enum class SpecKind {
@@ -59,4 +59,4 @@ struct ExpectedSpec {
 absl::Status ExpectSpecKind(absl::string_view text, absl::string_view file_name,
                             const ExpectedSpec& wanted);
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -12,7 +12,7 @@
 #include "absl/strings/strip.h"
 #include "libs/base/utf8.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 namespace {
 
 // What people and programs put where a text format wants ASCII.
@@ -304,4 +304,4 @@ std::string ReadableText(absl::string_view text, std::vector<TextProblem>* probl
   return readable;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

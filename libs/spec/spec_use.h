@@ -1,8 +1,8 @@
 #pragma once
 
-namespace trainyard {
+namespace trainyard::spec {
 
 /// What the spec of a network is wanted for: what is required differs.
 enum class SpecUse { kTrain, kEvaluate, kInference, kExport };
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -3,7 +3,7 @@
 #include "libs/base/problems.h"
 #include "libs/spec/text_parser.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 
 absl::Status ParseTextFormat(absl::string_view text, absl::string_view file_name,
                              google::protobuf::Message* message, std::vector<std::string>* warnings,
@@ -25,4 +25,4 @@ void ParseTextFormatInto(absl::string_view text, absl::string_view file_name,
 }
 
 }  // namespace internal
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -9,7 +9,7 @@
 #include "absl/types/span.h"
 #include "google/protobuf/message.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 
 /// Where each field of a message was given: its path ("training_config.num_epochs",
 /// "dataset_config.data_sources[0].tfrecords_path", "augmentation_config.image_mean[\"b\"]") and
@@ -61,4 +61,4 @@ struct FieldAlias {
 };
 absl::Span<const FieldAlias> Aliases();
 
-}  // namespace trainyard
+}  // namespace trainyard::spec

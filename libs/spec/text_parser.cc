@@ -9,7 +9,7 @@
 #include "libs/spec/field_names.h"
 #include "libs/spec/internal/literal.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 namespace {
 
 using ::google::protobuf::Descriptor;
@@ -293,4 +293,4 @@ void TextParser::ParseScalar(Message* message, const FieldDescriptor* field,
   if (!wrong.empty()) Complain(literal.token, path, std::move(wrong));
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

@@ -11,7 +11,7 @@
 #include "libs/spec/internal/token_stream.h"
 #include "libs/spec/text_format.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 /// A text in protobuf text format, read by recursive descent over its tokens. Every problem is kept
 /// and reading goes on at the next field. One object reads one text, once.
@@ -81,4 +81,4 @@ void ParseTextFormatInto(absl::string_view text, absl::string_view file_name,
 void ApplyOverridesInto(absl::Span<const std::string> overrides, google::protobuf::Message* message,
                         FieldPlaces* places, Problems* problems);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

@@ -8,7 +8,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "libs/spec/internal/spec_text.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 namespace {
 
 using ::google::protobuf::io::Tokenizer;
@@ -131,4 +131,4 @@ void TokenStream::SkipToField() {
   }
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

@@ -11,7 +11,7 @@
 #include "libs/spec/field_names.h"
 #include "libs/spec/text_parser.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 namespace {
 
 using google::protobuf::FieldDescriptor;
@@ -142,4 +142,4 @@ void ParseYamlInto(absl::string_view text, absl::string_view file_name, Message*
   }
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

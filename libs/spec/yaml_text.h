@@ -5,7 +5,7 @@
 #include "libs/base/problems.h"
 #include "libs/spec/text_format.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 /// Reads a YAML mapping into `message`: keys are names of fields (and their other spellings), mappings
 /// are messages, lists are repeated fields, of which one scalar is a list of one. `null`, an empty value
@@ -20,4 +20,4 @@ namespace trainyard::internal {
 void ParseYamlInto(absl::string_view text, absl::string_view file_name,
                    google::protobuf::Message* message, FieldPlaces* places, Problems* problems);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

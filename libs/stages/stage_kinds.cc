@@ -9,7 +9,7 @@
 #include "trainyard/v1/prune.pb.h"
 #include "trainyard/v1/train.pb.h"
 
-namespace trainyard {
+namespace trainyard::stages {
 namespace {
 
 // Adds what follows from the type of a kind's request; all have the same fields.
@@ -35,7 +35,7 @@ std::vector<StageKind> MakeKinds() {
       Asked<v1::AugmentRequest>({.name = "augment",
                                  .service = "convert",
                                  .implementation_version = 1,
-                                 .spec = SpecKind::kAugment,
+                                 .spec = spec::SpecKind::kAugment,
                                  .needs_spec = true,
                                  .uses_key = false,
                                  .optional_inputs = {"root"},
@@ -44,7 +44,7 @@ std::vector<StageKind> MakeKinds() {
       Asked<v1::ConvertRequest>({.name = "convert",
                                  .service = "convert",
                                  .implementation_version = 1,
-                                 .spec = SpecKind::kConversion,
+                                 .spec = spec::SpecKind::kConversion,
                                  .needs_spec = true,
                                  .uses_key = false,
                                  .optional_inputs = {"root", "class_names"},
@@ -53,9 +53,9 @@ std::vector<StageKind> MakeKinds() {
       Asked<v1::TrainRequest>({.name = "train",
                                .service = "train",
                                .implementation_version = 1,
-                               .spec = SpecKind::kExperiment,
+                               .spec = spec::SpecKind::kExperiment,
                                .needs_spec = true,
-                               .use = SpecUse::kTrain,
+                               .use = spec::SpecUse::kTrain,
                                .optional_inputs = {"model"},
                                .outputs = {{"results", "."}},
                                .reported_outputs = {"best", "last", "log"}}),
@@ -64,7 +64,7 @@ std::vector<StageKind> MakeKinds() {
                                   // Judging does not wait for a training to end.
                                   .lane = "evaluate",
                                   .implementation_version = 1,
-                                  .spec = SpecKind::kExperiment,
+                                  .spec = spec::SpecKind::kExperiment,
                                   .needs_spec = true,
                                   .required_inputs = {"model"},
                                   .outputs = {{"results", "."}},
@@ -73,9 +73,9 @@ std::vector<StageKind> MakeKinds() {
                                .service = "train",
                                .lane = "evaluate",
                                .implementation_version = 1,
-                               .spec = SpecKind::kExperiment,
+                               .spec = spec::SpecKind::kExperiment,
                                .needs_spec = true,
-                               .use = SpecUse::kInference,
+                               .use = spec::SpecUse::kInference,
                                .required_inputs = {"model", "images"},
                                .outputs = {{"images", "images"}, {"labels", "labels"}},
                                .reported_outputs = {"images", "labels"}}),
@@ -88,8 +88,8 @@ std::vector<StageKind> MakeKinds() {
       Asked<v1::ExportRequest>({.name = "export",
                                 .service = "export",
                                 .implementation_version = 1,
-                                .spec = SpecKind::kExperiment,
-                                .use = SpecUse::kExport,
+                                .spec = spec::SpecKind::kExperiment,
+                                .use = spec::SpecUse::kExport,
                                 .required_inputs = {"model"},
                                 .optional_inputs = {"cal_images"},
                                 .outputs = {{"model", "model.etlt"},
@@ -108,7 +108,7 @@ std::vector<StageKind> MakeKinds() {
       Asked<v1::EvaluateEngineRequest>({.name = "evaluate_engine",
                                         .service = "convert-engine",
                                         .implementation_version = 3,
-                                        .spec = SpecKind::kExperiment,
+                                        .spec = spec::SpecKind::kExperiment,
                                         .needs_spec = true,
                                         .hardware_bound = true,
                                         .required_inputs = {"model"},
@@ -117,9 +117,9 @@ std::vector<StageKind> MakeKinds() {
       Asked<v1::InferEngineRequest>({.name = "infer_engine",
                                      .service = "convert-engine",
                                      .implementation_version = 1,
-                                     .spec = SpecKind::kExperiment,
+                                     .spec = spec::SpecKind::kExperiment,
                                      .needs_spec = true,
-                                     .use = SpecUse::kInference,
+                                     .use = spec::SpecUse::kInference,
                                      .hardware_bound = true,
                                      .required_inputs = {"model", "images"},
                                      .outputs = {{"images", "images"}, {"labels", "labels"}},
@@ -164,4 +164,4 @@ const std::vector<std::string>& StageServices() {
   return *services;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::stages

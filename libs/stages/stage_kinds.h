@@ -12,7 +12,7 @@
 #include "libs/spec/spec_use.h"
 #include "trainyard/v1/stage.pb.h"
 
-namespace trainyard {
+namespace trainyard::stages {
 
 /// An output that a pipeline may place, and where it goes when the pipeline does not say.
 struct OutputPlace {
@@ -36,9 +36,9 @@ struct StageKind {
   int implementation_version = 1;
   /// The kind of spec that it takes, if it takes one; kExperiment is its network's, wanted for
   /// `use`.
-  std::optional<SpecKind> spec;
+  std::optional<spec::SpecKind> spec;
   bool needs_spec = false;
-  SpecUse use = SpecUse::kEvaluate;
+  spec::SpecUse use = spec::SpecUse::kEvaluate;
   /// Whether what it makes depends on the machine: then the service's devices are in the cache key.
   bool hardware_bound = false;
   /// Whether it reads or writes sealed models; the others are never given the key.
@@ -70,4 +70,4 @@ const StageKind* FindStageKind(const google::protobuf::Descriptor& request);
 /// `convert-engine`.
 const std::vector<std::string>& StageServices();
 
-}  // namespace trainyard
+}  // namespace trainyard::stages

@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
@@ -80,7 +80,7 @@ Rgb ColorOf(int class_id) {
   return kColors[((class_id % 5) + 5) % 5];
 }
 
-absl::Status DrawBox(Tensor& image, const Box& box, Rgb color, absl::string_view tag) {
+absl::Status DrawBox(Tensor& image, const data::Box& box, Rgb color, absl::string_view tag) {
   return Draw(image, [&](cv::Mat& picture) {
     const cv::Point first(PixelOf(box.x1, picture.cols), PixelOf(box.y1, picture.rows));
     const cv::Point last(PixelOf(box.x2, picture.cols), PixelOf(box.y2, picture.rows));
@@ -95,4 +95,4 @@ absl::Status DrawTag(Tensor& image, float x, float y, Rgb color, absl::string_vi
   });
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -8,7 +8,7 @@
 #include "libs/data/box.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Red, green, blue.
 using Rgb = std::array<uint8_t, 3>;
@@ -20,10 +20,10 @@ Rgb ColorOf(int class_id);
 
 /// Draws the outline of `box` (pixels of the image, clipped to it) and, when `tag` is not empty, a
 /// tag (DrawTag) at its top left corner.
-absl::Status DrawBox(Tensor& image, const Box& box, Rgb color, absl::string_view tag);
+absl::Status DrawBox(Tensor& image, const data::Box& box, Rgb color, absl::string_view tag);
 
 /// Draws a tag filled with `color`, kept inside the image, at (x, y) in pixels, with the text in a
 /// colour that can be read on it. Letters beyond ASCII show as question marks.
 absl::Status DrawTag(Tensor& image, float x, float y, Rgb color, absl::string_view tag);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -6,23 +6,23 @@
 #include "libs/base/status.h"
 #include "libs/tasks/speed.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
-std::vector<v1::Metric> EvaluationResult::Metrics() const {
-  std::vector<v1::Metric> metrics = evaluation->Metrics();
+std::vector<trainyard::v1::Metric> EvaluationResult::Metrics() const {
+  std::vector<trainyard::v1::Metric> metrics = evaluation->Metrics();
   AddSpeedMetrics(run, metrics);
   return metrics;
 }
 
-absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner, Evaluator& evaluator,
-                                          std::shared_ptr<const PreparedSource> source,
+absl::StatusOr<EvaluationResult> Evaluate(graph::GraphRunner& runner, Evaluator& evaluator,
+                                          std::shared_ptr<const data::PreparedSource> source,
                                           const RunOptions& options) {
   TY_ASSIGN_OR_RETURN(NetworkCall network, NetworkCall::Create(runner, evaluator.output_names()));
   const int64_t samples = source->size();
   EvaluationResult result;
   TY_ASSIGN_OR_RETURN(
       result.run, RunImages(network, std::move(source), options, "evaluation",
-                            [&](const Batch& batch, absl::Span<const Tensor> outputs) {
+                            [&](const data::Batch& batch, absl::Span<const Tensor> outputs) {
                               return evaluator.Add(batch, outputs);
                             }));
   if (result.run.images == 0) {
@@ -33,4 +33,4 @@ absl::StatusOr<EvaluationResult> Evaluate(GraphRunner& runner, Evaluator& evalua
   return result;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

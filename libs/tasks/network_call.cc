@@ -10,7 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 constexpr int kWarmUps = 2;
@@ -19,7 +19,7 @@ constexpr double kEnoughMs = 1000;
 
 }  // namespace
 
-absl::StatusOr<NetworkCall> NetworkCall::Create(GraphRunner& runner,
+absl::StatusOr<NetworkCall> NetworkCall::Create(graph::GraphRunner& runner,
                                                 const std::vector<std::string>& outputs,
                                                 Clock clock) {
   if (runner.input_names().size() != 1) {
@@ -79,4 +79,4 @@ absl::StatusOr<Latency> NetworkCall::MeasureLatency() {
                  .runs = static_cast<int>(times.size())};
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -10,7 +10,7 @@
 #include "libs/graph/runner.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// How long a network takes, warm: the median over runs of one batch, divided by its images.
 struct Latency {
@@ -28,7 +28,7 @@ class NetworkCall {
   static double SteadyMs();
 
   /// kInvalidArgument when the runner has not exactly one input, or lacks one of `outputs`.
-  static absl::StatusOr<NetworkCall> Create(GraphRunner& runner,
+  static absl::StatusOr<NetworkCall> Create(graph::GraphRunner& runner,
                                             const std::vector<std::string>& outputs,
                                             Clock clock = SteadyMs);
 
@@ -40,12 +40,12 @@ class NetworkCall {
   absl::StatusOr<Latency> MeasureLatency();
 
  private:
-  NetworkCall(GraphRunner& runner, std::vector<size_t> outputs, Clock clock)
+  NetworkCall(graph::GraphRunner& runner, std::vector<size_t> outputs, Clock clock)
       : runner_(&runner), outputs_(std::move(outputs)), clock_(std::move(clock)) {}
-  GraphRunner* runner_;
+  graph::GraphRunner* runner_;
   std::vector<size_t> outputs_;
   Clock clock_;
   std::optional<Tensor> largest_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -15,7 +15,7 @@
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 constexpr int64_t kMaxLedgerBytes = int64_t{64} << 20;
@@ -82,10 +82,11 @@ absl::Status ClaimOutputs(const std::string& folder, const std::set<std::string>
     if (!ours.contains(name) && FileExists(JoinPath(folder, name))) foreign.push_back(name);
   }
   if (!foreign.empty()) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        "the output folder '", folder, "' holds ", foreign.size(), " ", what, " (", SomeOf(foreign),
-        ") that no inference wrote and this one would replace; choose "
-        "another output folder, or move them away"));
+    return absl::AlreadyExistsError(
+        absl::StrCat("the output folder '", folder, "' holds ", foreign.size(), " ", what, " (",
+                     data::SomeOf(foreign),
+                     ") that no inference wrote and this one would replace; choose "
+                     "another output folder, or move them away"));
   }
   for (const std::string& name : ours) {
     if (!names.contains(name) && FileExists(JoinPath(folder, name))) left.push_back(name);
@@ -98,21 +99,23 @@ absl::Status ClaimOutputs(const std::string& folder, const std::set<std::string>
 }
 
 absl::Status ClaimFolder(const std::string& folder, const std::set<std::string>& names,
-                         absl::string_view what, Findings& findings) {
+                         absl::string_view what, data::Findings& findings) {
   if (folder.empty()) return absl::OkStatus();
   std::vector<std::string> left;
   TY_RETURN_IF_ERROR(ClaimOutputs(folder, names, absl::StrCat(what, "s"), left));
   if (left.empty()) return absl::OkStatus();
   findings.notes.push_back(absl::StrCat(
-      "'", folder, "' still holds ", Counted(static_cast<int64_t>(left.size()), std::string(what)),
-      " of an earlier inference (", SomeOf(left), "), of pictures that are not among these"));
+      "'", folder, "' still holds ",
+      data::Counted(static_cast<int64_t>(left.size()), std::string(what)),
+      " of an earlier inference (", data::SomeOf(left), "), of pictures that are not among these"));
   return absl::OkStatus();
 }
 
 absl::Status WritePicture(const std::string& folder, const std::string& name,
                           const Tensor& picture) {
   const bool png = absl::AsciiStrToLower(Extension(name)) == ".png";
-  TY_ASSIGN_OR_RETURN(const std::string bytes, png ? EncodePng(picture) : EncodeJpeg(picture));
+  TY_ASSIGN_OR_RETURN(const std::string bytes,
+                      png ? data::EncodePng(picture) : data::EncodeJpeg(picture));
   return WriteFileAtomically(JoinPath(folder, name), bytes);
 }
 
@@ -147,4 +150,4 @@ std::string FloatText(float value) {
   return result;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -14,7 +14,7 @@
 #include "libs/tasks/task.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 // What the writers of all tasks have in common: names of outputs, and whom they would replace.
 
@@ -42,7 +42,7 @@ absl::Status ClaimOutputs(const std::string& folder, const std::set<std::string>
 /// ClaimOutputs of files that are each a `what` ("label file"), with a note on those that are left.
 /// "" is no folder.
 absl::Status ClaimFolder(const std::string& folder, const std::set<std::string>& names,
-                         absl::string_view what, Findings& findings);
+                         absl::string_view what, data::Findings& findings);
 
 /// Writes a picture as `name`, in the format of its ending.
 absl::Status WritePicture(const std::string& folder, const std::string& name,
@@ -66,4 +66,4 @@ std::vector<std::pair<std::string, std::string>> FoldersOf(const PredictionOptio
 /// The shortest text that reads back as the same float32, with a decimal point, never an exponent.
 std::string FloatText(float value);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

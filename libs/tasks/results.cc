@@ -11,7 +11,7 @@
 #include "libs/tasks/metrics.h"
 #include "libs/tasks/status_json.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 std::string ResultsJson(const EvaluationResult& result) {
   JsonMembers members = result.evaluation->Json();
@@ -33,9 +33,9 @@ absl::Status WriteResults(const std::string& folder, const EvaluationResult& res
     TY_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(folder, name), bytes));
   }
   StatusEntry entry{.status = "SUCCESS", .message = "Evaluation finished successfully."};
-  const v1::Metric primary = result.evaluation->Metrics().front();
+  const trainyard::v1::Metric primary = result.evaluation->Metrics().front();
   entry.kpi.emplace_back(ColumnOf(primary), JsonNumber(primary.value()));
   return AppendStatus(JoinPath(folder, "status.json"), entry, now);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -6,7 +6,7 @@
 #include "absl/time/time.h"
 #include "libs/tasks/evaluate.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// The text of results.json: what the evaluation says (Evaluation::Json), `images`, `images_skipped`,
 /// and `ms_per_image` with `latency_batch_size` when it was measured. NaN is written as null. Ends in
@@ -18,4 +18,4 @@ std::string ResultsJson(const EvaluationResult& result);
 absl::Status WriteResults(const std::string& folder, const EvaluationResult& result,
                           absl::Time now);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -8,7 +8,7 @@
 #include "libs/base/status.h"
 #include "libs/tasks/speed.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 // One batch in work, one ready, and enough for each thread to hold an image.
@@ -30,29 +30,30 @@ absl::Status CheckRun(const RunOptions& options) {
 }
 
 absl::StatusOr<RunCounts> RunImages(
-    NetworkCall& network, std::shared_ptr<const PreparedSource> source, const RunOptions& options,
-    absl::string_view what,
-    const std::function<absl::Status(Batch&, absl::Span<const Tensor> outputs)>& use) {
+    NetworkCall& network, std::shared_ptr<const data::PreparedSource> source,
+    const RunOptions& options, absl::string_view what,
+    const std::function<absl::Status(data::Batch&, absl::Span<const Tensor> outputs)>& use) {
   TY_RETURN_IF_ERROR(CheckRun(options));
   RunCounts counts;
   const int64_t total = source->size();
   if (total == 0) return counts;
   SteadyRate rate;
-  TY_ASSIGN_OR_RETURN(const auto loader,
-                      BatchLoader::Create(std::move(source), {.batch_size = options.batch_size,
-                                                              .threads = options.loader_threads,
-                                                              .queue_batches = QueueBatches(options),
-                                                              .shuffle = false,
-                                                              .runs_ahead = options.runs_ahead,
-                                                              .skips_failures = true,
-                                                              .end_epoch = 1}));
+  TY_ASSIGN_OR_RETURN(
+      const auto loader,
+      data::BatchLoader::Create(std::move(source), {.batch_size = options.batch_size,
+                                                    .threads = options.loader_threads,
+                                                    .queue_batches = QueueBatches(options),
+                                                    .shuffle = false,
+                                                    .runs_ahead = options.runs_ahead,
+                                                    .skips_failures = true,
+                                                    .end_epoch = 1}));
   while (true) {
     if (options.stop.stop_requested()) {
       return absl::CancelledError(absl::StrCat("the ", what, " was cancelled"));
     }
-    absl::StatusOr<Batch> next = loader->Next();
+    absl::StatusOr<data::Batch> next = loader->Next();
     if (absl::IsOutOfRange(next.status())) break;
-    TY_ASSIGN_OR_RETURN(Batch batch, std::move(next));
+    TY_ASSIGN_OR_RETURN(data::Batch batch, std::move(next));
     for (const absl::Status& status : batch.skipped) {
       if (!options.skipped) return status;
       options.skipped(status);
@@ -74,4 +75,4 @@ absl::StatusOr<RunCounts> RunImages(
   return counts;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -14,7 +14,7 @@
 #include "libs/tasks/network_call.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Where a run stands: called from the calling thread, after each batch.
 using ProgressFunction = std::function<void(int64_t done, int64_t total)>;
@@ -35,7 +35,7 @@ struct RunOptions {
   ProgressFunction progress;
   /// Called with each batch and what the network made of it, in the order of the outputs that were
   /// asked for, before anything else sees it; a failure ends the run.
-  std::function<absl::Status(const Batch&, absl::Span<const Tensor> outputs)> ran;
+  std::function<absl::Status(const data::Batch&, absl::Span<const Tensor> outputs)> ran;
   /// Called for an image that cannot be read. Set: the image is left out. Not set: the run fails.
   std::function<void(const absl::Status&)> skipped;
 };
@@ -64,8 +64,8 @@ absl::Status CheckRun(const RunOptions& options);
 /// Fails with kCancelled on request ("the <what> was cancelled"), as CheckRun, and as the source, the
 /// network or a callback do.
 absl::StatusOr<RunCounts> RunImages(
-    NetworkCall& network, std::shared_ptr<const PreparedSource> source, const RunOptions& options,
-    absl::string_view what,
-    const std::function<absl::Status(Batch&, absl::Span<const Tensor> outputs)>& use);
+    NetworkCall& network, std::shared_ptr<const data::PreparedSource> source,
+    const RunOptions& options, absl::string_view what,
+    const std::function<absl::Status(data::Batch&, absl::Span<const Tensor> outputs)>& use);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -1,10 +1,10 @@
 #include "libs/tasks/speed.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
-void AddSpeedMetrics(const RunCounts& run, std::vector<v1::Metric>& metrics) {
+void AddSpeedMetrics(const RunCounts& run, std::vector<trainyard::v1::Metric>& metrics) {
   const auto add = [&metrics](const char* name, double value, const char* unit) -> v1::Metric& {
-    v1::Metric& metric = metrics.emplace_back();
+    trainyard::v1::Metric& metric = metrics.emplace_back();
     metric.set_name(name);
     metric.set_value(value);
     metric.set_unit(unit);
@@ -18,4 +18,4 @@ void AddSpeedMetrics(const RunCounts& run, std::vector<v1::Metric>& metrics) {
   add("images_per_second", 1000 / run.total_ms_per_image, "images/s").set_higher_is_better(true);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

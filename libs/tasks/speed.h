@@ -7,11 +7,11 @@
 #include "libs/tasks/run_images.h"
 #include "trainyard/v1/artifact.pb.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Appends `ms_per_image` of the network alone with its `latency_batch_size` (when it was
 /// measured), and `images_per_second` of the whole.
-void AddSpeedMetrics(const RunCounts& run, std::vector<v1::Metric>& metrics);
+void AddSpeedMetrics(const RunCounts& run, std::vector<trainyard::v1::Metric>& metrics);
 
 /// How long an image takes in the long run: what happens up to the end of the first batch (a
 /// runner's first call, the loader's first images) is told apart from the rest.
@@ -39,4 +39,4 @@ class SteadyRate {
   int64_t images_ = 0, first_images_ = 0;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

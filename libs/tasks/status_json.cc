@@ -5,7 +5,7 @@
 #include "libs/base/json.h"
 #include "libs/base/writes.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 void AddObject(JsonMembers& line, const char* name, const JsonMembers& members) {
@@ -33,4 +33,4 @@ absl::Status AppendStatus(const std::string& path, const StatusEntry& entry, abs
   return AppendToFile(path, StatusLine(entry, now));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

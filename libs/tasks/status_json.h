@@ -6,7 +6,7 @@
 #include "absl/time/time.h"
 #include "libs/base/json.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// One line of TAO's status.json.
 struct StatusEntry {
@@ -25,4 +25,4 @@ std::string StatusLine(const StatusEntry& entry, absl::Time now);
 /// it cannot.
 absl::Status AppendStatus(const std::string& path, const StatusEntry& entry, absl::Time now);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -19,7 +19,7 @@
 #include "trainyard/model/v1/model_record.pb.h"
 #include "trainyard/v1/artifact.pb.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Turns the raw outputs of a network into what its task predicts. Each task has a kind of its own
 /// (detection/decoder.h, classification/classifier_head.h), which is all that it sees of a network. Needs the model's record alone, so
@@ -36,7 +36,7 @@ class Evaluation {
  public:
   virtual ~Evaluation() = default;
   /// The first is primary and no other; each says whether higher is better.
-  virtual std::vector<v1::Metric> Metrics() const = 0;
+  virtual std::vector<trainyard::v1::Metric> Metrics() const = 0;
   /// TAO's console text, whole lines; `decimals`: 3 for `evaluate`, 5 in training.
   virtual std::string Table(int decimals) const = 0;
   /// Members of results.json, in order.
@@ -52,7 +52,7 @@ class Evaluator {
   /// As Head::output_names.
   virtual std::vector<std::string> output_names() const = 0;
   /// `outputs` in that order, a row for each of the batch's samples. kInternal when they do not fit.
-  virtual absl::Status Add(const Batch& batch, absl::Span<const Tensor> outputs) = 0;
+  virtual absl::Status Add(const data::Batch& batch, absl::Span<const Tensor> outputs) = 0;
   /// Of all that was added.
   virtual absl::StatusOr<std::shared_ptr<const Evaluation>> Finish() = 0;
 };
@@ -63,7 +63,7 @@ struct ExplanationOptions {
   int threads = 1;
   /// Reads sample `index` of the source again, with its image, to draw what went wrong there; used by
   /// Evaluation::Files, from one thread. Null: nothing is drawn.
-  std::function<absl::StatusOr<Sample>(int64_t index)> read;
+  std::function<absl::StatusOr<data::Sample>(int64_t index)> read;
 };
 
 /// What a call may choose of an evaluation, beside what the spec says.
@@ -94,9 +94,10 @@ class PredictionWriter {
   /// Checks the options against the images, and takes the names of all outputs for this run before
   /// anything is written. kInvalidArgument with all problems; kAlreadyExists when it would replace
   /// files that no inference wrote. `findings` receives what a person should know.
-  virtual absl::Status Open(absl::Span<const std::string> image_paths, Findings& findings) = 0;
+  virtual absl::Status Open(absl::Span<const std::string> image_paths,
+                            data::Findings& findings) = 0;
   /// Changes the batch's images.
-  virtual absl::Status Write(Batch& batch, absl::Span<const Tensor> outputs) = 0;
+  virtual absl::Status Write(data::Batch& batch, absl::Span<const Tensor> outputs) = 0;
   /// Once, behind the last Write of a run that came through: writes what belongs to all images
   /// together. A run that failed or was cancelled does not get here, and leaves none of it.
   virtual absl::Status Finish() { return absl::OkStatus(); }
@@ -129,10 +130,10 @@ class Task {
   virtual absl::Status CheckChoices(const EvaluationChoices& choices) const = 0;
   virtual EvaluationNames Names(const std::vector<std::string>& classes) const = 0;
   /// Draws what is true of a picture, u8 RGB [h, w, 3]: for looking at a training's batches.
-  virtual absl::Status DrawTruth(const Truth& truth, Tensor& picture) const = 0;
+  virtual absl::Status DrawTruth(const data::Truth& truth, Tensor& picture) const = 0;
   /// `head` and `record` outlive the writer. kInternal for another task's head.
   virtual absl::StatusOr<std::unique_ptr<PredictionWriter>> MakeWriter(
       const Head& head, const model::v1::ModelRecord& record, PredictionOptions options) const = 0;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

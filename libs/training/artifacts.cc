@@ -9,7 +9,7 @@
 
 namespace trainyard::training {
 
-absl::Status AddSizeMetrics(const Graph& graph, worker::v1::Finished& finished) {
+absl::Status AddSizeMetrics(const graph::Graph& graph, worker::v1::Finished& finished) {
   TY_ASSIGN_OR_RETURN(const int64_t macs, graph.MacCount());
   *finished.add_metrics() =
       worker::MakeMetric("parameters", static_cast<double>(graph.ParameterCount()));
@@ -20,10 +20,10 @@ absl::Status AddSizeMetrics(const Graph& graph, worker::v1::Finished& finished) 
 void NoteFailure(const std::string& results_dir, const absl::Status& status) {
   if (results_dir.empty() || !FolderExists(results_dir)) return;
   const absl::Status noted =
-      AppendStatus(JoinPath(results_dir, "status.json"),
-                   {.status = absl::IsCancelled(status) ? "SKIPPED" : "FAILURE",
-                    .message = Redact(std::string(status.message()))},
-                   absl::Now());
+      tasks::AppendStatus(JoinPath(results_dir, "status.json"),
+                          {.status = absl::IsCancelled(status) ? "SKIPPED" : "FAILURE",
+                           .message = Redact(std::string(status.message()))},
+                          absl::Now());
   if (!noted.ok()) LogWarning("status.json cannot be written", {{"error", noted.message()}});
 }
 

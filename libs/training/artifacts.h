@@ -9,7 +9,7 @@
 namespace trainyard::training {
 
 /// Adds the metrics `parameters` and `macs` of a graph. Fails as Graph::MacCount.
-absl::Status AddSizeMetrics(const Graph& graph, worker::v1::Finished& finished);
+absl::Status AddSizeMetrics(const graph::Graph& graph, worker::v1::Finished& finished);
 
 /// Adds TAO's FAILURE line (or, when it was cancelled, a line that says so) to
 /// `<results_dir>/status.json` if the folder is there. Secrets do not reach it.

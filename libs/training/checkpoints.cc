@@ -22,7 +22,7 @@ namespace {
 
 constexpr char kStateSection[] = "train_state";
 
-Sections StateSection(const TrainState& state) {
+sealing::Sections StateSection(const TrainState& state) {
   return {{kStateSection, state.SerializeAsString()}};
 }
 
@@ -55,7 +55,8 @@ std::string DescribeFiles(const std::vector<std::string>& files) {
 }  // namespace
 
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path, const std::string& key) {
-  TY_ASSIGN_OR_RETURN(SealedModel sealed, LoadModel(path, {SealedKind::kCheckpoint}, key));
+  TY_ASSIGN_OR_RETURN(sealing::SealedModel sealed,
+                      sealing::LoadModel(path, {sealing::SealedKind::kCheckpoint}, key));
   Checkpoint checkpoint{.model = std::move(sealed.model)};
   const auto section = sealed.extra.find(kStateSection);
   if (section == sealed.extra.end()) return checkpoint;
@@ -69,9 +70,9 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& path, const std::st
 CheckpointStore::CheckpointStore(const std::string& results_dir, const ModelRecord& record,
                                  std::string key)
     : folder_(JoinPath(results_dir, "weights")),
-      prefix_(FilesOf(record).checkpoint_prefix),
-      epoch_infix_(FilesOf(record).epoch_infix),
-      epochs_field_(FieldsOf(record.network()).epochs),
+      prefix_(networks::FilesOf(record).checkpoint_prefix),
+      epoch_infix_(networks::FilesOf(record).epoch_infix),
+      epochs_field_(networks::FieldsOf(record.network()).epochs),
       key_(std::move(key)) {}
 
 absl::Status CheckpointStore::CheckNothingIsLost(const TrainState& start,
@@ -151,7 +152,8 @@ std::string CheckpointStore::BestPath() const {
 absl::StatusOr<std::string> CheckpointStore::SaveEpoch(const Model& model,
                                                        const TrainState& state) {
   const std::string path = EpochPath(state.epoch());
-  TY_RETURN_IF_ERROR(SaveModel(path, SealedKind::kCheckpoint, model, StateSection(state), key_));
+  TY_RETURN_IF_ERROR(
+      sealing::SaveModel(path, sealing::SealedKind::kCheckpoint, model, StateSection(state), key_));
   TY_RETURN_IF_ERROR(RemoveTree(InterruptedPath()));
   return path;
 }
@@ -159,14 +161,16 @@ absl::StatusOr<std::string> CheckpointStore::SaveEpoch(const Model& model,
 absl::StatusOr<std::string> CheckpointStore::SaveInterrupted(const Model& model,
                                                              const TrainState& state) {
   const std::string path = InterruptedPath();
-  TY_RETURN_IF_ERROR(SaveModel(path, SealedKind::kCheckpoint, model, StateSection(state), key_));
+  TY_RETURN_IF_ERROR(
+      sealing::SaveModel(path, sealing::SealedKind::kCheckpoint, model, StateSection(state), key_));
   return path;
 }
 
 absl::Status CheckpointStore::SaveBest(const Model& model, const TrainState& state) {
   const std::string saved = EpochPath(state.epoch());
   if (!FileExists(saved)) {
-    return SaveModel(BestPath(), SealedKind::kCheckpoint, model, StateSection(state), key_);
+    return sealing::SaveModel(BestPath(), sealing::SealedKind::kCheckpoint, model,
+                              StateSection(state), key_);
   }
   if (IsSamePath(saved, BestPath())) return absl::OkStatus();
   // A second name, made beside the old one and then renamed over it.

@@ -49,7 +49,8 @@ at::Tensor Placed(const at::Tensor& tensor, const ExecutorOptions& options, bool
 }
 
 // The declared shapes of the graph's inputs; -1 where a dimension is open or not told.
-std::vector<Shape> DeclaredShapes(const Graph& graph, const std::vector<std::string>& names) {
+std::vector<Shape> DeclaredShapes(const graph::Graph& graph,
+                                  const std::vector<std::string>& names) {
   std::vector<Shape> shapes;
   for (const std::string& name : names) {
     Shape shape;
@@ -98,7 +99,7 @@ class AutocastScope {
 /// Turns a Graph into an Executor::Program.
 class GraphCompiler {
  public:
-  GraphCompiler(const Graph& graph, Executor& executor)
+  GraphCompiler(const graph::Graph& graph, Executor& executor)
       : graph_(graph), executor_(executor), program_(*executor.program_) {}
 
   absl::Status Compile();
@@ -115,7 +116,7 @@ class GraphCompiler {
   bool IsConstant(const std::string& value) const { return host_.contains(value); }
   int64_t Opset() const;
 
-  const Graph& graph_;
+  const graph::Graph& graph_;
   Executor& executor_;
   Executor::Program& program_;
   absl::flat_hash_map<std::string, int> slots_;
@@ -246,7 +247,7 @@ absl::Status GraphCompiler::LoadConstants() {
       unknown_.Add("", "node '%s' (Constant): only a tensor in 'value' is offered", node->name());
       continue;
     }
-    TY_ASSIGN_OR_RETURN(host_[node->output(0)], TensorFromProto(node->attribute(0).t()));
+    TY_ASSIGN_OR_RETURN(host_[node->output(0)], graph::TensorFromProto(node->attribute(0).t()));
   }
   // Slots in the order of names, so that the layout does not follow a hash.
   std::set<std::string> names;
@@ -344,7 +345,7 @@ Executor::Executor(ExecutorOptions options)
 
 Executor::~Executor() = default;
 
-absl::StatusOr<std::unique_ptr<Executor>> Executor::Create(const Graph& graph,
+absl::StatusOr<std::unique_ptr<Executor>> Executor::Create(const graph::Graph& graph,
                                                            ExecutorOptions options) {
   std::unique_ptr<Executor> executor(new Executor(std::move(options)));
   executor->input_names_ = graph.InputNames();
@@ -440,13 +441,14 @@ void Executor::CopyStatistics(std::vector<at::Tensor>& copies) const {
   }
 }
 
-absl::Status Executor::WriteBack(Graph& graph) const {
+absl::Status Executor::WriteBack(graph::Graph& graph) const {
   std::vector<at::Tensor> statistics;
   for (const auto& [name, value] : statistics_) statistics.push_back(value);
   return WriteBack(graph, statistics);
 }
 
-absl::Status Executor::WriteBack(Graph& graph, absl::Span<const at::Tensor> statistics) const {
+absl::Status Executor::WriteBack(graph::Graph& graph,
+                                 absl::Span<const at::Tensor> statistics) const {
   const auto store = [&graph](const std::string& name, const at::Tensor& value) -> absl::Status {
     if (!graph.HasInitializer(name)) {
       return absl::InvalidArgumentError(absl::StrCat("the graph has no initializer '", name, "'"));
@@ -463,7 +465,7 @@ absl::Status Executor::WriteBack(Graph& graph, absl::Span<const at::Tensor> stat
   return absl::OkStatus();
 }
 
-absl::Status Executor::ReadFrom(const Graph& graph) {
+absl::Status Executor::ReadFrom(const graph::Graph& graph) {
   const at::NoGradGuard no_gradients;
   const auto take = [&graph](const std::string& name, at::Tensor value) -> absl::Status {
     TY_ASSIGN_OR_RETURN(const Tensor host, graph.Initializer(name));

@@ -56,12 +56,12 @@ struct Parameter {
 /// flags.frozen_batch_norm use the stored statistics, and keep them and their affine, in any mode.
 ///
 /// Not thread-safe: one caller at a time.
-class Executor : public GraphRunner {
+class Executor : public graph::GraphRunner {
  public:
   /// Fails with kUnimplemented, naming node and operator, for what has no mapping (every such node in
   /// one message); kInvalidArgument for attributes or constants that contradict their operator, and
   /// for flags that name what is not there. `graph` is not needed afterwards.
-  static absl::StatusOr<std::unique_ptr<Executor>> Create(const Graph& graph,
+  static absl::StatusOr<std::unique_ptr<Executor>> Create(const graph::Graph& graph,
                                                           ExecutorOptions options);
   ~Executor() override;
 
@@ -87,11 +87,11 @@ class Executor : public GraphRunner {
   /// Stores parameters and statistics into `graph`, which must hold initializers of those names. The
   /// second form takes the statistics from copies. Forward may run in another thread meanwhile with
   /// the second form, since it changes statistics only.
-  absl::Status WriteBack(Graph& graph) const;
-  absl::Status WriteBack(Graph& graph, absl::Span<const at::Tensor> statistics) const;
+  absl::Status WriteBack(graph::Graph& graph) const;
+  absl::Status WriteBack(graph::Graph& graph, absl::Span<const at::Tensor> statistics) const;
   /// The opposite: takes values for all parameters and statistics from `graph`. kInvalidArgument
   /// when a name is missing or has another shape.
-  absl::Status ReadFrom(const Graph& graph);
+  absl::Status ReadFrom(const graph::Graph& graph);
 
  private:
   friend class GraphCompiler;

@@ -24,34 +24,36 @@ using worker::Context;
 using worker::Finished;
 
 struct Loaded {
-  std::unique_ptr<Network> network;
+  std::unique_ptr<networks::Network> network;
   Model model;
-  std::unique_ptr<Head> head;
+  std::unique_ptr<tasks::Head> head;
   std::unique_ptr<Executor> executor;
 };
 
 // As an engine or an export would be held to: what is not finite finds nothing, which would be told as
 // an accuracy of 0.
-absl::Status CheckIsSound(const Graph& graph) {
-  Graph folded = graph.Clone();
-  TY_RETURN_IF_ERROR(FoldBatchNorm(folded));
-  return CheckWeights(folded);
+absl::Status CheckIsSound(const graph::Graph& graph) {
+  graph::Graph folded = graph.Clone();
+  TY_RETURN_IF_ERROR(graph::FoldBatchNorm(folded));
+  return graph::CheckWeights(folded);
 }
 
 absl::StatusOr<Loaded> Load(Context& context, const std::string& path, const std::string& device,
                             int device_index) {
   ConfigureLibTorch(context.job.threads(), /*deterministic=*/false);
   TY_ASSIGN_OR_RETURN(auto network,
-                      CreateNetwork(context.job.network(), context.job.spec(), "spec"));
-  TY_ASSIGN_OR_RETURN(SealedModel sealed,
-                      LoadModel(path, {SealedKind::kCheckpoint, SealedKind::kExport}, context.key));
+                      networks::CreateNetwork(context.job.network(), context.job.spec(), "spec"));
+  TY_ASSIGN_OR_RETURN(
+      sealing::SealedModel sealed,
+      sealing::LoadModel(path, {sealing::SealedKind::kCheckpoint, sealing::SealedKind::kExport},
+                         context.key));
   Loaded loaded{.network = std::move(network), .model = std::move(sealed.model)};
-  TY_RETURN_IF_ERROR(Annotate(CheckBelongs(*loaded.network, loaded.model.record),
+  TY_RETURN_IF_ERROR(Annotate(networks::CheckBelongs(*loaded.network, loaded.model.record),
                               absl::StrCat("model '", path, "'")));
   TY_RETURN_IF_ERROR(
       Annotate(CheckIsSound(loaded.model.graph), absl::StrCat("model '", path, "'")));
   loaded.network->ApplyInferenceSettings(loaded.model.record);
-  TY_ASSIGN_OR_RETURN(loaded.head, CreateHead(loaded.model.record));
+  TY_ASSIGN_OR_RETURN(loaded.head, networks::CreateHead(loaded.model.record));
   TY_ASSIGN_OR_RETURN(const at::Device where, ResolveDevice(device, device_index));
   TY_ASSIGN_OR_RETURN(loaded.executor, Executor::Create(loaded.model.graph,
                                                         {.device = where, .stop = context.stop}));

@@ -12,9 +12,11 @@ namespace {
 
 using model::v1::TrainState;
 
-int Patience(const TrainingPlan& plan) { return std::max(1, plan.early_stopping->patience); }
+int Patience(const networks::TrainingPlan& plan) {
+  return std::max(1, plan.early_stopping->patience);
+}
 
-bool Improves(const TrainingPlan& plan, double monitored, const TrainState& state) {
+bool Improves(const networks::TrainingPlan& plan, double monitored, const TrainState& state) {
   return !state.has_best_monitored() ||
          monitored + plan.early_stopping->min_delta < state.best_monitored();
 }
@@ -33,7 +35,7 @@ bool NoteJudged(const ValidationResult& result, TrainState& state) {
   for (const trainyard::v1::Metric& metric : result.evaluation.evaluation->Metrics()) {
     *state.add_last_metrics() = metric;
   }
-  if (state.best_epoch() > 0 && !IsBetter(state.last_metrics(0), state.best_metrics(0))) {
+  if (state.best_epoch() > 0 && !tasks::IsBetter(state.last_metrics(0), state.best_metrics(0))) {
     return false;
   }
   state.set_best_epoch(state.epoch());
@@ -41,7 +43,7 @@ bool NoteJudged(const ValidationResult& result, TrainState& state) {
   return true;
 }
 
-void NoteMonitored(const TrainingPlan& plan, double loss,
+void NoteMonitored(const networks::TrainingPlan& plan, double loss,
                    const std::optional<ValidationResult>& validation, TrainState& state) {
   if (!plan.early_stopping) return;
   if (plan.early_stopping->on_validation_loss) {
@@ -57,11 +59,11 @@ void NoteMonitored(const TrainingPlan& plan, double loss,
   }
 }
 
-bool StopsEarly(const TrainingPlan& plan, const TrainState& state) {
+bool StopsEarly(const networks::TrainingPlan& plan, const TrainState& state) {
   return plan.early_stopping && state.epochs_without_improvement() >= Patience(plan);
 }
 
-bool WillStopEarly(const TrainingPlan& plan, const TrainState& state) {
+bool WillStopEarly(const networks::TrainingPlan& plan, const TrainState& state) {
   if (!plan.early_stopping || plan.early_stopping->on_validation_loss) return false;
   if (Improves(plan, EpochLoss(state), state)) return false;
   return state.epochs_without_improvement() + 1 >= Patience(plan);

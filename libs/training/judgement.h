@@ -20,15 +20,15 @@ double EpochLoss(const model::v1::TrainState& state);
 bool NoteJudged(const ValidationResult& result, model::v1::TrainState& state);
 
 /// Takes down what is watched, after an epoch of this loss and, when it was judged, validation.
-void NoteMonitored(const TrainingPlan& plan, double loss,
+void NoteMonitored(const networks::TrainingPlan& plan, double loss,
                    const std::optional<ValidationResult>& validation, model::v1::TrainState& state);
 
 /// Whether what was taken down ends the training.
-bool StopsEarly(const TrainingPlan& plan, const model::v1::TrainState& state);
+bool StopsEarly(const networks::TrainingPlan& plan, const model::v1::TrainState& state);
 
 /// Whether the epoch that just ended, of which nothing is taken down yet, will end it: then it has
 /// to be judged. What is watched on validation data is judged in every epoch.
-bool WillStopEarly(const TrainingPlan& plan, const model::v1::TrainState& state);
+bool WillStopEarly(const networks::TrainingPlan& plan, const model::v1::TrainState& state);
 
 /// Adds the metrics of the best epoch, best_epoch and those of the last one that was judged
 /// (`last_` and their names), and returns what is to be known of the two; "" when no epoch was judged.

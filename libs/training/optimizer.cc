@@ -6,7 +6,7 @@
 
 namespace trainyard::training {
 
-std::unique_ptr<Optimizer> MakeOptimizer(const TrainingPlan& plan,
+std::unique_ptr<Optimizer> MakeOptimizer(const networks::TrainingPlan& plan,
                                          const std::vector<Parameter>& parameters,
                                          bool multi_tensor) {
   return std::visit(

@@ -60,7 +60,7 @@ class Optimizer {
 /// The parameters' tensors are shared with the executor, which must outlive the optimizer.
 ///
 /// Source: keras.optimizers of Keras 2, which TAO trains with.
-std::unique_ptr<Optimizer> MakeOptimizer(const TrainingPlan& plan,
+std::unique_ptr<Optimizer> MakeOptimizer(const networks::TrainingPlan& plan,
                                          const std::vector<Parameter>& parameters,
                                          bool multi_tensor = false);
 

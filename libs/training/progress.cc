@@ -282,7 +282,7 @@ absl::Status Progress::CheckWeights() const {
         "'%s' has weights that are no numbers after epoch %d, step %d; %s, and go on from an earlier "
         "checkpoint",
         parameter.name, state_.epoch(), state_.step_in_epoch(),
-        FieldsOf(parts_.model.record.network()).calmer));
+        networks::FieldsOf(parts_.model.record.network()).calmer));
   }
   return absl::OkStatus();
 }

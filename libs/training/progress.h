@@ -31,7 +31,7 @@ class Progress {
   /// Outlive the progress; only the training thread, through it, changes them.
   struct Parts {
     worker::Context& context;
-    const TrainingPlan& plan;
+    const networks::TrainingPlan& plan;
     Model& model;
     Executor& executor;
     Optimizer& optimizer;

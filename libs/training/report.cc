@@ -47,7 +47,7 @@ double Rounded(double value, double scale) { return std::round(value * scale) / 
 }  // namespace
 
 absl::StatusOr<TrainingReport> TrainingReport::Create(worker::Context& context, Options options) {
-  EvaluationNames names = options.task->Names(options.classes);
+  tasks::EvaluationNames names = options.task->Names(options.classes);
   std::vector<std::string> keys = {"loss", "lr"};
   if (options.validates) {
     keys.push_back("validation_loss");
@@ -65,8 +65,8 @@ absl::StatusOr<TrainingReport> TrainingReport::Create(worker::Context& context, 
 }
 
 absl::Status TrainingReport::Status(const std::string& status, const std::string& message) {
-  return AppendStatus(JoinPath(options_.results_dir, "status.json"),
-                      {.status = status, .message = Redact(message)}, absl::Now());
+  return tasks::AppendStatus(JoinPath(options_.results_dir, "status.json"),
+                             {.status = status, .message = Redact(message)}, absl::Now());
 }
 
 absl::Status TrainingReport::Step(double loss, double rate) {
@@ -75,17 +75,17 @@ absl::Status TrainingReport::Step(double loss, double rate) {
   return events_->Scalar(batches_++, "lr", rate);
 }
 
-absl::Status TrainingReport::FirstBatch(const Batch& batch,
+absl::Status TrainingReport::FirstBatch(const data::Batch& batch,
                                         const model::v1::Preprocess& preprocess) {
   if (!events_) return absl::OkStatus();
   const int64_t count = std::min<int64_t>(options_.visualize_images, batch.images.dim(0));
   for (int64_t i = 0; i < count; ++i) {
     TY_ASSIGN_OR_RETURN(const Tensor one, batch.images.Rows(i, i + 1));
     TY_ASSIGN_OR_RETURN(const Tensor row, one.Reshape({one.dim(1), one.dim(2), one.dim(3)}));
-    Tensor picture = PictureOf(row, preprocess);
-    const std::shared_ptr<const Truth>& seen = batch.samples[static_cast<size_t>(i)].seen;
+    Tensor picture = data::PictureOf(row, preprocess);
+    const std::shared_ptr<const data::Truth>& seen = batch.samples[static_cast<size_t>(i)].seen;
     if (seen != nullptr) TY_RETURN_IF_ERROR(options_.task->DrawTruth(*seen, picture));
-    TY_ASSIGN_OR_RETURN(const std::string png, EncodePng(picture));
+    TY_ASSIGN_OR_RETURN(const std::string png, data::EncodePng(picture));
     TY_RETURN_IF_ERROR(events_->Image(0, absl::StrCat("batch_imgs/", i), picture.dim(1),
                                       picture.dim(0), png));
   }
@@ -100,7 +100,7 @@ std::map<std::string, trainyard::v1::Metric> TrainingReport::ValuesOf(
   values["validation_loss"] = MetricOf("validation_loss", summary.validation->loss);
   const std::vector<std::string>& columns = names_.columns;
   for (trainyard::v1::Metric& metric : summary.validation->evaluation.evaluation->Metrics()) {
-    const std::string column = ColumnOf(metric);
+    const std::string column = tasks::ColumnOf(metric);
     if (absl::c_linear_search(columns, column)) values[column] = std::move(metric);
   }
   return values;
@@ -152,7 +152,7 @@ absl::Status TrainingReport::AppendToStatus(const EpochSummary& summary) {
   const absl::Time now = absl::Now();
   const std::string path = JoinPath(options_.results_dir, "status.json");
   if (summary.validation) {
-    TY_RETURN_IF_ERROR(AppendStatus(
+    TY_RETURN_IF_ERROR(tasks::AppendStatus(
         path,
         {.status = "RUNNING",
          .message = "Evaluation metrics generated.",
@@ -160,7 +160,7 @@ absl::Status TrainingReport::AppendToStatus(const EpochSummary& summary) {
                        {title, JsonNumber(Rounded(primary, 1e5))}}},
         now));
   }
-  StatusEntry entry{
+  tasks::StatusEntry entry{
       .status = "RUNNING",
       .fields = {{"epoch", absl::StrCat(summary.epoch)},
                  {"max_epoch", absl::StrCat(summary.epochs)},
@@ -171,7 +171,7 @@ absl::Status TrainingReport::AppendToStatus(const EpochSummary& summary) {
                     {"validation_loss", text(loss)},
                     {title, text(primary)}}};
   if (summary.validation) entry.kpi = {{title, JsonNumber(primary)}};
-  return AppendStatus(path, entry, now);
+  return tasks::AppendStatus(path, entry, now);
 }
 
 }  // namespace trainyard::training

@@ -42,7 +42,7 @@ class TrainingReport {
     /// The table of epochs.
     std::string log_path;
     /// Of the network.
-    const Task* task = nullptr;
+    const tasks::Task* task = nullptr;
     std::vector<std::string> classes;
     bool validates = false;
     /// Write events/ (TAO `visualizer.enabled`), and that many images of each epoch's first batch.
@@ -60,13 +60,13 @@ class TrainingReport {
   /// After every step: TensorBoard.
   absl::Status Step(double loss, double rate);
   /// The first batch of an epoch, as the network sees it, for the visualizer.
-  absl::Status FirstBatch(const Batch& batch, const model::v1::Preprocess& preprocess);
+  absl::Status FirstBatch(const data::Batch& batch, const model::v1::Preprocess& preprocess);
   /// After every epoch: all of them.
   absl::Status Epoch(const EpochSummary& summary);
 
  private:
-  TrainingReport(worker::Context& context, Options options, EvaluationNames names, EpochLog log,
-                 std::optional<TensorBoardWriter> events)
+  TrainingReport(worker::Context& context, Options options, tasks::EvaluationNames names,
+                 EpochLog log, std::optional<TensorBoardWriter> events)
       : context_(&context),
         options_(std::move(options)),
         names_(std::move(names)),
@@ -80,7 +80,7 @@ class TrainingReport {
 
   worker::Context* context_;
   Options options_;
-  EvaluationNames names_;
+  tasks::EvaluationNames names_;
   EpochLog log_;
   std::optional<TensorBoardWriter> events_;
   /// Batches since this process began: TensorBoard's step, as TAO counts.

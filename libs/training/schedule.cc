@@ -11,7 +11,7 @@
 namespace trainyard::training {
 namespace {
 
-void Check(const SoftStartSchedule& schedule, Problems& problems) {
+void Check(const networks::SoftStartSchedule& schedule, Problems& problems) {
   const bool rates = std::isfinite(schedule.min_rate) && std::isfinite(schedule.max_rate);
   if (!rates || schedule.min_rate <= 0) {
     problems.Add("min_learning_rate", "is %g; expected a finite number above 0", schedule.min_rate);
@@ -39,7 +39,7 @@ void CheckSoftStart(double soft_start, Problems& problems) {
   problems.Add("soft_start", "is %g; expected a number in [0, 1)", soft_start);
 }
 
-void Check(const StepSchedule& schedule, Problems& problems) {
+void Check(const networks::StepSchedule& schedule, Problems& problems) {
   CheckRate(schedule.rate, problems);
   if (!(schedule.step_size > 0 && schedule.step_size <= 100)) {
     problems.Add("step_size", "is %g; expected a number in (0, 100], per cent of the training",
@@ -50,7 +50,7 @@ void Check(const StepSchedule& schedule, Problems& problems) {
   }
 }
 
-void Check(const SoftAnnealSchedule& schedule, Problems& problems) {
+void Check(const networks::SoftAnnealSchedule& schedule, Problems& problems) {
   CheckRate(schedule.rate, problems);
   CheckSoftStart(schedule.soft_start, problems);
   double before = schedule.soft_start;
@@ -69,7 +69,7 @@ void Check(const SoftAnnealSchedule& schedule, Problems& problems) {
   }
 }
 
-void Check(const CosineSchedule& schedule, Problems& problems) {
+void Check(const networks::CosineSchedule& schedule, Problems& problems) {
   CheckRate(schedule.rate, problems);
   if (!(schedule.min_rate_ratio >= 0 && schedule.min_rate_ratio <= 1)) {
     problems.Add("min_lr_ratio", "is %g; expected a number in [0, 1]", schedule.min_rate_ratio);
@@ -77,7 +77,7 @@ void Check(const CosineSchedule& schedule, Problems& problems) {
   CheckSoftStart(schedule.soft_start, problems);
 }
 
-double Rate(const SoftStartSchedule& schedule, double p) {
+double Rate(const networks::SoftStartSchedule& schedule, double p) {
   double height = 1.0;
   if (p < schedule.soft_start) {
     height = p / schedule.soft_start;
@@ -88,16 +88,16 @@ double Rate(const SoftStartSchedule& schedule, double p) {
   return std::exp(low + height * (std::log(schedule.max_rate) - low));
 }
 
-double Rate(const StepSchedule& schedule, double p) {
+double Rate(const networks::StepSchedule& schedule, double p) {
   // Progress is a quotient of integers: what is a hair below a step's end is meant to be there.
   constexpr double kHair = 1e-9;
   return schedule.rate * std::pow(schedule.gamma, std::floor(100 * p / schedule.step_size + kHair));
 }
 
-double Rate(const SoftAnnealSchedule& schedule, double p) {
+double Rate(const networks::SoftAnnealSchedule& schedule, double p) {
   if (p < schedule.soft_start) {
     const double height = p / schedule.soft_start;
-    return kSoftAnnealStart + height * (schedule.rate - kSoftAnnealStart);
+    return networks::kSoftAnnealStart + height * (schedule.rate - networks::kSoftAnnealStart);
   }
   double rate = schedule.rate;
   for (const double point : schedule.annealing_points) {
@@ -106,7 +106,7 @@ double Rate(const SoftAnnealSchedule& schedule, double p) {
   return rate;
 }
 
-double Rate(const CosineSchedule& schedule, double p) {
+double Rate(const networks::CosineSchedule& schedule, double p) {
   const double min = schedule.min_rate_ratio * schedule.rate;
   const double height = p < schedule.soft_start
                             ? p / schedule.soft_start
@@ -116,13 +116,13 @@ double Rate(const CosineSchedule& schedule, double p) {
 
 }  // namespace
 
-absl::Status Validate(const Schedule& schedule) {
+absl::Status Validate(const networks::Schedule& schedule) {
   Problems problems;
   std::visit([&](const auto& one) { Check(one, problems); }, schedule);
   return problems.ToStatus();
 }
 
-double LearningRate(const Schedule& schedule, double progress) {
+double LearningRate(const networks::Schedule& schedule, double progress) {
   const double p = std::clamp(progress, 0.0, 1.0);
   return std::visit([p](const auto& one) { return Rate(one, p); }, schedule);
 }

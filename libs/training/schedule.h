@@ -12,7 +12,7 @@ namespace trainyard::training {
 ///     step         rate > 0, step_size in (0, 100], gamma in [0, 1]
 ///     soft anneal  rate > 0, 0 <= soft_start < 1, points ascending, in (soft_start, 1], divider > 0
 ///     cosine       rate > 0, min_rate_ratio in [0, 1], 0 <= soft_start < 1
-absl::Status Validate(const Schedule& schedule);
+absl::Status Validate(const networks::Schedule& schedule);
 
 /// The rate at p = `progress`, the batch about to be computed (0-based) over all batches of the training;
 /// outside [0, 1] it is clamped. `schedule` is valid.
@@ -29,6 +29,6 @@ absl::Status Validate(const Schedule& schedule);
 /// out the floor, so that its rate slides down; PyTorch's StepLR and the name of the schedule have it.
 ///
 /// Source: TAO's `soft_start_annealing_schedule` and the lr_config of its classification.
-double LearningRate(const Schedule& schedule, double progress);
+double LearningRate(const networks::Schedule& schedule, double progress);
 
 }  // namespace trainyard::training

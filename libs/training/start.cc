@@ -30,12 +30,13 @@ constexpr char kVersion[] = TRAINYARD_VERSION;
 // Of each kind, in a note.
 constexpr size_t kLayersTold = 10;
 
-absl::Status CheckFits(const Network& network, const ModelRecord& spec, const ModelRecord& record) {
+absl::Status CheckFits(const networks::Network& network, const ModelRecord& spec,
+                       const ModelRecord& record) {
   if (record.network() != network.name()) {
     return absl::InvalidArgumentError(absl::StrCat("is a model of network '", record.network(),
                                                    "'; the spec is for '", network.name(), "'"));
   }
-  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FindNetwork(network.name()));
+  TY_ASSIGN_OR_RETURN(const networks::NetworkFamily* family, networks::FindNetwork(network.name()));
   Problems problems;
   const std::vector<std::string> ours = network.classes(), theirs = ClassesOf(record);
   if (!ours.empty() && ours != theirs) {
@@ -68,17 +69,18 @@ TrainState StateBefore(int initial_epoch) {
 
 // Puts the weights of a file of another framework into the spec's model.
 absl::Status TakeWeights(const TrainTask& task, const std::string& where, Start& start) {
-  TY_ASSIGN_OR_RETURN(const NamedWeights weights, LoadWeights(task.initial_model()));
-  const auto match = ApplyWeights(weights, start.model.record.arch(), start.model.graph);
+  TY_ASSIGN_OR_RETURN(const weights::NamedWeights weights,
+                      weights::LoadWeights(task.initial_model()));
+  const auto match = weights::ApplyWeights(weights, start.model.record.arch(), start.model.graph);
   if (!match.ok()) return Annotate(match.status(), where);
-  TY_RETURN_IF_ERROR(Annotate(CheckMatched(*match, task.accept_few_weights()), where));
+  TY_RETURN_IF_ERROR(Annotate(weights::CheckMatched(*match, task.accept_few_weights()), where));
   // A network has hundreds of layers: the log has them all.
   LogInfo("weights", {{"file", task.initial_model()}, {"table", match->Table()}});
   start.notes.push_back(absl::StrCat(where, ": ", match->Summary()));
   for (const std::string& note : match->notes) start.notes.push_back(absl::StrCat(where, ": ", note));
   const auto tell = [&](const char* what, const std::vector<std::string>& names) {
     if (names.empty()) return;
-    start.notes.push_back(absl::StrCat(where, ": ", what, ": ", SomeOf(names, kLayersTold)));
+    start.notes.push_back(absl::StrCat(where, ": ", what, ": ", data::SomeOf(names, kLayersTold)));
   };
   tell("of another shape", match->mismatched);
   tell("not in the file", match->missing);
@@ -89,11 +91,12 @@ absl::Status TakeWeights(const TrainTask& task, const std::string& where, Start&
 // Puts another model's weights, or, pruned, its graph, into the spec's model.
 absl::Status TakeModel(const TrainTask& task, const std::string& where, const std::string& key,
                        Start& start) {
-  TY_ASSIGN_OR_RETURN(const SealedModel initial,
-                      LoadModel(task.initial_model(), {SealedKind::kCheckpoint}, key));
-  const auto report = TransferWeights(initial.model, start.model);
+  TY_ASSIGN_OR_RETURN(
+      const sealing::SealedModel initial,
+      sealing::LoadModel(task.initial_model(), {sealing::SealedKind::kCheckpoint}, key));
+  const auto report = networks::TransferWeights(initial.model, start.model);
   if (!report.ok()) return Annotate(report.status(), where);
-  TY_RETURN_IF_ERROR(Annotate(CheckEnough(*report, task.accept_few_weights()), where));
+  TY_RETURN_IF_ERROR(Annotate(networks::CheckEnough(*report, task.accept_few_weights()), where));
   start.notes.push_back(absl::StrCat(where, ": ", report->Summary()));
   for (const std::string& line : report->grown) {
     start.notes.push_back(absl::StrCat(where, ": ", line));
@@ -112,7 +115,7 @@ absl::Status TakeModel(const TrainTask& task, const std::string& where, const st
 }
 
 // The model of the spec, with what another one gives it.
-absl::StatusOr<Start> FromBeginning(const WorkerJob& job, const Network& network,
+absl::StatusOr<Start> FromBeginning(const WorkerJob& job, const networks::Network& network,
                                     const std::string& key, const std::string& parent) {
   const TrainTask& task = job.train();
   TY_ASSIGN_OR_RETURN(Model model, network.Build());
@@ -120,7 +123,7 @@ absl::StatusOr<Start> FromBeginning(const WorkerJob& job, const Network& network
   if (!task.initial_model().empty()) {
     const std::string where = absl::StrCat("initial model '", task.initial_model(), "'");
     // What is sealed is ours, whatever its name; a damaged one is known by its name alone.
-    const bool is_ours = PeekSealed(task.initial_model()).ok() ||
+    const bool is_ours = sealing::PeekSealed(task.initial_model()).ok() ||
                          absl::EndsWith(task.initial_model(), ".tlt");
     TY_RETURN_IF_ERROR(is_ours ? TakeModel(task, where, key, start)
                                : TakeWeights(task, where, start));
@@ -133,7 +136,7 @@ absl::StatusOr<Start> FromBeginning(const WorkerJob& job, const Network& network
   return start;
 }
 
-absl::StatusOr<Start> FromCheckpoint(const WorkerJob& job, const Network& network,
+absl::StatusOr<Start> FromCheckpoint(const WorkerJob& job, const networks::Network& network,
                                      const Model& fresh, FoundCheckpoint found) {
   const int initial_epoch = job.train().initial_epoch();
   const bool has_state = found.checkpoint.state.has_value();
@@ -148,7 +151,7 @@ absl::StatusOr<Start> FromCheckpoint(const WorkerJob& job, const Network& networ
     start.warnings.push_back(absl::StrCat("passed over: ", status.message()));
   }
   for (const std::string& field :
-       OverriddenFields(fresh.record, start.model.record, /*trains=*/true)) {
+       networks::OverriddenFields(fresh.record, start.model.record, /*trains=*/true)) {
     start.warnings.push_back(absl::StrCat(
         where, " goes on as it is, so that a field of the spec has no effect: ", field));
   }
@@ -274,10 +277,10 @@ std::string TrainingDigest(absl::string_view spec,
   return SpecDigest(kept);
 }
 
-absl::StatusOr<Start> DecideStart(const WorkerJob& job, const Network& network,
+absl::StatusOr<Start> DecideStart(const WorkerJob& job, const networks::Network& network,
                                   const std::string& key) {
   TY_ASSIGN_OR_RETURN(const std::string parent, InitialDigest(job.train()));
-  const SpecFields fields = FieldsOf(network.name());
+  const networks::SpecFields fields = networks::FieldsOf(network.name());
   TY_ASSIGN_OR_RETURN(Start start, FromBeginning(job, network, key, parent));
   std::string identity =
       absl::StrCat(TrainingDigest(job.spec(), fields.not_of_the_weights), " ", parent);

@@ -42,8 +42,8 @@ struct Start {
 /// kInvalidArgument when a checkpoint has another network, architecture, input or other classes
 /// than the spec, with both; kFailedPrecondition when the results folder holds what this training
 /// would destroy (CheckpointStore::CheckNothingIsLost).
-absl::StatusOr<Start> DecideStart(const worker::v1::WorkerJob& job, const Network& network,
-                                  const std::string& key);
+absl::StatusOr<Start> DecideStart(const worker::v1::WorkerJob& job,
+                                  const networks::Network& network, const std::string& key);
 
 /// SHA-256 of a canonical spec without what tells where files lie: absolute paths in quotes count
 /// as "/". So the same training in another folder has the same digest.

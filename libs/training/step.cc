@@ -15,7 +15,7 @@ class LossStep final : public TrainingStep {
  public:
   explicit LossStep(Loss& loss) : loss_(loss) {}
 
-  absl::StatusOr<double> Run(Executor& executor, const Batch& batch) override {
+  absl::StatusOr<double> Run(Executor& executor, const data::Batch& batch) override {
     TY_ASSIGN_OR_RETURN(const std::vector<at::Tensor> outputs,
                         executor.Forward({ToTorch(batch.images)}, Mode::kTraining));
     std::vector<at::Tensor> targets;

@@ -19,7 +19,7 @@ class TrainingStep {
   virtual ~TrainingStep() = default;
   /// Leaves the gradients in the executor's parameters and returns the loss without regularization.
   /// kCancelled when the executor was asked to stop.
-  virtual absl::StatusOr<double> Run(Executor& executor, const Batch& batch) = 0;
+  virtual absl::StatusOr<double> Run(Executor& executor, const data::Batch& batch) = 0;
 };
 
 /// Runs the graph on the batch's images and compares its outputs with the batch's targets. `loss`

@@ -41,7 +41,7 @@ using worker::Context;
 using worker::Finished;
 using worker::WorkerEvent;
 
-absl::Status CheckPlan(const TrainingPlan& plan, bool validates) {
+absl::Status CheckPlan(const networks::TrainingPlan& plan, bool validates) {
   TY_RETURN_IF_ERROR(Validate(plan.learning_rate));
   const bool monitors = plan.early_stopping && plan.early_stopping->on_validation_loss;
   if (monitors && (!validates || plan.validation_period != 1)) {
@@ -55,7 +55,8 @@ absl::Status CheckPlan(const TrainingPlan& plan, bool validates) {
 /// One training, from start to end.
 class TrainingRun {
  public:
-  TrainingRun(Context& context, std::unique_ptr<Network> network, Start start, absl::Time began)
+  TrainingRun(Context& context, std::unique_ptr<networks::Network> network, Start start,
+              absl::Time began)
       : context_(context),
         task_(context.job.train()),
         network_(std::move(network)),
@@ -64,8 +65,8 @@ class TrainingRun {
         resumed_from_(std::move(start.resumed_from)),
         notes_(std::move(start.notes)),
         warnings_(std::move(start.warnings)),
-        fields_(FieldsOf(network_->name())),
-        files_(FilesOf(model_.record)),
+        fields_(networks::FieldsOf(network_->name())),
+        files_(networks::FilesOf(model_.record)),
         store_(task_.results_dir(), model_.record, context.key),
         started_at_(std::move(start.state)),
         throughput_(began) {}
@@ -81,12 +82,12 @@ class TrainingRun {
   absl::Status MakeNetwork();
   absl::Status MakeReport();
   absl::Status AnnounceStart();
-  absl::StatusOr<std::unique_ptr<BatchLoader>> MakeLoader() const;
+  absl::StatusOr<std::unique_ptr<data::BatchLoader>> MakeLoader() const;
 
   absl::Status RunEpochs();
   absl::Status CompleteLastEpoch();
-  absl::Status RunEpoch(BatchLoader& loader);
-  absl::Status RunStep(const Batch& batch);
+  absl::Status RunEpoch(data::BatchLoader& loader);
+  absl::Status RunStep(const data::Batch& batch);
   absl::Status EndEpoch(absl::Time began);
   absl::Status JudgeEpoch(absl::Duration time);
   void ReportProgress();
@@ -95,19 +96,19 @@ class TrainingRun {
 
   Context& context_;
   const worker::v1::TrainTask& task_;
-  std::unique_ptr<Network> network_;
-  TrainingPlan plan_;
+  std::unique_ptr<networks::Network> network_;
+  networks::TrainingPlan plan_;
   Model model_;
   std::string resumed_from_;
   /// `data_warnings_` are among the notes already.
   std::vector<std::string> notes_, warnings_, data_warnings_;
-  const SpecFields fields_;
-  const TrainingFiles files_;
+  const networks::SpecFields fields_;
+  const networks::TrainingFiles files_;
   CheckpointStore store_;
 
-  std::shared_ptr<const SampleSource> train_data_;
+  std::shared_ptr<const data::SampleSource> train_data_;
   /// Null without validation data.
-  std::shared_ptr<const SampleSource> validation_data_;
+  std::shared_ptr<const data::SampleSource> validation_data_;
   at::Device device_ = at::kCPU;
   Threads threads_;
   std::unique_ptr<Executor> executor_;
@@ -161,14 +162,15 @@ absl::Status TrainingRun::Prepare() {
 
 absl::Status TrainingRun::OpenData() {
   const int threads = std::max(1, context_.job.threads());
-  TY_ASSIGN_OR_RETURN(std::optional<OpenedData> train,
-                      network_->OpenData(DataUse::kTraining, model_.record, task_.strict(), threads));
   TY_ASSIGN_OR_RETURN(
-      std::optional<OpenedData> validation,
-      network_->OpenData(DataUse::kValidation, model_.record, task_.strict(), threads));
+      std::optional<data::OpenedData> train,
+      network_->OpenData(data::DataUse::kTraining, model_.record, task_.strict(), threads));
+  TY_ASSIGN_OR_RETURN(
+      std::optional<data::OpenedData> validation,
+      network_->OpenData(data::DataUse::kValidation, model_.record, task_.strict(), threads));
   if (!train) return absl::InvalidArgumentError("the spec names no training data");
   std::string ledger;
-  const auto tell = [&](OpenedData& data) {
+  const auto tell = [&](data::OpenedData& data) {
     absl::StrAppend(&ledger, data.ledger.ToJsonLines());
     for (std::string& note : data.notes) notes_.push_back(std::move(note));
     for (std::string& warning : data.warnings) data_warnings_.push_back(std::move(warning));
@@ -220,7 +222,7 @@ absl::Status TrainingRun::MakeNetwork() {
 }
 
 absl::Status TrainingRun::MakeReport() {
-  TY_ASSIGN_OR_RETURN(const Task* task, TaskOf(model_.record));
+  TY_ASSIGN_OR_RETURN(const tasks::Task* task, networks::TaskOf(model_.record));
   TrainingReport::Options options{.results_dir = task_.results_dir(),
                                   .log_path = JoinPath(task_.results_dir(), files_.log),
                                   .task = task,
@@ -244,18 +246,18 @@ absl::Status TrainingRun::AnnounceStart() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<BatchLoader>> TrainingRun::MakeLoader() const {
+absl::StatusOr<std::unique_ptr<data::BatchLoader>> TrainingRun::MakeLoader() const {
   TY_ASSIGN_OR_RETURN(auto samples,
-                      network_->Prepare(train_data_, model_.record, DataUse::kTraining));
-  return BatchLoader::Create(std::move(samples), {.seed = plan_.seed,
-                                                  .batch_size = plan_.batch_size,
-                                                  .threads = threads_.loading,
-                                                  .queue_batches = plan_.max_queue_size,
-                                                  .wrap_tail = true,
-                                                  .runs_ahead = threads_.loads_ahead,
-                                                  .first_epoch = state().epoch(),
-                                                  .first_step = state().step_in_epoch(),
-                                                  .end_epoch = plan_.epochs});
+                      network_->Prepare(train_data_, model_.record, data::DataUse::kTraining));
+  return data::BatchLoader::Create(std::move(samples), {.seed = plan_.seed,
+                                                        .batch_size = plan_.batch_size,
+                                                        .threads = threads_.loading,
+                                                        .queue_batches = plan_.max_queue_size,
+                                                        .wrap_tail = true,
+                                                        .runs_ahead = threads_.loads_ahead,
+                                                        .first_epoch = state().epoch(),
+                                                        .first_step = state().step_in_epoch(),
+                                                        .end_epoch = plan_.epochs});
 }
 
 absl::Status TrainingRun::RunEpochs() {
@@ -291,7 +293,7 @@ absl::Status TrainingRun::CompleteLastEpoch() {
   return progress_->SaveBest();
 }
 
-absl::Status TrainingRun::RunEpoch(BatchLoader& loader) {
+absl::Status TrainingRun::RunEpoch(data::BatchLoader& loader) {
   const absl::Time began = absl::Now();
   throughput_.Resume(began);
   bool last = false;
@@ -299,7 +301,7 @@ absl::Status TrainingRun::RunEpoch(BatchLoader& loader) {
     if (context_.stop.stop_requested()) {
       return absl::CancelledError("training stopped on request");
     }
-    TY_ASSIGN_OR_RETURN(const Batch batch, loader.Next());
+    TY_ASSIGN_OR_RETURN(const data::Batch batch, loader.Next());
     if (batch.step == 0) {
       TY_RETURN_IF_ERROR(report_->FirstBatch(batch, model_.record.preprocess()));
     }
@@ -311,7 +313,7 @@ absl::Status TrainingRun::RunEpoch(BatchLoader& loader) {
   return EndEpoch(began);
 }
 
-absl::Status TrainingRun::RunStep(const Batch& batch) {
+absl::Status TrainingRun::RunStep(const data::Batch& batch) {
   const double rate = progress_->Rate();
   TY_ASSIGN_OR_RETURN(const double data_loss, step_->Run(*executor_, batch));
   if (!std::isfinite(data_loss)) {
@@ -397,7 +399,7 @@ absl::StatusOr<Finished> TrainAll(Context& context, bool& is_ours) {
   const worker::v1::TrainTask& task = context.job.train();
   ConfigureLibTorch(context.job.threads(), task.deterministic());
   TY_ASSIGN_OR_RETURN(auto network,
-                      CreateNetwork(context.job.network(), context.job.spec(), "spec"));
+                      networks::CreateNetwork(context.job.network(), context.job.spec(), "spec"));
   absl::StatusOr<Start> start = DecideStart(context.job, *network, context.key);
   is_ours = !absl::IsFailedPrecondition(start.status());
   TY_RETURN_IF_ERROR(start.status());

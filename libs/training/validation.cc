@@ -9,17 +9,18 @@
 #include "libs/training/torch_tensor.h"
 
 namespace trainyard::training {
-absl::StatusOr<Validation> Validation::Create(const Network& network, const ModelRecord& record,
-                                              std::shared_ptr<const SampleSource> source,
+absl::StatusOr<Validation> Validation::Create(const networks::Network& network,
+                                              const ModelRecord& record,
+                                              std::shared_ptr<const data::SampleSource> source,
                                               int loader_threads, bool runs_ahead) {
-  TY_ASSIGN_OR_RETURN(std::unique_ptr<Head> head, CreateHead(record));
+  TY_ASSIGN_OR_RETURN(std::unique_ptr<tasks::Head> head, networks::CreateHead(record));
   TY_ASSIGN_OR_RETURN(auto prepared,
-                      network.Prepare(std::move(source), record, DataUse::kValidation));
+                      network.Prepare(std::move(source), record, data::DataUse::kValidation));
   return Validation(network, record, std::move(prepared), std::move(head), loader_threads,
                     runs_ahead);
 }
 
-absl::StatusOr<double> Validation::BatchLoss(const Batch& batch,
+absl::StatusOr<double> Validation::BatchLoss(const data::Batch& batch,
                                              absl::Span<const Tensor> outputs, Loss& loss,
                                              absl::Span<const std::string> graph_outputs) const {
   const at::NoGradGuard no_gradients;
@@ -38,22 +39,22 @@ absl::StatusOr<double> Validation::BatchLoss(const Batch& batch,
 
 absl::StatusOr<ValidationResult> Validation::Run(Executor& executor, Loss& loss,
                                                  std::stop_token stop) {
-  TY_ASSIGN_OR_RETURN(const std::unique_ptr<Evaluator> evaluator,
+  TY_ASSIGN_OR_RETURN(const std::unique_ptr<tasks::Evaluator> evaluator,
                       network_->MakeEvaluator(*head_, *record_, {}));
   double weighted = 0;
-  RunOptions options;
+  tasks::RunOptions options;
   options.batch_size = network_->evaluation_batch_size();
   options.loader_threads = loader_threads_;
   options.runs_ahead = runs_ahead_;
   options.stop = std::move(stop);
-  options.ran = [&](const Batch& batch, absl::Span<const Tensor> outputs) -> absl::Status {
+  options.ran = [&](const data::Batch& batch, absl::Span<const Tensor> outputs) -> absl::Status {
     TY_ASSIGN_OR_RETURN(const double value,
                         BatchLoss(batch, outputs, loss, executor.output_names()));
     weighted += loss.ValidationWeight(static_cast<int64_t>(batch.samples.size())) * value;
     return absl::OkStatus();
   };
   ValidationResult result;
-  TY_ASSIGN_OR_RETURN(result.evaluation, Evaluate(executor, *evaluator, source_, options));
+  TY_ASSIGN_OR_RETURN(result.evaluation, tasks::Evaluate(executor, *evaluator, source_, options));
   result.loss = weighted / static_cast<double>(std::max<int64_t>(1, result.evaluation.run.images));
   return result;
 }

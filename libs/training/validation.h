@@ -18,7 +18,7 @@ namespace trainyard::training {
 
 /// What an epoch's validation measured.
 struct ValidationResult {
-  EvaluationResult evaluation;
+  tasks::EvaluationResult evaluation;
   /// The losses of the batches, weighed by Loss::ValidationWeight, over the images. No regularization.
   double loss = 0;
 };
@@ -28,8 +28,9 @@ class Validation {
  public:
   /// `network` and `record` outlive this. kInvalidArgument / kUnimplemented when the record has no head.
   /// `runs_ahead` as in RunOptions.
-  static absl::StatusOr<Validation> Create(const Network& network, const ModelRecord& record,
-                                           std::shared_ptr<const SampleSource> source,
+  static absl::StatusOr<Validation> Create(const networks::Network& network,
+                                           const ModelRecord& record,
+                                           std::shared_ptr<const data::SampleSource> source,
                                            int loader_threads, bool runs_ahead);
 
   /// Runs `executor` in inference mode over the whole set; `loss` is the training's. kCancelled on
@@ -37,8 +38,8 @@ class Validation {
   absl::StatusOr<ValidationResult> Run(Executor& executor, Loss& loss, std::stop_token stop);
 
  private:
-  Validation(const Network& network, const ModelRecord& record,
-             std::shared_ptr<const PreparedSource> source, std::unique_ptr<Head> head,
+  Validation(const networks::Network& network, const ModelRecord& record,
+             std::shared_ptr<const data::PreparedSource> source, std::unique_ptr<tasks::Head> head,
              int loader_threads, bool runs_ahead)
       : network_(&network),
         record_(&record),
@@ -46,13 +47,13 @@ class Validation {
         head_(std::move(head)),
         loader_threads_(loader_threads),
         runs_ahead_(runs_ahead) {}
-  absl::StatusOr<double> BatchLoss(const Batch& batch, absl::Span<const Tensor> outputs,
+  absl::StatusOr<double> BatchLoss(const data::Batch& batch, absl::Span<const Tensor> outputs,
                                    Loss& loss, absl::Span<const std::string> graph_outputs) const;
 
-  const Network* network_;
+  const networks::Network* network_;
   const ModelRecord* record_;
-  std::shared_ptr<const PreparedSource> source_;
-  std::unique_ptr<Head> head_;
+  std::shared_ptr<const data::PreparedSource> source_;
+  std::unique_ptr<tasks::Head> head_;
   int loader_threads_;
   bool runs_ahead_;
 };

@@ -13,7 +13,7 @@
 #include "libs/base/status.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::weights {
 namespace {
 
 constexpr double kLeastShare = 0.5;
@@ -21,9 +21,10 @@ constexpr size_t kShownReasons = 3;
 
 /// What a node reads at its inputs from 1 on, as names end; empty for nodes that have no weights.
 std::vector<absl::string_view> RolesOf(const onnx::NodeProto& node) {
-  if (IsOp(node, "BatchNormalization")) return {"gamma", "beta", "moving_mean", "moving_variance"};
+  if (graph::IsOp(node, "BatchNormalization"))
+    return {"gamma", "beta", "moving_mean", "moving_variance"};
   for (const absl::string_view op : {"Conv", "ConvTranspose", "Gemm"}) {
-    if (IsOp(node, op)) return {"kernel", "bias"};
+    if (graph::IsOp(node, op)) return {"kernel", "bias"};
   }
   return {};
 }
@@ -54,7 +55,7 @@ const MappedTensor* FindTensor(const MappedWeights& mapped, const std::string& i
   return found == mapped.tensors.end() ? nullptr : &found->second;
 }
 
-absl::StatusOr<LayerWeights> WeightsFor(const MappedWeights& mapped, const Graph& graph,
+absl::StatusOr<LayerWeights> WeightsFor(const MappedWeights& mapped, const graph::Graph& graph,
                                         const onnx::NodeProto& node) {
   LayerWeights layer;
   const std::vector<absl::string_view> roles = RolesOf(node);
@@ -120,7 +121,7 @@ std::string WeightMatch::Table() const {
   return table;
 }
 
-absl::StatusOr<WeightMatch> ApplyWeights(const MappedWeights& mapped, Graph& graph) {
+absl::StatusOr<WeightMatch> ApplyWeights(const MappedWeights& mapped, graph::Graph& graph) {
   WeightMatch match{.backbone = mapped.backbone, .naming = mapped.naming, .notes = mapped.notes};
   std::vector<std::pair<std::string, Tensor>> changes;
   std::set<std::string> used;
@@ -156,7 +157,7 @@ absl::StatusOr<WeightMatch> ApplyWeights(const MappedWeights& mapped, Graph& gra
 }
 
 absl::StatusOr<WeightMatch> ApplyWeights(const NamedWeights& weights, absl::string_view backbone,
-                                         Graph& graph) {
+                                         graph::Graph& graph) {
   TY_ASSIGN_OR_RETURN(const MappedWeights mapped, MapToBackbone(weights, backbone));
   return ApplyWeights(mapped, graph);
 }
@@ -175,4 +176,4 @@ absl::Status CheckMatched(const WeightMatch& match, bool allow_less) {
                       more == 0 ? "" : absl::StrFormat(" and %d more", more)));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::weights

@@ -9,7 +9,7 @@
 #include "libs/graph/graph.h"
 #include "libs/weights/map_names.h"
 
-namespace trainyard {
+namespace trainyard::weights {
 
 /// What of a weight file came into a graph, by the names of layers (nodes), in the order of the
 /// graph.
@@ -47,14 +47,14 @@ struct WeightMatch {
 ///
 /// Values that are not finite, and variances below 0, are no weights: the layer is mismatched.
 /// kInvalidArgument when the graph has no layer of the backbone; it is unchanged then.
-absl::StatusOr<WeightMatch> ApplyWeights(const MappedWeights& mapped, Graph& graph);
+absl::StatusOr<WeightMatch> ApplyWeights(const MappedWeights& mapped, graph::Graph& graph);
 
 /// MapToBackbone, and ApplyWeights.
 absl::StatusOr<WeightMatch> ApplyWeights(const NamedWeights& weights, absl::string_view backbone,
-                                         Graph& graph);
+                                         graph::Graph& graph);
 
 /// kInvalidArgument, saying what came and what did not, when less than half of the backbone's
 /// parameters did: most probably the file is of another network. OK with `allow_less`.
 absl::Status CheckMatched(const WeightMatch& match, bool allow_less);
 
-}  // namespace trainyard
+}  // namespace trainyard::weights

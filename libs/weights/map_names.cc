@@ -10,7 +10,7 @@
 #include "libs/layers/backbone.h"
 #include "libs/weights/internal/name_rules.h"
 
-namespace trainyard {
+namespace trainyard::weights {
 namespace {
 
 /// Our name of a tensor by the file's.
@@ -30,7 +30,7 @@ struct Reference {
 
 absl::StatusOr<Reference> BuildReference(const layers::BackboneOptions& options) {
   constexpr int64_t kSize = 64;  // no layer's weights depend on it
-  GraphBuilder builder("reference");
+  graph::GraphBuilder builder("reference");
   const layers::FeatureMap input{.value = builder.Input("Input", {-1, 3, kSize, kSize}),
                                  .channels = 3,
                                  .height = kSize,
@@ -133,4 +133,4 @@ absl::StatusOr<MappedWeights> MapToBackbone(const NamedWeights& weights,
   return mapped;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::weights

@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/weights/weight_file.h"
 
-namespace trainyard {
+namespace trainyard::weights {
 
 /// A tensor of a weight file that has a place in a backbone of ours.
 struct MappedTensor {
@@ -46,4 +46,4 @@ struct MappedWeights {
 absl::StatusOr<MappedWeights> MapToBackbone(const NamedWeights& weights,
                                             absl::string_view backbone);
 
-}  // namespace trainyard
+}  // namespace trainyard::weights

@@ -6,7 +6,7 @@
 #include "libs/base/status.h"
 #include "libs/weights/internal/formats.h"
 
-namespace trainyard {
+namespace trainyard::weights {
 namespace {
 
 /// What is read of a file: its tensors as f64 would be twice as many bytes as they are taken as.
@@ -58,4 +58,4 @@ absl::StatusOr<NamedWeights> LoadWeights(const std::string& path) {
   return ParseWeights(bytes, path, DirName(path));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::weights

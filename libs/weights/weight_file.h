@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::weights {
 
 /// The tensors of a file that another framework wrote, under the names that they have there.
 struct NamedWeights {
@@ -57,4 +57,4 @@ absl::StatusOr<NamedWeights> LoadWeights(const std::string& path);
 absl::StatusOr<NamedWeights> ParseWeights(absl::string_view bytes, absl::string_view name,
                                           const std::string& folder = "");
 
-}  // namespace trainyard
+}  // namespace trainyard::weights

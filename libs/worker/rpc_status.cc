@@ -12,7 +12,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/problems.h"
 
-namespace trainyard {
+namespace trainyard::worker {
 namespace {
 
 constexpr char kTypePrefix[] = "type.googleapis.com/";
@@ -163,4 +163,4 @@ absl::Duration RetryOf(const absl::Status& status) {
          absl::Nanoseconds(retry.retry_delay().nanos());
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::worker

@@ -9,7 +9,7 @@
 #include "absl/time/time.h"
 #include "google/rpc/status.pb.h"
 
-namespace trainyard {
+namespace trainyard::worker {
 
 /// The `domain` of every ErrorInfo of ours.
 inline constexpr char kErrorDomain[] = "trainyard.dev";
@@ -45,4 +45,4 @@ absl::Status WithRetry(absl::Status status, absl::Duration delay);
 /// The delay that WithRetry set, or a negative one.
 absl::Duration RetryOf(const absl::Status& status);
 
-}  // namespace trainyard
+}  // namespace trainyard::worker

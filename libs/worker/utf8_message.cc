@@ -6,7 +6,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/utf8.h"
 
-namespace trainyard {
+namespace trainyard::worker {
 namespace {
 
 using google::protobuf::FieldDescriptor;
@@ -48,4 +48,4 @@ void MakeUtf8(Message& message) {
   }
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::worker

@@ -4,7 +4,7 @@
 #include "services/stage_request/stage_program.h"
 #include "trainyard/v1/convert_engine.grpc.pb.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 using google::longrunning::Operation;
@@ -45,4 +45,4 @@ service::ServiceProgram ConvertEngineServiceProgram() {
   });
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

@@ -12,7 +12,7 @@
 #include "services/stage_request/judging.h"
 #include "services/stage_request/stage_request.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 // Of calibration, where a batch only bounds memory.
@@ -56,12 +56,12 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   const std::string calibration = request.Input("calibration", StageRequest::kOptional);
   const std::string images = request.Input("cal_images", StageRequest::kOptional);
   const std::string engine =
-      request.SealedFile("engine", StageRequest::kRequired, SealedKind::kEngine);
+      request.SealedFile("engine", StageRequest::kRequired, sealing::SealedKind::kEngine);
   request.NoOtherNames();
   request.NoSpec();
   request.Ending("stage.inputs[model]", model, {".etlt"}, "export makes it from a .tlt");
   if (proto.validate_only()) {
-    request.ModelFile("stage.inputs[model]", model, {SealedKind::kExport});
+    request.ModelFile("stage.inputs[model]", model, {sealing::SealedKind::kExport});
   }
   const std::string precision = request.Precision("options.data_type", options.data_type());
   const int batch = options.has_batch_size() ? options.batch_size() : 8;
@@ -69,7 +69,7 @@ absl::StatusOr<service::StageRun> PrepareBuild(const v1::BuildRequest& proto,
   const int max_batch = options.has_max_batch_size() ? options.max_batch_size() : 16;
   request.InRange("options.batch_size", batch, 1, kMaxBatch);
   request.InRange("options.batches", batches, 1, 1e6);
-  request.InRange("options.max_batch_size", max_batch, 1, kMaxEngineBatch);
+  request.InRange("options.max_batch_size", max_batch, 1, engine::kMaxEngineBatch);
   CheckInterface(request, options);
   TY_RETURN_IF_ERROR(request.Status());
 
@@ -101,7 +101,8 @@ absl::StatusOr<service::StageRun> PrepareEvaluateEngine(const v1::EvaluateEngine
   request.Ending(judging.model_field, judging.job.evaluate().model(), {".engine"},
                  ".tlt and .etlt are judged by the train service");
   if (proto.validate_only()) {
-    request.ModelFile(judging.model_field, judging.job.evaluate().model(), {SealedKind::kEngine});
+    request.ModelFile(judging.model_field, judging.job.evaluate().model(),
+                      {sealing::SealedKind::kEngine});
   }
   TY_RETURN_IF_ERROR(request.Status());
   return WorkerStage(kEngineWorker, judging.job, "", judging.warnings, workspace);
@@ -117,10 +118,11 @@ absl::StatusOr<service::StageRun> PrepareInferEngine(const v1::InferEngineReques
   request.Ending("stage.inputs[model]", judging.job.infer().model(), {".engine"},
                  ".tlt and .etlt run in the train service");
   if (proto.validate_only()) {
-    request.ModelFile("stage.inputs[model]", judging.job.infer().model(), {SealedKind::kEngine});
+    request.ModelFile("stage.inputs[model]", judging.job.infer().model(),
+                      {sealing::SealedKind::kEngine});
   }
   TY_RETURN_IF_ERROR(request.Status());
   return WorkerStage(kEngineWorker, judging.job, "", judging.warnings, workspace);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

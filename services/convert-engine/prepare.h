@@ -5,7 +5,7 @@
 #include "libs/service/workspace.h"
 #include "trainyard/v1/convert_engine.pb.h"
 
-namespace trainyard {
+namespace trainyard::services {
 
 /// Each checks a request, all of it, and returns the work: a job for the engine worker. The workspace
 /// must outlive the work. They fail as ConvertEngineService's methods say.
@@ -16,4 +16,4 @@ absl::StatusOr<service::StageRun> PrepareEvaluateEngine(const v1::EvaluateEngine
 absl::StatusOr<service::StageRun> PrepareInferEngine(const v1::InferEngineRequest& request,
                                                      const service::Workspace& workspace);
 
-}  // namespace trainyard
+}  // namespace trainyard::services

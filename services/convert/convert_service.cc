@@ -4,7 +4,7 @@
 #include "services/stage_request/stage_program.h"
 #include "trainyard/v1/convert.grpc.pb.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 using google::longrunning::Operation;
@@ -38,4 +38,4 @@ service::ServiceProgram ConvertServiceProgram() {
   });
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

@@ -1,5 +1,6 @@
 #include "services/convert/convert_service.h"
 
 int main(int argc, char** argv) {
-  return trainyard::service::RunServiceMain(argc, argv, trainyard::ConvertServiceProgram());
+  return trainyard::service::RunServiceMain(argc, argv,
+                                            trainyard::services::ConvertServiceProgram());
 }

@@ -15,7 +15,7 @@
 #include "libs/spec/dataset_spec.h"
 #include "services/stage_request/stage_request.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 constexpr int64_t kMaxClassFileBytes = 1 << 20;
@@ -52,7 +52,7 @@ void ExpectOneRoot(StageRequest& request, const std::string& root,
   request.Add("image_directory_path",
               other.ok() ? absl::InvalidArgumentError(absl::StrCat(
                                "is '", images, "', but ", LabelsField(config),
-                               ".root_directory_path is '", SpecRoot(config),
+                               ".root_directory_path is '", spec::SpecRoot(config),
                                "'; expected one root folder"))
                          : other.status());
 }
@@ -174,15 +174,16 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& proto
   spec::dataset::v1::DatasetExportConfig& config = *task.mutable_config();
   const StageRequest::SpecText text = request.ReadSpec(StageRequest::kRequired);
   if (!text.name.empty()) {
-    auto loaded = LoadDatasetExport(text.text, text.name, Overrides(proto.stage()),
-                                    !given_root.empty(), &warnings, NetworkMarkers());
+    auto loaded =
+        spec::LoadDatasetExport(text.text, text.name, Overrides(proto.stage()), !given_root.empty(),
+                                &warnings, networks::NetworkMarkers());
     request.Add("", loaded.status());
     if (loaded.ok()) config = *std::move(loaded);
     if (!class_file.empty() && config.target_class_mapping_size() > 0) {
       warnings.push_back("input 'class_names' has no effect: the spec has target_class_mapping");
     }
   }
-  task.set_root(RootFolder(request, given_root, SpecRoot(config)));
+  task.set_root(RootFolder(request, given_root, spec::SpecRoot(config)));
   if (given_root.empty()) ExpectOneRoot(request, task.root(), config);
   KeepBelowRoot(request, task.root(), config);
   // The resolved root stands for both of the spec's.
@@ -204,13 +205,13 @@ absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& proto
   std::vector<std::string> warnings;
   const StageRequest::SpecText text = request.ReadSpec(StageRequest::kRequired);
   if (!text.name.empty()) {
-    auto loaded =
-        LoadAugment(text.text, text.name, Overrides(proto.stage()), &warnings, NetworkMarkers());
+    auto loaded = spec::LoadAugment(text.text, text.name, Overrides(proto.stage()), &warnings,
+                                    networks::NetworkMarkers());
     request.Add("", loaded.status());
     if (loaded.ok()) *task.mutable_config() = *std::move(loaded);
   }
   // The paths of a spec of data services may be whole.
-  const bool names_all = task.config().has_data_services() || IsYaml(text.text);
+  const bool names_all = task.config().has_data_services() || spec::IsYaml(text.text);
   task.set_root(
       request.Input("root", names_all ? StageRequest::kOptional : StageRequest::kRequired));
   task.set_output(request.OutputFolder("dataset", StageRequest::kRequired));
@@ -221,4 +222,4 @@ absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& proto
   return WorkerStage(kStageWorker, std::move(job), "", std::move(warnings), workspace);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

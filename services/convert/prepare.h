@@ -5,7 +5,7 @@
 #include "libs/service/workspace.h"
 #include "trainyard/v1/convert.pb.h"
 
-namespace trainyard {
+namespace trainyard::services {
 
 /// Each checks a request, all of it, and returns the work, which starts a worker. The workspace must
 /// outlive the work. They fail as ConvertService's methods say.
@@ -14,4 +14,4 @@ absl::StatusOr<service::StageRun> PrepareConvert(const v1::ConvertRequest& reque
 absl::StatusOr<service::StageRun> PrepareAugment(const v1::AugmentRequest& request,
                                                  const service::Workspace& workspace);
 
-}  // namespace trainyard
+}  // namespace trainyard::services

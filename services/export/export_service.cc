@@ -4,7 +4,7 @@
 #include "services/stage_request/stage_program.h"
 #include "trainyard/v1/export.grpc.pb.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 using google::longrunning::Operation;
@@ -34,4 +34,4 @@ service::ServiceProgram ExportServiceProgram() {
   });
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

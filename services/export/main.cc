@@ -1,5 +1,6 @@
 #include "services/export/export_service.h"
 
 int main(int argc, char** argv) {
-  return trainyard::service::RunServiceMain(argc, argv, trainyard::ExportServiceProgram());
+  return trainyard::service::RunServiceMain(argc, argv,
+                                            trainyard::services::ExportServiceProgram());
 }

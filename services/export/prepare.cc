@@ -13,7 +13,7 @@
 #include "libs/graph/graph.h"
 #include "services/stage_request/stage_request.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 // What an export does, all of it checked: the worker's job, and the calibration before it.
@@ -108,7 +108,7 @@ void AskCalibration(StageRequest& request, const std::string& images, bool force
                                          task.data_type(), ", and only int8 is calibrated"));
     return;
   }
-  if (IsOnnxName(task.output()) && task.calibration().empty()) {
+  if (graph::IsOnnxName(task.output()) && task.calibration().empty()) {
     request.Add("stage.outputs[model]",
                 absl::InvalidArgumentError(absl::StrCat(
                     "is '", task.output(),
@@ -137,7 +137,7 @@ void AskCalibration(StageRequest& request, const std::string& images, bool force
 // What the user may not expect: the ending alone makes plain ONNX.
 void WarnOfEnding(ExportPlan& plan) {
   const worker::v1::ExportTask& task = plan.job.export_model();
-  const bool is_plain = IsOnnxName(task.output());
+  const bool is_plain = graph::IsOnnxName(task.output());
   if (is_plain) {
     plan.warnings.push_back(absl::StrCat("'", task.output(),
                                          "' is plain ONNX by its ending: it is not encrypted, and "
@@ -161,8 +161,8 @@ absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& proto,
                                                 service::Occasion occasion) {
   const v1::ExportOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
-  const NetworkFamily* const network = request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(SpecUse::kExport, StageRequest::kOptional);
+  const networks::NetworkFamily* const network = request.KnownNetwork();
+  const networks::PreparedSpec spec = request.Spec(spec::SpecUse::kExport, StageRequest::kOptional);
   ExportPlan plan{.warnings = spec.warnings};
   plan.job.set_network(proto.stage().network());
   plan.job.set_spec(spec.canonical_text);
@@ -185,7 +185,7 @@ absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& proto,
   AskCalibration(request, images, options.force(), plan);
   WarnOfEnding(plan);
   if (proto.validate_only()) {
-    request.ModelFile("stage.inputs[model]", task.model(), {SealedKind::kCheckpoint});
+    request.ModelFile("stage.inputs[model]", task.model(), {sealing::SealedKind::kCheckpoint});
   }
   TY_RETURN_IF_ERROR(request.Status());
   return [plan = std::move(plan), &workspace](service::OperationContext& context) {
@@ -193,4 +193,4 @@ absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& proto,
   };
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

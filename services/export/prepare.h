@@ -5,7 +5,7 @@
 #include "libs/service/workspace.h"
 #include "trainyard/v1/export.pb.h"
 
-namespace trainyard {
+namespace trainyard::services {
 
 /// Checks a request, all of it, and returns the work, which starts workers: the stage worker, and for
 /// INT8 calibration, which runs the network, an engine worker. The workspace must outlive the work. Outputs must not exist unless forced, but an operation that is taken up may find its own.
@@ -14,4 +14,4 @@ absl::StatusOr<service::StageRun> PrepareExport(const v1::ExportRequest& request
                                                const service::Workspace& workspace,
                                                service::Occasion occasion);
 
-}  // namespace trainyard
+}  // namespace trainyard::services

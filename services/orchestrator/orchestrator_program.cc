@@ -23,9 +23,10 @@ absl::StatusOr<std::map<std::string, std::vector<std::string>>> ParseServices(
     const std::pair<std::string, std::string> parts = absl::StrSplit(word, absl::MaxSplits('=', 1));
     if (!absl::StrContains(parts.second, ':')) {
       problems.Add("--service", "is '%s'; expected NAME=HOST:PORT", word);
-    } else if (!absl::c_linear_search(StageServices(), parts.first)) {
+    } else if (!absl::c_linear_search(stages::StageServices(), parts.first)) {
       problems.Add("--service", "names '%s'; expected one of %s%s", parts.first,
-                   absl::StrJoin(StageServices(), ", "), DidYouMean(parts.first, StageServices()));
+                   absl::StrJoin(stages::StageServices(), ", "),
+                   DidYouMean(parts.first, stages::StageServices()));
     } else {
       services[parts.first].push_back(parts.second);
     }
@@ -47,7 +48,7 @@ service::ServiceProgram OrchestratorServiceProgram(
   program.service = "orchestrator";
   program.description = "runs pipelines over the stage services";
   program.default_port = 7000;
-  for (const std::string& kind : StageKindNames()) program.capabilities.add_stages(kind);
+  for (const std::string& kind : stages::StageKindNames()) program.capabilities.add_stages(kind);
   program.capabilities.add_formats("pipeline");
   program.bind = [chosen](Settings& settings) {
     settings.Bind("service", &chosen->words,

@@ -110,7 +110,7 @@ class PipelineParser {
   }
 
   void ReadServices(const YAML::Node& node) {
-    for (const auto& [key, value] : reader_.Mapping(node, "services", StageServices())) {
+    for (const auto& [key, value] : reader_.Mapping(node, "services", stages::StageServices())) {
       const std::string field = absl::StrCat("services.", key.Scalar());
       std::vector<std::string>& addresses = pipeline_.services[key.Scalar()];
       for (const std::string& text : reader_.List(value, field)) {
@@ -148,7 +148,7 @@ class PipelineParser {
   void CollectName(const YAML::Node& node, size_t index) {
     StageSpec stage;
     // Files may leave `network` out: those that were written when there was one network do.
-    stage.network = DefaultNetwork();
+    stage.network = networks::DefaultNetwork();
     stage.name = absl::StrCat("stages[", index, "]");
     if (node.IsMap()) {
       // What is no name stays out of all later messages: it may be long.
@@ -156,7 +156,7 @@ class PipelineParser {
         stage.name = name.Scalar();
       }
       if (const YAML::Node kind = node["kind"]; kind && kind.IsScalar()) {
-        stage.kind = FindStageKind(kind.Scalar());
+        stage.kind = stages::FindStageKind(kind.Scalar());
       }
     }
     pipeline_.stages.push_back(std::move(stage));
@@ -193,12 +193,13 @@ class PipelineParser {
     }
     if (!fields.contains("kind")) {
       reader_.Add(node, name, "has no kind; expected one of %s",
-                  absl::StrJoin(StageKindNames(), ", "));
+                  absl::StrJoin(stages::StageKindNames(), ", "));
     } else if (pipeline_.stages[index].kind == nullptr) {
       const YAML::Node& kind = fields.at("kind");
       const std::string text = kind.IsScalar() ? kind.Scalar() : "";
       reader_.Add(kind, name + ".kind", "is '%s'; expected one of %s%s", text,
-                  absl::StrJoin(StageKindNames(), ", "), reader_.Hint(text, StageKindNames()));
+                  absl::StrJoin(stages::StageKindNames(), ", "),
+                  reader_.Hint(text, stages::StageKindNames()));
     }
     return pipeline_.stages[index].kind != nullptr;
   }
@@ -288,7 +289,7 @@ class PipelineParser {
 
   void CheckOutputs(const YAML::Node& node, const std::string& field, const StageSpec& stage) {
     std::vector<std::string> known;
-    for (const OutputPlace& place : stage.kind->outputs) known.push_back(place.name);
+    for (const stages::OutputPlace& place : stage.kind->outputs) known.push_back(place.name);
     for (const auto& [name, uri] : stage.outputs) {
       if (absl::c_linear_search(known, name)) continue;
       reader_.Add(node, absl::StrCat(field, ".", name), "cannot be placed by %s, which has %s%s",

@@ -19,7 +19,7 @@ namespace trainyard::orchestrator {
 /// which get their values when the stage is about to run; `${param.X}` is already replaced.
 struct StageSpec {
   std::string name;
-  const StageKind* kind = nullptr;
+  const stages::StageKind* kind = nullptr;
   /// The registry's default when the file names none.
   std::string network;
   /// The spec's text, "" when there is none; and the name that its errors have.

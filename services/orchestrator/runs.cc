@@ -86,9 +86,9 @@ v1::Run Unreadable(const std::string& id, const absl::Status& why) {
   v1::Run run;
   run.set_name(absl::StrCat(kNamePrefix, id));
   run.set_state(v1::Run::FAILED);
-  *run.mutable_error() = RpcStatusFrom(
-      WithReason(absl::DataLossError(absl::StrCat("the stored run cannot be read: ", why.message())),
-                 "RUN_UNREADABLE"));
+  *run.mutable_error() = worker::RpcStatusFrom(worker::WithReason(
+      absl::DataLossError(absl::StrCat("the stored run cannot be read: ", why.message())),
+      "RUN_UNREADABLE"));
   return run;
 }
 
@@ -146,11 +146,11 @@ absl::StatusOr<v1::Run> Runs::Start(const v1::StartRunRequest& request) {
     return checked;
   }
   if (threads_.waiting() >= environment_.max_waiting_runs) {
-    return WithRetry(
-        WithReason(absl::UnavailableError(absl::StrCat(
-                       environment_.max_waiting_runs, " runs wait for their turn; try again later")),
-                   "QUEUE_FULL"),
-        absl::Seconds(10));
+    return worker::WithRetry(worker::WithReason(absl::UnavailableError(absl::StrCat(
+                                                    environment_.max_waiting_runs,
+                                                    " runs wait for their turn; try again later")),
+                                                "QUEUE_FULL"),
+                             absl::Seconds(10));
   }
   TY_ASSIGN_OR_RETURN(const auto stored, Store(request, pipeline, digest));
   const auto& [id, record] = stored;
@@ -218,7 +218,7 @@ absl::Status Runs::TakeUpOne(const std::string& id) {
   if (!pipeline.ok()) {
     LogWarning("run ends, since it cannot go on",
                {{"run", id}, {"error", std::string(pipeline.status().message())}});
-    Work(record, [this, record, error = RpcStatusFrom(pipeline.status())] {
+    Work(record, [this, record, error = worker::RpcStatusFrom(pipeline.status())] {
       EndUnfollowed(*record, error);
     });
     return absl::OkStatus();

@@ -12,7 +12,7 @@ namespace trainyard::orchestrator {
 
 /// A stage's spec as it is to be read.
 struct SpecQuestion {
-  const StageKind* kind = nullptr;
+  const stages::StageKind* kind = nullptr;
   std::string network;
   std::string text;
   /// For messages.

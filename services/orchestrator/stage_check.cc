@@ -93,7 +93,7 @@ class StageChecker {
       }
       const auto checked = environment_.client->Start(address, call);
       status = checked.status();
-      if (checked.ok() && checked->has_error()) status = StatusFromRpc(checked->error());
+      if (checked.ok() && checked->has_error()) status = worker::StatusFromRpc(checked->error());
       if (absl::IsCancelled(status) || (environment_.draining && environment_.draining())) {
         return absl::UnavailableError("the orchestrator drains; connect again");
       }

@@ -21,7 +21,7 @@ using google::longrunning::Operation;
 
 /// One request to a stage service, whatever its kind.
 struct StageCall {
-  const StageKind* kind = nullptr;
+  const stages::StageKind* kind = nullptr;
   v1::StageInput stage;
   /// An instance of `kind->options`.
   std::shared_ptr<const google::protobuf::Message> options;

@@ -38,7 +38,7 @@ absl::Duration Backoff(int failures) {
 bool MayPass(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsInternal(status) || absl::IsAborted(status) ||
          absl::IsDeadlineExceeded(status) || absl::IsCancelled(status) ||
-         ReasonOf(status) == kGone;
+         worker::ReasonOf(status) == kGone;
 }
 
 bool IsBelow(absl::string_view path, absl::string_view folder) {
@@ -76,7 +76,7 @@ void StageExecution::CancelWorking() {
 absl::Status StageExecution::End(const absl::Status& outcome) {
   v1::Run::Stage change = Change();
   if (record_.cancel_requested()) return record_.Append(EventType::kStageCancelled, change);
-  *change.mutable_error() = RpcStatusFrom(
+  *change.mutable_error() = worker::RpcStatusFrom(
       outcome.ok() ? absl::InternalError("the stage ended without an outcome") : outcome);
   LogWarning(
       "stage failed",
@@ -109,7 +109,7 @@ absl::Status StageExecution::Work() {
 
 absl::Status StageExecution::CheckHasKey() const {
   if (!context_.choices.key_lost || !context_.stage.kind->uses_key) return absl::OkStatus();
-  return WithReason(
+  return worker::WithReason(
       absl::FailedPreconditionError(
           "the orchestrator was started again and does not keep keys that are given themselves; "
           "start the run again with its key (what is done comes from the cache), or give env:NAME "
@@ -155,7 +155,8 @@ absl::StatusOr<v1::StageResult> StageExecution::Compute(const Prepared& prepared
     }
     const int failures = Now().attempt() - prepared.variant;
     // A service that lost the key at a restart gets it again from us.
-    const bool may_pass = MayPass(result.status()) || ReasonOf(result.status()) == service::kKeyLost;
+    const bool may_pass =
+        MayPass(result.status()) || worker::ReasonOf(result.status()) == service::kKeyLost;
     if (!may_pass || failures > context_.stage.retries || Now().attempt() == 0) return result;
     if (const absl::Status key = CheckHasKey(); !key.ok()) return key;
     TY_RETURN_IF_ERROR(GiveUpTry(result.status()));
@@ -166,13 +167,13 @@ absl::StatusOr<v1::StageResult> StageExecution::Compute(const Prepared& prepared
 
 // Whether the operation is better followed on: its service is away, and no other could do the work.
 bool StageExecution::MayWaitFor(const absl::Status& status, absl::Duration waited) const {
-  return ReasonOf(status) == kAway && context_.Addresses().size() == 1 &&
+  return worker::ReasonOf(status) == kAway && context_.Addresses().size() == 1 &&
          waited < context_.environment.patience;
 }
 
 absl::Status StageExecution::GiveUpTry(const absl::Status& status) {
   const v1::Run::Stage now = Now();
-  lost_address_ = ReasonOf(status) == kAway ? now.address() : "";
+  lost_address_ = worker::ReasonOf(status) == kAway ? now.address() : "";
   // It may work on, in the folder that the next try will use.
   CancelWorking();
   working_.clear();
@@ -187,7 +188,7 @@ absl::StatusOr<v1::StageResult> StageExecution::Try(const Prepared& prepared) {
     // Sent before a restart of ours.
     const AddressPool::Lease lease = context_.environment.pool->Join(now.address());
     auto result = Follow(now.address(), now.operation());
-    if (ReasonOf(result.status()) != kGone) return result;
+    if (worker::ReasonOf(result.status()) != kGone) return result;
     v1::Run::Stage change = Change();
     change.set_reason(std::string(result.status().message()));
     TY_RETURN_IF_ERROR(record_.Append(EventType::kStageRetried, change));
@@ -247,7 +248,7 @@ absl::StatusOr<AddressPool::Lease> StageExecution::Submit(const Prepared& prepar
     refused.clear();
     record_.SetMessage(context_.stage.name,
                        absl::StrCat("waits for a service: ", operation.status().message()));
-    const absl::Duration asked = RetryOf(operation.status());
+    const absl::Duration asked = worker::RetryOf(operation.status());
     const absl::Duration pause = asked > absl::ZeroDuration() ? asked : Backoff(rounds++);
     spent += SteadyNow() - begun + pause;
     if (spent > context_.environment.patience) return operation.status();
@@ -305,16 +306,16 @@ absl::StatusOr<v1::StageResult> StageExecution::Follow(const std::string& addres
       context_.environment.client->Follow(address, operation, listener, record_.shutdown());
   if (absl::IsNotFound(followed.status())) {
     working_.clear();
-    return WithReason(
+    return worker::WithReason(
         absl::AbortedError(absl::StrCat(context_.stage.kind->service, " at '", address,
                                         "' does not know '", operation, "' any more")),
         kGone);
   }
-  if (absl::IsUnavailable(followed.status())) return WithReason(followed.status(), kAway);
+  if (absl::IsUnavailable(followed.status())) return worker::WithReason(followed.status(), kAway);
   if (!followed.ok()) return followed.status();
   const Operation& ended = *followed;
   working_.clear();
-  if (ended.has_error()) return StatusFromRpc(ended.error());
+  if (ended.has_error()) return worker::StatusFromRpc(ended.error());
   v1::StageResult result;
   if (!ended.done() || !ended.response().UnpackTo(&result)) {
     return absl::InternalError(absl::StrCat("operation '", operation, "' ended without a result"));
@@ -382,9 +383,8 @@ absl::StatusOr<bool> StageExecution::Conclude(const Prepared& prepared,
     return false;
   }
   // The work itself is good: with another gate it need not be done again.
-  *change.mutable_error() = RpcStatusFrom(WithReason(Annotate(gates, "gate did not hold"),
-                                                     "GATE_FAILED",
-                                                     {{"stage", context_.stage.name}}));
+  *change.mutable_error() = worker::RpcStatusFrom(worker::WithReason(
+      Annotate(gates, "gate did not hold"), "GATE_FAILED", {{"stage", context_.stage.name}}));
   TY_RETURN_IF_ERROR(record_.Append(EventType::kStageFailed, change, prepared.cache_key, stored));
   return true;
 }

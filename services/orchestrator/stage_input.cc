@@ -85,7 +85,7 @@ class InputBuilder {
 
   void AddOutputs(v1::StageInput& input) {
     const std::string folder = StageFolder(pipeline_, run_id_, stage_, variant_);
-    for (const OutputPlace& place : stage_.kind->outputs) {
+    for (const stages::OutputPlace& place : stage_.kind->outputs) {
       const auto given = absl::c_find_if(
           stage_.outputs, [&place](const auto& output) { return output.first == place.name; });
       if (given == stage_.outputs.end() && place.default_path.empty()) continue;

@@ -1,5 +1,5 @@
 #include "services/prune/prune_service.h"
 
 int main(int argc, char** argv) {
-  return trainyard::service::RunServiceMain(argc, argv, trainyard::PruneServiceProgram());
+  return trainyard::service::RunServiceMain(argc, argv, trainyard::services::PruneServiceProgram());
 }

@@ -10,12 +10,12 @@
 #include "libs/pruning/prune_task.h"
 #include "services/stage_request/stage_request.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 void AskOptions(StageRequest& request, const v1::PruneOptions& proto,
                 worker::v1::PruneTask& task) {
-  const PruneOptions defaults;
+  const pruning::PruneOptions defaults;
   const std::vector<std::string> normalizers = {"max", "L2"};
   const std::vector<std::string> criteria = {"union", "intersection", "arithmetic_mean",
                                              "geometric_mean"};
@@ -32,7 +32,7 @@ void AskOptions(StageRequest& request, const v1::PruneOptions& proto,
                                                        : defaults.min_filters);
   *task.mutable_excluded_layers() = proto.excluded_layers();
   task.set_tao_compat(proto.tao_compat());
-  for (const Problem& problem : ProblemsFrom(PruneOptionsOf(task).status())) {
+  for (const Problem& problem : ProblemsFrom(pruning::PruneOptionsOf(task).status())) {
     request.Add(absl::StrCat("options.", problem.field),
                 absl::InvalidArgumentError(problem.description));
   }
@@ -53,13 +53,13 @@ absl::StatusOr<service::StageRun> PreparePrune(const v1::PruneRequest& proto,
   worker::v1::PruneTask& task = *job.mutable_prune();
   task.set_model(request.Input("model", StageRequest::kRequired));
   task.set_output(
-      request.SealedFile("model", StageRequest::kRequired, SealedKind::kCheckpoint));
+      request.SealedFile("model", StageRequest::kRequired, sealing::SealedKind::kCheckpoint));
   task.set_results_dir(request.OutputFolder("results", StageRequest::kOptional));
   request.NoOtherNames();
   request.NoSpec();
   AskOptions(request, proto.options(), task);
   if (proto.validate_only()) {
-    request.ModelFile("stage.inputs[model]", task.model(), {SealedKind::kCheckpoint});
+    request.ModelFile("stage.inputs[model]", task.model(), {sealing::SealedKind::kCheckpoint});
   }
   TY_RETURN_IF_ERROR(request.Status());
   job.set_network(proto.stage().network());
@@ -70,4 +70,4 @@ absl::StatusOr<service::StageRun> PreparePrune(const v1::PruneRequest& proto,
   return WorkerStage(kStageWorker, std::move(job), "", std::move(warnings), workspace);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

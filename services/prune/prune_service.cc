@@ -4,7 +4,7 @@
 #include "services/stage_request/stage_program.h"
 #include "trainyard/v1/prune.grpc.pb.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 using google::longrunning::Operation;
@@ -33,4 +33,4 @@ service::ServiceProgram PruneServiceProgram() {
   });
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

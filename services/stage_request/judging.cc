@@ -3,10 +3,10 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/files.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
-Judging JudgingOn(const StageRequest& request, const PreparedSpec& spec) {
+Judging JudgingOn(const StageRequest& request, const networks::PreparedSpec& spec) {
   Judging judging{.warnings = spec.warnings};
   judging.job.set_network(request.stage().network());
   judging.job.set_spec(spec.canonical_text);
@@ -14,7 +14,7 @@ Judging JudgingOn(const StageRequest& request, const PreparedSpec& spec) {
 }
 
 // The call's model, or the one that the spec names, with what names it.
-std::string ModelOf(StageRequest& request, const PreparedSpec& spec, std::string& field) {
+std::string ModelOf(StageRequest& request, const networks::PreparedSpec& spec, std::string& field) {
   // A spec that failed may have named one.
   const bool may_be_named = !spec.judged_model.empty() || spec.canonical_text.empty();
   const std::string given =
@@ -31,8 +31,8 @@ std::string ModelOf(StageRequest& request, const PreparedSpec& spec, std::string
 }  // namespace
 
 Judging AskEvaluation(StageRequest& request, const std::string& matching, bool strict) {
-  const NetworkFamily* const network = request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(SpecUse::kEvaluate);
+  const networks::NetworkFamily* const network = request.KnownNetwork();
+  const networks::PreparedSpec spec = request.Spec(spec::SpecUse::kEvaluate);
   Judging judging = JudgingOn(request, spec);
   worker::v1::EvaluateTask& task = *judging.job.mutable_evaluate();
   task.set_model(ModelOf(request, spec, judging.model_field));
@@ -50,7 +50,7 @@ Judging AskEvaluation(StageRequest& request, const std::string& matching, bool s
 
 Judging AskInference(StageRequest& request, std::optional<double> threshold) {
   request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(SpecUse::kInference);
+  const networks::PreparedSpec spec = request.Spec(spec::SpecUse::kInference);
   Judging judging = JudgingOn(request, spec);
   worker::v1::InferTask& task = *judging.job.mutable_infer();
   task.set_model(request.Input("model", StageRequest::kRequired));
@@ -77,4 +77,4 @@ Judging AskInference(StageRequest& request, std::optional<double> threshold) {
   return judging;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

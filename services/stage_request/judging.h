@@ -7,7 +7,7 @@
 #include "services/stage_request/stage_request.h"
 #include "trainyard/worker/v1/worker.pb.h"
 
-namespace trainyard {
+namespace trainyard::services {
 
 /// Work for a worker that judges a model: the same questions, whether checkpoints (train) or
 /// engines (convert-engine) run. The caller adds what only its kind of model has, then asks
@@ -29,4 +29,4 @@ Judging AskEvaluation(StageRequest& request, const std::string& matching, bool s
 /// `job.infer`. `threshold` is options.threshold; nothing is the task's own.
 Judging AskInference(StageRequest& request, std::optional<double> threshold);
 
-}  // namespace trainyard
+}  // namespace trainyard::services

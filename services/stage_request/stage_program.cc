@@ -2,12 +2,12 @@
 
 #include "libs/networks/registry.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 v1::GetCapabilitiesResponse CapabilitiesOf(const StageTable& table) {
   v1::GetCapabilitiesResponse capabilities;
-  for (const std::string& name : NetworkNames()) capabilities.add_networks(name);
+  for (const std::string& name : networks::NetworkNames()) capabilities.add_networks(name);
   for (const StageRow& row : table.stages) capabilities.add_stages(row.kind->name);
   for (const std::string& format : table.formats) capabilities.add_formats(format);
   for (const std::string& what : table.unimplemented) capabilities.add_unimplemented(what);
@@ -45,4 +45,4 @@ service::ServiceProgram StageProgram(StageTable table, HandlersFactory make_hand
           }};
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

@@ -15,12 +15,12 @@
 #include "libs/service/workspace.h"
 #include "libs/stages/stage_kinds.h"
 
-namespace trainyard {
+namespace trainyard::services {
 
 /// One stage of a service.
 struct StageRow {
   /// Of the table, by the message that asks for it. Never null.
-  const StageKind* kind = nullptr;
+  const stages::StageKind* kind = nullptr;
   /// As service::Stage::prepare. The workspace outlives the work.
   std::function<absl::StatusOr<service::StageRun>(const google::protobuf::Message& request,
                                                   const service::Workspace& workspace,
@@ -34,7 +34,7 @@ template <typename Request, typename... Occasion>
 StageRow RowOf(absl::StatusOr<service::StageRun> (*prepare)(const Request&,
                                                             const service::Workspace&,
                                                             Occasion...)) {
-  return {.kind = FindStageKind(*Request::descriptor()),
+  return {.kind = stages::FindStageKind(*Request::descriptor()),
           .prepare =
               [prepare](const google::protobuf::Message& message,
                         const service::Workspace& workspace, service::Occasion occasion) {
@@ -84,7 +84,7 @@ class StageHandlers : public Service::CallbackService {
   template <typename Request>
   grpc::ServerUnaryReactor* Start(grpc::CallbackServerContext* context, const Request* request,
                                   service::Operation* response) {
-    const std::string& stage = FindStageKind(*Request::descriptor())->name;
+    const std::string& stage = stages::FindStageKind(*Request::descriptor())->name;
     return service::Unary(chassis_.pool, context, stage, response, [this, &stage, request] {
       return chassis_.operations.Start(stage, *request);
     });
@@ -109,4 +109,4 @@ service::ServiceProgram StageProgram(StageTable table) {
   });
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

@@ -14,7 +14,7 @@
 #include "libs/service/worker_job.h"
 #include "libs/worker/rpc_status.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 // A spec is a page of text; more is a mistaken file.
@@ -89,9 +89,9 @@ void StageRequest::Below(absl::string_view field, const std::string& root,
   if (!path.ok()) Add(field, Annotate(path.status(), absl::StrCat("is '", folder, "'")));
 }
 
-const NetworkFamily* StageRequest::KnownNetwork() {
-  if (const auto family = FindNetwork(stage_.network()); family.ok()) return *family;
-  const std::vector<std::string> names = NetworkNames();
+const networks::NetworkFamily* StageRequest::KnownNetwork() {
+  if (const auto family = networks::FindNetwork(stage_.network()); family.ok()) return *family;
+  const std::vector<std::string> names = networks::NetworkNames();
   Add("stage.network", absl::InvalidArgumentError(absl::StrCat(
                            "is '", stage_.network(), "'; expected one of ",
                            absl::StrJoin(names, ", "), DidYouMean(stage_.network(), names))));
@@ -103,7 +103,7 @@ void StageRequest::NetworkIfNamed() {
 }
 
 void StageRequest::NetworkWith(absl::string_view kind) {
-  const NetworkFamily* const network = KnownNetwork();
+  const networks::NetworkFamily* const network = KnownNetwork();
   if (network == nullptr || network->HasStage(kind)) return;
   Add("stage.network", absl::InvalidArgumentError(absl::StrCat(
                            "is '", stage_.network(), "', which has no stage '", kind,
@@ -155,15 +155,15 @@ void StageRequest::TakePath(std::string field, std::string path, Role role) {
   paths_.push_back({std::move(field), std::move(path), role});
 }
 
-void StageRequest::KeepApart(const std::vector<SpecPath>& read) {
-  for (const SpecPath& path : read) {
+void StageRequest::KeepApart(const std::vector<networks::SpecPath>& read) {
+  for (const networks::SpecPath& path : read) {
     if (path.is_read_below) KeepOut(path);
     TakePath(path.field, path.path, kRead);
   }
 }
 
 // Outputs would be taken for data the next time.
-void StageRequest::KeepOut(const SpecPath& data) {
+void StageRequest::KeepOut(const networks::SpecPath& data) {
   const std::string folder = CanonicalPath(data.path) + "/";
   for (const NamedPath& output : paths_) {
     if (output.role != kWritten || !absl::StartsWith(CanonicalPath(output.path), folder)) continue;
@@ -221,10 +221,10 @@ std::string StageRequest::NewFile(absl::string_view name, Need need, bool force)
   return path;
 }
 
-std::string StageRequest::SealedFile(absl::string_view name, Need need, SealedKind kind) {
+std::string StageRequest::SealedFile(absl::string_view name, Need need, sealing::SealedKind kind) {
   const std::string path = OutputFile(name, need);
   if (!FileExists(path)) return path;
-  const auto found = PeekSealed(path);
+  const auto found = sealing::PeekSealed(path);
   if (found.ok() && *found == kind) return path;
   Add(OutputField(name),
       absl::AlreadyExistsError(absl::StrCat(
@@ -236,12 +236,12 @@ std::string StageRequest::SealedFile(absl::string_view name, Need need, SealedKi
 }
 
 void StageRequest::ModelFile(absl::string_view field, const std::string& path,
-                             const std::vector<SealedKind>& kinds) {
+                             const std::vector<sealing::SealedKind>& kinds) {
   if (path.empty()) return;
-  const auto found = PeekSealed(path);
+  const auto found = sealing::PeekSealed(path);
   if (!found.ok()) return Add(field, found.status());
   if (std::find(kinds.begin(), kinds.end(), *found) != kinds.end()) return;
-  const auto add_name = [](std::string* text, SealedKind kind) {
+  const auto add_name = [](std::string* text, sealing::SealedKind kind) {
     absl::StrAppend(text, NameOf(kind));
   };
   Add(field, absl::InvalidArgumentError(
@@ -291,7 +291,7 @@ StageRequest::SpecText StageRequest::ReadSpec(Need need) {
           stage_.spec_name().empty() ? stage_.spec_uri() : stage_.spec_name()};
 }
 
-PreparedSpec StageRequest::Spec(SpecUse use, Need need) {
+networks::PreparedSpec StageRequest::Spec(spec::SpecUse use, Need need) {
   const SpecText spec = ReadSpec(need);
   if (spec.name.empty()) {
     // An absent spec is a problem already, or was optional.
@@ -299,15 +299,15 @@ PreparedSpec StageRequest::Spec(SpecUse use, Need need) {
     return {};
   }
   // Asked for by KnownNetwork, which says so.
-  if (!FindNetwork(stage_.network()).ok()) return {};
+  if (!networks::FindNetwork(stage_.network()).ok()) return {};
   const std::vector<std::string> overrides(stage_.overrides().begin(), stage_.overrides().end());
-  auto prepared = PrepareSpec(stage_.network(), spec.text, spec.name, overrides, use,
-                              [this](absl::string_view path) { return Resolve(path); });
+  auto prepared = networks::PrepareSpec(stage_.network(), spec.text, spec.name, overrides, use,
+                                        [this](absl::string_view path) { return Resolve(path); });
   if (!prepared.ok()) {
     Add("", prepared.status());
     return {};
   }
-  for (const SpecPath& data : prepared->data) {
+  for (const networks::SpecPath& data : prepared->data) {
     if (!data.is_read || IsThere(data.path)) continue;
     Add(data.field, absl::NotFoundError(absl::StrCat("is '", data.path, "', which is not there")));
   }
@@ -417,7 +417,7 @@ absl::StatusOr<v1::StageResult> RunWorker(service::OperationContext& context,
                                              .workspace = &workspace,
                                              .memory_bytes = context.memory(),
                                              .bounds_data = program != kTrainWorker});
-  const std::string reason = ReasonOf(result.status());
+  const std::string reason = worker::ReasonOf(result.status());
   if (reason != "WORKER_CRASHED" && reason != "OUT_OF_MEMORY") return result;
   return Annotate(result.status(),
                   absl::StrCat("while working on '", workspace.UriOf(InputOf(job)), "'"));
@@ -433,4 +433,4 @@ service::StageRun WorkerStage(std::string program, worker::v1::WorkerJob job, st
   };
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

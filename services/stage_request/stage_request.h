@@ -16,7 +16,7 @@
 #include "trainyard/v1/stage.pb.h"
 #include "trainyard/worker/v1/worker.pb.h"
 
-namespace trainyard {
+namespace trainyard::services {
 
 /// Checks the part that all stage requests share and collects everything that is wrong with one, so
 /// that a handler's Prepare is a row of questions and a final `Status()`.
@@ -37,7 +37,7 @@ class StageRequest {
   StageRequest(const v1::StageInput& stage, const service::Workspace& workspace);
 
   /// Checks that `network` is one we know; nullptr when it is not.
-  const NetworkFamily* KnownNetwork();
+  const networks::NetworkFamily* KnownNetwork();
   /// The same where the stage is of no network, or the model says of which it is: none need be named.
   void NetworkIfNamed();
   /// KnownNetwork, and it must have a stage of this kind (libs/stages).
@@ -58,13 +58,13 @@ class StageRequest {
   std::string NewFile(absl::string_view name, Need need, bool force);
   /// A file that is replaced when it is a sealed one of `kind`, so that a stage may be repeated;
   /// any other that is there is a problem.
-  std::string SealedFile(absl::string_view name, Need need, SealedKind kind);
+  std::string SealedFile(absl::string_view name, Need need, sealing::SealedKind kind);
   /// A problem of `field` unless `path` is "" or a sealed file of one of `kinds`, by its header.
   /// For requests that are only checked: the work reads a model whole, and says more of it.
   void ModelFile(absl::string_view field, const std::string& path,
-                 const std::vector<SealedKind>& kinds);
+                 const std::vector<sealing::SealedKind>& kinds);
   /// Keeps outputs away from what the spec reads too. After the outputs were asked for.
-  void KeepApart(const std::vector<SpecPath>& read);
+  void KeepApart(const std::vector<networks::SpecPath>& read);
 
   /// Inputs and outputs whose names were never asked for are problems, with the nearest known name.
   void NoOtherNames();
@@ -78,7 +78,7 @@ class StageRequest {
   SpecText ReadSpec(Need need);
   /// The network's spec, checked for `task`, paths resolved through the workspace. The data that
   /// the task reads must be there. Overrides without a spec are a problem.
-  PreparedSpec Spec(SpecUse use, Need need = kRequired);
+  networks::PreparedSpec Spec(spec::SpecUse use, Need need = kRequired);
   /// A spec and overrides are problems: the stage has no use for them.
   void NoSpec();
 
@@ -121,7 +121,7 @@ class StageRequest {
   // Takes a path that the request names; a problem when it is one of another that excludes it.
   enum Role { kRead, kWritten };
   void TakePath(std::string field, std::string path, Role role);
-  void KeepOut(const SpecPath& data);
+  void KeepOut(const networks::SpecPath& data);
   // Keeps a problem; of many only their number.
   void Note(Problem problem);
 
@@ -163,4 +163,4 @@ service::StageRun WorkerStage(std::string program, worker::v1::WorkerJob job, st
                               std::vector<std::string> warnings,
                               const service::Workspace& workspace);
 
-}  // namespace trainyard
+}  // namespace trainyard::services

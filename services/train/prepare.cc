@@ -11,7 +11,7 @@
 #include "services/stage_request/judging.h"
 #include "services/stage_request/stage_request.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 // What a training begins with: at most one is set, but a fallback beside a folder to resume.
@@ -36,7 +36,7 @@ void CheckIsThere(StageRequest& request, absl::string_view field, const std::str
 // The request's model wins over the spec's, since two that differ are refused. It is resumed when
 // the spec names it as resume_model_path or the first epoch is not the first; else it is a start.
 Beginning DecideBeginning(StageRequest& request, const v1::TrainOptions& options,
-                          const std::string& given, const PreparedSpec& spec,
+                          const std::string& given, const networks::PreparedSpec& spec,
                           const std::string& results) {
   CheckAgrees(request, given, spec.initial_model, absl::StrCat("starts from ", spec.model_field));
   CheckAgrees(request, given, spec.resume_model, absl::StrCat("resumes ", spec.model_field));
@@ -57,16 +57,16 @@ Beginning DecideBeginning(StageRequest& request, const v1::TrainOptions& options
 
 // A file of weights of another framework, whatever its name, is the worker's to read (libs/weights).
 bool MayBeWeights(const std::string& path) {
-  return !absl::EndsWith(path, ".tlt") && !PeekSealed(path).ok();
+  return !absl::EndsWith(path, ".tlt") && !sealing::PeekSealed(path).ok();
 }
 
 // The models that a training begins with; one that is not there is a problem already.
-void CheckModels(StageRequest& request, const std::string& given, const PreparedSpec& spec,
-                 const Beginning& begins) {
+void CheckModels(StageRequest& request, const std::string& given,
+                 const networks::PreparedSpec& spec, const Beginning& begins) {
   const auto check = [&](absl::string_view field, const std::string& path) {
     const bool starts = IsSamePath(path, begins.initial);
     if (path.empty() || (starts && MayBeWeights(path)) || !FileExists(path)) return;
-    request.ModelFile(field, path, {SealedKind::kCheckpoint});
+    request.ModelFile(field, path, {sealing::SealedKind::kCheckpoint});
   };
   check("stage.inputs[model]", given);
   check(spec.model_field, spec.initial_model);
@@ -78,7 +78,7 @@ void CheckModelKind(StageRequest& request, const Request& proto, const std::stri
                     const std::string& path) {
   request.Ending(field, path, {".tlt", ".etlt"}, "engines run in convert-engine");
   if (!proto.validate_only()) return;
-  request.ModelFile(field, path, {SealedKind::kCheckpoint, SealedKind::kExport});
+  request.ModelFile(field, path, {sealing::SealedKind::kCheckpoint, sealing::SealedKind::kExport});
 }
 
 // Where the network runs; the same fields of each kind of options and of tasks.
@@ -97,7 +97,7 @@ absl::StatusOr<worker::v1::WorkerJob> TrainJob(const v1::TrainRequest& proto,
   const v1::TrainOptions& options = proto.options();
   StageRequest request(proto.stage(), workspace);
   request.KnownNetwork();
-  const PreparedSpec spec = request.Spec(SpecUse::kTrain);
+  const networks::PreparedSpec spec = request.Spec(spec::SpecUse::kTrain);
   const std::string given_model = request.Input("model", StageRequest::kOptional);
   const std::string results = request.OutputFolder("results", StageRequest::kRequired);
   request.NoOtherNames();
@@ -171,4 +171,4 @@ absl::StatusOr<service::StageRun> PrepareInfer(const v1::InferRequest& proto,
   return WorkerStage(kTrainWorker, std::move(judging.job), "", judging.warnings, workspace);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

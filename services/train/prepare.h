@@ -9,7 +9,7 @@
 #include "trainyard/v1/train.pb.h"
 #include "trainyard/worker/v1/worker.pb.h"
 
-namespace trainyard {
+namespace trainyard::services {
 
 /// Each checks a request, all of it, and returns the work: a job for the train worker. The
 /// workspace must outlive the work. They fail as TrainService's methods say
@@ -28,4 +28,4 @@ absl::StatusOr<worker::v1::WorkerJob> TrainJob(const v1::TrainRequest& request,
                                                const service::Workspace& workspace,
                                                std::vector<std::string>& warnings);
 
-}  // namespace trainyard
+}  // namespace trainyard::services

@@ -4,7 +4,7 @@
 #include "services/train/prepare.h"
 #include "trainyard/v1/train.grpc.pb.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 using google::longrunning::Operation;
@@ -45,4 +45,4 @@ service::ServiceProgram TrainServiceProgram() {
   });
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::services

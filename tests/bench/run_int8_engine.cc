@@ -25,31 +25,33 @@ namespace {
 
 absl::StatusOr<Tensor> ReadInputs(const std::string& path, const model::v1::Preprocess& form) {
   TY_ASSIGN_OR_RETURN(const std::string data, ReadFile(path));
-  const int64_t image_bytes = int64_t{4} * ChannelsOf(form) * form.height() * form.width();
+  const int64_t image_bytes = int64_t{4} * data::ChannelsOf(form) * form.height() * form.width();
   const int64_t count = static_cast<int64_t>(data.size()) / image_bytes;
   if (count < 1 || count * image_bytes != static_cast<int64_t>(data.size())) {
     return absl::InvalidArgumentError("INPUTS ends within an image");
   }
-  TY_ASSIGN_OR_RETURN(
-      Tensor inputs,
-      Tensor::Create(DType::kFloat32, {count, ChannelsOf(form), form.height(), form.width()}));
+  TY_ASSIGN_OR_RETURN(Tensor inputs,
+                      Tensor::Create(DType::kFloat32,
+                                     {count, data::ChannelsOf(form), form.height(), form.width()}));
   std::memcpy(inputs.raw(), data.data(), data.size());
   return inputs;
 }
 
 absl::Status Run(const std::string& path, const std::string& key, const std::string& inputs_path,
                  const std::string& out_dir, int threads) {
-  TY_ASSIGN_OR_RETURN(const SealedModel sealed, LoadModel(path, {SealedKind::kExport}, key));
+  TY_ASSIGN_OR_RETURN(const sealing::SealedModel sealed,
+                      sealing::LoadModel(path, {sealing::SealedKind::kExport}, key));
   const auto section = sealed.extra.find("calibration");
   if (section == sealed.extra.end()) {
     return absl::FailedPreconditionError("EXPORT holds no calibration table");
   }
   TY_ASSIGN_OR_RETURN(const Tensor inputs,
                       ReadInputs(inputs_path, sealed.model.record.preprocess()));
-  EngineOptions options{
+  engine::EngineOptions options{
       .precision = "int8", .max_batch_size = static_cast<int>(inputs.dim(0)), .threads = threads};
-  TY_ASSIGN_OR_RETURN(options.calibration, ParseCalibrationTable(section->second, path));
-  TY_ASSIGN_OR_RETURN(BuiltEngine built, BuildEngine(sealed.model, options));
+  TY_ASSIGN_OR_RETURN(options.calibration,
+                      quantization::ParseCalibrationTable(section->second, path));
+  TY_ASSIGN_OR_RETURN(engine::BuiltEngine built, engine::BuildEngine(sealed.model, options));
   if (!built.quantized.has_value()) return absl::UnavailableError("no INT8 on this processor");
   TY_RETURN_IF_ERROR(MakeFolders(out_dir));
   TY_RETURN_IF_ERROR(built.quantized->graph.Save(JoinPath(out_dir, "int8.onnx")));

@@ -5,11 +5,12 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace trainyard;
-  const auto table = ParseCalibrationTable(fuzz::AsText(data, size), "table.txt");
+  const auto table =
+      trainyard::quantization::ParseCalibrationTable(fuzz::AsText(data, size), "table.txt");
   if (!table.ok()) return 0;
-  const auto printed = PrintCalibrationTable(*table);
+  const auto printed = trainyard::quantization::PrintCalibrationTable(*table);
   fuzz::Require(printed.ok());
-  const auto again = ParseCalibrationTable(*printed, "table.txt");
+  const auto again = trainyard::quantization::ParseCalibrationTable(*printed, "table.txt");
   fuzz::Require(again.ok() && *again == *table);
   return 0;
 }

@@ -9,14 +9,15 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace trainyard;
   const auto text = fuzz::AsText(data, size);
-  internal::LookOfJson(text);
-  const auto file = ParseCoco(text, "a.json");
+  trainyard::data::internal::LookOfJson(text);
+  const auto file = trainyard::data::ParseCoco(text, "a.json");
   if (!file.ok()) return 0;
   int64_t annotations = 0;
   for (int64_t i = 0; i < static_cast<int64_t>(file->images.size()); ++i) {
-    const KittiLabels labels = CocoLabels(*file, i, "a", {640, 480});
+    const trainyard::data::KittiLabels labels =
+        trainyard::data::CocoLabels(*file, i, "a", {640, 480});
     fuzz::Require(labels.objects.size() + labels.refused.size() == file->Of(i).size());
-    for (const KittiObject& object : labels.objects) {
+    for (const trainyard::data::KittiObject& object : labels.objects) {
       fuzz::Require(!object.type.empty() && object.box.x1 < object.box.x2);
     }
     annotations += labels.lines;

@@ -12,25 +12,27 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace trainyard;
-  auto graph = Graph::Parse(fuzz::AsText(data, size));
+  auto graph = trainyard::graph::Graph::Parse(fuzz::AsText(data, size));
   if (!graph.ok()) return 0;
   fuzz::Require(graph->Check().ok());
   (void)graph->InferShapes();
   (void)graph->MacCount();
   (void)graph->ParameterCount();
   const Model model{.graph = graph->Clone(), .record = {}};
-  PruneOptions prune;
+  trainyard::pruning::PruneOptions prune;
   prune.granularity = 1;
   prune.min_filters = 1;
   prune.threshold = 0.5;
-  const auto pruned = Prune(model, prune);
-  if (pruned.ok()) fuzz::Require(Graph::Parse(pruned->model.graph.Serialize()).ok());
-  (void)ThresholdForRatio(model, prune, 0.5);
-  if (!FoldBatchNorm(*graph).ok()) return 0;
-  const QuantizationOptions quantize;
-  CalibrationTable table;
-  for (const std::string& name : TensorsToCalibrate(*graph, quantize)) table.ranges[name] = {-1, 2};
-  const auto quantized = InsertQdq(*graph, table, quantize);
+  const auto pruned = trainyard::pruning::Prune(model, prune);
+  if (pruned.ok())
+    fuzz::Require(trainyard::graph::Graph::Parse(pruned->model.graph.Serialize()).ok());
+  (void)trainyard::pruning::ThresholdForRatio(model, prune, 0.5);
+  if (!trainyard::graph::FoldBatchNorm(*graph).ok()) return 0;
+  const trainyard::quantization::QuantizationOptions quantize;
+  trainyard::quantization::CalibrationTable table;
+  for (const std::string& name : trainyard::quantization::TensorsToCalibrate(*graph, quantize))
+    table.ranges[name] = {-1, 2};
+  const auto quantized = trainyard::quantization::InsertQdq(*graph, table, quantize);
   if (!quantized.ok()) return 0;
   fuzz::Require(quantized->graph.Check().ok());
   (void)quantized->graph.InferShapes();

@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   experiment.mutable_ssd_config()->add_freeze_blocks(1);
   const std::string before = experiment.SerializeAsString();
   const std::vector<std::string> lines = absl::StrSplit(fuzz::AsText(data, size), '\n');
-  if (!ApplyOverrides(lines, &experiment).ok()) {
+  if (!trainyard::spec::ApplyOverrides(lines, &experiment).ok()) {
     fuzz::Require(experiment.SerializeAsString() == before);
   }
   return 0;

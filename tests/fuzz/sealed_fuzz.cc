@@ -6,8 +6,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace trainyard;
   const fuzz::MemoryFile file(fuzz::AsText(data, size));
-  const auto kind = PeekSealed(file.path());
+  const auto kind = trainyard::sealing::PeekSealed(file.path());
   if (!kind.ok()) return 0;
-  for (const char* key : {"", "key"}) (void)LoadSealed(file.path(), *kind, key);
+  for (const char* key : {"", "key"}) (void)trainyard::sealing::LoadSealed(file.path(), *kind, key);
   return 0;
 }

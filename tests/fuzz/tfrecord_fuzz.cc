@@ -7,12 +7,13 @@
 namespace {
 
 void Decode(absl::string_view bytes) {
-  const auto example = trainyard::DecodeExample(bytes);
+  const auto example = trainyard::data::DecodeExample(bytes);
   if (!example.ok()) return;
   trainyard::fuzz::Require(example->x1.size() == example->objects());
   // Only this form is written.
-  if (example->form == trainyard::RecordForm::kTao)
-    trainyard::fuzz::Require(trainyard::DecodeExample(EncodeExample(*example)).ok());
+  if (example->form == trainyard::data::RecordForm::kTao)
+    trainyard::fuzz::Require(
+        trainyard::data::DecodeExample(trainyard::data::EncodeExample(*example)).ok());
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace trainyard;
-  const auto weights = ParseWeights(fuzz::AsText(data, size), "input");
+  const auto weights = trainyard::weights::ParseWeights(fuzz::AsText(data, size), "input");
   if (!weights.ok()) return 0;
   fuzz::Require(!weights->tensors.empty());
   int64_t numbers = 0;

@@ -24,10 +24,10 @@ namespace {
 
 constexpr int64_t kBatch = 8;
 
-absl::StatusOr<std::vector<std::string>> RunAll(GraphRunner& runner,
+absl::StatusOr<std::vector<std::string>> RunAll(graph::GraphRunner& runner,
                                                 const model::v1::Preprocess& form,
                                                 absl::string_view inputs) {
-  const Shape image = {ChannelsOf(form), form.height(), form.width()};
+  const Shape image = {data::ChannelsOf(form), form.height(), form.width()};
   const int64_t image_bytes = int64_t{4} * image[0] * image[1] * image[2];
   std::vector<std::string> outputs(runner.output_names().size());
   while (!inputs.empty()) {
@@ -47,8 +47,8 @@ absl::StatusOr<std::vector<std::string>> RunAll(GraphRunner& runner,
 
 absl::Status RunHeads(const std::string& checkpoint, const std::string& key,
                       const std::string& inputs, const std::string& out_dir) {
-  TY_ASSIGN_OR_RETURN(const SealedModel sealed,
-                      LoadModel(checkpoint, {SealedKind::kCheckpoint}, key));
+  TY_ASSIGN_OR_RETURN(const sealing::SealedModel sealed,
+                      sealing::LoadModel(checkpoint, {sealing::SealedKind::kCheckpoint}, key));
   TY_RETURN_IF_ERROR(MakeFolders(out_dir));
   TY_RETURN_IF_ERROR(sealed.model.graph.Save(JoinPath(out_dir, "model.onnx")));
   TY_ASSIGN_OR_RETURN(const auto runner, MakeRunner(sealed.model.graph, kBatch));

@@ -9,6 +9,7 @@
 namespace trainyard::testing {
 
 /// The runtime that a run-heads program is for, ready to run `graph` on batches of `batch` images.
-absl::StatusOr<std::unique_ptr<GraphRunner>> MakeRunner(const Graph& graph, int batch);
+absl::StatusOr<std::unique_ptr<graph::GraphRunner>> MakeRunner(const graph::Graph& graph,
+                                                               int batch);
 
 }  // namespace trainyard::testing

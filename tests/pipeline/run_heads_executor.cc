@@ -3,7 +3,7 @@
 
 namespace trainyard::testing {
 
-absl::StatusOr<std::unique_ptr<GraphRunner>> MakeRunner(const Graph& graph, int) {
+absl::StatusOr<std::unique_ptr<graph::GraphRunner>> MakeRunner(const graph::Graph& graph, int) {
   return training::Executor::Create(graph, {});
 }
 

@@ -6,7 +6,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 using ::testing::AllOf;
@@ -127,4 +127,4 @@ TEST_F(PrepareConvertTest, ASpecInTextFormNeedsItsRoot) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::services

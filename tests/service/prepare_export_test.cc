@@ -24,7 +24,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 using service::Occasion;
@@ -71,7 +71,8 @@ class ExportOperationTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_EQ(setenv("TRAINYARD_WORKER_DIR", DirName(TRAINYARD_STAGE_WORKER).c_str(), 1), 0);
-    ASSERT_THAT(SaveModel(folder_ / "model.tlt", SealedKind::kCheckpoint, SmallSsd(), {}, ""),
+    ASSERT_THAT(sealing::SaveModel(folder_ / "model.tlt", sealing::SealedKind::kCheckpoint,
+                                   SmallSsd(), {}, ""),
                 IsOk());
     ASSERT_THAT(MakeFolders(folder_ / "images"), IsOk());
     auto manager = service::OperationManager::Create(
@@ -138,7 +139,9 @@ TEST_F(ExportOperationTest, WeightsThatAreNotFiniteAreRefused) {
   Tensor kernel = *model.graph.Initializer("conv1/kernel");
   kernel.data<float>()[0] = std::nanf("");
   ASSERT_THAT(model.graph.SetInitializer("conv1/kernel", kernel), IsOk());
-  ASSERT_THAT(SaveModel(folder_ / "model.tlt", SealedKind::kCheckpoint, model, {}, ""), IsOk());
+  ASSERT_THAT(
+      sealing::SaveModel(folder_ / "model.tlt", sealing::SealedKind::kCheckpoint, model, {}, ""),
+      IsOk());
   EXPECT_THAT(service::ResultOf(Run()),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("model.tlt'"), HasSubstr("node 'conv1'"),
@@ -156,7 +159,7 @@ TEST_F(ExportOperationTest, TheEndingMakesPlainOnnxAndItIsSaid) {
   ASSERT_THAT(result, IsOk());
   EXPECT_EQ(result->outputs(0).name(), "model");
   EXPECT_EQ(result->outputs(0).kind(), "onnx");
-  const auto graph = Graph::Load(folder_ / "plain/model.onnx");
+  const auto graph = graph::Graph::Load(folder_ / "plain/model.onnx");
   ASSERT_THAT(graph, IsOk());
   EXPECT_THAT(graph->OutputNames(), UnorderedElementsAre("scores", "boxes"));
   EXPECT_THAT(ReadFile(folder_ / "plain/nvinfer_config.txt").value_or(""),
@@ -222,8 +225,8 @@ class ExportTableTest : public ExportOperationTest {
  protected:
   void SetUp() override {
     ExportOperationTest::SetUp();
-    ASSERT_THAT(SaveCalibrationTable({.images = 3, .ranges = {{"Input", {-1, 2}}}},
-                                     folder_ / "cache.txt"),
+    ASSERT_THAT(quantization::SaveCalibrationTable({.images = 3, .ranges = {{"Input", {-1, 2}}}},
+                                                   folder_ / "cache.txt"),
                 IsOk());
     request_.mutable_options()->set_data_type("int8");
     v1::Artifact* table = request_.mutable_stage()->add_outputs();
@@ -245,7 +248,8 @@ TEST_F(ExportTableTest, ATableThatIsThereIsReadAndKept) {
   EXPECT_EQ(result->outputs(1).name(), "calibration");
   EXPECT_EQ(*ReadFile(folder_ / "cache.txt"), before);
   EXPECT_THAT(WarningsOf(done), ElementsAre(HasSubstr("is there and is read")));
-  const auto sealed = LoadModel(folder_ / "model.etlt", {SealedKind::kExport}, "");
+  const auto sealed =
+      sealing::LoadModel(folder_ / "model.etlt", {sealing::SealedKind::kExport}, "");
   ASSERT_THAT(sealed, IsOk());
   ASSERT_TRUE(sealed->extra.contains("calibration"));
   EXPECT_EQ(sealed->extra.at("calibration"), before);
@@ -265,9 +269,9 @@ TEST_F(ExportTableTest, OneThatCannotBeReadIsRefused) {
 }
 
 TEST_F(ExportTableTest, OneOfAnotherModelIsSaid) {
-  const CalibrationTable other{
+  const quantization::CalibrationTable other{
       .weights_sha256 = std::string(64, 'a'), .images = 3, .ranges = {{"Input", {-1, 2}}}};
-  ASSERT_THAT(SaveCalibrationTable(other, folder_ / "cache.txt"), IsOk());
+  ASSERT_THAT(quantization::SaveCalibrationTable(other, folder_ / "cache.txt"), IsOk());
   EXPECT_THAT(WarningsOf(Run()), Contains(HasSubstr("measured on other weights")));
 }
 
@@ -298,4 +302,4 @@ TEST_F(ExportTableTest, PlainOnnxHasNoPlaceForATable) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::services

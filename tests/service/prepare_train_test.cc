@@ -8,7 +8,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 using ::testing::AllOf;
@@ -135,4 +135,4 @@ TEST_F(PrepareTrainTest, FrozenRandomWeightsAreWarnedOf) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::services

@@ -328,7 +328,7 @@ TEST_F(ServerTest, CallsThatHangMakeItUnreadyAndNothingElse) {
   EXPECT_EQ(RunHealthProbe({"--addr", address, "--service", "trainyard.v1.PruneService"}, ""), 4);
   const auto refused = Prune(channel_);
   EXPECT_THAT(refused, StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_EQ(ReasonOf(refused.status()), "CALLS_STUCK");
+  EXPECT_EQ(worker::ReasonOf(refused.status()), "CALLS_STUCK");
 
   OperationClient client(channel_);
   EXPECT_THAT(client.Get(working->name()), IsOk());
@@ -460,7 +460,7 @@ TEST_F(ServerTest, LongErrorsArriveCutAndInFullWhenAskedFor) {
   EXPECT_THAT(log, HasSubstr("options.field0 is wrong"));
   EXPECT_LT(log.size(), 5000u);
   EXPECT_THAT(refused, StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_EQ(ReasonValueOf(refused.status(), "problemCount"), "500");
+  EXPECT_EQ(worker::ReasonValueOf(refused.status(), "problemCount"), "500");
   EXPECT_GT(ProblemsFrom(refused.status()).size(), 20u);
   request.set_validate_only(true);
   const auto checked = Prune(channel_, request);

@@ -240,7 +240,7 @@ TEST_F(ServiceProcessTest, WhatTookTheServiceWithItThreeTimesIsNotBegunAgain) {
   }
   const auto failed = OperationClient(channel_).Wait(*poison);
   ASSERT_THAT(failed, IsOk());
-  EXPECT_EQ(ReasonOf(ResultOf(*failed).status()), "SERVICE_CRASHED");
+  EXPECT_EQ(worker::ReasonOf(ResultOf(*failed).status()), "SERVICE_CRASHED");
   const auto done = OperationClient(channel_).Wait(*behind);
   ASSERT_THAT(done, IsOk());
   EXPECT_THAT(ResultOf(*done), IsOk());

@@ -22,7 +22,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 using service::Occasion;
@@ -39,13 +39,13 @@ constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 class StagePathsTest : public ::testing::Test {
  protected:
   StagePathsTest() : workspace_(*service::Workspace::Create(folder_.path())) {
-    Seal("model.tlt", SealedKind::kCheckpoint);
-    Seal("model.etlt", SealedKind::kExport);
+    Seal("model.tlt", sealing::SealedKind::kCheckpoint);
+    Seal("model.etlt", sealing::SealedKind::kExport);
     Write("data.txt", "mine");
   }
 
-  void Seal(const std::string& name, SealedKind kind) {
-    ASSERT_THAT(SaveSealed(folder_ / name, kind, {{"record", ""}}, ""), IsOk());
+  void Seal(const std::string& name, sealing::SealedKind kind) {
+    ASSERT_THAT(sealing::SaveSealed(folder_ / name, kind, {{"record", ""}}, ""), IsOk());
   }
   void Write(const std::string& name, const std::string& text) {
     ASSERT_THAT(MakeFolders(DirName(folder_ / name)), IsOk());
@@ -131,7 +131,7 @@ TEST_F(StagePathsTest, PruneReplacesACheckpointAndNothingElse) {
     return Prune(To(On<v1::PruneRequest>("model.tlt"), "model", name));
   };
   EXPECT_THAT(to("new.tlt"), IsOk());
-  Seal("new.tlt", SealedKind::kCheckpoint);
+  Seal("new.tlt", sealing::SealedKind::kCheckpoint);
   EXPECT_THAT(to("new.tlt"), IsOk());
   EXPECT_THAT(to("model.etlt"), StatusIs(absl::StatusCode::kAlreadyExists,
                                          AllOf(HasSubstr("only an earlier checkpoint (.tlt)"),
@@ -144,7 +144,7 @@ TEST_F(StagePathsTest, BuildReplacesAnEngineAndNothingElse) {
   const auto to = [&](const char* name) {
     return Build(To(On<v1::BuildRequest>("model.etlt"), "engine", name));
   };
-  Seal("old.engine", SealedKind::kEngine);
+  Seal("old.engine", sealing::SealedKind::kEngine);
   EXPECT_THAT(to("old.engine"), IsOk());
   EXPECT_THAT(to("model.tlt"), StatusIs(absl::StatusCode::kAlreadyExists,
                                         HasSubstr("only an earlier engine (.engine)")));
@@ -269,7 +269,7 @@ TEST_F(StagePathsTest, ACheckOfARequestLooksIntoTheModelsHeader) {
   v1::BuildRequest build = To(On<v1::BuildRequest>("model.etlt"), "engine", "new.engine");
   build.set_validate_only(true);
   EXPECT_THAT(Build(build), IsOk());
-  Seal("a.etlt", SealedKind::kCheckpoint);
+  Seal("a.etlt", sealing::SealedKind::kCheckpoint);
   build.mutable_stage()->mutable_inputs(0)->set_uri("a.etlt");
   EXPECT_THAT(Build(build), StatusIs(kInvalid, HasSubstr("expected export (.etlt)")));
 }
@@ -343,4 +343,4 @@ TEST_F(StagePathsTest, PruneNamesItsOptionsAsTheRequestDoes) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::services

@@ -27,7 +27,7 @@ using ::trainyard::testing::IsOk;
 using ::trainyard::testing::StatusIs;
 using ::trainyard::testing::TemporaryFolder;
 
-class StageServicesTest : public ::testing::TestWithParam<StageKind> {
+class StageServicesTest : public ::testing::TestWithParam<stages::StageKind> {
  protected:
   void SetUp() override {
     const auto program = cli::ProgramOf(GetParam().service);
@@ -55,14 +55,14 @@ std::string Knows(std::vector<std::string> names) {
 }
 
 TEST_P(StageServicesTest, ItsMethodKnowsTheInputsAndOutputsOfTheKind) {
-  const StageKind& kind = GetParam();
+  const stages::StageKind& kind = GetParam();
   StageCall call{.kind = &kind};
   call.options.reset(kind.options->New());
   call.stage.add_inputs()->set_name("@");
   call.stage.add_outputs()->set_name("@");
   std::vector<std::string> inputs = kind.required_inputs, outputs;
   inputs.insert(inputs.end(), kind.optional_inputs.begin(), kind.optional_inputs.end());
-  for (const OutputPlace& output : kind.outputs) outputs.push_back(output.name);
+  for (const stages::OutputPlace& output : kind.outputs) outputs.push_back(output.name);
   EXPECT_THAT(client_.Start("in process", call),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("stage.inputs has '@'; this stage " + Knows(inputs)),
@@ -77,16 +77,16 @@ TEST_P(StageServicesTest, ItIsAmongTheCapabilities) {
 }
 
 TEST_P(StageServicesTest, AKindOfAnotherServiceIsRefusedInWords) {
-  const auto other = std::find_if(StageKinds().begin(), StageKinds().end(), [](const StageKind& kind) {
-    return kind.service != GetParam().service;
-  });
+  const auto other = std::find_if(
+      stages::StageKinds().begin(), stages::StageKinds().end(),
+      [](const stages::StageKind& kind) { return kind.service != GetParam().service; });
   StageCall call{.kind = &*other};
   call.options.reset(other->options->New());
   EXPECT_THAT(client_.Start("in process", call),
               StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("is another service there?")));
 }
 
-INSTANTIATE_TEST_SUITE_P(AllKinds, StageServicesTest, ::testing::ValuesIn(StageKinds()),
+INSTANTIATE_TEST_SUITE_P(AllKinds, StageServicesTest, ::testing::ValuesIn(stages::StageKinds()),
                          [](const auto& info) { return info.param.name; });
 
 TEST(StageProgramTest, TellsWhatItsTableSays) {

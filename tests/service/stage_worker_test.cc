@@ -25,7 +25,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::services {
 namespace {
 
 using ::testing::AllOf;
@@ -48,7 +48,8 @@ class StageWorkerTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_EQ(setenv("TRAINYARD_WORKER_DIR", DirName(TRAINYARD_STAGE_WORKER).c_str(), 1), 0);
-    ASSERT_THAT(SaveModel(folder_ / "model.tlt", SealedKind::kCheckpoint, SmallSsd(), {}, ""),
+    ASSERT_THAT(sealing::SaveModel(folder_ / "model.tlt", sealing::SealedKind::kCheckpoint,
+                                   SmallSsd(), {}, ""),
                 IsOk());
     Begin();
   }
@@ -137,7 +138,8 @@ TEST_F(StageWorkerTest, PruneGivesModelMetricsAndNote) {
   EXPECT_THAT(metadata.warnings(),
               Contains(Property(&google::rpc::Status::message, HasSubstr("no_such_layer"))));
   EXPECT_EQ(metadata.progress().done(), 3);
-  EXPECT_THAT(LoadModel(folder_ / "pruned.tlt", {SealedKind::kCheckpoint}, ""), IsOk());
+  EXPECT_THAT(sealing::LoadModel(folder_ / "pruned.tlt", {sealing::SealedKind::kCheckpoint}, ""),
+              IsOk());
 }
 
 TEST_F(StageWorkerTest, PruneSaysThatNothingWasRemoved) {
@@ -202,7 +204,7 @@ TEST_F(StageWorkerTest, ACrashEndsItsOperationAlone) {
   EXPECT_THAT(crashed, StatusIs(absl::StatusCode::kInternal,
                                 AllOf(HasSubstr("while working on 'poison.tlt'"),
                                       HasSubstr("trainyard-stage-worker"), HasSubstr("signal 11"))));
-  EXPECT_EQ(ReasonOf(crashed.status()), "WORKER_CRASHED");
+  EXPECT_EQ(worker::ReasonOf(crashed.status()), "WORKER_CRASHED");
   EXPECT_THAT(service::ResultOf(AwaitDone(*manager_, innocent)), IsOk());
 }
 
@@ -238,4 +240,4 @@ TEST_F(StuckWorkerTest, IsKilledSoonInADrain) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::services

@@ -12,7 +12,7 @@ namespace trainyard::testing {
 
 /// A network that is a backbone.
 struct BackboneGraph {
-  Graph graph;
+  graph::Graph graph;
   layers::Backbone backbone;
 };
 
@@ -20,7 +20,7 @@ struct BackboneGraph {
 inline absl::StatusOr<BackboneGraph> BuildBackbone(const layers::BackboneOptions& options,
                                                    int64_t height, int64_t width,
                                                    int64_t channels = 3) {
-  GraphBuilder builder(layers::BackboneName(options));
+  graph::GraphBuilder builder(layers::BackboneName(options));
   const layers::FeatureMap input{.value = builder.Input("Input", {-1, channels, height, width}),
                                  .channels = channels,
                                  .height = height,
@@ -29,7 +29,7 @@ inline absl::StatusOr<BackboneGraph> BuildBackbone(const layers::BackboneOptions
   for (const layers::FeatureMap& map : backbone.maps) {
     builder.Output(map.value, {-1, map.channels, map.height, map.width});
   }
-  TY_ASSIGN_OR_RETURN(Graph graph, std::move(builder).Finish());
+  TY_ASSIGN_OR_RETURN(graph::Graph graph, std::move(builder).Finish());
   return BackboneGraph{std::move(graph), std::move(backbone)};
 }
 

@@ -27,7 +27,7 @@ inline void WriteClassFolder(const std::string& root, const std::string& name, i
       pixels[3 * p + 1] = stripe ? 128 : green;
       pixels[3 * p + 2] = stripe ? 128 : blue;
     }
-    const auto png = EncodePng(image);
+    const auto png = data::EncodePng(image);
     ASSERT_TRUE(png.ok());
     ASSERT_TRUE(WriteFileAtomically(JoinPath(folder, absl::StrCat(i, ".png")), *png).ok());
   }

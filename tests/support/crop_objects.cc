@@ -27,7 +27,7 @@ namespace {
 // An object that is large enough, and its place in its label file.
 struct Cut {
   std::string class_name;
-  Box box;
+  data::Box box;
   size_t index = 0;
 };
 
@@ -53,7 +53,7 @@ bool CanNameAFolder(absl::string_view name) {
          !absl::StrContains(name, '/');
 }
 
-double PixelsInside(const Box& box, ImageSize size) {
+double PixelsInside(const data::Box& box, data::ImageSize size) {
   const double width =
       std::min<double>(box.x2, static_cast<double>(size.width)) - std::max<double>(box.x1, 0);
   const double height =
@@ -62,11 +62,11 @@ double PixelsInside(const Box& box, ImageSize size) {
 }
 
 // The objects of a frame that are to be cut; those that are too small are counted.
-Picture PictureOf(const KittiFrame& frame, int64_t min_pixels, int64_t* small) {
+Picture PictureOf(const data::KittiFrame& frame, int64_t min_pixels, int64_t* small) {
   Picture picture{.path = frame.image_path};
   for (size_t i = 0; i < frame.labels.objects.size(); ++i) {
-    const KittiObject& object = frame.labels.objects[i];
-    std::string name = ClassKey(object.type);
+    const data::KittiObject& object = frame.labels.objects[i];
+    std::string name = data::ClassKey(object.type);
     if (name == "dontcare") continue;
     if (PixelsInside(object.box, frame.size) > static_cast<double>(min_pixels)) {
       picture.cuts.push_back({.class_name = std::move(name), .box = object.box, .index = i});
@@ -85,7 +85,7 @@ std::pair<int64_t, int64_t> Widened(double low, double high, double margin, int6
           static_cast<int64_t>(std::clamp(std::ceil(high + more), 0.0, limit))};
 }
 
-Tensor CutOut(const Tensor& image, const Box& box, double margin) {
+Tensor CutOut(const Tensor& image, const data::Box& box, double margin) {
   const auto [y1, y2] = Widened(box.y1, box.y2, margin, image.dim(0));
   const auto [x1, x2] = Widened(box.x1, box.x2, margin, image.dim(1));
   Tensor crop = Tensor::Zeros(DType::kUInt8, {y2 - y1, x2 - x1, 3});
@@ -98,10 +98,10 @@ Tensor CutOut(const Tensor& image, const Box& box, double margin) {
 }
 
 absl::Status WriteCrops(const Picture& picture, double margin, const std::string& folder) {
-  TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(picture.path, kMaxImageFileBytes));
-  TY_ASSIGN_OR_RETURN(const Tensor image, DecodeImage(bytes, picture.path));
+  TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(picture.path, data::kMaxImageFileBytes));
+  TY_ASSIGN_OR_RETURN(const Tensor image, data::DecodeImage(bytes, picture.path));
   for (const Cut& cut : picture.cuts) {
-    TY_ASSIGN_OR_RETURN(const std::string png, EncodePng(CutOut(image, cut.box, margin)));
+    TY_ASSIGN_OR_RETURN(const std::string png, data::EncodePng(CutOut(image, cut.box, margin)));
     const std::string name = absl::StrCat(Stem(picture.path), "_", cut.index, ".png");
     TY_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(JoinPath(folder, cut.class_name), name), png));
   }
@@ -154,10 +154,10 @@ absl::StatusOr<CropReport> CropObjects(const CropOptions& options) {
   TY_RETURN_IF_ERROR(CheckOptions(options));
   CropReport report;
   std::vector<Picture> pictures;
-  const KittiFolder folder{
+  const data::KittiFolder folder{
       .image_dir = options.image_dir, .label_dir = options.label_dir, .id_prefix = "images"};
-  TY_ASSIGN_OR_RETURN(const Ledger ledger,
-                      ScanKittiFolder(folder, options.threads, [&](KittiFrame frame) {
+  TY_ASSIGN_OR_RETURN(const data::Ledger ledger,
+                      data::ScanKittiFolder(folder, options.threads, [&](data::KittiFrame frame) {
                         pictures.push_back(PictureOf(frame, options.min_pixels, &report.small));
                       }));
   TY_RETURN_IF_ERROR(ledger.Check(/*strict=*/false));
@@ -171,7 +171,7 @@ absl::StatusOr<CropReport> CropObjects(const CropOptions& options) {
   }
   std::array<std::vector<const Picture*>, kCropParts.size()> shared;
   for (const Picture& picture : pictures) shared[CropPartOf(picture.path)].push_back(&picture);
-  std::vector<internal::SamplePart> parts;
+  std::vector<data::internal::SamplePart> parts;
   for (size_t i = 0; i < shared.size(); ++i) {
     parts.push_back({.name = kCropParts[i], .count = static_cast<int64_t>(shared[i].size())});
   }
@@ -180,8 +180,9 @@ absl::StatusOr<CropReport> CropObjects(const CropOptions& options) {
   const auto write = [&](size_t part, int64_t i, const std::string& place) {
     return WriteCrops(*shared[part][static_cast<size_t>(i)], options.margin, place);
   };
-  TY_RETURN_IF_ERROR(internal::WriteSampleParts(options.out, parts, classes, options.threads, write,
-                                                /*progress=*/nullptr, /*stop=*/{}));
+  TY_RETURN_IF_ERROR(data::internal::WriteSampleParts(options.out, parts, classes, options.threads,
+                                                      write,
+                                                      /*progress=*/nullptr, /*stop=*/{}));
   return report;
 }
 

@@ -27,7 +27,7 @@ inline Tensor PlainPicture(int64_t width, int64_t height, Rgb colour) {
 }
 
 /// Fills the pixels of [x1, x2) x [y1, y2).
-inline void PaintBox(Tensor& picture, const Box& box, Rgb colour) {
+inline void PaintBox(Tensor& picture, const data::Box& box, Rgb colour) {
   const int64_t width = picture.dim(1);
   auto pixels = picture.data<uint8_t>();
   for (auto y = static_cast<int64_t>(box.y1); y < static_cast<int64_t>(box.y2); ++y) {
@@ -46,8 +46,8 @@ inline Rgb PixelAt(const Tensor& picture, int64_t x, int64_t y) {
 
 /// The smallest box around the pixels that are at least half as near to `colour` as black is to
 /// white.
-inline Box BoxAround(const Tensor& picture, Rgb colour, int tolerance = 100) {
-  Box box{1e9f, 1e9f, -1, -1};
+inline data::Box BoxAround(const Tensor& picture, Rgb colour, int tolerance = 100) {
+  data::Box box{1e9f, 1e9f, -1, -1};
   for (int64_t y = 0; y < picture.dim(0); ++y) {
     for (int64_t x = 0; x < picture.dim(1); ++x) {
       const Rgb seen = PixelAt(picture, x, y);
@@ -63,7 +63,7 @@ inline Box BoxAround(const Tensor& picture, Rgb colour, int tolerance = 100) {
 }
 
 /// A line of a KITTI label file.
-inline std::string KittiLine(const std::string& type, const Box& box, int occluded = 0) {
+inline std::string KittiLine(const std::string& type, const data::Box& box, int occluded = 0) {
   return absl::StrCat(type, " 0.00 ", occluded, " 0.00 ", box.x1, " ", box.y1, " ", box.x2, " ",
                       box.y2, " 0 0 0 0 0 0 0\n");
 }
@@ -73,44 +73,45 @@ inline void WriteKittiFrame(const std::string& root, const std::string& frame,
                             const Tensor& picture, const std::string& labels) {
   MakeFolders(root + "/images").IgnoreError();
   MakeFolders(root + "/labels").IgnoreError();
-  WriteFileAtomically(absl::StrCat(root, "/images/", frame, ".png"), EncodePng(picture).value())
+  WriteFileAtomically(absl::StrCat(root, "/images/", frame, ".png"),
+                      data::EncodePng(picture).value())
       .IgnoreError();
   WriteFileAtomically(absl::StrCat(root, "/labels/", frame, ".txt"), labels).IgnoreError();
 }
 
 /// The boxes of a sample; none when it cannot be read.
-inline std::vector<LabelledBox> BoxesAt(const SampleSource& source, int64_t index) {
+inline std::vector<data::LabelledBox> BoxesAt(const data::SampleSource& source, int64_t index) {
   const auto sample = source.Get(index);
-  return sample.ok() ? BoxesOf(sample->truth.get()) : std::vector<LabelledBox>();
+  return sample.ok() ? data::BoxesOf(sample->truth.get()) : std::vector<data::LabelledBox>();
 }
 
 /// Samples in memory; one may fail on purpose.
-class FakeSource : public SampleSource {
+class FakeSource : public data::SampleSource {
  public:
-  explicit FakeSource(std::vector<Sample> samples, int64_t broken = -1)
+  explicit FakeSource(std::vector<data::Sample> samples, int64_t broken = -1)
       : samples_(std::move(samples)), broken_(broken) {}
 
   int64_t size() const override { return static_cast<int64_t>(samples_.size()); }
   std::string Id(int64_t index) const override { return samples_[static_cast<size_t>(index)].id; }
-  absl::StatusOr<Sample> Get(int64_t index) const override {
+  absl::StatusOr<data::Sample> Get(int64_t index) const override {
     if (index == broken_) return absl::DataLossError("the picture is damaged");
     return samples_[static_cast<size_t>(index)];
   }
 
  private:
-  std::vector<Sample> samples_;
+  std::vector<data::Sample> samples_;
   int64_t broken_;
 };
 
 /// `n` plain pictures of 40 x 30, sample i of the colour (i, 2i, 3i), with a box each.
-inline std::vector<Sample> PlainSamples(int n) {
-  std::vector<Sample> samples;
+inline std::vector<data::Sample> PlainSamples(int n) {
+  std::vector<data::Sample> samples;
   for (int i = 0; i < n; ++i) {
     const Rgb colour = {static_cast<uint8_t>(i), static_cast<uint8_t>(2 * i),
                         static_cast<uint8_t>(3 * i)};
     samples.push_back({.id = absl::StrCat("images/", i),
                        .image = PlainPicture(40, 30, colour),
-                       .truth = TruthOf({{.box = {4, 5, 20, 25}, .class_id = 1 + i % 3}})});
+                       .truth = data::TruthOf({{.box = {4, 5, 20, 25}, .class_id = 1 + i % 3}})});
   }
   return samples;
 }

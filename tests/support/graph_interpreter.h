@@ -20,7 +20,7 @@ namespace trainyard::testing {
 /// Concat, Split, Softmax (the last axis), Flatten, Gemm, Transpose, Reshape.
 class GraphInterpreter {
  public:
-  explicit GraphInterpreter(const Graph& graph) : graph_(graph) {
+  explicit GraphInterpreter(const graph::Graph& graph) : graph_(graph) {
     for (const std::string& name : graph.InitializerNames()) {
       values_[name] = *graph.Initializer(name);
     }
@@ -93,8 +93,8 @@ class GraphInterpreter {
   template <typename F>
   static void Taps(const Tensor& x, int64_t n, int64_t c, int64_t oy, int64_t ox, int64_t kh,
                    int64_t kw, const onnx::NodeProto& node, F visit) {
-    const auto strides = IntsAttribute(node, "strides", {1, 1});
-    const auto pads = IntsAttribute(node, "pads", {0, 0, 0, 0});
+    const auto strides = graph::IntsAttribute(node, "strides", {1, 1});
+    const auto pads = graph::IntsAttribute(node, "pads", {0, 0, 0, 0});
     for (int64_t ky = 0; ky < kh; ++ky) {
       for (int64_t kx = 0; kx < kw; ++kx) {
         const int64_t iy = oy * strides[0] + ky - pads[0], ix = ox * strides[1] + kx - pads[1];
@@ -105,14 +105,14 @@ class GraphInterpreter {
   }
 
   static int64_t OutSize(int64_t in, int64_t k, int axis, const onnx::NodeProto& node) {
-    const auto strides = IntsAttribute(node, "strides", {1, 1});
-    const auto pads = IntsAttribute(node, "pads", {0, 0, 0, 0});
+    const auto strides = graph::IntsAttribute(node, "strides", {1, 1});
+    const auto pads = graph::IntsAttribute(node, "pads", {0, 0, 0, 0});
     return (in + pads[axis] + pads[axis + 2] - k) / strides[axis] + 1;
   }
 
   Tensor Conv(const onnx::NodeProto& node) {
     const Tensor &x = In(node, 0), &w = In(node, 1);
-    const int64_t groups = IntAttribute(node, "group", 1);
+    const int64_t groups = graph::IntAttribute(node, "group", 1);
     const int64_t per_group = w.dim(0) / groups;
     Tensor y =
         Tensor::Zeros(DType::kFloat32, {x.dim(0), w.dim(0), OutSize(x.dim(2), w.dim(2), 0, node),
@@ -140,7 +140,7 @@ class GraphInterpreter {
 
   Tensor MaxPool(const onnx::NodeProto& node) {
     const Tensor& x = In(node, 0);
-    const auto k = IntsAttribute(node, "kernel_shape", {});
+    const auto k = graph::IntsAttribute(node, "kernel_shape", {});
     Tensor y = Tensor::Zeros(DType::kFloat32, {x.dim(0), x.dim(1), OutSize(x.dim(2), k[0], 0, node),
                                                OutSize(x.dim(3), k[1], 1, node)});
     float* out = y.data<float>().data();
@@ -162,7 +162,7 @@ class GraphInterpreter {
 
   Tensor BatchNorm(const onnx::NodeProto& node) {
     Tensor y = In(node, 0).Clone();
-    const double epsilon = FloatAttribute(node, "epsilon", 1e-5f);
+    const double epsilon = graph::FloatAttribute(node, "epsilon", 1e-5f);
     const int64_t plane = Rest(y, 2);
     for (int64_t i = 0; i < y.size(); ++i) {
       const int64_t c = i / plane % y.dim(1);
@@ -185,7 +185,7 @@ class GraphInterpreter {
   }
 
   Tensor Concat(const onnx::NodeProto& node) {
-    const int64_t axis = IntAttribute(node, "axis", 1);
+    const int64_t axis = graph::IntAttribute(node, "axis", 1);
     Shape shape = In(node, 0).shape();
     shape[axis] = 0;
     for (int i = 0; i < node.input_size(); ++i) shape[axis] += In(node, i).dim(axis);
@@ -235,7 +235,7 @@ class GraphInterpreter {
 
   Tensor Gemm(const onnx::NodeProto& node) {
     const Tensor &a = In(node, 0), &b = In(node, 1);
-    const bool transposed = IntAttribute(node, "transB", 0) != 0;
+    const bool transposed = graph::IntAttribute(node, "transB", 0) != 0;
     const int64_t depth = a.dim(1), units = transposed ? b.dim(0) : b.dim(1);
     Tensor y = Tensor::Zeros(DType::kFloat32, {a.dim(0), units});
     for (int64_t n = 0; n < a.dim(0); ++n) {
@@ -253,7 +253,7 @@ class GraphInterpreter {
 
   Tensor Transpose(const onnx::NodeProto& node) {
     const Tensor& x = In(node, 0);
-    const auto perm = IntsAttribute(node, "perm", {});
+    const auto perm = graph::IntsAttribute(node, "perm", {});
     Shape shape, steps(x.rank(), 1);
     for (int64_t i = x.rank() - 2; i >= 0; --i) steps[i] = steps[i + 1] * x.dim(i + 1);
     for (const int64_t p : perm) shape.push_back(x.dim(p));
@@ -286,7 +286,7 @@ class GraphInterpreter {
     return *x.Reshape(shape);
   }
 
-  const Graph& graph_;
+  const graph::Graph& graph_;
   std::map<std::string, Tensor> values_;
 };
 

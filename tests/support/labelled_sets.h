@@ -53,7 +53,7 @@ inline std::vector<LabelledPicture> BloodCells(int count) {
 inline void WritePicture(const TemporaryFolder& folder, const std::string& dir,
                          const LabelledPicture& picture) {
   const Tensor pixels = PlainPicture(picture.width, picture.height, {200, 180, 160});
-  folder.Write(absl::StrCat(dir, "/", picture.stem, ".png"), EncodePng(pixels).value());
+  folder.Write(absl::StrCat(dir, "/", picture.stem, ".png"), data::EncodePng(pixels).value());
 }
 
 /// `<dir>/images`, `<dir>/labels`.

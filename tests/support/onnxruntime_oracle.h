@@ -68,7 +68,8 @@ inline absl::StatusOr<std::vector<std::vector<Tensor>>> RunOnnxruntime(
 }
 
 /// The same for one.
-inline absl::StatusOr<std::vector<Tensor>> RunOnnxruntime(const Graph& graph, const Tensor& input) {
+inline absl::StatusOr<std::vector<Tensor>> RunOnnxruntime(const graph::Graph& graph,
+                                                          const Tensor& input) {
   TY_ASSIGN_OR_RETURN(auto all, RunOnnxruntime({OracleJob{graph.Serialize(), input}}));
   return std::move(all[0]);
 }

@@ -26,7 +26,7 @@ inline Tensor Resized(const Tensor& picture, double scale) {
 
 /// A copy of a picture as files of data sets are: another size, another quality.
 inline std::string CopyOf(const Tensor& picture, double scale, int quality) {
-  return EncodeJpeg(scale == 1 ? picture : Resized(picture, scale), quality).value();
+  return data::EncodeJpeg(scale == 1 ? picture : Resized(picture, scale), quality).value();
 }
 
 }  // namespace trainyard::testing

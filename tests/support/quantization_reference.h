@@ -28,8 +28,8 @@ inline Tensor NormalTensor(Shape shape, uint64_t seed, double scale = 1) {
 ///
 ///     Input [N,3,8,8] -> conv1 -> relu1 -> conv2 -> add <- shortcut <- relu1
 ///     add -> relu2 -> head [N,4,8,8]
-inline absl::StatusOr<Graph> ResidualGraph() {
-  GraphBuilder builder("residual");
+inline absl::StatusOr<graph::Graph> ResidualGraph() {
+  graph::GraphBuilder builder("residual");
   const auto kernel = [](int64_t out, int64_t in, int64_t side, uint64_t seed) {
     return NormalTensor({out, in, side, side}, seed, std::sqrt(2.0 / (in * side * side)));
   };
@@ -49,9 +49,9 @@ inline absl::StatusOr<Graph> ResidualGraph() {
 
 /// Runs a graph of Conv (stride 1, one group), Relu, Add, QuantizeLinear and DequantizeLinear, one
 /// scalar after another, in double. Gives any tensor of the graph as output.
-class ReferenceRunner : public GraphRunner {
+class ReferenceRunner : public graph::GraphRunner {
  public:
-  ReferenceRunner(const Graph& graph, std::vector<std::string> outputs)
+  ReferenceRunner(const graph::Graph& graph, std::vector<std::string> outputs)
       : graph_(graph.Clone()), inputs_(graph.InputNames()), outputs_(std::move(outputs)) {}
 
   const std::vector<std::string>& input_names() const override { return inputs_; }
@@ -106,7 +106,7 @@ class ReferenceRunner : public GraphRunner {
   Tensor Conv(const Tensor& x, const onnx::NodeProto& node) {
     const Tensor& kernel = values_.at(node.input(1));
     const Tensor& bias = values_.at(node.input(2));
-    const int64_t pad = IntsAttribute(node, "pads", {0, 0, 0, 0})[0];
+    const int64_t pad = graph::IntsAttribute(node, "pads", {0, 0, 0, 0})[0];
     const int64_t height = x.dim(2) + 2 * pad - kernel.dim(2) + 1;
     const int64_t width = x.dim(3) + 2 * pad - kernel.dim(3) + 1;
     Tensor y = Tensor::Zeros(DType::kFloat32, {x.dim(0), kernel.dim(0), height, width});
@@ -141,7 +141,7 @@ class ReferenceRunner : public GraphRunner {
     return sum;
   }
 
-  Graph graph_;
+  graph::Graph graph_;
   std::vector<std::string> inputs_, outputs_;
   std::map<std::string, Tensor> values_;
 };

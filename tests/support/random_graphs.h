@@ -22,7 +22,7 @@ class RandomGraphWriter {
   explicit RandomGraphWriter(uint64_t seed)
       : random_(seed, 0, 0, RandomPurpose::kSampleData), builder_("random") {}
 
-  absl::StatusOr<Graph> Write() {
+  absl::StatusOr<graph::Graph> Write() {
     const int64_t width = Below(2) == 0 ? 8 : 16;
     const std::string input = builder_.Input("Input", {-1, 3, 16, 16});
     maps_.push_back({builder_.Relu("stem_relu", Conv(input, 3, width, 3, 1)), width});
@@ -117,11 +117,13 @@ class RandomGraphWriter {
   }
 
   Philox random_;
-  GraphBuilder builder_;
+  graph::GraphBuilder builder_;
   std::vector<Map> maps_;
   int count_ = 0;
 };
 
-inline absl::StatusOr<Graph> RandomGraph(uint64_t seed) { return RandomGraphWriter(seed).Write(); }
+inline absl::StatusOr<graph::Graph> RandomGraph(uint64_t seed) {
+  return RandomGraphWriter(seed).Write();
+}
 
 }  // namespace trainyard::testing

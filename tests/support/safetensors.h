@@ -9,7 +9,7 @@ namespace trainyard::testing {
 
 /// A safetensors file of all f32 initializers of a graph, under our names: the header's length, the
 /// header, the elements one behind the other (little-endian machines).
-inline std::string SafetensorsOf(const Graph& graph) {
+inline std::string SafetensorsOf(const graph::Graph& graph) {
   std::string header = "{", data;
   for (const std::string& name : graph.InitializerNames()) {
     const Tensor tensor = *graph.Initializer(name);

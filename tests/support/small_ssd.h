@@ -11,14 +11,15 @@
 namespace trainyard::testing {
 
 /// An SSD without a spec, two boxes a cell, with a record that agrees with its graph.
-inline Model SsdModel(SsdArchitecture architecture, const std::vector<std::string>& classes,
-                      uint64_t seed = 1) {
+inline Model SsdModel(networks::SsdArchitecture architecture,
+                      const std::vector<std::string>& classes, uint64_t seed = 1) {
   architecture.classes = static_cast<int64_t>(classes.size());
   architecture.boxes_per_cell = {2, 2, 2, 2, 2, 2};
-  const SsdBackbone backbone = *FindSsdBackbone(architecture.arch, architecture.depth);
+  const networks::SsdBackbone backbone =
+      *networks::FindSsdBackbone(architecture.arch, architecture.depth);
   const auto height = static_cast<int>(architecture.height);
   const auto width = static_cast<int>(architecture.width);
-  Model model{std::move(BuildSsd(architecture, seed)->graph), {}};
+  Model model{std::move(networks::BuildSsd(architecture, seed)->graph), {}};
   model.record.set_network("ssd");
   model.record.set_arch(layers::BackboneName(backbone.options));
   for (const std::string& name : classes) model.record.add_classes(name);
@@ -35,7 +36,7 @@ inline Model SsdModel(SsdArchitecture architecture, const std::vector<std::strin
   preprocess.set_scale(1);
   model::v1::SsdHead& head = *model.record.mutable_ssd();
   double scale = 0.1;
-  for (const MapSize& cells : SsdMapSizes(backbone, height, width)) {
+  for (const networks::MapSize& cells : networks::SsdMapSizes(backbone, height, width)) {
     model::v1::SsdHead::Map& map = *head.add_maps();
     map.set_height(static_cast<int>(cells.height));
     map.set_width(static_cast<int>(cells.width));
@@ -50,8 +51,8 @@ inline Model SsdModel(SsdArchitecture architecture, const std::vector<std::strin
     map.set_offset_x(0.5);
   }
   for (const double variance : {0.1, 0.1, 0.2, 0.2}) head.add_variances(variance);
-  head.set_confidence_output(kSsdConfidence);
-  head.set_location_output(kSsdLocation);
+  head.set_confidence_output(networks::kSsdConfidence);
+  head.set_location_output(networks::kSsdLocation);
   head.set_confidence_threshold(0.01f);
   head.set_nms_iou_threshold(0.6f);
   head.set_top_k(200);
@@ -66,10 +67,10 @@ inline Model SmallSsd(const std::vector<std::string>& classes = {"car", "person"
 
 /// What SSD is offered on, all archs with all their depths, for an input of a size of which a pixel
 /// is left over somewhere.
-inline std::vector<SsdArchitecture> AllSsds(int64_t channels = 3) {
-  std::vector<SsdArchitecture> all;
-  for (const std::string& arch : SsdArchs()) {
-    std::vector<int> depths = SsdDepths(arch);
+inline std::vector<networks::SsdArchitecture> AllSsds(int64_t channels = 3) {
+  std::vector<networks::SsdArchitecture> all;
+  for (const std::string& arch : networks::SsdArchs()) {
+    std::vector<int> depths = networks::SsdDepths(arch);
     if (depths.empty()) depths.push_back(0);
     for (const int depth : depths) {
       all.push_back(
@@ -80,9 +81,9 @@ inline std::vector<SsdArchitecture> AllSsds(int64_t channels = 3) {
 }
 
 /// Those of them that have something of their own: the least deep of a family, both DarkNets.
-inline std::vector<SsdArchitecture> SmallSsds(int64_t channels = 3) {
-  std::vector<SsdArchitecture> small = AllSsds(channels);
-  std::erase_if(small, [](const SsdArchitecture& ssd) {
+inline std::vector<networks::SsdArchitecture> SmallSsds(int64_t channels = 3) {
+  std::vector<networks::SsdArchitecture> small = AllSsds(channels);
+  std::erase_if(small, [](const networks::SsdArchitecture& ssd) {
     const bool deeper = ssd.arch != "darknet" && ssd.depth != 0 && ssd.depth != 10 && ssd.depth != 16;
     return deeper || ssd.arch == "efficientnet_b1" || ssd.arch == "efficientnet_lite1" ||
            ssd.arch == "efficientnet_lite2";

@@ -19,12 +19,13 @@ struct SpecChange {
 };
 
 /// The supported fields below `type` that hold a value of their own: "common.v1.NMSConfig.top_k".
-inline void CollectLeaves(const google::protobuf::Descriptor* type, absl::Span<const CoverageRule> rules,
-                   std::set<std::string>& seen, std::set<std::string>& leaves) {
+inline void CollectLeaves(const google::protobuf::Descriptor* type,
+                          absl::Span<const spec::CoverageRule> rules, std::set<std::string>& seen,
+                          std::set<std::string>& leaves) {
   if (!seen.insert(std::string(type->full_name())).second) return;
   for (int i = 0; i < type->field_count(); ++i) {
     const google::protobuf::FieldDescriptor* field = type->field(i);
-    if (SupportOf(field, rules) != FieldSupport::kSupported) continue;
+    if (spec::SupportOf(field, rules) != spec::FieldSupport::kSupported) continue;
     if (field->message_type() != nullptr && !field->is_map()) {
       CollectLeaves(field->message_type(), rules, seen, leaves);
       continue;
@@ -35,7 +36,8 @@ inline void CollectLeaves(const google::protobuf::Descriptor* type, absl::Span<c
   }
 }
 
-inline std::set<std::string> LeavesOf(const google::protobuf::Descriptor* type, absl::Span<const CoverageRule> rules) {
+inline std::set<std::string> LeavesOf(const google::protobuf::Descriptor* type,
+                                      absl::Span<const spec::CoverageRule> rules) {
   std::set<std::string> seen, leaves;
   CollectLeaves(type, rules, seen, leaves);
   return leaves;

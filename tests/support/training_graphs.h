@@ -31,11 +31,11 @@ inline Tensor Ints(std::vector<int64_t> values) {
 }
 
 /// A graph of one node "n" over the input "x" and the given constants.
-inline absl::StatusOr<Graph> OneNode(absl::string_view op, const Shape& input,
-                                     const std::vector<std::pair<std::string, Tensor>>& constants,
-                                     const std::vector<NodeAttribute>& attributes,
-                                     const Shape& output) {
-  GraphBuilder builder("test");
+inline absl::StatusOr<graph::Graph> OneNode(
+    absl::string_view op, const Shape& input,
+    const std::vector<std::pair<std::string, Tensor>>& constants,
+    const std::vector<graph::NodeAttribute>& attributes, const Shape& output) {
+  graph::GraphBuilder builder("test");
   std::vector<std::string> inputs = {builder.Input("x", input)};
   for (const auto& [name, value] : constants) {
     inputs.push_back(name.empty() ? "" : builder.Initializer(name, value));
@@ -45,7 +45,7 @@ inline absl::StatusOr<Graph> OneNode(absl::string_view op, const Shape& input,
 }
 
 /// The one output of a graph for one input, by the executor.
-inline absl::StatusOr<Tensor> RunGraph(const Graph& graph, const Tensor& input,
+inline absl::StatusOr<Tensor> RunGraph(const graph::Graph& graph, const Tensor& input,
                                        training::ExecutorOptions options = {}) {
   TY_ASSIGN_OR_RETURN(auto executor, training::Executor::Create(graph, std::move(options)));
   TY_ASSIGN_OR_RETURN(std::vector<Tensor> outputs, executor->Run({input}));

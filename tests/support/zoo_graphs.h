@@ -74,7 +74,7 @@ class ZooNet {
   }
 
   std::string Conv(const std::string& name, const std::string& x, int64_t in, int64_t out,
-                   int64_t kernel = 1, Window window = {}) {
+                   int64_t kernel = 1, graph::Window window = {}) {
     window.pad = kernel / 2;
     return builder_.Conv(name, x, Kernel({out, in / window.group, kernel, kernel}),
                          Vector(out, -0.2, 0.2), window);
@@ -87,7 +87,7 @@ class ZooNet {
                                .variance = Vector(channels, 0.6, 1.6, false)});
   }
   std::string ConvBnRelu(const std::string& name, const std::string& x, int64_t in, int64_t out,
-                         int64_t kernel = 1, Window window = {}) {
+                         int64_t kernel = 1, graph::Window window = {}) {
     const std::string y = BatchNorm(name + "_bn", Conv(name, x, in, out, kernel, window), out);
     return builder_.Relu(name + "_relu", y);
   }
@@ -112,7 +112,7 @@ class ZooNet {
          builder_.Initializer(name + "/bias", Vector(out, -0.2, 0.2, may_be_silent))},
         {{"transB", int64_t{1}}});
   }
-  GraphBuilder& operator()() { return builder_; }
+  graph::GraphBuilder& operator()() { return builder_; }
 
   /// Ends with a 1 x 1 convolution of four channels on a map of `size` x `size`.
   onnx::ModelProto ConvHead(const std::string& x, int64_t in, int64_t size = 16) {
@@ -126,14 +126,14 @@ class ZooNet {
     return Finish();
   }
   onnx::ModelProto Finish() {
-    absl::StatusOr<Graph> graph = std::move(builder_).Finish();
+    absl::StatusOr<graph::Graph> graph = std::move(builder_).Finish();
     if (!graph.ok()) ADD_FAILURE() << graph.status();
     return graph.ok() ? graph->proto() : onnx::ModelProto();
   }
 
  private:
   const ZooWeights weights_;
-  GraphBuilder builder_;
+  graph::GraphBuilder builder_;
   uint64_t seed_ = 100;
 };
 
@@ -474,7 +474,7 @@ inline onnx::ModelProto AtOpset(onnx::ModelProto model, int64_t opset) {
     attribute->set_type(onnx::AttributeProto::INTS);
     for (const auto& tensor : model.graph().initializer()) {
       if (tensor.name() != node.input(1)) continue;
-      const Tensor values = *TensorFromProto(tensor);
+      const Tensor values = *graph::TensorFromProto(tensor);
       for (const int64_t value : values.data<int64_t>()) attribute->add_ints(value);
     }
     node.mutable_input()->DeleteSubrange(1, 1);

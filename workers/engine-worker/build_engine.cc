@@ -46,9 +46,9 @@ int BatchOf(const BuildEngineTask& task) {
 
 absl::Status CheckDims(const BuildEngineTask& task, const model::v1::Preprocess& preprocess) {
   TY_RETURN_IF_ERROR(
-      Annotate(CheckPreprocess(preprocess), absl::StrCat("model '", task.model(), "'")));
+      Annotate(data::CheckPreprocess(preprocess), absl::StrCat("model '", task.model(), "'")));
   const std::vector<int64_t> wanted(task.dims().begin(), task.dims().end());
-  const std::vector<int64_t> has = {ChannelsOf(preprocess), preprocess.height(),
+  const std::vector<int64_t> has = {data::ChannelsOf(preprocess), preprocess.height(),
                                     preprocess.width()};
   if (wanted.empty() || wanted == has) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("dims (-d) are ", absl::StrJoin(wanted, ","),
@@ -59,7 +59,7 @@ absl::Status CheckDims(const BuildEngineTask& task, const model::v1::Preprocess&
 /// The names are those of TAO's command lines, which only the model's network knows.
 absl::Status CheckOutputNames(const BuildEngineTask& task, const ModelRecord& record) {
   if (task.output_names().empty()) return absl::OkStatus();
-  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(record));
+  TY_ASSIGN_OR_RETURN(const networks::NetworkFamily* family, networks::FamilyOf(record));
   Problems problems;
   for (const std::string& name : task.output_names()) {
     const absl::Status status = family->CheckOutputName(name);
@@ -85,54 +85,56 @@ absl::StatusOr<std::vector<std::string>> CalibrationImages(const BuildEngineTask
   return paths;
 }
 
-BatchSource Feed(Context& context, const ModelRecord& record, std::vector<std::string> paths,
-                 int batch_size, absl::string_view what, SkippedImages& skipped) {
+quantization::BatchSource Feed(Context& context, const ModelRecord& record,
+                               std::vector<std::string> paths, int batch_size,
+                               absl::string_view what, SkippedImages& skipped) {
   const auto progress = [&context, what](int64_t done, int64_t total) {
     context.Progress(done, total, "images", what);
   };
   const auto skip = [&skipped](const std::string& path, const absl::Status& why) {
     skipped.Add(path, why);
   };
-  const auto see = [&skipped](const std::string& path, const ImageFacts& facts) {
+  const auto see = [&skipped](const std::string& path, const data::ImageFacts& facts) {
     skipped.See(path, facts);
   };
   ImageFeed feed{std::move(paths), record.preprocess(), batch_size, context.stop, progress, skip, see};
   if (what == kCalibrating) {
     feed.ended = WarnOfOneColour(context);
   } else {
-    feed.most = kMostComparedImages;
+    feed.most = engine::kMostComparedImages;
   }
   return Batches(std::move(feed));
 }
 
 /// The table and where it comes from: the task, the export, the images, in this order. Nothing when
 /// there is none of the three.
-absl::StatusOr<std::optional<CalibrationTable>> FindCalibration(
-    Context& context, const SealedModel& sealed, const std::vector<std::string>& images,
+absl::StatusOr<std::optional<quantization::CalibrationTable>> FindCalibration(
+    Context& context, const sealing::SealedModel& sealed, const std::vector<std::string>& images,
     SkippedImages& skipped, Finished& finished) {
   const BuildEngineTask& task = context.job.build_engine();
   if (!task.calibration().empty()) {
     finished.add_notes(absl::StrCat("INT8 ranges: table '", task.calibration(), "'"));
-    return LoadCalibrationTable(task.calibration());
+    return quantization::LoadCalibrationTable(task.calibration());
   }
   const auto section = sealed.extra.find(kCalibrationSection);
   if (section != sealed.extra.end()) {
     finished.add_notes("INT8 ranges: the export's own table");
-    return ParseCalibrationTable(section->second, absl::StrCat(task.model(), ", calibration"));
+    return quantization::ParseCalibrationTable(section->second,
+                                               absl::StrCat(task.model(), ", calibration"));
   }
   if (images.empty()) return std::nullopt;
-  TY_ASSIGN_OR_RETURN(CalibrationTable table,
-                      CalibrateGraph(sealed.model.graph, {},
-                                     Feed(context, sealed.model.record, images, BatchOf(task),
-                                          kCalibrating, skipped),
-                                     BatchOf(task), ThreadsOf(context)));
+  TY_ASSIGN_OR_RETURN(quantization::CalibrationTable table,
+                      engine::CalibrateGraph(sealed.model.graph, {},
+                                             Feed(context, sealed.model.record, images,
+                                                  BatchOf(task), kCalibrating, skipped),
+                                             BatchOf(task), ThreadsOf(context)));
   finished.add_notes(
       absl::StrCat("INT8 ranges: ", table.images, " images of '", task.calibration_images(), "'"));
   return table;
 }
 
 /// Says how far the engine is from FP32, or that nobody knows and how to know it.
-void NoteAccuracy(const QuantizationReport& report, Finished& finished) {
+void NoteAccuracy(const quantization::QuantizationReport& report, Finished& finished) {
   if (report.compared_images == 0) {
     finished.add_notes(
         "how far INT8 is from FP32 was not compared, since no images were given: build it again "
@@ -141,7 +143,7 @@ void NoteAccuracy(const QuantizationReport& report, Finished& finished) {
   }
   std::vector<std::string> outputs;
   double lowest = 0;
-  for (const OutputError& output : report.outputs) {
+  for (const quantization::OutputError& output : report.outputs) {
     if (output.error.signal <= 0) continue;
     const double decibels = output.error.decibels();
     lowest = outputs.empty() ? decibels : std::min(lowest, decibels);
@@ -158,44 +160,47 @@ std::string ReportPath(const BuildEngineTask& task) {
 }
 
 /// Fills in what INT8 did to each layer, and names the worst in the notes.
-absl::Status Explain(Context& context, const SealedModel& sealed, QuantizedModel& quantized,
-                     const std::function<BatchSource()>& images, Finished& finished) {
+absl::Status Explain(Context& context, const sealing::SealedModel& sealed,
+                     quantization::QuantizedModel& quantized,
+                     const std::function<quantization::BatchSource()>& images, Finished& finished) {
   const BuildEngineTask& task = context.job.build_engine();
   if (images) {
-    TY_RETURN_IF_ERROR(ExplainQuantization(sealed.model.graph, quantized, images(), BatchOf(task),
-                                           ThreadsOf(context)));
+    TY_RETURN_IF_ERROR(engine::ExplainQuantization(sealed.model.graph, quantized, images(),
+                                                   BatchOf(task), ThreadsOf(context)));
   }
   NoteAccuracy(quantized.report, finished);
-  const std::vector<std::string> worst = WorstLayers(quantized.report, kWorstLayers);
+  const std::vector<std::string> worst = quantization::WorstLayers(quantized.report, kWorstLayers);
   if (worst.empty()) return absl::OkStatus();
   finished.add_notes(absl::StrCat("INT8 loses most at ", absl::StrJoin(worst, "; ")));
   return absl::OkStatus();
 }
 
 /// Writes the report beside the engine that was just written; one of an earlier engine goes.
-absl::Status WriteReport(const BuildEngineTask& task, const BuiltEngine& built,
+absl::Status WriteReport(const BuildEngineTask& task, const engine::BuiltEngine& built,
                          Finished& finished) {
   const std::string path = ReportPath(task);
   if (!built.quantized.has_value()) return RemoveTree(path);
-  TY_RETURN_IF_ERROR(WriteFileAtomically(path, QuantizationReportJson(built.quantized->report)));
+  TY_RETURN_IF_ERROR(
+      WriteFileAtomically(path, quantization::QuantizationReportJson(built.quantized->report)));
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
                       worker::DescribeArtifact("quantization", path, "log"));
   return absl::OkStatus();
 }
 
-absl::Status Measure(Context& context, BuiltEngine& built, Finished& finished) {
-  const EngineHeader& header = built.file.header;
+absl::Status Measure(Context& context, engine::BuiltEngine& built, Finished& finished) {
+  const engine::EngineHeader& header = built.file.header;
   *finished.add_metrics() = worker::MakeMetric("parameters", header.parameters());
   *finished.add_metrics() = worker::MakeMetric("macs", header.macs());
   *finished.add_metrics() = worker::MakeMetric("int8_mac_share", built.coverage.share(), "", true);
   context.Progress(0, 0, "", "measuring speed");
   context.Flush();
-  TY_ASSIGN_OR_RETURN(const BenchmarkResult one,
-                      Benchmark(*built.runner, 1, kBenchmarkSeconds, context.stop));
+  TY_ASSIGN_OR_RETURN(const engine::BenchmarkResult one,
+                      engine::Benchmark(*built.runner, 1, kBenchmarkSeconds, context.stop));
   *finished.add_metrics() = worker::MakeMetric("ms_per_image", one.ms_per_image, "ms", false);
   finished.mutable_metrics()->rbegin()->set_primary(true);
-  TY_ASSIGN_OR_RETURN(const BenchmarkResult most, Benchmark(*built.runner, header.max_batch_size(),
-                                                            kBenchmarkSeconds, context.stop));
+  TY_ASSIGN_OR_RETURN(
+      const engine::BenchmarkResult most,
+      engine::Benchmark(*built.runner, header.max_batch_size(), kBenchmarkSeconds, context.stop));
   *finished.add_metrics() =
       worker::MakeMetric("ms_per_image_at_max_batch", most.ms_per_image, "ms", false);
   *finished.add_metrics() =
@@ -211,8 +216,9 @@ absl::Status StopIfAsked(const Context& context) {
 }  // namespace
 
 /// What INT8 needs beside the model: ranges, images to compare on, layers that stay in FP32.
-absl::Status PrepareInt8(Context& context, const SealedModel& sealed, SkippedImages& skipped,
-                         EngineOptions& options, Finished& finished) {
+absl::Status PrepareInt8(Context& context, const sealing::SealedModel& sealed,
+                         SkippedImages& skipped, engine::EngineOptions& options,
+                         Finished& finished) {
   const BuildEngineTask& task = context.job.build_engine();
   TY_ASSIGN_OR_RETURN(std::vector<std::string> images, CalibrationImages(task, sealed.model.record, finished));
   TY_ASSIGN_OR_RETURN(options.calibration,
@@ -231,13 +237,14 @@ absl::Status PrepareInt8(Context& context, const SealedModel& sealed, SkippedIma
 absl::StatusOr<Finished> BuildEngineFile(Context& context) {
   const BuildEngineTask& task = context.job.build_engine();
   Finished finished;
-  TY_ASSIGN_OR_RETURN(const SealedModel sealed,
-                      LoadModel(task.model(), {SealedKind::kExport}, context.key));
+  TY_ASSIGN_OR_RETURN(
+      const sealing::SealedModel sealed,
+      sealing::LoadModel(task.model(), {sealing::SealedKind::kExport}, context.key));
   TY_RETURN_IF_ERROR(ReportStarted(context));
   TY_RETURN_IF_ERROR(CheckDims(task, sealed.model.record.preprocess()));
   TY_RETURN_IF_ERROR(CheckOutputNames(task, sealed.model.record));
   TY_RETURN_IF_ERROR(MakeFolders(DirName(task.engine())));
-  EngineOptions options;
+  engine::EngineOptions options;
   options.precision = task.precision();
   options.max_batch_size = task.max_batch_size();
   options.threads = ThreadsOf(context);
@@ -250,7 +257,7 @@ absl::StatusOr<Finished> BuildEngineFile(Context& context) {
     TY_RETURN_IF_ERROR(PrepareInt8(context, sealed, skipped, options, finished));
   }
   context.Progress(0, 0, "", "compiling");
-  TY_ASSIGN_OR_RETURN(BuiltEngine built, BuildEngine(sealed.model, options));
+  TY_ASSIGN_OR_RETURN(engine::BuiltEngine built, engine::BuildEngine(sealed.model, options));
   for (const std::string& warning : built.warnings) {
     context.Warn(absl::FailedPreconditionError(warning));
     finished.add_notes(warning);
@@ -264,7 +271,7 @@ absl::StatusOr<Finished> BuildEngineFile(Context& context) {
                                        100 * built.coverage.share()));
   }
   skipped.NoteIn(finished);
-  TY_RETURN_IF_ERROR(SaveEngineFile(built.file, task.engine()));
+  TY_RETURN_IF_ERROR(engine::SaveEngineFile(built.file, task.engine()));
   TY_RETURN_IF_ERROR(WriteReport(task, built, finished));
   TY_ASSIGN_OR_RETURN(v1::Artifact engine,
                       worker::DescribeArtifact("engine", task.engine(), "engine"));

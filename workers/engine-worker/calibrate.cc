@@ -23,10 +23,12 @@ constexpr int kLargestBatch = 8;
 absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
   const auto& task = context.job.calibrate();
   TY_ASSIGN_OR_RETURN(
-      const SealedModel sealed,
-      LoadModel(task.model(), {SealedKind::kCheckpoint, SealedKind::kExport}, context.key));
+      const sealing::SealedModel sealed,
+      sealing::LoadModel(task.model(),
+                         {sealing::SealedKind::kCheckpoint, sealing::SealedKind::kExport},
+                         context.key));
   TY_RETURN_IF_ERROR(ReportStarted(context));
-  TY_RETURN_IF_ERROR(Annotate(CheckPreprocess(sealed.model.record.preprocess()),
+  TY_RETURN_IF_ERROR(Annotate(data::CheckPreprocess(sealed.model.record.preprocess()),
                               absl::StrCat("model '", task.model(), "'")));
   TY_RETURN_IF_ERROR(MakeFolders(DirName(task.output())));
   const int64_t wanted = int64_t{task.batches()} * task.batch_size();
@@ -47,17 +49,17 @@ absl::StatusOr<worker::Finished> CalibrateModel(worker::Context& context) {
   const auto skip = [&skipped](const std::string& path, const absl::Status& why) {
     skipped.Add(path, why);
   };
-  const auto see = [&skipped](const std::string& path, const ImageFacts& facts) {
+  const auto see = [&skipped](const std::string& path, const data::ImageFacts& facts) {
     skipped.See(path, facts);
   };
   TY_ASSIGN_OR_RETURN(
-      const CalibrationTable table,
-      CalibrateGraph(sealed.model.graph, {},
-                     Batches({std::move(paths), sealed.model.record.preprocess(), batch,
-                              context.stop, progress, skip, see, WarnOfOneColour(context)}),
-                     batch, std::max(1, context.job.threads())));
+      const quantization::CalibrationTable table,
+      engine::CalibrateGraph(sealed.model.graph, {},
+                             Batches({std::move(paths), sealed.model.record.preprocess(), batch,
+                                      context.stop, progress, skip, see, WarnOfOneColour(context)}),
+                             batch, std::max(1, context.job.threads())));
   skipped.NoteIn(finished);
-  TY_RETURN_IF_ERROR(SaveCalibrationTable(table, task.output()));
+  TY_RETURN_IF_ERROR(quantization::SaveCalibrationTable(table, task.output()));
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
                       worker::DescribeArtifact("calibration", task.output(), "calibration"));
   *finished.add_metrics() = worker::MakeMetric("images", table.images, "images", true);

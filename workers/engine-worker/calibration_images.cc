@@ -61,20 +61,20 @@ class FeedReader {
  private:
   Shape ShapeOf(int64_t images) const {
     const model::v1::Preprocess& preprocess = feed_.preprocess;
-    return {images, ChannelsOf(preprocess), preprocess.height(), preprocess.width()};
+    return {images, data::ChannelsOf(preprocess), preprocess.height(), preprocess.width()};
   }
 
   // On failure `values` is as before.
   absl::Status Append(const std::string& path, std::vector<float>& values) {
-    TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxImageFileBytes));
-    ImageFacts facts;
-    TY_ASSIGN_OR_RETURN(const Tensor image, DecodeImage(bytes, path, &facts));
+    TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, data::kMaxImageFileBytes));
+    data::ImageFacts facts;
+    TY_ASSIGN_OR_RETURN(const Tensor image, data::DecodeImage(bytes, path, &facts));
     if (feed_.seen) feed_.seen(path, facts);
     const Shape shape = ShapeOf(1);
     const size_t size = static_cast<size_t>(shape[1] * shape[2] * shape[3]), before = values.size();
     values.resize(before + size);
-    const absl::Status done =
-        PreprocessImage(image, feed_.preprocess, absl::MakeSpan(values).subspan(before, size));
+    const absl::Status done = data::PreprocessImage(image, feed_.preprocess,
+                                                    absl::MakeSpan(values).subspan(before, size));
     if (!done.ok()) values.resize(before);
     if (done.ok() && IsOfOneColour(image)) ++of_one_colour_;
     return Annotate(done, path);
@@ -105,7 +105,8 @@ absl::StatusOr<std::vector<std::string>> ChooseImages(const ModelRecord& record,
         wanted,
         " calibration images were asked for (batches times batch size); expected at least 1"));
   }
-  TY_ASSIGN_OR_RETURN(std::vector<std::string> paths, ListImagesFor(record, folder, notes));
+  TY_ASSIGN_OR_RETURN(std::vector<std::string> paths,
+                      networks::ListImagesFor(record, folder, notes));
   const size_t count = std::min(paths.size(), static_cast<size_t>(wanted));
   if (count == paths.size()) return paths;
   Philox random(kSeed, 0, 0, RandomPurpose::kCalibration);
@@ -114,7 +115,7 @@ absl::StatusOr<std::vector<std::string>> ChooseImages(const ModelRecord& record,
   return paths;
 }
 
-BatchSource Batches(ImageFeed feed) {
+quantization::BatchSource Batches(ImageFeed feed) {
   return [reader = std::make_shared<FeedReader>(std::move(feed))] { return reader->NextBatch(); };
 }
 
@@ -133,7 +134,7 @@ void SkippedImages::Add(const std::string& path, const absl::Status& why) {
   if (paths_.insert(path).second && paths_.size() <= kSkippedTold) context_.Warn(why);
 }
 
-void SkippedImages::See(const std::string& path, const ImageFacts& facts) {
+void SkippedImages::See(const std::string& path, const data::ImageFacts& facts) {
   // Calibration may read its images twice.
   if (seen_.insert(path).second) findings_.AddPicture(facts, BaseName(path));
 }

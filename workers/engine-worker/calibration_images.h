@@ -39,7 +39,7 @@ struct ImageFeed {
   /// Called with an image that cannot be read, which is left out.
   std::function<void(const std::string& path, const absl::Status& why)> skipped;
   /// Called with an image that was read and what there is to tell of it.
-  std::function<void(const std::string& path, const ImageFacts& facts)> seen;
+  std::function<void(const std::string& path, const data::ImageFacts& facts)> seen;
   /// Called once behind the last image, with the images that were read and those of them that are
   /// of one colour throughout.
   std::function<void(int64_t images, int64_t of_one_colour)> ended;
@@ -50,7 +50,7 @@ struct ImageFeed {
 /// Batches of the feed in order, f32 [n, c, h, w]; the last may be smaller. Images that cannot be
 /// read are left out; kDataLoss, with the last of them, when they are more than a tenth of all.
 /// Ends once there were `most`; with kCancelled once a stop is asked for.
-BatchSource Batches(ImageFeed feed);
+quantization::BatchSource Batches(ImageFeed feed);
 
 /// For ImageFeed::ended: warns when all images are of one colour each, which is no calibration.
 std::function<void(int64_t, int64_t)> WarnOfOneColour(worker::Context& context);
@@ -63,7 +63,7 @@ class SkippedImages {
   /// For ImageFeed::skipped.
   void Add(const std::string& path, const absl::Status& why);
   /// For ImageFeed::seen.
-  void See(const std::string& path, const ImageFacts& facts);
+  void See(const std::string& path, const data::ImageFacts& facts);
   /// Takes them out of `paths`, so that nobody tries them again.
   void RemoveFrom(std::vector<std::string>& paths) const;
   /// Adds a note with their number when there are any.
@@ -73,7 +73,7 @@ class SkippedImages {
   worker::Context& context_;
   std::set<std::string> paths_;
   std::set<std::string> seen_;
-  Findings findings_;
+  data::Findings findings_;
 };
 
 }  // namespace trainyard::engine_worker

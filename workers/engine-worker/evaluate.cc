@@ -24,18 +24,18 @@ constexpr double kBenchmarkSeconds = 1;
 
 /// An engine with what reads its outputs.
 struct OpenedEngine {
-  LoadedEngine engine;
-  std::unique_ptr<Head> head;
+  engine::LoadedEngine engine;
+  std::unique_ptr<tasks::Head> head;
 
   judging::RunningModel Running(const Context& context) const {
-    EngineRunner& runner = *engine.runner;
+    engine::EngineRunner& runner = *engine.runner;
     return {.runner = runner,
             .record = engine.record,
             .head = *head,
             .max_batch_size = runner.max_batch_size(),
             .warm_ms_per_image = [&runner, stop = context.stop]() -> absl::StatusOr<double> {
-              TY_ASSIGN_OR_RETURN(const BenchmarkResult result,
-                                  Benchmark(runner, 1, kBenchmarkSeconds, stop));
+              TY_ASSIGN_OR_RETURN(const engine::BenchmarkResult result,
+                                  engine::Benchmark(runner, 1, kBenchmarkSeconds, stop));
               return result.ms_per_image;
             }};
   }
@@ -43,38 +43,39 @@ struct OpenedEngine {
 
 /// The spec's NMS settings, when there is a spec, win over those that the engine was built with.
 absl::StatusOr<OpenedEngine> OpenEngine(Context& context, const std::string& path,
-                                        const Network* network) {
+                                        const networks::Network* network) {
   const int threads = std::max(1, context.job.threads());
-  TY_ASSIGN_OR_RETURN(LoadedEngine engine, LoadEngine(path, threads));
+  TY_ASSIGN_OR_RETURN(engine::LoadedEngine engine, engine::LoadEngine(path, threads));
   TY_RETURN_IF_ERROR(ReportStarted(context));
   if (network != nullptr) {
-    TY_RETURN_IF_ERROR(Annotate(CheckBelongs(*network, engine.record),
+    TY_RETURN_IF_ERROR(Annotate(networks::CheckBelongs(*network, engine.record),
                                 absl::StrCat("engine '", path, "'")));
     network->ApplyInferenceSettings(engine.record);
   }
-  TY_ASSIGN_OR_RETURN(std::unique_ptr<Head> head, CreateHead(engine.record));
+  TY_ASSIGN_OR_RETURN(std::unique_ptr<tasks::Head> head, networks::CreateHead(engine.record));
   return OpenedEngine{std::move(engine), std::move(head)};
 }
 
 }  // namespace
 
 absl::StatusOr<Finished> EvaluateEngine(Context& context) {
-  TY_ASSIGN_OR_RETURN(const std::unique_ptr<Network> network,
-                      CreateNetwork(context.job.network(), context.job.spec(), "spec"));
+  TY_ASSIGN_OR_RETURN(const std::unique_ptr<networks::Network> network,
+                      networks::CreateNetwork(context.job.network(), context.job.spec(), "spec"));
   TY_ASSIGN_OR_RETURN(const OpenedEngine opened,
                       OpenEngine(context, context.job.evaluate().model(), network.get()));
   Finished finished;
   TY_RETURN_IF_ERROR(judging::Evaluate(context, *network, opened.Running(context), finished));
-  const EngineHeader& header = opened.engine.header;
+  const engine::EngineHeader& header = opened.engine.header;
   *finished.add_metrics() = MakeMetric("parameters", static_cast<double>(header.parameters()));
   *finished.add_metrics() = MakeMetric("macs", static_cast<double>(header.macs()));
   return finished;
 }
 
 absl::StatusOr<Finished> InferWithEngine(Context& context) {
-  std::unique_ptr<Network> network;
+  std::unique_ptr<networks::Network> network;
   if (!context.job.spec().empty()) {
-    TY_ASSIGN_OR_RETURN(network, CreateNetwork(context.job.network(), context.job.spec(), "spec"));
+    TY_ASSIGN_OR_RETURN(network,
+                        networks::CreateNetwork(context.job.network(), context.job.spec(), "spec"));
   }
   TY_ASSIGN_OR_RETURN(const OpenedEngine opened,
                       OpenEngine(context, context.job.infer().model(), network.get()));

@@ -32,12 +32,13 @@ absl::StatusOr<Task> ChooseTask(const WorkerJob& job) {
 
 /// The processor and the runtime, which engines are bound to, and the digest of both.
 absl::StatusOr<std::vector<std::string>> ListDevices() {
-  TY_ASSIGN_OR_RETURN(const trainyard::Backend* backend, trainyard::FindBackend("openvino"));
-  const auto machine = trainyard::ThisMachine();
+  TY_ASSIGN_OR_RETURN(const trainyard::engine::Backend* backend,
+                      trainyard::engine::FindBackend("openvino"));
+  const auto machine = trainyard::engine::ThisMachine();
   const std::string& version = backend->capabilities().version;
-  return std::vector<std::string>{absl::StrCat("cpu ", trainyard::Describe(machine), ", openvino ",
-                                               version, ", fingerprint ",
-                                               trainyard::FingerprintDigest(machine, version))};
+  return std::vector<std::string>{
+      absl::StrCat("cpu ", trainyard::engine::Describe(machine), ", openvino ", version,
+                   ", fingerprint ", trainyard::engine::FingerprintDigest(machine, version))};
 }
 
 }  // namespace

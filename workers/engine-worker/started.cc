@@ -11,7 +11,7 @@
 namespace trainyard::engine_worker {
 
 absl::Status ReportStarted(worker::Context& context) {
-  TY_ASSIGN_OR_RETURN(const Backend* backend, FindBackend("openvino"));
+  TY_ASSIGN_OR_RETURN(const engine::Backend* backend, engine::FindBackend("openvino"));
   worker::WorkerEvent event;
   event.mutable_started()->set_pid(getpid());
   event.mutable_started()->set_device(absl::StrCat("cpu (", context.job.threads(), " threads), ",

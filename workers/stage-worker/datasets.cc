@@ -18,7 +18,7 @@ using worker::Finished;
 /// Told one by one; the ledger has them all.
 constexpr size_t kMostLeftOut = 100;
 
-void NoteLedger(Finished& finished, const Ledger& ledger) {
+void NoteLedger(Finished& finished, const data::Ledger& ledger) {
   const auto add = [&finished](absl::string_view name, int64_t value, absl::string_view unit) {
     *finished.add_metrics() = worker::MakeMetric(name, static_cast<double>(value), unit);
   };
@@ -32,19 +32,19 @@ void NoteLedger(Finished& finished, const Ledger& ledger) {
 
 absl::StatusOr<Finished> Convert(Context& context) {
   const auto& task = context.job.convert();
-  const ConvertOptions options{
+  const data::ConvertOptions options{
       .root = task.root(),
       .output_prefix = task.output_prefix(),
       .class_names = {task.class_names().begin(), task.class_names().end()},
       .strict = task.strict(),
       .random_seed = task.random_seed(),
       .threads = std::max(1, context.job.threads())};
-  const auto report_progress = [&context](const ConvertProgress& progress) {
+  const auto report_progress = [&context](const data::ConvertProgress& progress) {
     context.Progress(static_cast<double>(progress.done), static_cast<double>(progress.total),
                      "images", progress.phase);
   };
-  TY_ASSIGN_OR_RETURN(const ConvertReport report,
-                      ConvertKitti(task.config(), options, report_progress, context.stop));
+  TY_ASSIGN_OR_RETURN(const data::ConvertReport report,
+                      data::ConvertKitti(task.config(), options, report_progress, context.stop));
   Finished finished;
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(), worker::DescribeArtifact(
                                                    "dataset", options.output_prefix, "tfrecords"));
@@ -55,15 +55,15 @@ absl::StatusOr<Finished> Convert(Context& context) {
 
 absl::StatusOr<Finished> Augment(Context& context) {
   const auto& task = context.job.augment();
-  const OfflineAugmentOptions options{.root = task.root(),
-                                      .output = task.output(),
-                                      .strict = task.strict(),
-                                      .threads = std::max(1, context.job.threads())};
+  const data::OfflineAugmentOptions options{.root = task.root(),
+                                            .output = task.output(),
+                                            .strict = task.strict(),
+                                            .threads = std::max(1, context.job.threads())};
   const auto report_progress = [&context](int64_t done, int64_t total) {
     context.Progress(static_cast<double>(done), static_cast<double>(total), "images", "");
   };
-  TY_ASSIGN_OR_RETURN(const OfflineAugmentReport report,
-                      AugmentDataSet(task.config(), options, report_progress, context.stop));
+  TY_ASSIGN_OR_RETURN(const data::OfflineAugmentReport report,
+                      data::AugmentDataSet(task.config(), options, report_progress, context.stop));
   const bool is_coco = task.config().data_services().data().dataset_type() == "coco";
   Finished finished;
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
@@ -75,21 +75,21 @@ absl::StatusOr<Finished> Augment(Context& context) {
 
 absl::StatusOr<Finished> Profile(Context& context) {
   const auto& task = context.job.profile();
-  const ProfileOptions options{.data = task.data(),
-                              .output = task.output(),
-                              .validation_share = task.validation_share(),
-                              .random_seed = task.random_seed(),
-                              .most_compared = task.most_compared(),
-                              .probe_pictures = task.probe_pictures(),
-                              .most_objects = std::max(1, task.most_objects()),
-                              .strict = task.strict(),
-                              .threads = std::max(1, context.job.threads())};
+  const data::ProfileOptions options{.data = task.data(),
+                                     .output = task.output(),
+                                     .validation_share = task.validation_share(),
+                                     .random_seed = task.random_seed(),
+                                     .most_compared = task.most_compared(),
+                                     .probe_pictures = task.probe_pictures(),
+                                     .most_objects = std::max(1, task.most_objects()),
+                                     .strict = task.strict(),
+                                     .threads = std::max(1, context.job.threads())};
   const auto report_progress = [&context](int64_t done, int64_t total) {
     context.Progress(static_cast<double>(done), static_cast<double>(total), "images", "");
   };
   Finished finished;
   TY_ASSIGN_OR_RETURN(*finished.mutable_profile(),
-                      ProfileData(options, report_progress, context.stop));
+                      data::ProfileData(options, report_progress, context.stop));
   return finished;
 }
 

@@ -26,7 +26,7 @@ using worker::v1::ExportTask;
 constexpr int kSteps = 3;
 
 // A spec for other classes is another model's.
-absl::Status CheckClasses(const Network& network, const ModelRecord& record,
+absl::Status CheckClasses(const networks::Network& network, const ModelRecord& record,
                           absl::string_view path) {
   if (record.network() != network.name()) {
     return absl::InvalidArgumentError(absl::StrCat("'", path, "' is of network '", record.network(),
@@ -43,15 +43,17 @@ absl::Status CheckClasses(const Network& network, const ModelRecord& record,
 // The checkpoint as an inference model: batch-norm folded, training's flags gone.
 absl::StatusOr<Model> InferenceModel(const Context& context) {
   const ExportTask& task = context.job.export_model();
-  TY_ASSIGN_OR_RETURN(SealedModel sealed,
-                      LoadModel(task.model(), {SealedKind::kCheckpoint}, context.key));
+  TY_ASSIGN_OR_RETURN(
+      sealing::SealedModel sealed,
+      sealing::LoadModel(task.model(), {sealing::SealedKind::kCheckpoint}, context.key));
   Model model = std::move(sealed.model);
-  TY_RETURN_IF_ERROR(FoldBatchNorm(model.graph));
-  TY_RETURN_IF_ERROR(Annotate(CheckWeights(model.graph), absl::StrCat("'", task.model(), "'")));
+  TY_RETURN_IF_ERROR(graph::FoldBatchNorm(model.graph));
+  TY_RETURN_IF_ERROR(
+      Annotate(graph::CheckWeights(model.graph), absl::StrCat("'", task.model(), "'")));
   model.record.clear_training();
   if (!context.job.spec().empty()) {
     TY_ASSIGN_OR_RETURN(const auto network,
-                        CreateNetwork(context.job.network(), context.job.spec(), "spec"));
+                        networks::CreateNetwork(context.job.network(), context.job.spec(), "spec"));
     TY_RETURN_IF_ERROR(CheckClasses(*network, model.record, task.model()));
     network->ApplyInferenceSettings(model.record);
   }
@@ -66,25 +68,27 @@ absl::StatusOr<Model> InferenceModel(const Context& context) {
 absl::StatusOr<std::string> ReadTable(Context& context, const Model& model) {
   const std::string& path = context.job.export_model().table();
   if (path.empty()) return std::string();
-  TY_ASSIGN_OR_RETURN(const CalibrationTable table, LoadCalibrationTable(path));
-  if (!table.weights_sha256.empty() && table.weights_sha256 != WeightsDigest(model.graph)) {
+  TY_ASSIGN_OR_RETURN(const quantization::CalibrationTable table,
+                      quantization::LoadCalibrationTable(path));
+  if (!table.weights_sha256.empty() &&
+      table.weights_sha256 != quantization::WeightsDigest(model.graph)) {
     context.Warn(absl::FailedPreconditionError(
         absl::StrCat("the calibration table '", path,
                      "' was measured on other weights than this model's; calibrate again when the "
                      "accuracy matters")));
   }
-  return PrintCalibrationTable(table);
+  return quantization::PrintCalibrationTable(table);
 }
 
 absl::Status WriteOnnx(const Model& model, const std::string& path) {
-  TY_ASSIGN_OR_RETURN(const Graph lowered, LowerHead(model));
+  TY_ASSIGN_OR_RETURN(const graph::Graph lowered, networks::LowerHead(model));
   TY_RETURN_IF_ERROR(MakeFolders(DirName(path)));
   return lowered.Save(path);
 }
 
 absl::Status WriteDeepStream(const Model& model, const std::string& folder,
                              const std::string& onnx) {
-  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(model.record));
+  TY_ASSIGN_OR_RETURN(const networks::NetworkFamily* family, networks::FamilyOf(model.record));
   TY_RETURN_IF_ERROR(MakeFolders(folder));
   for (const auto& [name, bytes] : family->DeepStreamFiles(model.record, folder, onnx)) {
     TY_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(folder, name), bytes));
@@ -94,18 +98,18 @@ absl::Status WriteDeepStream(const Model& model, const std::string& folder,
 
 absl::Status WriteSealed(const ExportTask& task, const Model& model, const std::string& table,
                          absl::string_view key) {
-  TY_ASSIGN_OR_RETURN(const NetworkFamily* family, FamilyOf(model.record));
-  Sections extra;
+  TY_ASSIGN_OR_RETURN(const networks::NetworkFamily* family, networks::FamilyOf(model.record));
+  sealing::Sections extra;
   extra["labels"] = family->Labels(model.record);
   if (!table.empty()) extra["calibration"] = table;
   TY_RETURN_IF_ERROR(MakeFolders(DirName(task.output())));
-  return SaveModel(task.output(), SealedKind::kExport, model, extra, key);
+  return sealing::SaveModel(task.output(), sealing::SealedKind::kExport, model, extra, key);
 }
 
 // Side files first, the model last: when it is there, everything is.
 absl::Status WriteOutputs(const ExportTask& task, const Model& model, const std::string& table,
                           absl::string_view key) {
-  const bool is_plain = IsOnnxName(task.output());
+  const bool is_plain = graph::IsOnnxName(task.output());
   if (!task.onnx().empty()) TY_RETURN_IF_ERROR(WriteOnnx(model, task.onnx()));
   if (!task.calibration().empty() && task.calibration() != task.table()) {
     TY_RETURN_IF_ERROR(MakeFolders(DirName(task.calibration())));
@@ -126,7 +130,8 @@ absl::StatusOr<Finished> Describe(const ExportTask& task, const Model& model) {
     TY_ASSIGN_OR_RETURN(*finished.add_outputs(), worker::DescribeArtifact(name, path, kind));
     return absl::OkStatus();
   };
-  TY_RETURN_IF_ERROR(add("model", task.output(), IsOnnxName(task.output()) ? "onnx" : "etlt"));
+  TY_RETURN_IF_ERROR(
+      add("model", task.output(), graph::IsOnnxName(task.output()) ? "onnx" : "etlt"));
   TY_RETURN_IF_ERROR(add("onnx", task.onnx(), "onnx"));
   TY_RETURN_IF_ERROR(add("calibration", task.calibration(), "calibration"));
   TY_RETURN_IF_ERROR(add("ds_config", task.ds_config(), "folder"));
@@ -152,8 +157,8 @@ absl::StatusOr<Finished> ExportModel(Context& context) {
   TY_ASSIGN_OR_RETURN(const Model model, InferenceModel(context));
   TY_RETURN_IF_ERROR(CheckStop(context));
   if (!task.uncalibrated().empty()) {
-    TY_RETURN_IF_ERROR(
-        SaveModel(task.uncalibrated(), SealedKind::kExport, model, Sections(), context.key));
+    TY_RETURN_IF_ERROR(sealing::SaveModel(task.uncalibrated(), sealing::SealedKind::kExport, model,
+                                          sealing::Sections(), context.key));
     return Finished();
   }
   TY_ASSIGN_OR_RETURN(const std::string table, ReadTable(context, model));

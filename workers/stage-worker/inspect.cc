@@ -21,8 +21,8 @@ std::string ClassesOf(const ModelRecord& record) {
 }
 
 template <typename Message>
-absl::Status ParseSection(const Sections& sections, const std::string& path, const char* name,
-                          Message& message) {
+absl::Status ParseSection(const sealing::Sections& sections, const std::string& path,
+                          const char* name, Message& message) {
   const auto found = sections.find(name);
   if (found != sections.end() && message.ParseFromString(found->second)) return absl::OkStatus();
   return absl::DataLossError(
@@ -31,7 +31,8 @@ absl::Status ParseSection(const Sections& sections, const std::string& path, con
 
 // Reads the description alone: libs/engine would bring the runtime along.
 absl::StatusOr<Finished> DescribeEngine(const InspectTask& task) {
-  TY_ASSIGN_OR_RETURN(const Sections sections, LoadSealed(task.model(), SealedKind::kEngine, ""));
+  TY_ASSIGN_OR_RETURN(const sealing::Sections sections,
+                      sealing::LoadSealed(task.model(), sealing::SealedKind::kEngine, ""));
   model::v1::EngineHeader header;
   TY_RETURN_IF_ERROR(ParseSection(sections, task.model(), "engine.header", header));
   if (header.format_version() > 1) {
@@ -68,13 +69,13 @@ absl::StatusOr<Finished> DescribeEngine(const InspectTask& task) {
   return finished;
 }
 
-ModelDescription Describe(const InspectTask& task, SealedKind kind, const SealedModel& sealed,
-                          const absl::StatusOr<int64_t>& macs) {
+ModelDescription Describe(const InspectTask& task, sealing::SealedKind kind,
+                          const sealing::SealedModel& sealed, const absl::StatusOr<int64_t>& macs) {
   ModelDescription description;
   description.set_file(task.shown());
-  description.set_kind(kind == SealedKind::kExport ? "export" : "checkpoint");
+  description.set_kind(kind == sealing::SealedKind::kExport ? "export" : "checkpoint");
   *description.mutable_record() = sealed.model.record;
-  const Graph& graph = sealed.model.graph;
+  const graph::Graph& graph = sealed.model.graph;
   description.set_parameters(graph.ParameterCount());
   if (macs.ok()) description.set_macs(*macs);
   description.set_nodes(static_cast<int64_t>(graph.nodes().size()));
@@ -90,10 +91,11 @@ ModelDescription Describe(const InspectTask& task, SealedKind kind, const Sealed
 
 absl::StatusOr<Finished> InspectModel(Context& context) {
   const InspectTask& task = context.job.inspect();
-  TY_ASSIGN_OR_RETURN(const SealedKind kind, PeekSealed(task.model()));
-  if (kind == SealedKind::kEngine) return DescribeEngine(task);
-  TY_ASSIGN_OR_RETURN(const SealedModel sealed, LoadModel(task.model(), {}, context.key));
-  const Graph& graph = sealed.model.graph;
+  TY_ASSIGN_OR_RETURN(const sealing::SealedKind kind, sealing::PeekSealed(task.model()));
+  if (kind == sealing::SealedKind::kEngine) return DescribeEngine(task);
+  TY_ASSIGN_OR_RETURN(const sealing::SealedModel sealed,
+                      sealing::LoadModel(task.model(), {}, context.key));
+  const graph::Graph& graph = sealed.model.graph;
   const absl::StatusOr<int64_t> macs = graph.MacCount();
   const ModelRecord& record = sealed.model.record;
   Finished finished;

@@ -20,22 +20,22 @@ using worker::v1::DataSetDescription;
 
 constexpr size_t kMostProblems = 200;
 
-void SetSpread(const Spread& spread, DataSetDescription::Spread* out) {
+void SetSpread(const data::Spread& spread, DataSetDescription::Spread* out) {
   out->set_least(spread.least);
   out->set_median(spread.median);
   out->set_most(spread.most);
 }
 
-void AddCandidates(const RecognizedDataSet& recognized, DataSetDescription& description) {
-  for (const DataCandidate& candidate : recognized.candidates) {
+void AddCandidates(const data::RecognizedDataSet& recognized, DataSetDescription& description) {
+  for (const data::DataCandidate& candidate : recognized.candidates) {
     auto& out = *description.add_candidates();
     out.set_format(std::string(NameOf(candidate.format)));
     for (const std::string& reason : candidate.reasons) out.add_reasons(Printable(reason));
   }
 }
 
-void AddParts(const DataSurvey& survey, DataSetDescription& description) {
-  for (const DataSurvey::Part& part : survey.parts) {
+void AddParts(const data::DataSurvey& survey, DataSetDescription& description) {
+  for (const data::DataSurvey::Part& part : survey.parts) {
     auto& out = *description.add_parts();
     out.set_name(Printable(part.part.name));
     out.set_pictures_dir(Printable(part.part.image_dir));
@@ -47,8 +47,8 @@ void AddParts(const DataSurvey& survey, DataSetDescription& description) {
   }
 }
 
-DataSetDescription Describe(const std::string& shown, const RecognizedDataSet& recognized,
-                            DataFormat format, const DataSurvey& survey) {
+DataSetDescription Describe(const std::string& shown, const data::RecognizedDataSet& recognized,
+                            data::DataFormat format, const data::DataSurvey& survey) {
   DataSetDescription description;
   description.set_folder(shown);
   description.set_format(std::string(NameOf(format)));
@@ -69,7 +69,7 @@ DataSetDescription Describe(const std::string& shown, const RecognizedDataSet& r
   for (const std::string& text : recognized.ambiguities) {
     description.add_problems(Printable(text));
   }
-  for (const std::string& text : ProblemsOf(survey, kMostProblems)) {
+  for (const std::string& text : data::ProblemsOf(survey, kMostProblems)) {
     description.add_problems(Printable(text));
   }
   return description;
@@ -79,20 +79,21 @@ DataSetDescription Describe(const std::string& shown, const RecognizedDataSet& r
 
 absl::StatusOr<Finished> InspectData(Context& context) {
   const auto& task = context.job.inspect_data();
-  TY_ASSIGN_OR_RETURN(const RecognizedDataSet recognized, RecognizeDataSet(task.folder()));
-  TY_ASSIGN_OR_RETURN(const DataCandidate candidate,
-                      ChooseCandidate(recognized, task.format(), /*expect_clear=*/false));
+  TY_ASSIGN_OR_RETURN(const data::RecognizedDataSet recognized,
+                      data::RecognizeDataSet(task.folder()));
+  TY_ASSIGN_OR_RETURN(const data::DataCandidate candidate,
+                      data::ChooseCandidate(recognized, task.format(), /*expect_clear=*/false));
   const auto go_on = [&context](int64_t done, int64_t total) {
     context.Progress(static_cast<double>(done), static_cast<double>(total), "images", "");
     return !context.stop.stop_requested();
   };
   TY_ASSIGN_OR_RETURN(
-      const DataSurvey survey,
-      SurveyDataSet(task.folder(), candidate, std::max(1, context.job.threads()), go_on));
+      const data::DataSurvey survey,
+      data::SurveyDataSet(task.folder(), candidate, std::max(1, context.job.threads()), go_on));
   Finished finished;
   *finished.mutable_data_set() = Describe(task.shown(), recognized, candidate.format, survey);
   for (const std::string& line :
-       DescribeSurvey(task.shown(), recognized, candidate.format, survey)) {
+       data::DescribeSurvey(task.shown(), recognized, candidate.format, survey)) {
     finished.add_notes(Printable(line));
   }
   return finished;
@@ -102,39 +103,43 @@ namespace {
 
 constexpr size_t kMostLeftOut = 20;
 
-void AddNotes(const Ledger& ledger, const std::vector<std::string>& notes, Finished& finished) {
+void AddNotes(const data::Ledger& ledger, const std::vector<std::string>& notes,
+              Finished& finished) {
   for (const std::string& note : notes) finished.add_notes(Printable(note));
   for (const std::string& line : ledger.Describe(kMostLeftOut)) finished.add_notes(Printable(line));
 }
 
-absl::StatusOr<Finished> ToRecords(Context& context, DataFormat format, const DataPart& part) {
+absl::StatusOr<Finished> ToRecords(Context& context, data::DataFormat format,
+                                   const data::DataPart& part) {
   const auto& task = context.job.convert_data();
-  const ConvertOptions options{.output_prefix = task.output(),
-                               .strict = task.strict(),
-                               .random_seed = task.random_seed(),
-                               .threads = std::max(1, context.job.threads())};
+  const data::ConvertOptions options{.output_prefix = task.output(),
+                                     .strict = task.strict(),
+                                     .random_seed = task.random_seed(),
+                                     .threads = std::max(1, context.job.threads())};
   TY_ASSIGN_OR_RETURN(
-      const ConvertReport report,
-      ConvertDataPart(task.folder(), format, part, static_cast<double>(task.val_split()),
-                      task.num_shards(), options, nullptr, context.stop));
+      const data::ConvertReport report,
+      data::ConvertDataPart(task.folder(), format, part, static_cast<double>(task.val_split()),
+                            task.num_shards(), options, nullptr, context.stop));
   Finished finished;
-  finished.add_notes(
-      absl::StrCat(Counted(report.ledger.images - report.ledger.RefusedImages(), "picture"), " in ",
-                   Counted(static_cast<int64_t>(report.manifest.shards.size()), "shard")));
+  finished.add_notes(absl::StrCat(
+      data::Counted(report.ledger.images - report.ledger.RefusedImages(), "picture"), " in ",
+      data::Counted(static_cast<int64_t>(report.manifest.shards.size()), "shard")));
   AddNotes(report.ledger, report.notes, finished);
   return finished;
 }
 
-absl::StatusOr<Finished> ToFolder(Context& context, DataFormat format, const DataPart& part) {
+absl::StatusOr<Finished> ToFolder(Context& context, data::DataFormat format,
+                                  const data::DataPart& part) {
   const auto& task = context.job.convert_data();
-  TY_ASSIGN_OR_RETURN(const DataFormat to, FindDataFormat(task.to()));
-  const WriteSetOptions options{.output = task.output(),
-                                .strict = task.strict(),
-                                .threads = std::max(1, context.job.threads())};
-  TY_ASSIGN_OR_RETURN(const WriteSetReport report, WriteDataPart(task.folder(), format, part, to,
-                                                                 options, nullptr, context.stop));
+  TY_ASSIGN_OR_RETURN(const data::DataFormat to, data::FindDataFormat(task.to()));
+  const data::WriteSetOptions options{.output = task.output(),
+                                      .strict = task.strict(),
+                                      .threads = std::max(1, context.job.threads())};
+  TY_ASSIGN_OR_RETURN(
+      const data::WriteSetReport report,
+      data::WriteDataPart(task.folder(), format, part, to, options, nullptr, context.stop));
   Finished finished;
-  finished.add_notes(absl::StrCat(Counted(report.pictures, "picture"), ", ", report.boxes,
+  finished.add_notes(absl::StrCat(data::Counted(report.pictures, "picture"), ", ", report.boxes,
                                   report.boxes == 1 ? " box" : " boxes"));
   AddNotes(report.ledger, report.notes, finished);
   return finished;
@@ -144,16 +149,17 @@ absl::StatusOr<Finished> ToFolder(Context& context, DataFormat format, const Dat
 
 absl::StatusOr<Finished> ConvertData(Context& context) {
   const auto& task = context.job.convert_data();
-  TY_ASSIGN_OR_RETURN(const RecognizedDataSet recognized, RecognizeDataSet(task.folder()));
-  TY_ASSIGN_OR_RETURN(const DataCandidate candidate,
-                      ChooseCandidate(recognized, task.format(), /*expect_clear=*/true));
-  if (!HasFrames(candidate.format)) {
+  TY_ASSIGN_OR_RETURN(const data::RecognizedDataSet recognized,
+                      data::RecognizeDataSet(task.folder()));
+  TY_ASSIGN_OR_RETURN(const data::DataCandidate candidate,
+                      data::ChooseCandidate(recognized, task.format(), /*expect_clear=*/true));
+  if (!data::HasFrames(candidate.format)) {
     return absl::InvalidArgumentError(absl::StrCat("'", task.shown(), "' is ",
                                                    NameOf(candidate.format),
                                                    ", which has no labelled boxes to convert"));
   }
-  TY_ASSIGN_OR_RETURN(const DataPart part, FindPart(candidate, task.part()));
-  const bool records = task.to() == NameOf(DataFormat::kTfrecord);
+  TY_ASSIGN_OR_RETURN(const data::DataPart part, data::FindPart(candidate, task.part()));
+  const bool records = task.to() == NameOf(data::DataFormat::kTfrecord);
   return records ? ToRecords(context, candidate.format, part)
                  : ToFolder(context, candidate.format, part);
 }

@@ -23,7 +23,7 @@ using worker::v1::PruneTask;
 
 constexpr int kSteps = 3;
 
-absl::Status AddLineage(const PruneTask& task, PruneResult& pruned) {
+absl::Status AddLineage(const PruneTask& task, pruning::PruneResult& pruned) {
   model::v1::LineageStep& step = *pruned.model.record.add_lineage();
   step.set_stage("prune");
   step.set_note(absl::StrFormat("kept %.1f %% of %d parameters", 100 * pruned.ratio,
@@ -33,7 +33,8 @@ absl::Status AddLineage(const PruneTask& task, PruneResult& pruned) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Finished> Describe(const PruneTask& task, const PruneResult& pruned, double threshold) {
+absl::StatusOr<Finished> Describe(const PruneTask& task, const pruning::PruneResult& pruned,
+                                  double threshold) {
   Finished finished;
   TY_ASSIGN_OR_RETURN(*finished.add_outputs(),
                       worker::DescribeArtifact("model", task.output(), "tlt"));
@@ -55,16 +56,17 @@ absl::StatusOr<Finished> Describe(const PruneTask& task, const PruneResult& prun
 
 absl::StatusOr<Finished> Work(Context& context, const PruneTask& task) {
   BeginStep(context, 0, kSteps, "reading the model");
-  TY_ASSIGN_OR_RETURN(const SealedModel sealed,
-                      LoadModel(task.model(), {SealedKind::kCheckpoint}, context.key));
+  TY_ASSIGN_OR_RETURN(
+      const sealing::SealedModel sealed,
+      sealing::LoadModel(task.model(), {sealing::SealedKind::kCheckpoint}, context.key));
   TY_RETURN_IF_ERROR(CheckStop(context));
   BeginStep(context, 1, kSteps, "removing channels");
-  TY_ASSIGN_OR_RETURN(PruneOptions options, PruneOptionsOf(task));
+  TY_ASSIGN_OR_RETURN(pruning::PruneOptions options, pruning::PruneOptionsOf(task));
   if (task.has_remove()) {
     TY_ASSIGN_OR_RETURN(options.threshold,
-                        ThresholdForRatio(sealed.model, options, task.remove()));
+                        pruning::ThresholdForRatio(sealed.model, options, task.remove()));
   }
-  TY_ASSIGN_OR_RETURN(PruneResult pruned, Prune(sealed.model, options));
+  TY_ASSIGN_OR_RETURN(pruning::PruneResult pruned, pruning::Prune(sealed.model, options));
   for (const std::string& warning : pruned.warnings) {
     context.Warn(absl::FailedPreconditionError(warning));
   }
@@ -72,8 +74,8 @@ absl::StatusOr<Finished> Work(Context& context, const PruneTask& task) {
   TY_RETURN_IF_ERROR(CheckStop(context));
   BeginStep(context, 2, kSteps, "writing the model");
   TY_RETURN_IF_ERROR(MakeFolders(DirName(task.output())));
-  TY_RETURN_IF_ERROR(
-      SaveModel(task.output(), SealedKind::kCheckpoint, pruned.model, Sections(), context.key));
+  TY_RETURN_IF_ERROR(sealing::SaveModel(task.output(), sealing::SealedKind::kCheckpoint,
+                                        pruned.model, sealing::Sections(), context.key));
   TY_ASSIGN_OR_RETURN(Finished finished, Describe(task, pruned, options.threshold));
   BeginStep(context, kSteps, kSteps, "done");
   return finished;
@@ -87,8 +89,8 @@ double MetricOf(const Finished& finished, absl::string_view name) {
 }
 
 // TAO's line: sizes in MiB, parameters in millions.
-StatusEntry SuccessEntry(const Finished& finished) {
-  StatusEntry entry{.status = "SUCCESS", .message = "Pruning finished successfully."};
+tasks::StatusEntry SuccessEntry(const Finished& finished) {
+  tasks::StatusEntry entry{.status = "SUCCESS", .message = "Pruning finished successfully."};
   entry.kpi = {{"pruning_ratio", JsonNumber(MetricOf(finished, "pruning_ratio"))},
                {"size", JsonNumber(MetricOf(finished, "bytes") / (1 << 20))},
                {"param_count", JsonNumber(MetricOf(finished, "parameters") / 1e6)}};
@@ -97,13 +99,13 @@ StatusEntry SuccessEntry(const Finished& finished) {
 
 absl::Status NoteInStatus(const std::string& folder, const absl::StatusOr<Finished>& result) {
   TY_RETURN_IF_ERROR(MakeFolders(folder));
-  const StatusEntry entry =
+  const tasks::StatusEntry entry =
       result.ok() ? SuccessEntry(*result)
-                  : StatusEntry{.status = "FAILURE",
-                                .message = absl::IsCancelled(result.status())
-                                               ? "Pruning was interrupted"
-                                               : Redact(result.status().message())};
-  return AppendStatus(JoinPath(folder, "status.json"), entry, absl::Now());
+                  : tasks::StatusEntry{.status = "FAILURE",
+                                       .message = absl::IsCancelled(result.status())
+                                                      ? "Pruning was interrupted"
+                                                      : Redact(result.status().message())};
+  return tasks::AppendStatus(JoinPath(folder, "status.json"), entry, absl::Now());
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include "libs/data/internal/frame_scan.h"
 #include "libs/data/internal/label_taker.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // The path of a file without its last extension.
@@ -91,4 +91,4 @@ absl::StatusOr<Ledger> ScanCoco(const CocoFile& file, const CocoFolder& folder, 
   return ledger;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -12,7 +12,7 @@
 #include "libs/data/kitti_folder.h"
 #include "libs/data/ledger.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// An entry of `images`.
 struct CocoImage {
@@ -101,4 +101,4 @@ absl::StatusOr<Ledger> ScanCoco(
     const std::function<void(KittiFrame frame, int64_t index)>& keep,
     const std::function<bool(int64_t done, int64_t total)>& go_on = nullptr);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -6,7 +6,7 @@
 #include "libs/base/json_reader.h"
 #include "libs/data/formats/folder_tree.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 constexpr size_t kMostBytes = 1 << 20;
@@ -38,4 +38,4 @@ CocoLook LookOfJson(absl::string_view ends) {
 
 CocoLook LookAtJson(const std::string& path) { return LookOfJson(ReadEnds(path, kMostBytes)); }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

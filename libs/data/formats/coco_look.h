@@ -5,7 +5,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// What the ends of a JSON file tell.
 struct CocoLook {
@@ -20,4 +20,4 @@ CocoLook LookAtJson(const std::string& path);
 /// The same for the text of them.
 CocoLook LookOfJson(absl::string_view ends);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

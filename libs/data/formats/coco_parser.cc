@@ -19,7 +19,7 @@
 #include "libs/data/formats/coco.h"
 #include "libs/data/internal/class_name.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr int64_t kMaxFileBytes = int64_t{2} << 30;
@@ -320,4 +320,4 @@ absl::StatusOr<CocoFile> ReadCoco(const std::string& path, const std::string& sh
   return ParseCoco(text, shown);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

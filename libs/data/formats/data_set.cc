@@ -12,7 +12,7 @@
 #include "libs/data/formats/voc.h"
 #include "libs/data/formats/yolo.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr std::array kFormats = {DataFormat::kKitti,    DataFormat::kCoco,
@@ -155,4 +155,4 @@ absl::StatusOr<Ledger> ScanDataPart(const std::string& folder, DataFormat format
       absl::StrCat("a set of format ", NameOf(format), " is not read frame by frame"));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -9,7 +9,7 @@
 #include "libs/data/kitti_folder.h"
 #include "libs/data/ledger.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// How the labels of a data set are written. The first four can be read frame by frame.
 enum class DataFormat { kKitti, kCoco, kVoc, kYolo, kTfrecord, kClassFolders };
@@ -78,4 +78,4 @@ absl::StatusOr<Ledger> ScanDataPart(
     const std::function<void(KittiFrame frame)>& keep,
     const std::function<bool(int64_t done, int64_t total)>& go_on = nullptr);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

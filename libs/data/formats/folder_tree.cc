@@ -18,7 +18,7 @@
 #include "libs/data/picture_folder.h"
 #include "libs/data/tfrecord/shards.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 constexpr int kMaxDepth = 6;
@@ -151,4 +151,4 @@ std::map<LabelLook, int> LooksOf(const std::string& root, const TreeFolder& fold
   return looks;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// What a folder of a data set holds, by what it could be. Names without the folder, sorted.
 struct TreeFolder {
@@ -39,4 +39,4 @@ std::map<LabelLook, int> LooksOf(const std::string& root, const TreeFolder& fold
 /// when it cannot be read.
 std::string ReadEnds(const std::string& path, size_t most);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -20,7 +20,7 @@
 #include "libs/data/formats/data_set.h"
 #include "libs/data/formats/folder_tree.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using internal::LabelLook;
@@ -329,4 +329,4 @@ absl::StatusOr<RecognizedDataSet> RecognizeDataSet(const std::string& folder) {
   return Recognizer(folder, std::move(folders)).Run();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -10,7 +10,7 @@
 #include "libs/base/status.h"
 #include "libs/data/findings.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // Of each part on one screen; the machine's form has more.
@@ -169,4 +169,4 @@ std::vector<std::string> DescribeSurvey(const std::string& shown,
   return lines;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -10,7 +10,7 @@
 #include "libs/data/formats/data_set.h"
 #include "libs/data/ledger.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Numbers of many things; zeros when there is none.
 struct Spread {
@@ -62,4 +62,4 @@ std::vector<std::string> DescribeSurvey(const std::string& shown,
 /// many more there are.
 std::vector<std::string> ProblemsOf(const DataSurvey& survey, size_t most);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

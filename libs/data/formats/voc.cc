@@ -15,7 +15,7 @@
 #include "libs/data/internal/label_folder.h"
 #include "libs/data/internal/label_taker.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // A thousand objects have some 300 KB; a tree has up to 25 times the size of its text.
@@ -162,4 +162,4 @@ absl::StatusOr<Ledger> ScanVocFolder(
                                    threads, keep, go_on);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

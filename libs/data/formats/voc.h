@@ -8,7 +8,7 @@
 #include "libs/data/kitti_folder.h"
 #include "libs/data/ledger.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Parses a label file of Pascal VOC. Never fails: what cannot be used becomes an entry of
 /// `refused`. The whole image is left out (kWrongFormat) when the text is no XML, has no
@@ -30,4 +30,4 @@ absl::StatusOr<Ledger> ScanVocFolder(
     const KittiFolder& folder, int threads, const std::function<void(KittiFrame frame)>& keep,
     const std::function<bool(int64_t done, int64_t total)>& go_on = nullptr);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

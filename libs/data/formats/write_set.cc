@@ -18,7 +18,7 @@
 #include "libs/data/findings.h"
 #include "libs/data/internal/workplace.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // The shortest text that reads back as the same float: 0.1, not 0.10000000149011612.
@@ -229,4 +229,4 @@ absl::StatusOr<WriteSetReport> WriteDataPart(const std::string& folder, DataForm
   return report;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

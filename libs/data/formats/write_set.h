@@ -10,7 +10,7 @@
 #include "libs/data/formats/data_set.h"
 #include "libs/data/ledger.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 struct WriteSetOptions {
   /// A folder that is not there yet, or empty.
@@ -51,4 +51,4 @@ absl::StatusOr<WriteSetReport> WriteDataPart(
     const std::function<void(int64_t done, int64_t total)>& progress = nullptr,
     std::stop_token stop = {});
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -17,7 +17,7 @@
 #include "libs/data/internal/label_form.h"
 #include "libs/data/internal/label_taker.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr size_t kBoxColumns = 5;
@@ -174,4 +174,4 @@ absl::StatusOr<Ledger> ScanYoloFolder(
   return internal::ScanLabelFolder(folder, form, threads, keep, go_on);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -9,7 +9,7 @@
 #include "libs/data/kitti_folder.h"
 #include "libs/data/ledger.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Parses a label file of YOLO: lines of a class number and a box's centre, width and height, as
 /// parts of the picture's `size`; a sixth column is a score, which is not used. Lines of a number
@@ -30,4 +30,4 @@ absl::StatusOr<Ledger> ScanYoloFolder(
     const std::function<void(KittiFrame frame)>& keep,
     const std::function<bool(int64_t done, int64_t total)>& go_on = nullptr);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -15,7 +15,7 @@
 #include "libs/base/text_file.h"
 #include "libs/data/internal/class_name.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr int64_t kMaxFileBytes = 1 << 20;
@@ -131,4 +131,4 @@ absl::StatusOr<YoloNames> FindYoloNames(const std::vector<std::string>& folders)
   return YoloNames();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// The names of a YOLO set's classes, by their number from 0, without blanks.
 struct YoloNames {
@@ -34,4 +34,4 @@ absl::StatusOr<YoloNames> ParseYoloList(absl::string_view text, const std::strin
 /// passed over. Fails as the readers above and ReadFile (1 MiB at most).
 absl::StatusOr<YoloNames> FindYoloNames(const std::vector<std::string>& folders);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

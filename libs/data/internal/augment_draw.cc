@@ -5,7 +5,7 @@
 #include "libs/base/random.h"
 #include "libs/spec/augment_spec.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 using google::protobuf::RepeatedField;
@@ -110,8 +110,8 @@ AugmentConfig DrawAugmentation(const DataServicesConfig& config, uint64_t index)
         drawer.DrawWhole<uint32_t>(List::kBlurSize, blur.size(), 3, 2));
     drawn.mutable_blur_config()->set_std(drawer.Draw(List::kBlurStd, blur.std(), 0.1f));
   }
-  ApplyDefaults(&drawn);
+  spec::ApplyDefaults(&drawn);
   return drawn;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -5,7 +5,7 @@
 #include "trainyard/spec/augment/v1/augment_config.pb.h"
 #include "trainyard/spec/augment/v1/data_services_config.pb.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// What a spec of data services, checked and with its defaults, comes to for the image at `index` of
 /// its set: the spec in text form that does so, with its defaults. Lists are drawn from, each by a
@@ -17,4 +17,4 @@ namespace trainyard::internal {
 spec::augment::v1::AugmentConfig DrawAugmentation(
     const spec::augment::v1::DataServicesConfig& config, uint64_t index);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -12,7 +12,7 @@
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 using spec::augment::v1::AugmentConfig;
@@ -204,4 +204,4 @@ absl::StatusOr<AugmentedSample> AugmentPicture(const AugmentConfig& config, cons
   }
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -8,7 +8,7 @@
 #include "libs/tensor/tensor.h"
 #include "trainyard/spec/augment/v1/augment_config.pb.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// AugmentSample for a spec in text form that is checked and has its defaults, and a u8 picture
 /// [h, w, 3].
@@ -16,4 +16,4 @@ absl::StatusOr<AugmentedSample> AugmentPicture(const spec::augment::v1::AugmentC
                                                const Tensor& image,
                                                const std::vector<KittiObject>& objects);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

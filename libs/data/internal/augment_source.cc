@@ -14,7 +14,7 @@
 #include "libs/data/findings.h"
 #include "libs/data/formats/coco.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 class KittiSource : public AugmentSource {
@@ -186,4 +186,4 @@ std::unique_ptr<AugmentSource> AugmentCocoFile(std::string image_dir, std::strin
   return std::make_unique<CocoSource>(std::move(folder), std::move(annotations), std::move(shown));
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

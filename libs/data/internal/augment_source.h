@@ -15,7 +15,7 @@
 #include "libs/data/ledger.h"
 #include "libs/data/offline_augment.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// A labelled set that is augmented: which images it has, what lies in them, and how labels are written
 /// again. After Scan, the const functions are for any thread.
@@ -60,4 +60,4 @@ std::unique_ptr<AugmentSource> AugmentKittiFolder(KittiFolder folder);
 std::unique_ptr<AugmentSource> AugmentCocoFile(std::string image_dir, std::string annotations,
                                                std::string image_dir_shown, std::string shown);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

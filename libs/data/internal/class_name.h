@@ -6,7 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/base/text_file.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// The name of a class without its blanks, as TAO reads COCO's categories: `traffic light` is
 /// `trafficlight`, which is one column of a KITTI line.
@@ -14,4 +14,4 @@ inline std::string WithoutBlanks(absl::string_view name) {
   return absl::StrJoin(SplitAtBlanks(name), "");
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/data/image_io.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// How much of an image a codec works through.
 enum class Depth { kHeader, kVerify, kDecode };
@@ -29,4 +29,4 @@ absl::StatusOr<std::string> WriteJpeg(const uint8_t* pixels, ImageSize size, int
                                       int quality);
 absl::StatusOr<std::string> WritePng(const uint8_t* pixels, ImageSize size, int channels);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -17,7 +17,7 @@
 #include "absl/strings/strip.h"
 #include "libs/base/status.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 constexpr int kUpright = 1;
@@ -166,4 +166,4 @@ absl::StatusOr<Tensor> TurnUpright(Tensor stored, int orientation) {
   return upright;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

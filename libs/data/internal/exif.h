@@ -4,7 +4,7 @@
 #include "libs/data/image_io.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// Fills in how a picture is to be turned to stand upright, as EXIF's tag 0x0112 says, 1 (as it is)
 /// to 8, and, of a PNG, its frames. They look at the places of all parts before they read them;
@@ -22,4 +22,4 @@ ImageSize UprightSize(ImageSize stored, int orientation);
 /// are seen).
 absl::StatusOr<Tensor> TurnUpright(Tensor stored, int orientation);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

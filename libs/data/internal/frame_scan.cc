@@ -7,7 +7,7 @@
 #include "libs/base/files.h"
 #include "libs/data/internal/parallel.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 // Few enough that a cancel is prompt.
@@ -62,4 +62,4 @@ absl::Status ScanFrames(int64_t count, int threads,
   return absl::OkStatus();
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -11,7 +11,7 @@
 #include "libs/data/kitti_folder.h"
 #include "libs/data/ledger.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// A frame that can be used, or the reason why not.
 struct LookedAt {
@@ -40,4 +40,4 @@ absl::Status ScanFrames(int64_t count, int threads,
                         const std::function<LookedAt(int64_t index)>& look, const KeepFrame& keep,
                         const GoOn& go_on, Ledger* ledger);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -15,7 +15,7 @@
 #include "libs/data/findings.h"
 #include "libs/data/formats/coco.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 using spec::dataset::v1::COCOConfig;
@@ -350,4 +350,4 @@ absl::StatusOr<std::unique_ptr<FrameSource>> OpenFrameSource(
   return source;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

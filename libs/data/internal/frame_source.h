@@ -15,7 +15,7 @@
 #include "libs/data/partition.h"
 #include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// Where the frames of a conversion to records come from, and which of them are one fold. A frame
 /// is known by its KittiFrame::name, of which no two are equal. Not thread-safe.
@@ -64,4 +64,4 @@ std::unique_ptr<FrameSource> PartSource(const std::string& folder, DataFormat fo
                                         const DataPart& part, double val_split, uint32_t num_shards,
                                         uint64_t seed);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

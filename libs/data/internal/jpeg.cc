@@ -14,7 +14,7 @@
 #include "libs/base/status.h"
 #include "libs/data/internal/codec.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 // libjpeg reports by calls that must not return. We jump back to the function that called it; such
@@ -239,4 +239,4 @@ absl::StatusOr<std::string> WriteJpeg(const uint8_t* pixels, ImageSize size, int
   return writer.Take();
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -13,7 +13,7 @@
 #include "libs/base/status.h"
 #include "libs/data/picture_folder.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 // What lies in the two folders.
@@ -286,4 +286,4 @@ absl::StatusOr<Ledger> ScanLabelFolder(const KittiFolder& folder, const LabelFor
   return ledger;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -10,7 +10,7 @@
 #include "libs/data/internal/frame_scan.h"
 #include "libs/data/kitti_folder.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// How the labels of a folder are written, one file for each image.
 struct LabelForm {
@@ -38,4 +38,4 @@ absl::StatusOr<Ledger> ScanLabelFolder(const KittiFolder& folder, const LabelFor
                                        const std::function<void(KittiFrame frame)>& keep,
                                        const GoOn& go_on);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -13,7 +13,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/text_file.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 constexpr absl::string_view kTaken =
@@ -120,4 +120,4 @@ std::string ShiftedColumns(absl::Span<const absl::string_view> columns,
                       "'): the box would be read one column to the left; ", advice);
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

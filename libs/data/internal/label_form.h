@@ -6,7 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// Why a label file as a whole is none of KITTI: "is text in UTF-16 ...", "looks like Pascal VOC
 /// (XML) ..."; "" when its lines may be looked at.
@@ -22,4 +22,4 @@ std::string LineHint(absl::Span<const absl::string_view> columns);
 std::string ShiftedColumns(absl::Span<const absl::string_view> columns,
                            absl::Span<const double> values);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/printable.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 std::string OfType(const KittiObject& object) {
@@ -47,4 +47,4 @@ void LabelTaker::Take(KittiObject object, int64_t index, const std::string& plac
   Take(std::move(object), corners, index, place, [&] { return text; });
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

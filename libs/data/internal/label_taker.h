@@ -13,7 +13,7 @@
 #include "libs/data/kitti.h"
 #include "libs/data/ledger.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// Takes or refuses the objects of one image by the rules that all formats of labels share: a box
 /// has width and height after its corners are truncated to integers, and a pixel in its picture.
@@ -46,4 +46,4 @@ class LabelTaker {
   std::set<std::tuple<std::string, float, float, float, float>> seen_;
 };
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -5,7 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 using std::string_view_literals::operator""sv;
@@ -80,4 +80,4 @@ std::string GuessFileKind(absl::string_view bytes) {
   return "a text file";
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// Calls `work(i)` for every i in [0, n), on up to `threads` threads, and returns when all are
 /// done. The order of the calls is not defined; `work` must not throw.
@@ -22,4 +22,4 @@ inline void ParallelFor(int64_t n, int threads, const std::function<void(int64_t
   drain();
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

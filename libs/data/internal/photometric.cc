@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 // Brightness and contrast act on one value at a time, so that 256 answers serve a whole picture.
@@ -90,4 +90,4 @@ void KeepOpenCvToOneThread() {
   (void)one_thread;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -7,7 +7,7 @@
 #include "libs/base/random.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// One drawing of the colours' part of the augmentation; what is absent did not fire.
 struct Photometric {
@@ -40,4 +40,4 @@ absl::Status ApplyPhotometric(const Photometric& photometric, Tensor& picture);
 /// Our threads are ours to count; OpenCV shall not start its own.
 void KeepOpenCvToOneThread();
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <mutex>
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// Pixels that the threads of a process decode at one time: pictures of a few kilobytes can claim a
 /// hundred million pixels each, and as many as there are threads would take all memory.
@@ -55,4 +55,4 @@ inline PixelBudget& ProcessPixels() {
   return budget;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -5,7 +5,7 @@
 #include <opencv2/imgproc.hpp>
 #include <utility>
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 PlacedPart PlacePart(Part part, Sprite sprite, cv::Point centre) {
   PlacedPart placed{.part = part, .sprite = std::move(sprite)};
@@ -53,4 +53,4 @@ void LayDown(const PlacedPart& placed, const Shadow& shadow, cv::Mat& picture) {
       .copyTo(picture(inside), placed.sprite.mask(inside - placed.corner));
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

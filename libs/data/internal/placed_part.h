@@ -6,7 +6,7 @@
 #include "libs/base/random.h"
 #include "libs/data/internal/scene.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// Pictures are painted at this many times their size, and shrunk: smooth edges.
 inline constexpr int kFiner = 2;
@@ -43,4 +43,4 @@ Shadow DrawShadow(cv::Size size, Philox& random);
 /// Paints the shadow first, then the part.
 void LayDown(const PlacedPart& placed, const Shadow& shadow, cv::Mat& picture);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

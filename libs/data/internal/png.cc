@@ -8,7 +8,7 @@
 #include "libs/base/status.h"
 #include "libs/data/internal/codec.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 // As with libjpeg: errors jump back to the member function that called libpng, which holds nothing
@@ -172,4 +172,4 @@ absl::StatusOr<std::string> WritePng(const uint8_t* pixels, ImageSize size, int 
   return out;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 PythonRandom::PythonRandom(uint64_t seed) {
   state_[0] = 19650218u;
@@ -58,4 +58,4 @@ uint64_t PythonRandom::Below(uint64_t n) {
   return value;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

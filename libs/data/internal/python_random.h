@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// Python's `random.Random(seed)`, as far as TAO's converter uses it: MT19937 seeded by the words
 /// of the seed (Matsumoto and Nishimura's init_by_array), and `shuffle`. Not thread-safe.
@@ -29,4 +29,4 @@ class PythonRandom {
   int used_ = kWords;
 };
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

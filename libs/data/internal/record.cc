@@ -10,7 +10,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/status.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 constexpr absl::string_view kEndings[] = {".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG"};
@@ -65,4 +65,4 @@ void Record::Look(const std::string& image_dir) {
   size = VerifyImage(*picture, "", &facts);
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -8,7 +8,7 @@
 #include "libs/data/image_io.h"
 #include "libs/data/tfrecord/example.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// Whether a name that a file holds leads to a place below a folder: no part of it is empty, "." or
 /// "..".
@@ -32,4 +32,4 @@ struct Record {
   void Look(const std::string& image_dir);
 };
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

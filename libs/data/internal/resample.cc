@@ -10,7 +10,7 @@
 #include "libs/base/status.h"
 #include "libs/data/preprocess.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 using model::v1::Preprocess;
@@ -262,4 +262,4 @@ absl::StatusOr<Tensor> SamplePicture(const Tensor& image, const Cut& cut,
   return picture;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

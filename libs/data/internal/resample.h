@@ -10,7 +10,7 @@
 #include "trainyard/model/v1/model_record.pb.h"
 
 // The pixels of a picture between its pixels: what preprocessing and augmentation have in common.
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// One axis of a cut: `count` pixels are made from the `length` pixels of the picture from `begin`
 /// on, which need not be whole. The centre of pixel i lies at begin + (i + 0.5) * length / count,
@@ -50,4 +50,4 @@ absl::Status FillInput(const Tensor& image, const Cut& cut, const model::v1::Pre
 absl::StatusOr<Tensor> SamplePicture(const Tensor& image, const Cut& cut,
                                      model::v1::Preprocess::Interpolation interpolation);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -9,7 +9,7 @@
 #include "libs/data/internal/parallel.h"
 #include "libs/data/internal/workplace.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 absl::Status CheckAbsent(const std::string& dir, absl::Span<const SamplePart> parts) {
@@ -78,4 +78,4 @@ absl::Status WriteSampleParts(const std::string& dir, absl::Span<const SamplePar
   return absl::OkStatus();
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -10,7 +10,7 @@
 #include "absl/types/span.h"
 #include "libs/base/problems.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// A folder of a painted set: "train", and how many pictures are in it.
 struct SamplePart {
@@ -37,4 +37,4 @@ absl::Status WriteSampleParts(const std::string& dir, absl::Span<const SamplePar
                               const std::function<void(int64_t done, int64_t total)>& progress,
                               std::stop_token stop);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
@@ -353,4 +353,4 @@ void TakePhoto(cv::Mat& picture, Philox& random) {
   AddNoise(picture, random.Uniform(2, 9), random);
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

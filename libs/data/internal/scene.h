@@ -4,7 +4,7 @@
 
 #include "libs/base/random.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// One painted thing before it lies on the tray: colours, and how opaque each pixel is.
 struct Sprite {
@@ -25,4 +25,4 @@ cv::Mat PaintTray(cv::Size size, Philox& random);
 /// Light, blur and noise of a camera, in place.
 void TakePhoto(cv::Mat& picture, Philox& random);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

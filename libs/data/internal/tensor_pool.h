@@ -9,7 +9,7 @@
 #include "libs/base/status.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// Hands out tensors whose memory comes back when the last handle is gone, even after the pool
 /// itself is. Their content is whatever was there. Thread-safe.
@@ -61,4 +61,4 @@ class TensorPool : public std::enable_shared_from_this<TensorPool> {
   std::vector<Tensor> free_;
 };
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

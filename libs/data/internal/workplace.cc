@@ -14,7 +14,7 @@
 #include "libs/base/status.h"
 #include "libs/base/writes.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 namespace {
 
@@ -62,4 +62,4 @@ absl::Status Workplace::Sync() const {
 
 std::string Workplace::In(const std::string& name) const { return JoinPath(path_, name); }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -4,7 +4,7 @@
 
 #include "absl/status/status.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 /// A hidden folder in which the files of an output come into being, to be renamed when all are
 /// there. Locked, so that two works for one target do not mix, and removed at
@@ -32,4 +32,4 @@ class Workplace {
   int fd_ = -1;
 };
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

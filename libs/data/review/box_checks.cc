@@ -11,7 +11,7 @@
 #include "libs/base/printable.h"
 #include "libs/data/findings.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // What is counted of a class.
@@ -194,4 +194,4 @@ std::vector<ReviewFinding> CheckClassesAgainst(absl::Span<const ReviewFrame> fra
   return findings;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -6,7 +6,7 @@
 #include "libs/data/review/finding.h"
 #include "libs/data/review/frame.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// A class with less than this part of the largest one's objects is rare.
 inline constexpr double kRarePart = 0.05;
@@ -25,4 +25,4 @@ std::vector<ReviewFinding> CheckBoxes(absl::Span<const ReviewFrame> frames);
 std::vector<ReviewFinding> CheckClassesAgainst(absl::Span<const ReviewFrame> frames,
                                                absl::Span<const ReviewFrame> against);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/data/review/near_search.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // A copy has few pictures before it that are nearer; it needs one of them to be in the group.
@@ -96,4 +96,4 @@ Copies FindCopies(absl::Span<const std::optional<Fingerprint>> prints, int threa
   return copies;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "absl/types/span.h"
 #include "libs/data/review/fingerprint.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Pictures that are copies of each other: of the first, or of one that is a copy of it.
 struct CopyGroup {
@@ -31,4 +31,4 @@ struct Copies {
 /// ones by their bytes alone. The answer does not depend on `threads`. Costs as FindNear.
 Copies FindCopies(absl::Span<const std::optional<Fingerprint>> prints, int threads);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -5,7 +5,7 @@
 #include "libs/base/json.h"
 #include "libs/base/printable.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 struct Words {
@@ -94,4 +94,4 @@ std::string ToJsonLines(absl::Span<const ReviewFinding> findings) {
   return lines;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// What a review of a data set tells of. The names are written to files; append only.
 enum class ReviewKind {
@@ -78,4 +78,4 @@ struct ReviewFinding {
 /// not UTF-8 as \xNN, and no text can end its line.
 std::string ToJsonLines(absl::Span<const ReviewFinding> findings);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -10,7 +10,7 @@
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // Fields of the picture that the transform sees, a side.
@@ -197,4 +197,4 @@ double Likeness(const Fingerprint& a, const Fingerprint& b) {
   return static_cast<double>(ab) / std::sqrt(static_cast<double>(aa) * static_cast<double>(bb));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// By what a picture is known again after it was encoded anew or made larger or smaller. 350 bytes.
 struct Fingerprint {
@@ -44,4 +44,4 @@ double Likeness(const Fingerprint& a, const Fingerprint& b);
 inline constexpr int kCopyDistance = 11;
 inline constexpr double kCopyLikeness = 0.95;
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -3,7 +3,7 @@
 #include "libs/base/files.h"
 #include "libs/data/class_map.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 ReviewFrame ReviewFrameOf(const KittiFrame& frame, const std::string& images_shown) {
   ReviewFrame review{.id = JoinPath(images_shown, frame.name),
@@ -16,4 +16,4 @@ ReviewFrame ReviewFrameOf(const KittiFrame& frame, const std::string& images_sho
   return review;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

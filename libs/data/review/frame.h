@@ -7,7 +7,7 @@
 #include "libs/data/image_io.h"
 #include "libs/data/kitti_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// A labelled object, from whatever form of labels.
 struct ReviewBox {
@@ -30,4 +30,4 @@ struct ReviewFrame {
 /// The frame of a reader (libs/data/formats) whose images are called `<images_shown>/<name>`.
 ReviewFrame ReviewFrameOf(const KittiFrame& frame, const std::string& images_shown);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 
 #include "libs/data/internal/parallel.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr int kQuarters = 4, kQuarterBits = 16;
@@ -136,4 +136,4 @@ NearPairs FindNear(absl::Span<const uint64_t> hashes, int radius, int most, int 
   return all;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -5,7 +5,7 @@
 
 #include "absl/types/span.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Two items of a list whose hashes are near.
 struct NearPair {
@@ -33,4 +33,4 @@ struct NearPairs {
 /// Source: Norouzi, Punjani, Fleet, Fast Search in Hamming Space with Multi-Index Hashing, CVPR 2012.
 NearPairs FindNear(absl::Span<const uint64_t> hashes, int radius, int most, int threads);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

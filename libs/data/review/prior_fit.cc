@@ -7,7 +7,7 @@
 
 #include "libs/data/internal/parallel.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 double AreaOf(const Box& box) {
@@ -111,4 +111,4 @@ std::vector<PriorFit> FitPriors(absl::Span<const ReviewFrame> frames, const Prio
   return fits;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -9,7 +9,7 @@
 #include "libs/data/image_io.h"
 #include "libs/data/review/frame.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Boxes of fixed places and sizes from which a network finds objects (prior boxes), in pixels of its
 /// input.
@@ -60,4 +60,4 @@ class BestPrior {
   std::vector<Sized> priors_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::data

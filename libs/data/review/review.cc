@@ -17,7 +17,7 @@
 #include "libs/data/review/copies.h"
 #include "libs/data/review/fingerprint.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // Few enough that a cancel is prompt.
@@ -229,4 +229,4 @@ absl::StatusOr<std::vector<ReviewFinding>> ReviewData(const ReviewSet& set,
   return findings;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -11,7 +11,7 @@
 #include "libs/data/review/frame.h"
 #include "libs/data/review/prior_fit.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// A data set as it is reviewed.
 struct ReviewSet {
@@ -42,4 +42,4 @@ absl::StatusOr<std::vector<ReviewFinding>> ReviewData(const ReviewSet& set,
                                                       const ReviewSet* against,
                                                       const ReviewOptions& options);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -12,7 +12,7 @@
 #include "libs/data/findings.h"
 #include "libs/data/tfrecord/features.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using internal::BytesList;
@@ -296,4 +296,4 @@ absl::StatusOr<DetectionExample> DecodeExample(absl::string_view bytes) {
   return example;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

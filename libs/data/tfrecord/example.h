@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// The forms of labelled records, told apart by the names of their features.
 enum class RecordForm {
@@ -64,4 +64,4 @@ std::string EncodeExample(const DetectionExample& example);
 /// Source: TAO's `dataset_convert`; models/research/object_detection/dataset_tools of TensorFlow.
 absl::StatusOr<DetectionExample> DecodeExample(absl::string_view bytes);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 // The wire format of protocol buffers, as far as three nested messages need it:
@@ -206,4 +206,4 @@ absl::StatusOr<Features> ReadFeatures(absl::string_view bytes) {
   return features;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 
 using BytesList = std::vector<absl::string_view>;
 using FloatList = std::vector<float>;
@@ -32,4 +32,4 @@ std::string EncodeFeatures(const Features& features);
 /// bytes before anything is allocated.
 absl::StatusOr<Features> ReadFeatures(absl::string_view bytes);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

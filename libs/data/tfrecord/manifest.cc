@@ -10,7 +10,7 @@
 #include "libs/base/status.h"
 #include "libs/data/ledger.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 constexpr int64_t kMaxManifestBytes = int64_t{64} << 20;
@@ -130,4 +130,4 @@ absl::StatusOr<Manifest> ReadManifest(const std::string& path) {
   return FromJson(root);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

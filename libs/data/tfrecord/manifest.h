@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// What `<prefix>_manifest.json` says of a converted set. It holds no time, host or absolute path,
 /// so that the same conversion gives the same bytes.
@@ -48,4 +48,4 @@ std::string ManifestToJson(const Manifest& manifest);
 /// kNotFound when there is none, kDataLoss (with the path) when it cannot be understood.
 absl::StatusOr<Manifest> ReadManifest(const std::string& path);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

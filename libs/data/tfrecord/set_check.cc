@@ -14,7 +14,7 @@
 #include "libs/data/findings.h"
 #include "libs/data/tfrecord/shards.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using Mapping = std::map<std::string, std::string>;
@@ -194,4 +194,4 @@ absl::Status CheckMapping(const std::string& prefix, const Manifest& manifest,
                    absl::StrJoin(differences, "; "), ": convert it again with this mapping"));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -9,7 +9,7 @@
 #include "absl/types/span.h"
 #include "libs/data/tfrecord/manifest.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// Manifests by the prefix of their set (ShardName::prefix).
 using Manifests = std::map<std::string, Manifest>;
@@ -34,4 +34,4 @@ absl::Status CheckMapping(const std::string& prefix, const Manifest& manifest,
                           absl::Span<const std::pair<std::string, std::string>> mapping,
                           std::vector<std::string>& notes);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

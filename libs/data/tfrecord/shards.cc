@@ -13,7 +13,7 @@
 #include "libs/base/status.h"
 #include "libs/data/findings.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // Takes "<marker><digits>-of-<digits>" off the end of `text`.
@@ -170,4 +170,4 @@ absl::StatusOr<std::vector<std::string>> FindShards(const std::string& tfrecords
   return chosen;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/data/data_use.h"
 
-namespace trainyard {
+namespace trainyard::data {
 
 /// What the name of a shard says: `<prefix>-fold-000-of-002-shard-00003-of-00010`.
 struct ShardName {
@@ -41,4 +41,4 @@ bool IsShardCompanion(absl::string_view path);
 absl::StatusOr<std::vector<std::string>> FindShards(const std::string& tfrecords_path, DataUse use,
                                                     int validation_fold);
 
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -15,7 +15,7 @@
 #include "openvino/runtime/core.hpp"
 #include "openvino/runtime/properties.hpp"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 constexpr const char* kDevice = "CPU";
@@ -46,7 +46,7 @@ class OpenvinoBackendImpl : public Backend {
 
   const BackendCapabilities& capabilities() const override { return capabilities_; }
 
-  absl::StatusOr<CompiledNetwork> Compile(const Graph& graph,
+  absl::StatusOr<CompiledNetwork> Compile(const graph::Graph& graph,
                                           const CompileOptions& options) const override {
     if (options.max_batch_size < 1 || options.threads < 1) {
       return absl::InvalidArgumentError(absl::StrCat("max_batch_size is ", options.max_batch_size,
@@ -55,7 +55,7 @@ class OpenvinoBackendImpl : public Backend {
     }
     try {
       const bool shifts = options.precision == Precision::kInt8 && ComputesInU8();
-      const Graph given = shifts ? WithUnsignedActivations(graph) : graph.Clone();
+      const graph::Graph given = shifts ? WithUnsignedActivations(graph) : graph.Clone();
       const std::shared_ptr<ov::Model> model = core_.read_model(given.Serialize(), ov::Tensor());
       SetBatch(*model, options.max_batch_size);
       ov::CompiledModel compiled = core_.compile_model(model, kDevice, Properties(options.threads));
@@ -116,4 +116,4 @@ absl::StatusOr<const Backend*> OpenvinoBackend() {
   return *backend;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

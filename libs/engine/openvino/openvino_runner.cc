@@ -10,7 +10,7 @@
 #include "libs/base/status.h"
 #include "openvino/runtime/infer_request.hpp"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 Shape ShapeOf(const ov::PartialShape& partial) {
@@ -219,4 +219,4 @@ absl::StatusOr<std::unique_ptr<EngineRunner>> MakeOpenvinoRunner(ov::CompiledMod
   }
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

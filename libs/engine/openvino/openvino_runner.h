@@ -6,7 +6,7 @@
 #include "libs/engine/backend.h"
 #include "openvino/runtime/compiled_model.hpp"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 /// Wraps a compiled model whose inputs and outputs are those of `options`, in that order (a tensor
 /// may have more names than the one in the graph). kInvalidArgument when they are not, and for any
@@ -14,4 +14,4 @@ namespace trainyard {
 absl::StatusOr<std::unique_ptr<EngineRunner>> MakeOpenvinoRunner(ov::CompiledModel compiled,
                                                                  const LoadOptions& options);
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

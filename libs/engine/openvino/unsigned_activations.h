@@ -2,7 +2,7 @@
 
 #include "libs/graph/graph.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 
 /// The same Q/DQ graph with activations as u8 with zero point 128 where they are s8 with zero
 /// point 0: the same steps, so the same numbers.
@@ -13,6 +13,6 @@ namespace trainyard {
 /// Pairs that are u8 already are left as they are. Also pairs whose integers are read by anything
 /// but a DequantizeLinear, or whose zero point is not 0, are left; and those of transposed
 /// convolutions alone, which it computes in floats where the zero point is not 0.
-Graph WithUnsignedActivations(const Graph& graph);
+graph::Graph WithUnsignedActivations(const graph::Graph& graph);
 
-}  // namespace trainyard
+}  // namespace trainyard::engine

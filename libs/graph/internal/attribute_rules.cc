@@ -11,7 +11,7 @@
 #include "libs/graph/internal/structure.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 namespace {
 
 constexpr int64_t kMost = (int64_t{1} << 31) - 1;
@@ -311,4 +311,4 @@ void CheckInferenceForm(const onnx::GraphProto& graph, Problems& problems) {
   InferenceForm(problems).Walk(graph, nullptr);
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

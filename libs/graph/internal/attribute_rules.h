@@ -6,7 +6,7 @@ namespace onnx {
 class GraphProto;
 }  // namespace onnx
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 
 /// Adds every attribute that says something impossible: of any node, one that is there twice, that
 /// is sparse, or whose content is not of its type; of standard operators, a number outside its
@@ -22,4 +22,4 @@ void CheckAttributes(const onnx::GraphProto& graph, Problems& problems);
 /// The nodes are in topological order.
 void CheckInferenceForm(const onnx::GraphProto& graph, Problems& problems);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

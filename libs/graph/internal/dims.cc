@@ -13,7 +13,7 @@
 #include "onnx/onnx_pb.h"
 #include "onnx/shape_inference/implementation.h"
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 namespace {
 
 /// Larger tensors are weights, whose values no shape depends on.
@@ -278,4 +278,4 @@ absl::StatusOr<DimsByValue> InferDims(const onnx::ModelProto& model) {
   return all;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

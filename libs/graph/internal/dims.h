@@ -11,7 +11,7 @@ namespace onnx {
 class ModelProto;
 }  // namespace onnx
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 
 /// One dimension of a value: its size, or -1 and the name that those of the same size share ("" =
 /// it has none).
@@ -28,4 +28,4 @@ using DimsByValue = std::map<std::string, std::vector<Dim>>;
 /// `model` must have passed Graph::Parse or Graph::Check: the library divides by what it says.
 absl::StatusOr<DimsByValue> InferDims(const onnx::ModelProto& model);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

@@ -11,7 +11,7 @@
 #include "libs/graph/internal/tensors.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 namespace {
 
 /// What one model may bring in: a file of ONNX could not hold more either.
@@ -106,4 +106,4 @@ absl::Status LoadExternalData(onnx::ModelProto& model, const std::string& folder
   });
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

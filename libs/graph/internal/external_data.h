@@ -8,7 +8,7 @@ namespace onnx {
 class ModelProto;
 }  // namespace onnx
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 
 /// Brings every tensor that lies in a file beside the model into the model itself, as raw_data.
 ///
@@ -17,4 +17,4 @@ namespace trainyard::internal {
 /// shorter than offset + length, or the length is not what the tensor's shape needs.
 absl::Status LoadExternalData(onnx::ModelProto& model, const std::string& folder);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

@@ -4,7 +4,7 @@
 #include "libs/base/problems.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 namespace {
 
 constexpr int kMaxDepth = 8;
@@ -82,4 +82,4 @@ absl::Status CheckLimits(const onnx::ModelProto& model) {
   return problems.ToStatus();
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

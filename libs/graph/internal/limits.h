@@ -6,7 +6,7 @@ namespace onnx {
 class ModelProto;
 }  // namespace onnx
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 
 /// kInvalidArgument, naming every break, when the model is larger or deeper than any network: more
 /// than a million nodes and tensors, bodies in bodies in bodies beyond eight, values with
@@ -14,4 +14,4 @@ namespace trainyard::internal {
 /// a model after this may walk it recursively.
 absl::Status CheckLimits(const onnx::ModelProto& model);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

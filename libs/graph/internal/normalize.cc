@@ -7,7 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 namespace {
 
 constexpr char kLongDomain[] = "ai.onnx";
@@ -108,4 +108,4 @@ std::vector<std::string> Normalize(onnx::ModelProto& model) {
   return notes;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

@@ -7,7 +7,7 @@ namespace onnx {
 class ModelProto;
 }  // namespace onnx
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 
 /// Brings what ONNX lets one say in several ways into one form, and returns a sentence for every
 /// change that somebody could miss:
@@ -20,4 +20,4 @@ namespace trainyard::internal {
 /// * a BatchNormalization names no absent outputs, and graphs have a name ("graph").
 std::vector<std::string> Normalize(onnx::ModelProto& model);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 namespace {
 
 using Names = std::set<std::string>;
@@ -186,4 +186,4 @@ void CheckStructure(const onnx::GraphProto& graph, Problems& problems) {
   }
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

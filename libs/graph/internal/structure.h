@@ -11,7 +11,7 @@ class ModelProto;
 class NodeProto;
 }  // namespace onnx
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 
 /// The values that `node` reads, each once, in order: its inputs, then what the bodies of If, Loop
 /// and Scan take from outside. Empty (absent) inputs are left out.
@@ -37,4 +37,4 @@ void CheckStructure(const onnx::GraphProto& graph, Problems& problems);
 /// domains are passed over: nobody here touches what is in them.
 void CheckSignatures(const onnx::ModelProto& model, Problems& problems);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

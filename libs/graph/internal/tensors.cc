@@ -6,7 +6,7 @@
 #include "libs/tensor/tensor.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 namespace {
 
 constexpr int64_t kMaxRank = 32;
@@ -181,4 +181,4 @@ void CheckPayloads(const onnx::GraphProto& graph, Problems& problems) {
   ForEachTensor(const_cast<onnx::GraphProto&>(graph), check).IgnoreError();
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

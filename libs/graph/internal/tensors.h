@@ -12,7 +12,7 @@ class GraphProto;
 class TensorProto;
 }  // namespace onnx
 
-namespace trainyard::internal {
+namespace trainyard::graph::internal {
 
 /// Is given a tensor and where it lies: "initializer 'w'", "node 'n': attribute 'value'".
 using TensorVisitor = std::function<absl::Status(onnx::TensorProto&, const std::string& where)>;
@@ -30,4 +30,4 @@ absl::StatusOr<int64_t> PayloadBytes(const onnx::TensorProto& tensor);
 /// that reads a tensor of the graph has to ask again.
 void CheckPayloads(const onnx::GraphProto& graph, Problems& problems);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::graph::internal

@@ -7,7 +7,7 @@
 
 namespace trainyard::layers {
 
-BackboneWriter::BackboneWriter(GraphBuilder& builder, const BackboneOptions& options,
+BackboneWriter::BackboneWriter(graph::GraphBuilder& builder, const BackboneOptions& options,
                                const FamilyDefaults& defaults, const FeatureMap& input)
     : options_(options), defaults_(defaults), input_(input), layers_(builder, options.seed) {}
 

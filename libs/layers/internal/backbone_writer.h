@@ -35,7 +35,7 @@ struct ConvNames {
 /// the block of each layer and the last map of each stride.
 class BackboneWriter {
  public:
-  BackboneWriter(GraphBuilder& builder, const BackboneOptions& options,
+  BackboneWriter(graph::GraphBuilder& builder, const BackboneOptions& options,
                  const FamilyDefaults& defaults, const FeatureMap& input);
 
   /// The layers that follow are of this block. Ids ascend.

@@ -8,7 +8,7 @@
 #include "libs/layers/initial_weights.h"
 #include "libs/layers/layer_writer.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 absl::StatusOr<ClassifierGraph> BuildClassifier(const ClassifierArchitecture& architecture) {
   const ClassifierArchitecture& a = architecture;
@@ -16,7 +16,7 @@ absl::StatusOr<ClassifierGraph> BuildClassifier(const ClassifierArchitecture& ar
     return absl::InvalidArgumentError(
         absl::StrCat("a classifier needs at least 2 classes; there are ", a.classes));
   }
-  GraphBuilder builder(absl::StrCat("classification_", layers::BackboneName(a.backbone)));
+  graph::GraphBuilder builder(absl::StrCat("classification_", layers::BackboneName(a.backbone)));
   const layers::FeatureMap input{
       .value = builder.Input(kClassifierInput, {-1, a.channels, a.height, a.width}),
       .channels = a.channels,
@@ -31,8 +31,8 @@ absl::StatusOr<ClassifierGraph> BuildClassifier(const ClassifierArchitecture& ar
                             a.backbone.seed, absl::StrCat(kClassifierLogits, "/kernel"));
   const Tensor bias = Tensor::Zeros(DType::kFloat32, {a.classes});
   builder.Output(builder.Gemm(kClassifierLogits, features, kernel, bias), {-1, a.classes});
-  TY_ASSIGN_OR_RETURN(Graph graph, std::move(builder).Finish());
+  TY_ASSIGN_OR_RETURN(graph::Graph graph, std::move(builder).Finish());
   return ClassifierGraph{.graph = std::move(graph), .blocks = std::move(backbone.blocks)};
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

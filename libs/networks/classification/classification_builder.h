@@ -8,7 +8,7 @@
 #include "libs/graph/graph.h"
 #include "libs/layers/backbone.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// TAO's names of input and output.
 inline constexpr char kClassifierInput[] = "input_1";
@@ -23,7 +23,7 @@ struct ClassifierArchitecture {
 };
 
 struct ClassifierGraph {
-  Graph graph;
+  graph::Graph graph;
   /// Of the backbone, by ascending id.
   std::vector<layers::BackboneBlock> blocks;
 };
@@ -38,4 +38,4 @@ struct ClassifierGraph {
 /// classification without a retained head.
 absl::StatusOr<ClassifierGraph> BuildClassifier(const ClassifierArchitecture& architecture);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -14,8 +14,18 @@
 #include "libs/spec/common/image_mean.h"
 #include "libs/spec/field_names.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace internal {
+
+using spec::internal::FieldCheck;
+using spec::internal::IndexedPath;
+using spec::internal::PlacePrefix;
+using spec::internal::Presence;
+using spec::internal::Range;
+using spec::internal::kCount;
+using spec::internal::kNotNegative;
+using spec::internal::kPositive;
+using spec::internal::kUnit;
 namespace {
 
 using spec::classification::v1::EvalConfig;
@@ -209,7 +219,7 @@ void CheckRegularizer(const RegConfig& config, FieldCheck* check) {
   if (!check->Text(config, path, "type", "L1, L2 or None")) return;
   check->Choice(config, path, "type", {"L1", "L2", "None"});
   if (config.type() == "None") return;
-  check->Number(config, path, "weight_decay", kOpenUnit, Presence::kRequired);
+  check->Number(config, path, "weight_decay", spec::internal::kOpenUnit, Presence::kRequired);
   if (!check->Text(config, path, "scope", "kinds of layers, such as \"Conv2D,Dense\"")) return;
   for (const absl::string_view kind : absl::StrSplit(config.scope(), ',')) {
     const std::string word = absl::AsciiStrToLower(absl::StripAsciiWhitespace(kind));
@@ -259,9 +269,9 @@ void CheckSchedule(const TrainConfig& train, FieldCheck* check) {
   }
 }
 
-void CheckTraining(const Experiment& experiment, SpecUse use, FieldCheck* check) {
+void CheckTraining(const Experiment& experiment, spec::SpecUse use, FieldCheck* check) {
   if (!experiment.has_train_config()) {
-    if (use == SpecUse::kTrain) check->Missing("train_config", "it for a training");
+    if (use == spec::SpecUse::kTrain) check->Missing("train_config", "it for a training");
     return;
   }
   const TrainConfig& config = experiment.train_config();
@@ -284,18 +294,19 @@ void CheckTraining(const Experiment& experiment, SpecUse use, FieldCheck* check)
   check->Choice(config, path, "preprocess_mode", {"caffe", "tf", "torch"});
   const auto size = InputSizeOf(experiment.model_config().input_image_size());
   if (size.has_value()) {
-    CheckImageMean(config.image_mean(), "train_config.image_mean", size->channels,
-                   absl::StrCat("an input of ", size->channels,
-                                size->channels == 1 ? " channel" : " channels"),
-                   check);
+    spec::internal::CheckImageMean(config.image_mean(), "train_config.image_mean", size->channels,
+                                   absl::StrCat("an input of ", size->channels,
+                                                size->channels == 1 ? " channel" : " channels"),
+                                   check);
   }
   if (config.has_visualizer()) {
-    check->Number(config.visualizer(), "train_config.visualizer", "num_images", kCountOrZero);
+    check->Number(config.visualizer(), "train_config.visualizer", "num_images",
+                  spec::internal::kCountOrZero);
   }
 }
 
-void CheckEvaluation(const Experiment& experiment, SpecUse use, FieldCheck* check) {
-  const bool evaluates = use == SpecUse::kEvaluate;
+void CheckEvaluation(const Experiment& experiment, spec::SpecUse use, FieldCheck* check) {
+  const bool evaluates = use == spec::SpecUse::kEvaluate;
   if (!experiment.has_eval_config()) {
     if (evaluates) check->Missing("eval_config", "it for this task");
     return;
@@ -313,25 +324,25 @@ void CheckEvaluation(const Experiment& experiment, SpecUse use, FieldCheck* chec
 
 }  // namespace
 
-void CheckClassificationInto(const Experiment& experiment, SpecUse use, FieldCheck* check) {
+void CheckClassificationInto(const Experiment& experiment, spec::SpecUse use, FieldCheck* check) {
   CheckEvaluation(experiment, use, check);
   CheckModel(experiment, check);
   CheckTraining(experiment, use, check);
   check->NotOfferedIn(experiment, ClassificationCoverage());
 }
 
-void WarnOfOtherBackbones(const ModelConfig& config, const FieldPlaces& places,
+void WarnOfOtherBackbones(const ModelConfig& config, const spec::FieldPlaces& places,
                           std::vector<std::string>* warnings) {
   if (warnings == nullptr || FindArch(config.arch()) == nullptr) return;
   for (const BackboneField& field : kBackboneFields) {
     if (!field.is_set(config) || field.acts(config.arch())) continue;
-    const std::string path = JoinField("model_config", field.name);
+    const std::string path = spec::internal::JoinField("model_config", field.name);
     warnings->push_back(absl::StrCat(PlacePrefix(places, places.find(path)), path,
                                      " has no effect for ", config.arch(), ": ", field.reason));
   }
 }
 
-void WarnOfUnusedMean(const TrainConfig& config, const FieldPlaces& places,
+void WarnOfUnusedMean(const TrainConfig& config, const spec::FieldPlaces& places,
                       std::vector<std::string>* warnings) {
   const std::string& mode = config.preprocess_mode();
   if (warnings == nullptr || config.image_mean().empty() || (mode != "tf" && mode != "torch")) {
@@ -347,7 +358,7 @@ void WarnOfUnusedMean(const TrainConfig& config, const FieldPlaces& places,
                                    mode, "\" has its own"));
 }
 
-void WarnOfUnusedColors(const Experiment& experiment, const FieldPlaces& places,
+void WarnOfUnusedColors(const Experiment& experiment, const spec::FieldPlaces& places,
                         std::vector<std::string>* warnings) {
   const TrainConfig& config = experiment.train_config();
   const auto size = InputSizeOf(experiment.model_config().input_image_size());
@@ -365,10 +376,10 @@ void WarnOfUnusedColors(const Experiment& experiment, const FieldPlaces& places,
 }  // namespace internal
 
 absl::Status CheckClassification(const spec::classification::v1::Experiment& experiment,
-                                 SpecUse use, const FieldPlaces* places) {
-  internal::FieldCheck check(places, /*partial=*/false);
+                                 spec::SpecUse use, const spec::FieldPlaces* places) {
+  spec::internal::FieldCheck check(places, /*partial=*/false);
   internal::CheckClassificationInto(experiment, use, &check);
   return check.ToStatus();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -1,12 +1,15 @@
 #include "libs/networks/classification/classification_spec.h"
 #include "libs/spec/coverage.h"
 
-namespace trainyard {
+namespace trainyard::networks {
+
+using spec::FieldSupport;
+using spec::FieldUse;
 namespace {
 
 constexpr absl::string_view kRateElsewhere = "lr_config gives the learning rate, in TAO too";
 
-constexpr CoverageRule kRules[] = {
+constexpr spec::CoverageRule kRules[] = {
     {"classification.v1.EvalConfig.n_workers", FieldSupport::kNoEffect, FieldUse::kWhenNotNeutral,
      "an evaluation has the threads of its service"},
     {"classification.v1.ModelConfig.dropout", FieldSupport::kNoEffect, FieldUse::kWhenNotNeutral,
@@ -37,6 +40,6 @@ constexpr CoverageRule kRules[] = {
 
 }  // namespace
 
-absl::Span<const CoverageRule> ClassificationCoverage() { return kRules; }
+absl::Span<const spec::CoverageRule> ClassificationCoverage() { return kRules; }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

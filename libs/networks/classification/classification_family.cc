@@ -14,7 +14,7 @@
 #include "libs/networks/differences.h"
 #include "libs/tasks/classification/classification_task.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace embedded {
 extern const char kClassificationExample[];
 }  // namespace embedded
@@ -63,11 +63,11 @@ std::string PixelsText(const Preprocess& preprocess) {
 class Family final : public NetworkFamily {
  public:
   absl::string_view name() const override { return "classification"; }
-  const Task& task() const override { return ClassificationTask(); }
+  const tasks::Task& task() const override { return tasks::ClassificationTask(); }
   absl::string_view title() const override { return "image classification"; }
   // Folders of classes are read as they are.
   bool HasStage(absl::string_view kind) const override { return kind != "convert"; }
-  absl::Span<const NetworkMarker> markers() const override { return ClassificationMarkers(); }
+  absl::Span<const spec::NetworkMarker> markers() const override { return ClassificationMarkers(); }
 
   absl::StatusOr<SpecMessage> Parse(absl::string_view text, absl::string_view file_name,
                                     absl::Span<const std::string> overrides,
@@ -75,12 +75,12 @@ class Family final : public NetworkFamily {
     return MessageOf(ParseClassification(text, file_name, overrides, warnings));
   }
   absl::StatusOr<SpecMessage> Load(absl::string_view text, absl::string_view file_name,
-                                   absl::Span<const std::string> overrides, SpecUse use,
+                                   absl::Span<const std::string> overrides, spec::SpecUse use,
                                    std::vector<std::string>* warnings) const override {
     return MessageOf(LoadClassification(text, file_name, overrides, use, warnings));
   }
 
-  SpecFacts Facts(const google::protobuf::Message& spec, SpecUse use) const override {
+  SpecFacts Facts(const google::protobuf::Message& spec, spec::SpecUse use) const override {
     const auto& experiment = dynamic_cast<const Experiment&>(spec);
     const auto& train = experiment.train_config();
     const auto& evaluation = experiment.eval_config();
@@ -92,10 +92,11 @@ class Family final : public NetworkFamily {
     const auto add = [&facts](const char* field, const std::string& path, bool is_read) {
       if (!path.empty()) facts.data.push_back({field, path, is_read, /*is_read_below=*/true});
     };
-    const bool trains = use == SpecUse::kTrain;
+    const bool trains = use == spec::SpecUse::kTrain;
     add("train_config.train_dataset_path", train.train_dataset_path(), trains);
     add("train_config.val_dataset_path", train.val_dataset_path(), trains);
-    add("eval_config.eval_dataset_path", evaluation.eval_dataset_path(), use == SpecUse::kEvaluate);
+    add("eval_config.eval_dataset_path", evaluation.eval_dataset_path(),
+        use == spec::SpecUse::kEvaluate);
     facts.freezes_blocks = experiment.model_config().freeze_blocks_size() > 0;
     return facts;
   }
@@ -104,7 +105,9 @@ class Family final : public NetworkFamily {
   }
   SpecFields fields() const override { return kFields; }
   SpecMessage NewSpec() const override { return std::make_unique<Experiment>(); }
-  absl::Span<const CoverageRule> coverage() const override { return ClassificationCoverage(); }
+  absl::Span<const spec::CoverageRule> coverage() const override {
+    return ClassificationCoverage();
+  }
   void SetDefaults(google::protobuf::Message& spec) const override {
     ApplyClassificationDefaults(&dynamic_cast<Experiment&>(spec));
   }
@@ -114,13 +117,14 @@ class Family final : public NetworkFamily {
     return {.checkpoint_prefix = ArchWithoutDepth(record.arch()),
             .epoch_infix = "_",
             .log = "training.csv",
-            .more = {{"classmap.json", ClassMapJson(ClassesOf(record))}}};
+            .more = {{"classmap.json", tasks::ClassMapJson(ClassesOf(record))}}};
   }
 
-  absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record) const override {
+  absl::StatusOr<std::unique_ptr<tasks::Head>> CreateHead(
+      const ModelRecord& record) const override {
     return CreateClassificationHead(record);
   }
-  absl::StatusOr<Graph> LowerHead(const Model& model) const override {
+  absl::StatusOr<graph::Graph> LowerHead(const Model& model) const override {
     return LowerClassificationHead(model);
   }
   std::string Labels(const ModelRecord& record) const override {
@@ -132,7 +136,7 @@ class Family final : public NetworkFamily {
     return ClassificationDeepStreamFiles(record, folder, onnx);
   }
   absl::Status CheckDeepStreamFolder(const std::string& folder) const override {
-    return trainyard::CheckDeepStreamFolder(folder, /*labels_mark=*/"");
+    return networks::CheckDeepStreamFolder(folder, /*labels_mark=*/"");
   }
   absl::Status CheckOutputName(absl::string_view name) const override {
     if (name == kClassifierProbabilities || name == kClassifierLogits) return absl::OkStatus();
@@ -180,4 +184,4 @@ const NetworkFamily& ClassificationFamily() {
   return kFamily;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -2,9 +2,9 @@
 
 #include "libs/networks/family.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// Image classification, as TAO's makenet has it.
 const NetworkFamily& ClassificationFamily();
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

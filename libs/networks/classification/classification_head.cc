@@ -10,7 +10,7 @@
 #include "libs/tasks/classification/classifier_head.h"
 #include "trainyard/model/classification/v1/head.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using model::classification::v1::ClassificationHead;
@@ -46,20 +46,20 @@ std::string PreprocessNotes(const model::v1::Preprocess& preprocess) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Head>> CreateClassificationHead(const ModelRecord& record) {
+absl::StatusOr<std::unique_ptr<tasks::Head>> CreateClassificationHead(const ModelRecord& record) {
   TY_ASSIGN_OR_RETURN(const ClassificationHead head, HeadOf(record));
-  return MakeClassifierHead(head.logits_output(), record.classes_size(),
-                            /*output_is_probabilities=*/false);
+  return tasks::MakeClassifierHead(head.logits_output(), record.classes_size(),
+                                   /*output_is_probabilities=*/false);
 }
 
-absl::StatusOr<Graph> LowerClassificationHead(const Model& model) {
+absl::StatusOr<graph::Graph> LowerClassificationHead(const Model& model) {
   TY_ASSIGN_OR_RETURN(const ClassificationHead head, HeadOf(model.record));
   if (model.graph.Producer(head.logits_output()) == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrFormat("the record names the output '%s', which the graph does not make",
                         head.logits_output()));
   }
-  Graph graph = model.graph.Clone();
+  graph::Graph graph = model.graph.Clone();
   SetAxis(AppendNode(graph, "Softmax", kClassifierProbabilities, {head.logits_output()},
                      {kClassifierProbabilities}),
           1);
@@ -88,4 +88,4 @@ std::map<std::string, std::string> ClassificationDeepStreamFiles(const ModelReco
                            folder, onnx);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

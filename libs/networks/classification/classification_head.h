@@ -9,15 +9,15 @@
 #include "libs/model/model.h"
 #include "libs/tasks/task.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// NetworkFamily::CreateHead, of a record or of a lowered model's. kInvalidArgument for a record without a
 /// classification head or with fewer than 2 classes.
-absl::StatusOr<std::unique_ptr<Head>> CreateClassificationHead(const ModelRecord& record);
+absl::StatusOr<std::unique_ptr<tasks::Head>> CreateClassificationHead(const ModelRecord& record);
 
 /// NetworkFamily::LowerHead: the softmax as a node, output `predictions/Softmax` [N, classes].
 /// kInvalidArgument when the graph does not make the record's output.
-absl::StatusOr<Graph> LowerClassificationHead(const Model& model);
+absl::StatusOr<graph::Graph> LowerClassificationHead(const Model& model);
 
 /// NetworkFamily::Labels: one line, the classes separated by semicolons, as nvinfer reads the labels of
 /// one classifier.
@@ -28,4 +28,4 @@ std::map<std::string, std::string> ClassificationDeepStreamFiles(const ModelReco
                                                                  const std::string& folder,
                                                                  const std::string& onnx);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -20,7 +20,7 @@
 #include "libs/tasks/classification/classification_evaluator.h"
 #include "trainyard/model/classification/v1/head.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using model::v1::Preprocess;
@@ -63,7 +63,7 @@ std::set<std::string> RegularizedKinds(const Experiment& experiment) {
   return ops;
 }
 
-ClassAugmentation AugmentationOf(const Experiment& experiment) {
+data::ClassAugmentation AugmentationOf(const Experiment& experiment) {
   const auto& config = experiment.train_config();
   return {.horizontal_flip = !config.disable_horizontal_flip(),
           .random_crop = config.enable_random_crop(),
@@ -71,18 +71,18 @@ ClassAugmentation AugmentationOf(const Experiment& experiment) {
 }
 
 // Where the pictures of a use lie.
-ClassDataOptions DataOf(const Experiment& experiment, DataUse use) {
+tasks::ClassDataOptions DataOf(const Experiment& experiment, data::DataUse use) {
   const auto& train = experiment.train_config();
   switch (use) {
-    case DataUse::kTraining:
+    case data::DataUse::kTraining:
       return {.root = train.train_dataset_path(),
               .field = "train_config.train_dataset_path",
               .use = use};
-    case DataUse::kValidation:
+    case data::DataUse::kValidation:
       return {.root = train.val_dataset_path(),
               .field = "train_config.val_dataset_path",
               .use = use};
-    case DataUse::kEvaluation:
+    case data::DataUse::kEvaluation:
       return {.root = experiment.eval_config().eval_dataset_path(),
               .field = "eval_config.eval_dataset_path",
               .use = use};
@@ -96,7 +96,7 @@ absl::StatusOr<std::vector<std::string>> FolderNames(const Experiment& experimen
     return absl::InvalidArgumentError(
         "train_config.train_dataset_path is absent; its folders are the classes");
   }
-  auto names = ListClassNames(folder);
+  auto names = data::ListClassNames(folder);
   if (!names.ok()) return Annotate(names.status(), "train_config.train_dataset_path");
   return names;
 }
@@ -147,11 +147,11 @@ int ClassificationNetwork::evaluation_batch_size() const {
   return static_cast<int>(std::max(1u, evaluation > 0 ? evaluation : training));
 }
 
-absl::StatusOr<std::unique_ptr<Evaluator>> ClassificationNetwork::MakeEvaluator(
-    const Head& head, const ModelRecord& record, const EvaluationChoices&) const {
-  TY_ASSIGN_OR_RETURN(const ClassifierHead* classifier, ClassifierHeadOf(head));
+absl::StatusOr<std::unique_ptr<tasks::Evaluator>> ClassificationNetwork::MakeEvaluator(
+    const tasks::Head& head, const ModelRecord& record, const tasks::EvaluationChoices&) const {
+  TY_ASSIGN_OR_RETURN(const tasks::ClassifierHead* classifier, tasks::ClassifierHeadOf(head));
   const int top_k = static_cast<int>(experiment_.eval_config().top_k());
-  return MakeClassificationEvaluator(*classifier, record, std::max(1, top_k));
+  return tasks::MakeClassificationEvaluator(*classifier, record, std::max(1, top_k));
 }
 
 void ClassificationNetwork::ApplyInferenceSettings(ModelRecord& record) const {
@@ -159,31 +159,32 @@ void ClassificationNetwork::ApplyInferenceSettings(ModelRecord& record) const {
   SetCenterCrop(experiment_.eval_config().enable_center_crop(), *record.mutable_preprocess());
 }
 
-absl::StatusOr<std::optional<OpenedData>> ClassificationNetwork::OpenData(
-    DataUse use, const ModelRecord& record, bool strict, int threads) const {
-  ClassDataOptions options = DataOf(experiment_, use);
+absl::StatusOr<std::optional<data::OpenedData>> ClassificationNetwork::OpenData(
+    data::DataUse use, const ModelRecord& record, bool strict, int threads) const {
+  tasks::ClassDataOptions options = DataOf(experiment_, use);
   if (options.root.empty()) return std::nullopt;
   options.classes = ClassesOf(record);
   options.strict = strict;
   options.threads = threads;
-  TY_ASSIGN_OR_RETURN(OpenedData data, OpenClassData(options));
-  if (use != DataUse::kTraining) return data;
+  TY_ASSIGN_OR_RETURN(data::OpenedData data, tasks::OpenClassData(options));
+  if (use != data::DataUse::kTraining) return data;
   for (std::string& warning :
-       WarningsOfSharedPictures(options, DataOf(experiment_, DataUse::kValidation))) {
+       tasks::WarningsOfSharedPictures(options, DataOf(experiment_, data::DataUse::kValidation))) {
     data.notes.push_back(warning);
     data.warnings.push_back(std::move(warning));
   }
   return data;
 }
 
-absl::StatusOr<std::shared_ptr<const PreparedSource>> ClassificationNetwork::Prepare(
-    std::shared_ptr<const SampleSource> source, const ModelRecord& record, DataUse use) const {
-  ClassPreparation preparation{.preprocess = record.preprocess(),
-                               .classes = record.classes_size()};
+absl::StatusOr<std::shared_ptr<const data::PreparedSource>> ClassificationNetwork::Prepare(
+    std::shared_ptr<const data::SampleSource> source, const ModelRecord& record,
+    data::DataUse use) const {
+  data::ClassPreparation preparation{.preprocess = record.preprocess(),
+                                     .classes = record.classes_size()};
   // What an evaluation cuts is eval_config's to say (ApplyInferenceSettings), not the training's.
   SetCenterCrop(experiment_.train_config().enable_center_crop(), preparation.preprocess);
-  if (use == DataUse::kTraining) preparation.augmentation = AugmentationOf(experiment_);
-  return PrepareClasses(std::move(source), std::move(preparation));
+  if (use == data::DataUse::kTraining) preparation.augmentation = AugmentationOf(experiment_);
+  return data::PrepareClasses(std::move(source), std::move(preparation));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -9,7 +9,7 @@
 #include "libs/networks/network.h"
 #include "trainyard/spec/classification/v1/experiment.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// Image classification as TAO's spec describes it: a backbone of libs/layers with a dense head.
 /// Thread-safe.
@@ -27,17 +27,19 @@ class ClassificationNetwork : public Network {
   absl::StatusOr<ModelRecord> Record() const override;
   TrainingPlan training_plan() const override;
   int evaluation_batch_size() const override;
-  absl::StatusOr<std::unique_ptr<Evaluator>> MakeEvaluator(
-      const Head& head, const ModelRecord& record, const EvaluationChoices& choices) const override;
+  absl::StatusOr<std::unique_ptr<tasks::Evaluator>> MakeEvaluator(
+      const tasks::Head& head, const ModelRecord& record,
+      const tasks::EvaluationChoices& choices) const override;
   /// None: the spec names a folder, of which a model keeps the classes that it was trained on.
   std::vector<std::string> classes() const override { return {}; }
   /// How pictures are cut for an evaluation.
   void ApplyInferenceSettings(ModelRecord& record) const override;
-  absl::StatusOr<std::optional<OpenedData>> OpenData(DataUse use, const ModelRecord& record,
-                                                     bool strict, int threads) const override;
-  absl::StatusOr<std::shared_ptr<const PreparedSource>> Prepare(
-      std::shared_ptr<const SampleSource> source, const ModelRecord& record,
-      DataUse use) const override;
+  absl::StatusOr<std::optional<data::OpenedData>> OpenData(data::DataUse use,
+                                                           const ModelRecord& record, bool strict,
+                                                           int threads) const override;
+  absl::StatusOr<std::shared_ptr<const data::PreparedSource>> Prepare(
+      std::shared_ptr<const data::SampleSource> source, const ModelRecord& record,
+      data::DataUse use) const override;
 
   double label_smoothing() const { return experiment_.train_config().label_smoothing(); }
 
@@ -45,4 +47,4 @@ class ClassificationNetwork : public Network {
   const spec::classification::v1::Experiment experiment_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

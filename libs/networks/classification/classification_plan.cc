@@ -2,7 +2,7 @@
 
 #include "libs/networks/classification/classification_builder.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using spec::classification::v1::LRConfig;
@@ -67,4 +67,4 @@ TrainingPlan TrainingPlanOf(const TrainConfig& config) {
           .visualize_images = static_cast<int>(config.visualizer().num_images())};
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -6,7 +6,7 @@
 #include "libs/networks/classification/classification_spec.h"
 #include "libs/spec/common/image_mean.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using model::v1::Preprocess;
@@ -27,9 +27,10 @@ constexpr Channel kTorchGrey[] = {{0.449, 0.226}};
 void SetCaffe(const TrainConfig& config, int channels, Preprocess& preprocess) {
   if (channels == 3) preprocess.set_order(Preprocess::BGR);
   preprocess.set_scale(1);
-  internal::ImageMean mean = config.image_mean();
-  internal::ApplyImageMeanDefault(channels, &mean);
-  for (const std::string& key : internal::ImageMeanKeys(channels)) preprocess.add_mean(mean[key]);
+  spec::internal::ImageMean mean = config.image_mean();
+  spec::internal::ApplyImageMeanDefault(channels, &mean);
+  for (const std::string& key : spec::internal::ImageMeanKeys(channels))
+    preprocess.add_mean(mean[key]);
 }
 
 void SetTf(int channels, Preprocess& preprocess) {
@@ -78,4 +79,4 @@ Preprocess ClassificationPreprocess(const Experiment& experiment) {
   return preprocess;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -3,7 +3,7 @@
 #include "trainyard/model/v1/model_record.pb.h"
 #include "trainyard/spec/classification/v1/experiment.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// How a checked experiment (CheckClassification) makes pictures the network's input: its
 /// input_image_size, resize_interpolation_method, preprocess_mode, image_mean and
@@ -21,4 +21,4 @@ model::v1::Preprocess ClassificationPreprocess(
 /// What `enable_center_crop`, of the training or of an evaluation, makes of it.
 void SetCenterCrop(bool crop, model::v1::Preprocess& preprocess);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

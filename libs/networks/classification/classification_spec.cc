@@ -11,7 +11,7 @@
 #include "libs/spec/field_check.h"
 #include "libs/spec/spec_form.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using spec::classification::v1::EvalConfig;
@@ -23,20 +23,21 @@ using spec::classification::v1::TrainConfig;
 
 constexpr char kName[] = "classification";
 constexpr char kTitle[] = "an image classification experiment";
-constexpr NetworkMarker kMarkers[] = {{kName, "train_config", kTitle},
-                                      {kName, "model_config.n_layers", kTitle},
-                                      {kName, "eval_config.eval_dataset_path", kTitle}};
+constexpr spec::NetworkMarker kMarkers[] = {{kName, "train_config", kTitle},
+                                            {kName, "model_config.n_layers", kTitle},
+                                            {kName, "eval_config.eval_dataset_path", kTitle}};
 
-void Warn(const Experiment& experiment, const FieldPlaces& places,
+void Warn(const Experiment& experiment, const spec::FieldPlaces& places,
           std::vector<std::string>* warnings) {
-  WarnOfNoEffect(experiment, ClassificationCoverage(), places, warnings);
+  spec::WarnOfNoEffect(experiment, ClassificationCoverage(), places, warnings);
   internal::WarnOfOtherBackbones(experiment.model_config(), places, warnings);
   internal::WarnOfUnusedMean(experiment.train_config(), places, warnings);
   internal::WarnOfUnusedColors(experiment, places, warnings);
 }
 
-internal::SpecForm<Experiment> Form() {
-  return {{SpecKind::kExperiment, kName, NetworkMarkers()}, Warn, ApplyClassificationDefaults};
+spec::internal::SpecForm<Experiment> Form() {
+  return {
+      {spec::SpecKind::kExperiment, kName, NetworkMarkers()}, Warn, ApplyClassificationDefaults};
 }
 
 // An evaluation sees what the validation of the training saw.
@@ -103,7 +104,7 @@ void TrainingDefaults(int channels, TrainConfig* config) {
   TY_DEFAULT(config, enable_color_augmentation, false);
   TY_DEFAULT(config, disable_horizontal_flip, false);
   if (config->preprocess_mode() == "caffe") {
-    internal::ApplyImageMeanDefault(channels, config->mutable_image_mean());
+    spec::internal::ApplyImageMeanDefault(channels, config->mutable_image_mean());
   }
   if (config->has_visualizer()) {
     TY_DEFAULT(config->mutable_visualizer(), enabled, false);
@@ -113,20 +114,21 @@ void TrainingDefaults(int channels, TrainConfig* config) {
 
 }  // namespace
 
-absl::Span<const NetworkMarker> ClassificationMarkers() { return kMarkers; }
+absl::Span<const spec::NetworkMarker> ClassificationMarkers() { return kMarkers; }
 
 absl::StatusOr<Experiment> ParseClassification(absl::string_view text, absl::string_view file_name,
                                                absl::Span<const std::string> overrides,
                                                std::vector<std::string>* warnings,
-                                               FieldPlaces* places) {
+                                               spec::FieldPlaces* places) {
   return Form().Parse(text, file_name, overrides, warnings, places);
 }
 
 absl::StatusOr<Experiment> LoadClassification(absl::string_view text, absl::string_view file_name,
-                                              absl::Span<const std::string> overrides, SpecUse use,
+                                              absl::Span<const std::string> overrides,
+                                              spec::SpecUse use,
                                               std::vector<std::string>* warnings) {
   return Form().Load(text, file_name, overrides, warnings,
-                     [use](const Experiment& experiment, internal::FieldCheck* check) {
+                     [use](const Experiment& experiment, spec::internal::FieldCheck* check) {
                        internal::CheckClassificationInto(experiment, use, check);
                      });
 }
@@ -154,4 +156,4 @@ std::optional<InputSize> InputSizeOf(absl::string_view input_image_size) {
   return InputSize{.channels = channels, .height = height, .width = width};
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -15,10 +15,10 @@
 #include "libs/spec/text_format.h"
 #include "trainyard/spec/classification/v1/experiment.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// NetworkFamily::markers of classification.
-absl::Span<const NetworkMarker> ClassificationMarkers();
+absl::Span<const spec::NetworkMarker> ClassificationMarkers();
 
 /// Parses an experiment spec and applies `overrides` (ApplyOverrides). No defaults, no checks of
 /// values: CheckClassification, then ApplyClassificationDefaults.
@@ -28,7 +28,7 @@ absl::Span<const NetworkMarker> ClassificationMarkers();
 /// come together.
 absl::StatusOr<spec::classification::v1::Experiment> ParseClassification(
     absl::string_view text, absl::string_view file_name, absl::Span<const std::string> overrides,
-    std::vector<std::string>* warnings, FieldPlaces* places = nullptr);
+    std::vector<std::string>* warnings, spec::FieldPlaces* places = nullptr);
 
 /// Checks everything about an experiment that needs no other file: required parts for the use,
 /// ranges, what the backbone has, what TAO can do and we do not yet. Defaults need not be applied.
@@ -38,11 +38,11 @@ absl::StatusOr<spec::classification::v1::Experiment> ParseClassification(
 ///
 /// Source: TAO's validator and the checks of its training script.
 absl::Status CheckClassification(const spec::classification::v1::Experiment& experiment,
-                                 SpecUse use, const FieldPlaces* places = nullptr);
+                                 spec::SpecUse use, const spec::FieldPlaces* places = nullptr);
 
 /// What classification does not act on: docs/spec-coverage.md. Beside it there are fields that only
 /// some backbones have; reading a spec warns of them.
-absl::Span<const CoverageRule> ClassificationCoverage();
+absl::Span<const spec::CoverageRule> ClassificationCoverage();
 
 /// Sets every absent scalar that has a default, and what a network needs of the messages around
 /// them: batch_norm_config, an optimizer, for `caffe` the image mean. Of model_config and
@@ -54,7 +54,7 @@ void ApplyClassificationDefaults(spec::classification::v1::Experiment* experimen
 /// the text has problems, and all come together.
 absl::StatusOr<spec::classification::v1::Experiment> LoadClassification(
     absl::string_view text, absl::string_view file_name, absl::Span<const std::string> overrides,
-    SpecUse use, std::vector<std::string>* warnings);
+    spec::SpecUse use, std::vector<std::string>* warnings);
 
 /// The network's input.
 struct InputSize {
@@ -66,4 +66,4 @@ struct InputSize {
 /// is offered: 1 or 3 channels, sides of 16 to 8192.
 std::optional<InputSize> InputSizeOf(absl::string_view input_image_size);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -10,7 +10,7 @@
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using model::v1::SsdHead;
@@ -163,9 +163,9 @@ absl::StatusOr<AnchorSet> MakeAnchors(const SsdHead& head, int width, int height
   return set;
 }
 
-absl::StatusOr<std::vector<Box>> AnchorBoxes(const SsdHead& head, int width, int height) {
+absl::StatusOr<std::vector<data::Box>> AnchorBoxes(const SsdHead& head, int width, int height) {
   TY_ASSIGN_OR_RETURN(const AnchorSet set, MakeAnchors(head, width, height));
-  std::vector<Box> boxes;
+  std::vector<data::Box> boxes;
   boxes.reserve(set.anchors.size());
   for (const Anchor& anchor : set.anchors) {
     boxes.push_back({static_cast<float>(anchor.x1 * width), static_cast<float>(anchor.y1 * height),
@@ -174,4 +174,4 @@ absl::StatusOr<std::vector<Box>> AnchorBoxes(const SsdHead& head, int width, int
   return boxes;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -8,7 +8,7 @@
 #include "libs/data/box.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// A default box: centre and size, and the same box by its corners. Normalised: x by the width of
 /// the network input, y by its height. Corners may leave [0, 1] unless the head clips.
@@ -57,6 +57,7 @@ absl::StatusOr<std::array<double, 4>> VariancesOf(const model::v1::SsdHead& head
 absl::StatusOr<AnchorSet> MakeAnchors(const model::v1::SsdHead& head, int width, int height);
 
 /// The same anchors as boxes in pixels of the input, in their order: for what knows no network. Fails alike.
-absl::StatusOr<std::vector<Box>> AnchorBoxes(const model::v1::SsdHead& head, int width, int height);
+absl::StatusOr<std::vector<data::Box>> AnchorBoxes(const model::v1::SsdHead& head, int width,
+                                                   int height);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

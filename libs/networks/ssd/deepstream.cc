@@ -4,7 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/networks/deepstream_files.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 // By which labels that we wrote are known again.
@@ -34,4 +34,4 @@ absl::Status CheckSsdDeepStreamFolder(const std::string& folder) {
   return CheckDeepStreamFolder(folder, kLabelsMark);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -6,7 +6,7 @@
 #include "absl/status/status.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// Background and the record's classes, one a line.
 std::string SsdLabels(const model::v1::ModelRecord& record);
@@ -23,4 +23,4 @@ std::map<std::string, std::string> SsdDeepStreamFiles(const model::v1::ModelReco
 /// SsdDeepStreamFiles made.
 absl::Status CheckSsdDeepStreamFolder(const std::string& folder);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -6,14 +6,14 @@
 #include "libs/networks/ssd/anchors.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 constexpr char kScores[] = "scores";
 constexpr char kBoxes[] = "boxes";
 
 // A node with one output of its own name.
-std::string AppendOp(Graph& graph, const std::string& op, const std::string& name,
+std::string AppendOp(graph::Graph& graph, const std::string& op, const std::string& name,
                      const std::vector<std::string>& inputs) {
   AppendNode(graph, op, name, inputs, {name});
   return name;
@@ -48,7 +48,8 @@ AnchorTensors TensorsOf(const AnchorSet& set, const model::v1::SsdHead& head) {
 }
 
 /// location [N, A, 4] -> boxes [N, A, 4].
-absl::Status AppendBoxes(Graph& graph, const model::v1::SsdHead& head, const AnchorSet& anchors) {
+absl::Status AppendBoxes(graph::Graph& graph, const model::v1::SsdHead& head,
+                         const AnchorSet& anchors) {
   const AnchorTensors tensors = TensorsOf(anchors, head);
   const Tensor size_variances = Tensor::Of<float>(
       {1, 1, 2}, {static_cast<float>(head.variances(2)), static_cast<float>(head.variances(3))});
@@ -92,13 +93,13 @@ absl::Status CheckModel(const Model& model) {
 
 }  // namespace
 
-absl::StatusOr<Graph> LowerSsdHead(const Model& model) {
+absl::StatusOr<graph::Graph> LowerSsdHead(const Model& model) {
   TY_RETURN_IF_ERROR(CheckModel(model));
   const ModelRecord& record = model.record;
   TY_ASSIGN_OR_RETURN(
       const AnchorSet anchors,
       MakeAnchors(record.ssd(), record.preprocess().width(), record.preprocess().height()));
-  Graph graph = model.graph.Clone();
+  graph::Graph graph = model.graph.Clone();
   SetAxis(AppendNode(graph, "Softmax", kScores, {record.ssd().confidence_output()}, {kScores}), 2);
   TY_RETURN_IF_ERROR(AppendBoxes(graph, record.ssd(), anchors));
   graph.mutable_proto().mutable_graph()->clear_output();
@@ -110,4 +111,4 @@ absl::StatusOr<Graph> LowerSsdHead(const Model& model) {
   return graph;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -4,7 +4,7 @@
 #include "libs/graph/graph.h"
 #include "libs/model/model.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// The graph of an SSD model with its head as standard nodes, for a plain `.onnx` that any runtime
 /// can use: outputs `scores` [N, A, classes + 1], after the softmax (class 0 is background), and
@@ -15,6 +15,6 @@ namespace trainyard {
 ///
 /// kInvalidArgument: the record has no SSD head, its anchors cannot be made, the graph lacks its
 /// outputs, or a name that the head needs is taken.
-absl::StatusOr<Graph> LowerSsdHead(const Model& model);
+absl::StatusOr<graph::Graph> LowerSsdHead(const Model& model);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -11,12 +11,12 @@
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 double Area(const Anchor& a) { return (a.x2 - a.x1) * (a.y2 - a.y1); }
 
-double OverlapOf(const Anchor& a, const Box& b) {
+double OverlapOf(const Anchor& a, const data::Box& b) {
   const double w = std::min<double>(a.x2, b.x2) - std::max<double>(a.x1, b.x1);
   const double h = std::min<double>(a.y2, b.y2) - std::max<double>(a.y1, b.y1);
   if (w <= 0 || h <= 0) return 0;
@@ -37,7 +37,7 @@ std::pair<int64_t, int64_t> CellsInReach(double low, double high, double reach, 
 
 // Calls visit(anchor, iou) for all anchors that overlap `box`, by ascending index.
 template <typename Visit>
-void VisitOverlaps(const AnchorSet& set, const Box& box, const Visit& visit) {
+void VisitOverlaps(const AnchorSet& set, const data::Box& box, const Visit& visit) {
   for (const AnchorMap& map : set.maps) {
     const auto [first_row, last_row] =
         CellsInReach(box.y1, box.y2, map.max_h / 2, map.step_y, map.offset_y, map.height);
@@ -63,7 +63,8 @@ struct Best {
   }
 };
 
-Best BestFreeAnchor(const AnchorSet& set, const Box& box, const std::vector<int32_t>& matches) {
+Best BestFreeAnchor(const AnchorSet& set, const data::Box& box,
+                    const std::vector<int32_t>& matches) {
   Best best;
   VisitOverlaps(set, box, [&](int64_t anchor, double iou) {
     if (matches[anchor] == kBackgroundAnchor) best.Offer(anchor, iou);
@@ -72,7 +73,7 @@ Best BestFreeAnchor(const AnchorSet& set, const Box& box, const std::vector<int3
 }
 
 // Step 1. Only a box whose best anchor was just taken looks for another.
-void MatchBipartite(const AnchorSet& set, absl::Span<const Box> boxes, std::vector<Best> best,
+void MatchBipartite(const AnchorSet& set, absl::Span<const data::Box> boxes, std::vector<Best> best,
                     std::vector<int32_t>& matches) {
   std::vector<bool> placed(boxes.size(), false);
   for (size_t round = 0; round < boxes.size(); ++round) {
@@ -95,8 +96,8 @@ void MatchBipartite(const AnchorSet& set, absl::Span<const Box> boxes, std::vect
   }
 }
 
-absl::Status CheckBox(const LabelledBox& labelled, size_t index) {
-  const Box& box = labelled.box;
+absl::Status CheckBox(const data::LabelledBox& labelled, size_t index) {
+  const data::Box& box = labelled.box;
   const std::string text =
       absl::StrFormat("box %d (%g, %g, %g, %g)", index, box.x1, box.y1, box.x2, box.y2);
   for (const float value : {box.x1, box.y1, box.x2, box.y2}) {
@@ -117,7 +118,7 @@ absl::Status CheckBox(const LabelledBox& labelled, size_t index) {
 
 }  // namespace
 
-std::vector<int32_t> MatchAnchors(const AnchorSet& anchors, absl::Span<const Box> boxes,
+std::vector<int32_t> MatchAnchors(const AnchorSet& anchors, absl::Span<const data::Box> boxes,
                                   const MatchThresholds& thresholds) {
   std::vector<int32_t> matches(anchors.anchors.size(), kBackgroundAnchor);
   if (boxes.empty() || matches.empty()) return matches;
@@ -141,7 +142,7 @@ std::vector<int32_t> MatchAnchors(const AnchorSet& anchors, absl::Span<const Box
   return matches;
 }
 
-std::array<double, 4> EncodeBox(const Box& box, const Anchor& anchor,
+std::array<double, 4> EncodeBox(const data::Box& box, const Anchor& anchor,
                                 absl::Span<const double> variances) {
   const double cx = (double{box.x1} + box.x2) / 2, cy = (double{box.y1} + box.y2) / 2;
   const double w = double{box.x2} - box.x1, h = double{box.y2} - box.y1;
@@ -175,12 +176,12 @@ absl::StatusOr<SsdTargetEncoder> SsdTargetEncoder::Create(const model::v1::SsdHe
 }
 
 absl::StatusOr<std::vector<Tensor>> SsdTargetEncoder::Encode(
-    absl::Span<const LabelledBox> boxes) const {
-  std::vector<Box> normalised, neutral;
+    absl::Span<const data::LabelledBox> boxes) const {
+  std::vector<data::Box> normalised, neutral;
   std::vector<int32_t> class_ids;
   for (size_t i = 0; i < boxes.size(); ++i) {
     TY_RETURN_IF_ERROR(CheckBox(boxes[i], i));
-    const Box& box = boxes[i].box;
+    const data::Box& box = boxes[i].box;
     const auto w = static_cast<float>(width_), h = static_cast<float>(height_);
     (boxes[i].neutral ? neutral : normalised)
         .push_back({box.x1 / w, box.y1 / h, box.x2 / w, box.y2 / h});
@@ -210,4 +211,4 @@ absl::StatusOr<std::vector<Tensor>> SsdTargetEncoder::Encode(
   return targets;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

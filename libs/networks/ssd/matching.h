@@ -12,7 +12,7 @@
 #include "libs/tensor/tensor.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// When an anchor counts as an object, as background, or as neither.
 struct MatchThresholds {
@@ -41,12 +41,12 @@ constexpr int32_t kNeutralAnchor = -2;
 ///
 /// A pure function. Costs O(pairs that overlap): cells out of a box's reach are never looked at.
 /// Source: TAO SSD's input encoder.
-std::vector<int32_t> MatchAnchors(const AnchorSet& anchors, absl::Span<const Box> boxes,
+std::vector<int32_t> MatchAnchors(const AnchorSet& anchors, absl::Span<const data::Box> boxes,
                                   const MatchThresholds& thresholds);
 
 /// Offsets of `box` (normalised corners) from `anchor`: (cx - ax) / (aw v0), (cy - ay) / (ah v1),
 /// ln(w / aw) / v2, ln(h / ah) / v3. Variances in the order cx, cy, w, h.
-std::array<double, 4> EncodeBox(const Box& box, const Anchor& anchor,
+std::array<double, 4> EncodeBox(const data::Box& box, const Anchor& anchor,
                                 absl::Span<const double> variances);
 
 /// Turns labelled boxes into SSD's training targets. Thread-safe after creation; the anchors are
@@ -63,7 +63,7 @@ class SsdTargetEncoder {
   /// are matched after the others and by themselves: the background anchors that they would take
   /// become neutral. kInvalidArgument naming the box when it is degenerate, not finite, or its
   /// class is below 1.
-  absl::StatusOr<std::vector<Tensor>> Encode(absl::Span<const LabelledBox> boxes) const;
+  absl::StatusOr<std::vector<Tensor>> Encode(absl::Span<const data::LabelledBox> boxes) const;
 
   const AnchorSet& anchors() const { return anchors_; }
 
@@ -82,4 +82,4 @@ class SsdTargetEncoder {
   MatchThresholds thresholds_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -5,7 +5,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/networks/differences.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using model::v1::SsdHead;
@@ -73,4 +73,4 @@ std::vector<std::string> SsdOverriddenFields(const ModelRecord& spec, const Mode
   return std::move(differences).texts();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -6,7 +6,7 @@
 #include "libs/model/model.h"
 #include "libs/networks/family.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 inline constexpr absl::string_view kSsdNotOfTheWeights[] = {
     "num_epochs",          "checkpoint_interval", "validation_period_during_training",
@@ -26,4 +26,4 @@ inline constexpr SpecFields kSsdSpecFields = {
 std::vector<std::string> SsdOverriddenFields(const ModelRecord& spec, const ModelRecord& model,
                                              bool trains);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -9,7 +9,7 @@
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 constexpr int kMaps = 6;
@@ -140,4 +140,4 @@ std::array<MapSize, 6> SsdMapSizes(const SsdBackbone& backbone, int64_t height, 
   return sizes;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

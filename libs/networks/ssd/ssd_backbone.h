@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/layers/backbone.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// One expansion block: 1x1 to `squeeze` channels, then 3x3 to `channels` with `stride`. No channels:
 /// the block is left out and its map is the one before.
@@ -53,4 +53,4 @@ struct MapSize {
 /// Sizes of the six maps for an input of these pixels, the largest first.
 std::array<MapSize, 6> SsdMapSizes(const SsdBackbone& backbone, int64_t height, int64_t width);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

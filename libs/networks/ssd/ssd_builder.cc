@@ -8,7 +8,7 @@
 #include "libs/graph/builder.h"
 #include "libs/layers/layer_writer.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 constexpr int kMaps = 6;
@@ -57,7 +57,7 @@ class SsdBuilder {
     }
     builder_.Output(Heads("conf", kSsdConfidence, a.classes + 1), {-1, anchors, a.classes + 1});
     builder_.Output(Heads("loc", kSsdLocation, 4), {-1, anchors, 4});
-    TY_ASSIGN_OR_RETURN(Graph graph, std::move(builder_).Finish());
+    TY_ASSIGN_OR_RETURN(graph::Graph graph, std::move(builder_).Finish());
     return SsdGraph{.graph = std::move(graph), .blocks = std::move(backbone.blocks)};
   }
 
@@ -100,7 +100,7 @@ class SsdBuilder {
 
   const SsdArchitecture architecture_;
   const SsdBackbone backbone_;
-  GraphBuilder builder_;
+  graph::GraphBuilder builder_;
   layers::LayerWriter layers_;
   std::array<FeatureMap, kMaps> maps_;
 };
@@ -114,4 +114,4 @@ absl::StatusOr<SsdGraph> BuildSsd(const SsdArchitecture& architecture, uint64_t 
   return SsdBuilder(architecture, *std::move(backbone)).Build();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

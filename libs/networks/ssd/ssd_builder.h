@@ -10,7 +10,7 @@
 #include "libs/layers/backbone.h"
 #include "libs/networks/ssd/ssd_backbone.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// What decides the shape of an SSD graph.
 struct SsdArchitecture {
@@ -31,7 +31,7 @@ inline constexpr char kSsdConfidence[] = "mbox_conf";
 inline constexpr char kSsdLocation[] = "mbox_loc";
 
 struct SsdGraph {
-  Graph graph;
+  graph::Graph graph;
   /// Of the backbone, by ascending id: what TAO's freeze_blocks names.
   std::vector<layers::BackboneBlock> blocks;
 };
@@ -52,4 +52,4 @@ struct SsdGraph {
 /// Source: TAO's SSD.
 absl::StatusOr<SsdGraph> BuildSsd(const SsdArchitecture& architecture, uint64_t seed);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -16,8 +16,16 @@
 #include "libs/spec/field_check.h"
 #include "libs/spec/field_names.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace internal {
+
+using spec::SpecUse;
+using spec::internal::FieldCheck;
+using spec::internal::kCount;
+using spec::internal::kNotNegative;
+using spec::internal::kUnit;
+using spec::internal::Presence;
+using spec::internal::Range;
 namespace {
 
 using spec::ssd::v1::AugmentationConfig;
@@ -54,7 +62,7 @@ void CheckFrozenBlocks(const SSDConfig& config, FieldCheck* check) {
   for (int i = 0; i < config.freeze_blocks_size(); ++i) {
     const int64_t block = config.freeze_blocks(i);
     if (block >= blocks.first && block <= blocks.last) continue;
-    check->Add(IndexedPath("ssd_config.freeze_blocks", i),
+    check->Add(spec::internal::IndexedPath("ssd_config.freeze_blocks", i),
                "is %d; expected a block of %s, %d to %d", block, config.arch(), blocks.first,
                blocks.last);
   }
@@ -95,11 +103,11 @@ void CheckTraining(const Experiment& experiment, SpecUse use, FieldCheck* check)
     return;
   }
   const auto& data = experiment.dataset_config();
-  const TrainingSurroundings surroundings{
+  const spec::internal::TrainingSurroundings surroundings{
       .has_validation_data = !data.validation_data_sources().empty() || data.has_validation_fold(),
       .validation_period =
           static_cast<int>(experiment.eval_config().validation_period_during_training())};
-  CheckTrainingConfig(experiment.training_config(), surroundings, check);
+  spec::internal::CheckTrainingConfig(experiment.training_config(), surroundings, check);
 }
 
 void CheckEvaluation(const Experiment& experiment, SpecUse use, FieldCheck* check) {
@@ -111,17 +119,18 @@ void CheckEvaluation(const Experiment& experiment, SpecUse use, FieldCheck* chec
   check->Number(config, "eval_config", "validation_period_during_training", kCount,
                 RequiredIf(use == SpecUse::kTrain));
   check->Number(config, "eval_config", "batch_size", kCount, RequiredIf(use != SpecUse::kExport));
-  check->Number(config, "eval_config", "matching_iou_threshold", kOpenUnit);
+  check->Number(config, "eval_config", "matching_iou_threshold", spec::internal::kOpenUnit);
 }
 
 void CheckNms(const Experiment& experiment, SpecUse use, FieldCheck* check) {
-  if (experiment.has_nms_config()) return CheckNmsConfig(experiment.nms_config(), check);
+  if (experiment.has_nms_config())
+    return spec::internal::CheckNmsConfig(experiment.nms_config(), check);
   if (use != SpecUse::kExport) check->Missing("nms_config", "it for this task");
 }
 
 void CheckDataset(const Experiment& experiment, SpecUse use, FieldCheck* check) {
   if (experiment.has_dataset_config()) {
-    return CheckDatasetConfig(experiment.dataset_config(), use, check);
+    return spec::internal::CheckDatasetConfig(experiment.dataset_config(), use, check);
   }
   if (use != SpecUse::kExport) check->Missing("dataset_config", "it for this task");
 }
@@ -129,7 +138,7 @@ void CheckDataset(const Experiment& experiment, SpecUse use, FieldCheck* check) 
 void CheckOrdered(absl::string_view least_name, float least, absl::string_view most_name,
                   float most, FieldCheck* check) {
   if (least <= most) return;
-  check->Add(JoinField("augmentation_config", least_name),
+  check->Add(spec::internal::JoinField("augmentation_config", least_name),
              "is %g; expected at most %s, which is %g", least, most_name, most);
 }
 
@@ -155,7 +164,8 @@ void CheckAugmentation(const Experiment& experiment, SpecUse use, FieldCheck* ch
   constexpr Range kFraction{.least = 0, .most = 1, .open_most = true};
   for (const char* name : {"random_crop_min_scale", "random_crop_max_scale"})
     number(name, kCropScale);
-  for (const char* name : {"random_crop_min_ar", "random_crop_max_ar"}) number(name, kPositive);
+  for (const char* name : {"random_crop_min_ar", "random_crop_max_ar"})
+    number(name, spec::internal::kPositive);
   // Beyond 100 times nothing of the picture is left.
   for (const char* name : {"zoom_out_min_scale", "zoom_out_max_scale"})
     number(name, {.least = 1, .most = 100});
@@ -173,8 +183,9 @@ void CheckAugmentation(const Experiment& experiment, SpecUse use, FieldCheck* ch
                full.random_crop_max_ar(), check);
   CheckOrdered("zoom_out_min_scale", full.zoom_out_min_scale(), "zoom_out_max_scale",
                full.zoom_out_max_scale(), check);
-  CheckImageMean(config.image_mean(), "augmentation_config.image_mean", config.output_channel(),
-                 absl::StrCat("output_channel ", config.output_channel()), check);
+  spec::internal::CheckImageMean(config.image_mean(), "augmentation_config.image_mean",
+                                 config.output_channel(),
+                                 absl::StrCat("output_channel ", config.output_channel()), check);
 }
 
 }  // namespace
@@ -189,25 +200,25 @@ void CheckExperimentInto(const Experiment& experiment, SpecUse use, FieldCheck* 
   check->NotOfferedIn(experiment, SsdCoverage());
 }
 
-void WarnOfUnusedDepth(const SSDConfig& config, const FieldPlaces& places,
+void WarnOfUnusedDepth(const SSDConfig& config, const spec::FieldPlaces& places,
                        std::vector<std::string>* warnings) {
   if (warnings == nullptr || config.nlayers() == 0 || !IsOffered(config.arch()) ||
       !SsdDepths(config.arch()).empty()) {
     return;
   }
   const std::string path = "ssd_config.nlayers";
-  warnings->push_back(absl::StrCat(PlacePrefix(places, places.find(path)), path,
+  warnings->push_back(absl::StrCat(spec::internal::PlacePrefix(places, places.find(path)), path,
                                    " has no effect for ", config.arch(),
                                    ": resnet, vgg and darknet have several depths"));
 }
 
 }  // namespace internal
 
-absl::Status CheckExperiment(const spec::ssd::v1::Experiment& experiment, SpecUse use,
-                             const FieldPlaces* places) {
-  internal::FieldCheck check(places, /*partial=*/false);
+absl::Status CheckExperiment(const spec::ssd::v1::Experiment& experiment, spec::SpecUse use,
+                             const spec::FieldPlaces* places) {
+  spec::internal::FieldCheck check(places, /*partial=*/false);
   internal::CheckExperimentInto(experiment, use, &check);
   return check.ToStatus();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

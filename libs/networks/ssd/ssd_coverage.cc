@@ -1,12 +1,15 @@
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/coverage.h"
 
-namespace trainyard {
+namespace trainyard::networks {
+
+using spec::FieldSupport;
+using spec::FieldUse;
 namespace {
 
 constexpr absl::string_view kSsdIgnores = "SSD ignores it, in TAO too";
 
-constexpr CoverageRule kRules[] = {
+constexpr spec::CoverageRule kRules[] = {
     {"ssd.v1.Experiment.dssd_config", FieldSupport::kUnimplemented, FieldUse::kWhenSet, "DSSD"},
     {"ssd.v1.SSDConfig.mean_color", FieldSupport::kNoEffect, FieldUse::kWhenSet,
      "TAO never reads it"},
@@ -52,6 +55,6 @@ constexpr CoverageRule kRules[] = {
 
 }  // namespace
 
-absl::Span<const CoverageRule> SsdCoverage() { return kRules; }
+absl::Span<const spec::CoverageRule> SsdCoverage() { return kRules; }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -11,7 +11,7 @@
 #include "libs/base/status.h"
 #include "libs/networks/ssd/anchors.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using model::v1::ModelRecord;
@@ -44,7 +44,7 @@ absl::Status CheckHead(const ModelRecord& record) {
 }
 
 // IoU > threshold without a division; an empty box overlaps nothing.
-bool OverlapsMoreThan(const Box& a, const Box& b, float threshold) {
+bool OverlapsMoreThan(const data::Box& a, const data::Box& b, float threshold) {
   const float w = std::min(a.x2, b.x2) - std::max(a.x1, b.x1);
   const float h = std::min(a.y2, b.y2) - std::max(a.y1, b.y1);
   if (w <= 0 || h <= 0) return false;
@@ -52,7 +52,7 @@ bool OverlapsMoreThan(const Box& a, const Box& b, float threshold) {
   return both > threshold * (a.width() * a.height() + b.width() * b.height() - both);
 }
 
-bool Finite(const Box& box) {
+bool Finite(const data::Box& box) {
   return std::isfinite(box.x1) && std::isfinite(box.y1) && std::isfinite(box.x2) &&
          std::isfinite(box.y2);
 }
@@ -122,20 +122,20 @@ absl::Status SsdDecoder::CheckShapes(absl::Span<const Tensor> outputs) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::vector<Detection>>> SsdDecoder::Decode(
+absl::StatusOr<std::vector<std::vector<data::Detection>>> SsdDecoder::Decode(
     absl::Span<const Tensor> outputs) const {
   TY_RETURN_IF_ERROR(CheckShapes(outputs));
   const float* logits = outputs[0].data<float>().data();
   const float* offsets = outputs[1].data<float>().data();
   const auto anchors = static_cast<int64_t>(anchors_.size());
-  std::vector<std::vector<Detection>> images;
+  std::vector<std::vector<data::Detection>> images;
   for (int64_t i = 0; i < outputs[0].dim(0); ++i) {
     images.push_back(DecodeImage(logits + i * anchors * classes_, offsets + i * anchors * 4));
   }
   return images;
 }
 
-Box SsdDecoder::DecodeAnchor(int64_t anchor, const float* offsets) const {
+data::Box SsdDecoder::DecodeAnchor(int64_t anchor, const float* offsets) const {
   const CenterBox& a = anchors_[anchor];
   const float* p = offsets + anchor * 4;
   const float cx = p[0] * variances_[0] * a.w + a.cx;
@@ -145,7 +145,8 @@ Box SsdDecoder::DecodeAnchor(int64_t anchor, const float* offsets) const {
   return {cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2};
 }
 
-std::vector<Detection> SsdDecoder::DecodeImage(const float* logits, const float* offsets) const {
+std::vector<data::Detection> SsdDecoder::DecodeImage(const float* logits,
+                                                     const float* offsets) const {
   std::vector<std::vector<ScoredBox>> by_class(classes_ - 1);
   for (int64_t anchor = 0; anchor < static_cast<int64_t>(anchors_.size()); ++anchor) {
     const float* l = logits + anchor * classes_;
@@ -156,24 +157,25 @@ std::vector<Detection> SsdDecoder::DecodeImage(const float* logits, const float*
     float sum = 0;
     for (int64_t k = 0; k < classes_; ++k) sum += std::exp(l[k] - highest);
     if (!(std::exp(best - highest) / sum > confidence_threshold_)) continue;
-    const Box box = DecodeAnchor(anchor, offsets);
+    const data::Box box = DecodeAnchor(anchor, offsets);
     if (!Finite(box)) continue;
     for (int64_t k = 1; k < classes_; ++k) {
       const float score = std::exp(l[k] - highest) / sum;
       if (score > confidence_threshold_) by_class[k - 1].push_back({box, score});
     }
   }
-  std::vector<Detection> found;
+  std::vector<data::Detection> found;
   for (int64_t k = 1; k < classes_; ++k) {
     const std::vector<ScoredBox>& boxes = by_class[k - 1];
     for (const int i : NonMaximumSuppression(boxes, nms_iou_threshold_, top_k_)) {
       found.push_back({boxes[i].box, static_cast<int>(k), boxes[i].score});
     }
   }
-  std::stable_sort(found.begin(), found.end(),
-                   [](const Detection& a, const Detection& b) { return a.score > b.score; });
+  std::stable_sort(
+      found.begin(), found.end(),
+      [](const data::Detection& a, const data::Detection& b) { return a.score > b.score; });
   if (found.size() > static_cast<size_t>(top_k_)) found.resize(top_k_);
   return found;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

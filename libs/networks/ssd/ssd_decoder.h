@@ -11,11 +11,11 @@
 #include "libs/tensor/tensor.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// A box with its score, for NonMaximumSuppression.
 struct ScoredBox {
-  Box box;
+  data::Box box;
   float score = 0;
 };
 
@@ -27,7 +27,7 @@ std::vector<int> NonMaximumSuppression(absl::Span<const ScoredBox> boxes, float 
 
 /// SSD's head: softmax over classes, offsets on anchors, suppression per class, then the best top_k
 /// over all classes. Thread-safe.
-class SsdDecoder : public Decoder {
+class SsdDecoder : public tasks::Decoder {
  public:
   /// kInvalidArgument, all problems at once, when the record has no SSD head or the head is wrong:
   /// anchors (MakeAnchors), not four positive variances, a threshold outside (0, 1), top_k below 1,
@@ -41,7 +41,7 @@ class SsdDecoder : public Decoder {
   ///
   /// One pass over the logits; only anchors that can pass the threshold are decoded at all.
   /// Source: TensorFlow's combined_non_max_suppression without clipping, as TAO calls it.
-  absl::StatusOr<std::vector<std::vector<Detection>>> Decode(
+  absl::StatusOr<std::vector<std::vector<data::Detection>>> Decode(
       absl::Span<const Tensor> outputs) const override;
 
   /// The confidence output, then the location output.
@@ -54,8 +54,8 @@ class SsdDecoder : public Decoder {
   };
   SsdDecoder() = default;
   absl::Status CheckShapes(absl::Span<const Tensor> outputs) const;
-  std::vector<Detection> DecodeImage(const float* logits, const float* offsets) const;
-  Box DecodeAnchor(int64_t anchor, const float* offsets) const;
+  std::vector<data::Detection> DecodeImage(const float* logits, const float* offsets) const;
+  data::Box DecodeAnchor(int64_t anchor, const float* offsets) const;
 
   std::string confidence_, location_;
   std::vector<CenterBox> anchors_;
@@ -68,4 +68,4 @@ class SsdDecoder : public Decoder {
   int top_k_ = 0;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -17,7 +17,7 @@
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/tasks/detection/detection_task.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace embedded {
 extern const char kSsdExample[];
 }  // namespace embedded
@@ -34,10 +34,10 @@ absl::StatusOr<SpecMessage> MessageOf(absl::StatusOr<Experiment> experiment) {
 class Family final : public NetworkFamily {
  public:
   absl::string_view name() const override { return "ssd"; }
-  const Task& task() const override { return DetectionTask(); }
+  const tasks::Task& task() const override { return tasks::DetectionTask(); }
   absl::string_view title() const override { return "the SSD detector"; }
   bool HasStage(absl::string_view) const override { return true; }
-  absl::Span<const NetworkMarker> markers() const override { return SsdMarkers(); }
+  absl::Span<const spec::NetworkMarker> markers() const override { return SsdMarkers(); }
 
   absl::StatusOr<SpecMessage> Parse(absl::string_view text, absl::string_view file_name,
                                     absl::Span<const std::string> overrides,
@@ -45,11 +45,11 @@ class Family final : public NetworkFamily {
     return MessageOf(ParseExperiment(text, file_name, overrides, warnings));
   }
   absl::StatusOr<SpecMessage> Load(absl::string_view text, absl::string_view file_name,
-                                   absl::Span<const std::string> overrides, SpecUse use,
+                                   absl::Span<const std::string> overrides, spec::SpecUse use,
                                    std::vector<std::string>* warnings) const override {
     return MessageOf(LoadExperiment(text, file_name, overrides, use, warnings));
   }
-  SpecFacts Facts(const google::protobuf::Message& spec, SpecUse use) const override {
+  SpecFacts Facts(const google::protobuf::Message& spec, spec::SpecUse use) const override {
     const auto& experiment = dynamic_cast<const Experiment&>(spec);
     SpecFacts facts =
         CommonFacts(experiment.training_config(), experiment.dataset_config(), use);
@@ -62,7 +62,7 @@ class Family final : public NetworkFamily {
 
   SpecFields fields() const override { return kSsdSpecFields; }
   SpecMessage NewSpec() const override { return std::make_unique<Experiment>(); }
-  absl::Span<const CoverageRule> coverage() const override { return SsdCoverage(); }
+  absl::Span<const spec::CoverageRule> coverage() const override { return SsdCoverage(); }
   void SetDefaults(google::protobuf::Message& spec) const override {
     ApplyDefaults(&dynamic_cast<Experiment&>(spec));
   }
@@ -77,10 +77,13 @@ class Family final : public NetworkFamily {
             .log = absl::StrCat("ssd_training_log_", record.arch(), ".csv")};
   }
 
-  absl::StatusOr<std::unique_ptr<Head>> CreateHead(const ModelRecord& record) const override {
+  absl::StatusOr<std::unique_ptr<tasks::Head>> CreateHead(
+      const ModelRecord& record) const override {
     return SsdDecoder::Create(record);
   }
-  absl::StatusOr<Graph> LowerHead(const Model& model) const override { return LowerSsdHead(model); }
+  absl::StatusOr<graph::Graph> LowerHead(const Model& model) const override {
+    return LowerSsdHead(model);
+  }
   std::string Labels(const ModelRecord& record) const override { return SsdLabels(record); }
   std::map<std::string, std::string> DeepStreamFiles(const ModelRecord& record,
                                                      const std::string& folder,
@@ -127,7 +130,7 @@ class Family final : public NetworkFamily {
     }
     return layers;
   }
-  absl::StatusOr<std::vector<Box>> PriorBoxes(const ModelRecord& record) const override {
+  absl::StatusOr<std::vector<data::Box>> PriorBoxes(const ModelRecord& record) const override {
     return AnchorBoxes(record.ssd(), record.preprocess().width(), record.preprocess().height());
   }
   void TakeHead(const ModelRecord& model, ModelRecord& record) const override {
@@ -149,4 +152,4 @@ const NetworkFamily& SsdFamily() {
   return kFamily;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -2,9 +2,9 @@
 
 #include "libs/networks/family.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// SSD (Liu et al., arXiv:1512.02325) as TAO has it.
 const NetworkFamily& SsdFamily();
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

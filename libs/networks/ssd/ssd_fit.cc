@@ -12,7 +12,7 @@
 #include "libs/networks/fit_rules.h"
 #include "libs/networks/ssd/ssd_fit_rules.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using worker::v1::DataProfile;
@@ -65,13 +65,14 @@ class Objects {
   }
 
   /// In pixels of an input of this size; each class counts the same, as it does in the mean.
-  std::vector<BoxShape> At(int width, int height) const {
+  std::vector<data::BoxShape> At(int width, int height) const {
     std::map<int, double> counts;
     for (int i = 0; i < size(); ++i) ++counts[profile_.object_classes(i)];
-    std::vector<BoxShape> shapes;
+    std::vector<data::BoxShape> shapes;
     for (int i = 0; i < size(); ++i) {
-      const BoxShape shape{profile_.object_widths(i) * width, profile_.object_heights(i) * height,
-                           1 / counts[profile_.object_classes(i)]};
+      const data::BoxShape shape{profile_.object_widths(i) * width,
+                                 profile_.object_heights(i) * height,
+                                 1 / counts[profile_.object_classes(i)]};
       if (shape.width > 0 && shape.height > 0 && std::isfinite(shape.width * shape.height)) {
         shapes.push_back(shape);
       }
@@ -205,7 +206,7 @@ class Chooser {
   }
 
   void ChooseShapesOfBoxes() {
-    const std::vector<BoxShape> shapes = objects_.At(fit_.width, fit_.height);
+    const std::vector<data::BoxShape> shapes = objects_.At(fit_.width, fit_.height);
     const double side = std::min(fit_.width, fit_.height);
     fit_.shapes = ChooseShapes(shapes, side, limits_.random_seed);
     Say("scales", ScalesText(fit_.shapes),
@@ -325,4 +326,4 @@ absl::StatusOr<SsdFit> ChooseSsdFit(const DataProfile& profile, const FitLimits&
   return Chooser(profile, limits, choices, warnings).Run();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

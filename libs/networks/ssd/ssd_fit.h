@@ -9,7 +9,7 @@
 #include "trainyard/spec/ssd/v1/experiment.pb.h"
 #include "trainyard/worker/v1/data_profile.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// A training of this network, chosen for data and time.
 struct SsdFit {
@@ -43,4 +43,4 @@ spec::ssd::v1::Experiment SsdFitSpec(const SsdFit& fit, const worker::v1::DataPr
 /// Its files: `specs/train.txt`, `pipeline.yaml` and `probe.yaml`. Fails as ChooseSsdFit.
 absl::StatusOr<FitPlan> FitSsd(const worker::v1::DataProfile& profile, const FitLimits& limits);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -16,7 +16,7 @@
 #include "libs/networks/ssd/ssd_fit.h"
 #include "libs/spec/commented.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using spec::common::v1::DataSource;
@@ -217,7 +217,7 @@ std::string ProbeText(const DataProfile& profile, const FitLimits& limits) {
 
 std::string SpecText(const SsdFit& fit, const DataProfile& profile, const FitLimits& limits) {
   return absl::StrCat("# Chosen by `trainyard fit`; its reasons are in choices.txt.\n\n",
-                      PrintCommented(SsdFitSpec(fit, profile, limits), SsdCoverage()));
+                      spec::PrintCommented(SsdFitSpec(fit, profile, limits), SsdCoverage()));
 }
 
 }  // namespace
@@ -256,4 +256,4 @@ absl::StatusOr<FitPlan> FitSsd(const DataProfile& profile, const FitLimits& limi
   return plan;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

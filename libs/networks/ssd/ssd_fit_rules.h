@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// A backbone that `trainyard fit` may choose.
 struct SsdFitBackbone {
@@ -92,4 +92,4 @@ struct SsdFitRules {
 
 inline constexpr SsdFitRules kSsdFitRules;
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -9,8 +9,12 @@
 #include "libs/networks/ssd/ssd_spec.h"
 #include "libs/spec/field_check.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace internal {
+
+using spec::internal::FieldCheck;
+using spec::internal::kPositive;
+using spec::internal::Range;
 namespace {
 
 using spec::ssd::v1::SSDConfig;
@@ -156,7 +160,8 @@ SsdLists ReadSsdLists(const SSDConfig& config, FieldCheck* check) {
   ReadAspectRatios(config, check, &lists);
   ReadScales(config, check, &lists);
   lists.steps = ReadPairs("ssd_config.steps", config.steps(), kPositive, check);
-  lists.offsets = ReadPairs("ssd_config.offsets", config.offsets(), kOpenUnit, check);
+  lists.offsets =
+      ReadPairs("ssd_config.offsets", config.offsets(), spec::internal::kOpenUnit, check);
   ReadVariances(config, check, &lists);
   return lists;
 }
@@ -164,11 +169,11 @@ SsdLists ReadSsdLists(const SSDConfig& config, FieldCheck* check) {
 }  // namespace internal
 
 absl::StatusOr<SsdLists> ListsOf(const spec::ssd::v1::SSDConfig& config) {
-  internal::FieldCheck check(nullptr, /*partial=*/false);
+  spec::internal::FieldCheck check(nullptr, /*partial=*/false);
   SsdLists lists = internal::ReadSsdLists(config, &check);
   const absl::Status status = check.ToStatus();
   if (!status.ok()) return status;
   return lists;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -14,7 +14,7 @@
 #include "libs/tasks/detection/decoder.h"
 #include "libs/tasks/detection/detection_evaluator.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using spec::ssd::v1::Experiment;
@@ -23,8 +23,8 @@ constexpr uint64_t kDefaultSeed = 42;
 
 double OrDefault(float value, double fallback) { return value == 0 ? fallback : value; }
 
-AugmentationOptions AugmentationOf(const spec::ssd::v1::AugmentationConfig& config) {
-  AugmentationOptions options;
+data::AugmentationOptions AugmentationOf(const spec::ssd::v1::AugmentationConfig& config) {
+  data::AugmentationOptions options;
   const auto set = [](double& target, bool given, double value) {
     if (given) target = value;
   };
@@ -50,7 +50,7 @@ absl::StatusOr<model::v1::Preprocess> PreprocessOf(
   preprocess.set_height(config.output_height());
   const bool grey = config.output_channel() == 1;
   preprocess.set_order(grey ? model::v1::Preprocess::GRAY : model::v1::Preprocess::BGR);
-  for (const std::string& key : internal::ImageMeanKeys(config.output_channel())) {
+  for (const std::string& key : spec::internal::ImageMeanKeys(config.output_channel())) {
     const auto it = config.image_mean().find(key);
     if (it == config.image_mean().end()) {
       problems.Add("augmentation_config.image_mean", "has no key '%s'", key);
@@ -91,7 +91,7 @@ SsdNetwork::SsdNetwork(Experiment experiment, SsdLists lists)
     : experiment_(std::move(experiment)), lists_(std::move(lists)) {}
 
 std::vector<std::string> SsdNetwork::classes() const {
-  return ClassesOf(experiment_.dataset_config());
+  return tasks::ClassesOf(experiment_.dataset_config());
 }
 
 model::v1::SsdHead SsdNetwork::MakeHead(const SsdBackbone& backbone) const {
@@ -176,11 +176,11 @@ TrainingPlan SsdNetwork::training_plan() const {
   return plan;
 }
 
-EvaluationPlan SsdNetwork::evaluation_plan() const {
+tasks::EvaluationPlan SsdNetwork::evaluation_plan() const {
   const auto& config = experiment_.eval_config();
-  EvaluationPlan plan;
+  tasks::EvaluationPlan plan;
   const bool integrate = config.average_precision_mode() == spec::ssd::v1::EvalConfig::INTEGRATE;
-  plan.ap_mode = integrate ? ApMode::kIntegrate : ApMode::kSample;
+  plan.ap_mode = integrate ? tasks::ApMode::kIntegrate : tasks::ApMode::kSample;
   plan.iou_threshold = OrDefault(config.matching_iou_threshold(), 0.5);
   plan.pr_curve = config.visualize_pr_curve();
   return plan;
@@ -190,12 +190,13 @@ int SsdNetwork::evaluation_batch_size() const {
   return std::max(1, static_cast<int>(experiment_.eval_config().batch_size()));
 }
 
-absl::StatusOr<std::unique_ptr<Evaluator>> SsdNetwork::MakeEvaluator(
-    const Head& head, const ModelRecord& record, const EvaluationChoices& choices) const {
-  TY_ASSIGN_OR_RETURN(const Decoder* decoder, DecoderOf(head));
-  EvaluationPlan plan = evaluation_plan();
-  TY_ASSIGN_OR_RETURN(plan.matching, MatchingFromName(choices.matching));
-  return MakeDetectionEvaluator(*decoder, record, plan, choices.explanation);
+absl::StatusOr<std::unique_ptr<tasks::Evaluator>> SsdNetwork::MakeEvaluator(
+    const tasks::Head& head, const ModelRecord& record,
+    const tasks::EvaluationChoices& choices) const {
+  TY_ASSIGN_OR_RETURN(const tasks::Decoder* decoder, tasks::DecoderOf(head));
+  tasks::EvaluationPlan plan = evaluation_plan();
+  TY_ASSIGN_OR_RETURN(plan.matching, tasks::MatchingFromName(choices.matching));
+  return tasks::MakeDetectionEvaluator(*decoder, record, plan, choices.explanation);
 }
 
 void SsdNetwork::ApplyInferenceSettings(ModelRecord& record) const {
@@ -216,40 +217,44 @@ MatchThresholds SsdNetwork::match_thresholds() const {
           .negative_iou = std::min(positive, OrDefault(config.neg_iou_thresh(), 0.5))};
 }
 
-BoxDataPlan SsdNetwork::data_plan() const { return PlanOf(experiment_.dataset_config()); }
+tasks::BoxDataPlan SsdNetwork::data_plan() const {
+  return tasks::PlanOf(experiment_.dataset_config());
+}
 
-AugmentationOptions SsdNetwork::augmentation() const {
+data::AugmentationOptions SsdNetwork::augmentation() const {
   return AugmentationOf(experiment_.augmentation_config());
 }
 
-absl::StatusOr<std::optional<OpenedData>> SsdNetwork::OpenData(DataUse use,
-                                                               const ModelRecord& record,
-                                                               bool strict, int threads) const {
+absl::StatusOr<std::optional<data::OpenedData>> SsdNetwork::OpenData(data::DataUse use,
+                                                                     const ModelRecord& record,
+                                                                     bool strict,
+                                                                     int threads) const {
   // A spec of ours has the same data for both.
-  const DataUse same = use == DataUse::kEvaluation ? DataUse::kValidation : use;
-  return OpenBoxData(data_plan(),
-                     {.use = same,
-                      .classes = ClassesOf(record),
-                      .input = {record.preprocess().width(), record.preprocess().height()},
-                      .strict = strict,
-                      .threads = threads});
+  const data::DataUse same = use == data::DataUse::kEvaluation ? data::DataUse::kValidation : use;
+  return tasks::OpenBoxData(data_plan(),
+                            {.use = same,
+                             .classes = ClassesOf(record),
+                             .input = {record.preprocess().width(), record.preprocess().height()},
+                             .strict = strict,
+                             .threads = threads});
 }
 
-absl::StatusOr<std::shared_ptr<const PreparedSource>> SsdNetwork::Prepare(
-    std::shared_ptr<const SampleSource> source, const ModelRecord& record, DataUse use) const {
-  BoxPreparation preparation{.preprocess = record.preprocess()};
-  if (use == DataUse::kTraining) preparation.augmentation = augmentation();
+absl::StatusOr<std::shared_ptr<const data::PreparedSource>> SsdNetwork::Prepare(
+    std::shared_ptr<const data::SampleSource> source, const ModelRecord& record,
+    data::DataUse use) const {
+  data::BoxPreparation preparation{.preprocess = record.preprocess()};
+  if (use == data::DataUse::kTraining) preparation.augmentation = augmentation();
   TY_ASSIGN_OR_RETURN(preparation.encode, MakeTargetEncoder(record));
-  return PrepareBoxes(std::move(source), std::move(preparation));
+  return data::PrepareBoxes(std::move(source), std::move(preparation));
 }
 
-absl::StatusOr<BoxTargetEncoder> SsdNetwork::MakeTargetEncoder(
+absl::StatusOr<data::BoxTargetEncoder> SsdNetwork::MakeTargetEncoder(
     const ModelRecord& record) const {
   TY_ASSIGN_OR_RETURN(SsdTargetEncoder encoder,
                       SsdTargetEncoder::Create(record.ssd(), record.preprocess().width(),
                                                record.preprocess().height(), match_thresholds()));
   const auto shared = std::make_shared<const SsdTargetEncoder>(std::move(encoder));
-  return [shared](absl::Span<const LabelledBox> boxes) { return shared->Encode(boxes); };
+  return [shared](absl::Span<const data::LabelledBox> boxes) { return shared->Encode(boxes); };
 }
 
 SsdLossOptions SsdNetwork::loss_options() const {
@@ -258,4 +263,4 @@ SsdLossOptions SsdNetwork::loss_options() const {
           .neg_pos_ratio = OrDefault(config.neg_pos_ratio(), 3)};
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

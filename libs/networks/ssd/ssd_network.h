@@ -16,7 +16,7 @@
 #include "libs/tasks/detection/evaluation_plan.h"
 #include "trainyard/spec/ssd/v1/experiment.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// The numbers of SSD's loss.
 struct SsdLossOptions {
@@ -40,22 +40,24 @@ class SsdNetwork : public Network {
   absl::StatusOr<ModelRecord> Record() const override;
   TrainingPlan training_plan() const override;
   int evaluation_batch_size() const override;
-  absl::StatusOr<std::unique_ptr<Evaluator>> MakeEvaluator(
-      const Head& head, const ModelRecord& record, const EvaluationChoices& choices) const override;
+  absl::StatusOr<std::unique_ptr<tasks::Evaluator>> MakeEvaluator(
+      const tasks::Head& head, const ModelRecord& record,
+      const tasks::EvaluationChoices& choices) const override;
   /// What the spec says of an evaluation; its matching is kTao.
-  EvaluationPlan evaluation_plan() const;
+  tasks::EvaluationPlan evaluation_plan() const;
   std::vector<std::string> classes() const override;
   void ApplyInferenceSettings(ModelRecord& record) const override;
-  absl::StatusOr<std::optional<OpenedData>> OpenData(DataUse use, const ModelRecord& record,
-                                                     bool strict, int threads) const override;
-  absl::StatusOr<std::shared_ptr<const PreparedSource>> Prepare(
-      std::shared_ptr<const SampleSource> source, const ModelRecord& record,
-      DataUse use) const override;
-  BoxDataPlan data_plan() const;
-  AugmentationOptions augmentation() const;
+  absl::StatusOr<std::optional<data::OpenedData>> OpenData(data::DataUse use,
+                                                           const ModelRecord& record, bool strict,
+                                                           int threads) const override;
+  absl::StatusOr<std::shared_ptr<const data::PreparedSource>> Prepare(
+      std::shared_ptr<const data::SampleSource> source, const ModelRecord& record,
+      data::DataUse use) const override;
+  tasks::BoxDataPlan data_plan() const;
+  data::AugmentationOptions augmentation() const;
   /// Targets of boxes in pixels of the input, for the record's head: {i32 [A] class per anchor, -1 =
   /// neutral; f32 [A, 4] offsets}.
-  absl::StatusOr<BoxTargetEncoder> MakeTargetEncoder(const ModelRecord& record) const;
+  absl::StatusOr<data::BoxTargetEncoder> MakeTargetEncoder(const ModelRecord& record) const;
 
   SsdLossOptions loss_options() const;
 
@@ -68,4 +70,4 @@ class SsdNetwork : public Network {
   const SsdLists lists_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

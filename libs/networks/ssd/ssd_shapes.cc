@@ -7,7 +7,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 
-namespace trainyard {
+namespace trainyard::networks {
+
+using data::BoxShape;
 namespace {
 
 // Enough to compare scales by.
@@ -127,7 +129,7 @@ SsdShapes UsualShapes() {
 SsdShapes ChooseShapes(absl::Span<const BoxShape> objects, double side, uint64_t seed,
                        const SsdFitRules& rules) {
   const std::vector<BoxShape> some = SomeOf(objects);
-  const std::vector<BoxShape> clusters = ClusterShapes(some, rules.clusters, seed).centres;
+  const std::vector<BoxShape> clusters = data::ClusterShapes(some, rules.clusters, seed).centres;
   double smallest = side;
   for (const BoxShape& cluster : clusters) smallest = std::min(smallest, SideOf(cluster));
   SsdShapes best;
@@ -154,4 +156,4 @@ std::string RatiosText(const SsdShapes& shapes) {
   return absl::StrCat("[", absl::StrJoin(lists, ", "), "]");
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -10,7 +10,7 @@
 #include "libs/spec/field_check.h"
 #include "libs/spec/spec_form.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using spec::ssd::v1::AugmentationConfig;
@@ -18,17 +18,18 @@ using spec::ssd::v1::EvalConfig;
 using spec::ssd::v1::Experiment;
 using spec::ssd::v1::SSDConfig;
 
-void Warn(const Experiment& experiment, const FieldPlaces& places, std::vector<std::string>* warnings) {
-  WarnOfNoEffect(experiment, SsdCoverage(), places, warnings);
+void Warn(const Experiment& experiment, const spec::FieldPlaces& places,
+          std::vector<std::string>* warnings) {
+  spec::WarnOfNoEffect(experiment, SsdCoverage(), places, warnings);
   internal::WarnOfUnusedDepth(experiment.ssd_config(), places, warnings);
-  internal::WarnOfUnusedFolders(experiment.dataset_config(), places, warnings);
+  spec::internal::WarnOfUnusedFolders(experiment.dataset_config(), places, warnings);
 }
 
-constexpr NetworkMarker kMarkers[] = {{"ssd", "ssd_config", "an SSD experiment"},
-                                      {"ssd", "dssd_config", "a DSSD experiment"}};
+constexpr spec::NetworkMarker kMarkers[] = {{"ssd", "ssd_config", "an SSD experiment"},
+                                            {"ssd", "dssd_config", "a DSSD experiment"}};
 
-internal::SpecForm<Experiment> Form() {
-  return {{SpecKind::kExperiment, "ssd", NetworkMarkers()}, Warn, ApplyDefaults};
+spec::internal::SpecForm<Experiment> Form() {
+  return {{spec::SpecKind::kExperiment, "ssd", NetworkMarkers()}, Warn, ApplyDefaults};
 }
 
 void SsdDefaults(SSDConfig* config) {
@@ -62,25 +63,25 @@ void AugmentationDefaults(AugmentationConfig* config) {
   TY_DEFAULT(config, saturation, 0.5f);
   TY_DEFAULT(config, hue, 18);
   TY_DEFAULT(config, random_flip, 0.5f);
-  internal::ApplyImageMeanDefault(config->output_channel(), config->mutable_image_mean());
+  spec::internal::ApplyImageMeanDefault(config->output_channel(), config->mutable_image_mean());
 }
 
 }  // namespace
 
-absl::Span<const NetworkMarker> SsdMarkers() { return kMarkers; }
+absl::Span<const spec::NetworkMarker> SsdMarkers() { return kMarkers; }
 
 absl::StatusOr<Experiment> ParseExperiment(absl::string_view text, absl::string_view file_name,
                                            absl::Span<const std::string> overrides,
                                            std::vector<std::string>* warnings,
-                                           FieldPlaces* places) {
+                                           spec::FieldPlaces* places) {
   return Form().Parse(text, file_name, overrides, warnings, places);
 }
 
 absl::StatusOr<Experiment> LoadExperiment(absl::string_view text, absl::string_view file_name,
-                                          absl::Span<const std::string> overrides, SpecUse use,
-                                          std::vector<std::string>* warnings) {
+                                          absl::Span<const std::string> overrides,
+                                          spec::SpecUse use, std::vector<std::string>* warnings) {
   return Form().Load(text, file_name, overrides, warnings,
-                     [use](const Experiment& experiment, internal::FieldCheck* check) {
+                     [use](const Experiment& experiment, spec::internal::FieldCheck* check) {
                        internal::CheckExperimentInto(experiment, use, check);
                      });
 }
@@ -89,16 +90,17 @@ void ApplyDefaults(Experiment* experiment) {
   TY_DEFAULT(experiment, random_seed, 42);
   if (experiment->has_ssd_config()) SsdDefaults(experiment->mutable_ssd_config());
   if (experiment->has_training_config()) {
-    internal::ApplyTrainingDefaults(experiment->mutable_training_config());
+    spec::internal::ApplyTrainingDefaults(experiment->mutable_training_config());
   }
   if (experiment->has_eval_config()) EvaluationDefaults(experiment->mutable_eval_config());
   if (experiment->has_augmentation_config()) {
     AugmentationDefaults(experiment->mutable_augmentation_config());
   }
-  if (experiment->has_nms_config()) internal::ApplyNmsDefaults(experiment->mutable_nms_config());
+  if (experiment->has_nms_config())
+    spec::internal::ApplyNmsDefaults(experiment->mutable_nms_config());
   if (experiment->has_dataset_config()) {
-    internal::ApplyDatasetDefaults(experiment->mutable_dataset_config());
+    spec::internal::ApplyDatasetDefaults(experiment->mutable_dataset_config());
   }
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

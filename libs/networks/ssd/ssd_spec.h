@@ -15,7 +15,7 @@
 #include "libs/spec/text_format.h"
 #include "trainyard/spec/ssd/v1/experiment.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 
 /// Prediction maps of SSD.
 inline constexpr int kSsdMaps = 6;
@@ -30,7 +30,7 @@ absl::StatusOr<spec::ssd::v1::Experiment> ParseExperiment(absl::string_view text
                                                           absl::string_view file_name,
                                                           absl::Span<const std::string> overrides,
                                                           std::vector<std::string>* warnings,
-                                                          FieldPlaces* places = nullptr);
+                                                          spec::FieldPlaces* places = nullptr);
 
 /// Checks everything about an experiment that needs no other file: required parts for the use,
 /// ranges, the lists in texts, what TAO can do and we do not yet. Defaults need not be applied.
@@ -39,14 +39,14 @@ absl::StatusOr<spec::ssd::v1::Experiment> ParseExperiment(absl::string_view text
 /// something is not offered yet. `places` (may be null) gives problems their file and line.
 ///
 /// Source: TAO's validator.
-absl::Status CheckExperiment(const spec::ssd::v1::Experiment& experiment, SpecUse use,
-                             const FieldPlaces* places = nullptr);
+absl::Status CheckExperiment(const spec::ssd::v1::Experiment& experiment, spec::SpecUse use,
+                             const spec::FieldPlaces* places = nullptr);
 
 /// The fields that only specs of SSD have.
-absl::Span<const NetworkMarker> SsdMarkers();
+absl::Span<const spec::NetworkMarker> SsdMarkers();
 
 /// What SSD does not act on: docs/spec-coverage.md.
-absl::Span<const CoverageRule> SsdCoverage();
+absl::Span<const spec::CoverageRule> SsdCoverage();
 
 /// Sets every absent scalar that has a default, in messages that are there, and the image mean. 0
 /// counts as absent where TAO takes it so (alpha, neg_pos_ratio, the IoU thresholds of matching,
@@ -59,7 +59,7 @@ void ApplyDefaults(spec::ssd::v1::Experiment* experiment);
 absl::StatusOr<spec::ssd::v1::Experiment> LoadExperiment(absl::string_view text,
                                                          absl::string_view file_name,
                                                          absl::Span<const std::string> overrides,
-                                                         SpecUse use,
+                                                         spec::SpecUse use,
                                                          std::vector<std::string>* warnings);
 
 /// The lists that ssd_config holds in texts, as numbers. Arithmetic in double; min_scale and
@@ -84,4 +84,4 @@ struct SsdLists {
 /// Evaluates the lists. kInvalidArgument with all problems, fields named below `ssd_config`.
 absl::StatusOr<SsdLists> ListsOf(const spec::ssd::v1::SSDConfig& config);
 
-}  // namespace trainyard
+}  // namespace trainyard::networks

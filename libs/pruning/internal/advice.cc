@@ -7,7 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/status.h"
 
-namespace trainyard::internal {
+namespace trainyard::pruning::internal {
 namespace {
 
 /// Less than this of the parameters is as good as nothing, more than that needs a word.
@@ -71,4 +71,4 @@ absl::StatusOr<std::vector<std::string>> AdviceOn(const Plan& plan, const PruneO
   return advice;
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::pruning::internal

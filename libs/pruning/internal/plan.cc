@@ -14,7 +14,7 @@
 #include "libs/pruning/slices.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard::internal {
+namespace trainyard::pruning::internal {
 namespace {
 
 /// TAO's common tool protects these by name, whatever the network.
@@ -56,14 +56,14 @@ std::optional<float> NotFinite(const Tensor& tensor) {
 
 }  // namespace
 
-Plan::Plan(const Graph& graph, ChannelMap map, const PruneOptions& options)
+Plan::Plan(const graph::Graph& graph, ChannelMap map, const PruneOptions& options)
     : graph_(graph), map_(std::move(map)), options_(options) {
   for (const onnx::TensorProto& tensor : graph.proto().graph().initializer()) {
     shapes_[tensor.name()] = Shape(tensor.dims().begin(), tensor.dims().end());
   }
 }
 
-absl::StatusOr<Plan> Plan::Make(const Graph& graph, const PruneOptions& options) {
+absl::StatusOr<Plan> Plan::Make(const graph::Graph& graph, const PruneOptions& options) {
   std::set<std::string> excluded(ForcedExclusions().begin(), ForcedExclusions().end());
   excluded.insert(options.excluded_layers.begin(), options.excluded_layers.end());
   TY_ASSIGN_OR_RETURN(ChannelMap map, ChannelMap::Trace(graph, excluded));
@@ -179,4 +179,4 @@ absl::StatusOr<std::vector<float>> Plan::ScoreOf(const ScoredLayer& layer) const
   return NormalizeNorms(*norms, options_.normalizer, options_.tao_compat);
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::pruning::internal

@@ -10,7 +10,7 @@
 #include "libs/pruning/channels.h"
 #include "libs/pruning/prune.h"
 
-namespace trainyard::internal {
+namespace trainyard::pruning::internal {
 
 /// For each layer the channels that it keeps, ascending.
 using Kept = std::vector<std::vector<int64_t>>;
@@ -21,7 +21,7 @@ class Plan {
  public:
   /// kInvalidArgument, naming node and weights, for weights that are not finite; else as
   /// ChannelMap::Trace and FilterNorms.
-  static absl::StatusOr<Plan> Make(const Graph& graph, const PruneOptions& options);
+  static absl::StatusOr<Plan> Make(const graph::Graph& graph, const PruneOptions& options);
 
   const ChannelMap& map() const { return map_; }
   absl::StatusOr<Kept> Select(double threshold) const;
@@ -31,7 +31,7 @@ class Plan {
   absl::StatusOr<double> RemovedAt(double threshold) const;
   /// Every score once, ascending: the thresholds at which something changes.
   std::vector<float> Thresholds() const;
-  /// As trainyard::ThresholdForRatio, for a part above 0.
+  /// As trainyard::pruning::ThresholdForRatio, for a part above 0.
   absl::StatusOr<double> ThresholdFor(double removed) const;
 
  private:
@@ -41,12 +41,12 @@ class Plan {
     std::vector<float> scores;
   };
 
-  Plan(const Graph& graph, ChannelMap map, const PruneOptions& options);
+  Plan(const graph::Graph& graph, ChannelMap map, const PruneOptions& options);
   absl::Status CheckWeights() const;
   absl::Status Score();
   absl::StatusOr<std::vector<float>> ScoreOf(const ScoredLayer& layer) const;
 
-  const Graph& graph_;
+  const graph::Graph& graph_;
   ChannelMap map_;
   const PruneOptions& options_;
   std::vector<Group> groups_;
@@ -54,4 +54,4 @@ class Plan {
   std::map<std::string, Shape> shapes_;
 };
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::pruning::internal

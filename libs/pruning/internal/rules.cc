@@ -6,7 +6,7 @@
 #include "libs/pruning/internal/tracer.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using Names = std::set<std::string>;
@@ -41,7 +41,7 @@ bool AllOnes(const Shape& shape) {
 absl::Status ChannelTracer::Apply(const onnx::NodeProto& node) {
   const std::string& op = node.op_type();
   KeepForBodies(node);
-  if (!IsStandard(node) || node.output_size() == 0) return Barrier(node);
+  if (!graph::IsStandard(node) || node.output_size() == 0) return Barrier(node);
   if (op == "Conv") return Convolution(node);
   if (op == "Gemm" || op == "MatMul") return Dense(node);
   if (op == "BatchNormalization") return BatchNorm(node);
@@ -72,7 +72,7 @@ absl::Status ChannelTracer::Convolution(const onnx::NodeProto& node) {
   }
   const Shape& kernel = *ShapeOf(node.input(1));
   const bool constant_bias = node.input_size() < 3 || node.input(2).empty() || IsConstant(node, 2);
-  const int64_t group = IntAttribute(node, "group", 1);
+  const int64_t group = graph::IntAttribute(node, "group", 1);
   const bool depthwise = group > 1 && group == kernel[0] && kernel[1] == 1;
   if (!constant_bias) return Barrier(node, "has a bias that is no constant");
   if (group > 1 && !depthwise) return Barrier(node, "has groups, which keep their places");
@@ -114,11 +114,11 @@ absl::Status ChannelTracer::Dense(const onnx::NodeProto& node) {
     return Barrier(node, absl::StrCat("reads '", node.input(0), "', whose shape is not known"));
   }
   const bool plain = RankOf(node.input(0)) == 2 && IsKernel(node, 1) &&
-                     RankOf(node.input(1)) == 2 && IntAttribute(node, "transA", 0) == 0 &&
+                     RankOf(node.input(1)) == 2 && graph::IntAttribute(node, "transA", 0) == 0 &&
                      !IsConstant(node, 0);
   const bool constant_bias = node.input_size() < 3 || node.input(2).empty() || IsConstant(node, 2);
   if (!plain || !constant_bias) return Barrier(node);
-  const int64_t axis = gemm && IntAttribute(node, "transB", 0) != 0 ? 0 : 1;
+  const int64_t axis = gemm && graph::IntAttribute(node, "transB", 0) != 0 ? 0 : 1;
   const Shape& kernel = *ShapeOf(node.input(1));
   const int64_t units = kernel[axis];
   const Channels own = {{AddLayer(node, axis, units), units, 1}};
@@ -145,14 +145,14 @@ absl::Status ChannelTracer::BatchNorm(const onnx::NodeProto& node) {
 }
 
 absl::Status ChannelTracer::Transposed(const onnx::NodeProto& node) {
-  if (!IsKernel(node, 1) || IntAttribute(node, "group", 1) != 1) return Barrier(node);
+  if (!IsKernel(node, 1) || graph::IntAttribute(node, "group", 1) != 1) return Barrier(node);
   TY_RETURN_IF_ERROR(Slice(node, 1, 0, Input(node, 0, (*ShapeOf(node.input(1)))[0])));
   Output(node, FixedOf(node.output(0)));
   return absl::OkStatus();
 }
 
 absl::Status ChannelTracer::Concat(const onnx::NodeProto& node) {
-  int64_t axis = IntAttribute(node, "axis", 0);
+  int64_t axis = graph::IntAttribute(node, "axis", 0);
   const int64_t rank = RankOf(node.output(0));
   if (axis < 0) axis += rank;
   if (rank < 2 || axis != 1) return Barrier(node);
@@ -182,7 +182,8 @@ absl::Status ChannelTracer::Flatten(const onnx::NodeProto& node) {
   if (SizeFrom(to, 1) != all || RankOf(to) < 2) return Barrier(node);
   const int64_t before = (*ShapeOf(from))[1], after = (*ShapeOf(to))[1];
   Channels channels = Input(node, 0);
-  if (RankOf(to) == 2 && (reshape || IntAttribute(node, "axis", 1) == 1 || IsSecondAxis(node))) {
+  if (RankOf(to) == 2 &&
+      (reshape || graph::IntAttribute(node, "axis", 1) == 1 || IsSecondAxis(node))) {
     for (ChannelRun& run : channels) run.repeat *= *plane;
     if (reshape) map_.reshapes_.push_back({node.name(), {0, -1}, channels});
   } else if (before == after && reshape) {
@@ -197,12 +198,12 @@ absl::Status ChannelTracer::Flatten(const onnx::NodeProto& node) {
 }
 
 bool ChannelTracer::IsSecondAxis(const onnx::NodeProto& node) const {
-  return IntAttribute(node, "axis", 1) + RankOf(node.input(0)) == 1;
+  return graph::IntAttribute(node, "axis", 1) + RankOf(node.input(0)) == 1;
 }
 
 absl::Status ChannelTracer::Reduce(const onnx::NodeProto& node) {
   const int64_t rank = RankOf(node.input(0));
-  const std::vector<int64_t> axes = IntsAttribute(node, "axes", {});
+  const std::vector<int64_t> axes = graph::IntsAttribute(node, "axes", {});
   if (rank < 2 || axes.empty()) return Barrier(node);
   for (const int64_t axis : axes) {
     const int64_t at = axis < 0 ? axis + rank : axis;
@@ -287,4 +288,4 @@ absl::Status ChannelTracer::SliceConstants(const onnx::NodeProto& node, int64_t 
   return absl::OkStatus();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

@@ -8,14 +8,14 @@
 #include "libs/graph/reach.h"
 #include "onnx/onnx_pb.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 
-ChannelTracer::ChannelTracer(const Graph& graph, const std::set<std::string>& excluded,
+ChannelTracer::ChannelTracer(const graph::Graph& graph, const std::set<std::string>& excluded,
                              const std::map<std::string, Shape>& shapes)
     : graph_(graph),
       excluded_(excluded),
       shapes_(shapes),
-      inner_(NodesBefore(graph, {"Conv", "ConvTranspose", "Gemm", "MatMul"})) {}
+      inner_(graph::NodesBefore(graph, {"Conv", "ConvTranspose", "Gemm", "MatMul"})) {}
 
 absl::StatusOr<ChannelMap> ChannelTracer::Trace() && {
   for (const std::string& input : graph_.InputNames()) values_[input] = FixedOf(input);
@@ -86,7 +86,7 @@ bool ChannelTracer::IsKernel(const onnx::NodeProto& node, int i) const {
 }
 
 std::string ChannelTracer::Describe(const onnx::NodeProto& node) {
-  const int64_t group = IntAttribute(node, "group", 1);
+  const int64_t group = graph::IntAttribute(node, "group", 1);
   if (group == 1) return absl::StrFormat("node '%s' (%s)", node.name(), node.op_type());
   return absl::StrFormat("node '%s' (%s, group=%d)", node.name(), node.op_type(), group);
 }
@@ -226,4 +226,4 @@ bool ChannelTracer::AgreeOnAxes(const std::vector<size_t>& slices) {
   return true;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

@@ -12,7 +12,7 @@
 #include "libs/graph/graph.h"
 #include "libs/pruning/channels.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 
 /// Walks a graph once, in order, and fills a ChannelMap. Holds references; used once.
 ///
@@ -21,7 +21,7 @@ namespace trainyard {
 /// and what its output has (Output), or gives up (Barrier).
 class ChannelTracer {
  public:
-  ChannelTracer(const Graph& graph, const std::set<std::string>& excluded,
+  ChannelTracer(const graph::Graph& graph, const std::set<std::string>& excluded,
                 const std::map<std::string, Shape>& shapes);
   absl::StatusOr<ChannelMap> Trace() &&;
 
@@ -104,7 +104,7 @@ class ChannelTracer {
   bool AllReadersSlice(const std::string& weight, const std::vector<size_t>& slices) const;
   bool AgreeOnAxes(const std::vector<size_t>& slices);
 
-  const Graph& graph_;
+  const graph::Graph& graph_;
   const std::set<std::string>& excluded_;
   const std::map<std::string, Shape>& shapes_;
   const std::set<std::string> inner_;
@@ -114,4 +114,4 @@ class ChannelTracer {
   ChannelMap map_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::pruning

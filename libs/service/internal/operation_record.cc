@@ -92,7 +92,7 @@ absl::Status OperationRecord::Write(const std::function<void(OperationRow&)>& ch
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!TakesChangesLocked()) return absl::OkStatus();
     change(row_);
-    MakeUtf8(row_.metadata);
+    worker::MakeUtf8(row_.metadata);
     row_.metadata.set_sequence(row_.metadata.sequence() + 1);
     status = StoreLocked();
   }
@@ -117,8 +117,8 @@ absl::StatusOr<bool> OperationRecord::End(const std::function<void(OperationRow&
     if (!TakesChangesLocked()) return false;
     end_ = row_;
     change(*end_);
-    MakeUtf8(end_->metadata);
-    if (end_->response.has_value()) MakeUtf8(*end_->response);
+    worker::MakeUtf8(end_->metadata);
+    if (end_->response.has_value()) worker::MakeUtf8(*end_->response);
     end_->metadata.set_sequence(row_.metadata.sequence() + 1);
     status = StoreEndLocked();
   }

@@ -80,13 +80,13 @@ absl::Status OperationManager::State::WhyOver(const OperationRow& row, bool was_
         absl::StrCat("this service does not offer the stage '", row.stage, "' any more"));
   }
   if (was_running && !stage->second.resumable) {
-    return WithReason(absl::AbortedError("the service was restarted in the middle of this "
-                                         "operation; start it again"),
-                      "OPERATION_INTERRUPTED");
+    return worker::WithReason(absl::AbortedError("the service was restarted in the middle of this "
+                                                 "operation; start it again"),
+                              "OPERATION_INTERRUPTED");
   }
   // Not of a code that is retried by itself.
   if (row.deaths >= kMostDeaths) {
-    return WithReason(
+    return worker::WithReason(
         absl::FailedPreconditionError(absl::StrCat(
             "the service died ", row.deaths, " times while this operation worked, so it is not begun "
             "again; its input or a lack of memory or disk may be why; the service's log and the "
@@ -94,7 +94,7 @@ absl::Status OperationManager::State::WhyOver(const OperationRow& row, bool was_
         "SERVICE_CRASHED", {{"deaths", absl::StrCat(row.deaths)}});
   }
   if (row.key_kind == KeyKind::kLiteral) {
-    return WithReason(
+    return worker::WithReason(
         absl::FailedPreconditionError(
             "the service was restarted, and the key, which was given itself, was kept in memory "
             "only; start again, or name the key as env:NAME or file:PATH"),

@@ -34,7 +34,7 @@ constexpr auto kHouseInterval = std::chrono::minutes(1);
 constexpr absl::Duration kQueueRetry = absl::Seconds(2);
 
 absl::Status Busy(absl::string_view what, absl::string_view reason) {
-  return WithRetry(WithReason(absl::UnavailableError(what), reason), kQueueRetry);
+  return worker::WithRetry(worker::WithReason(absl::UnavailableError(what), reason), kQueueRetry);
 }
 
 template <typename Work>
@@ -306,7 +306,7 @@ void OperationManager::State::SetEnd(OperationRow& row,
     const bool on_request = row.metadata.cancel_requested();
     const bool cancelled = on_request && absl::IsCancelled(result.status());
     row.metadata.set_state(cancelled ? Metadata::CANCELLED : Metadata::FAILED);
-    row.error = RpcStatusFrom(result.status());
+    row.error = worker::RpcStatusFrom(result.status());
   }
   *row.metadata.mutable_end_time() = TimestampNow();
   row.kept_from_us = RetentionMicros();

@@ -68,7 +68,7 @@ void ReadAsDamaged(OperationRow& row) {
   row.metadata.set_state(State::FAILED);
   row.metadata.set_stage(row.stage);
   row.response.reset();
-  row.error = RpcStatusFrom(WithReason(
+  row.error = worker::RpcStatusFrom(worker::WithReason(
       absl::DataLossError(absl::StrCat("the stored row of operation '", row.id,
                                        "' is damaged: ", row.damage,
                                        "; what came of its work is not known here")),
@@ -119,7 +119,7 @@ absl::StatusOr<std::optional<OperationRow>> FindSameRequest(Database& database,
   TY_ASSIGN_OR_RETURN(const std::vector<OperationRow> rows, find.Rows(RowOf));
   if (rows.empty()) return std::nullopt;
   if (rows[0].request_digest == request_digest) return rows[0];
-  return WithReason(
+  return worker::WithReason(
       absl::InvalidArgumentError(absl::StrCat("request_id '", request_id, "' belongs to operation '",
                                               rows[0].id, "', whose request was another one; "
                                               "a new request needs a new id")),
@@ -139,8 +139,9 @@ void BindUpdate(Statement& update, const OperationRow& row) {
 }
 
 absl::Status NoSuchOperation(const std::string& id) {
-  return WithReason(absl::NotFoundError(absl::StrCat("there is no operation '", id, "' here")),
-                    "OPERATION_NOT_FOUND", {{"operation", id}});
+  return worker::WithReason(
+      absl::NotFoundError(absl::StrCat("there is no operation '", id, "' here")),
+      "OPERATION_NOT_FOUND", {{"operation", id}});
 }
 
 class SqliteOperationStore final : public OperationStore {

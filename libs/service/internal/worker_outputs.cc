@@ -54,7 +54,7 @@ absl::StatusOr<v1::StageResult> VerifiedResult(const worker::v1::Finished& finis
                                                const Workspace* workspace,
                                                const std::string& job_dir,
                                                const std::stop_token& stop) {
-  TY_RETURN_IF_ERROR(StatusFromRpc(finished.status()));
+  TY_RETURN_IF_ERROR(worker::StatusFromRpc(finished.status()));
   v1::StageResult result;
   std::vector<std::string> wrong;
   for (const v1::Artifact& output : finished.outputs()) {
@@ -65,7 +65,7 @@ absl::StatusOr<v1::StageResult> VerifiedResult(const worker::v1::Finished& finis
     *result.add_outputs() = std::move(artifact);
   }
   if (!wrong.empty()) {
-    return WithReason(
+    return worker::WithReason(
         absl::DataLossError(absl::StrCat(
             "the outputs are not as the worker reported them: ", absl::StrJoin(wrong, "; "),
             "; something else writes into its results folder: make that the worker's own, and start "

@@ -86,7 +86,7 @@ class Holder {
   }
   absl::Status InUse() const {
     const std::string who = worker_ ? absl::StrCat(" (process ", worker_->pid, ")") : "";
-    return WithReason(
+    return worker::WithReason(
         absl::AbortedError(absl::StrCat("another worker", who, " holds '", job_dir_,
                                         "'; one results folder has one writer. Wait for its end, or "
                                         "choose another folder")),

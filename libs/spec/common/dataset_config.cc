@@ -6,7 +6,7 @@
 #include "libs/spec/defaults.h"
 #include "libs/spec/field_names.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 namespace {
 
 using google::protobuf::RepeatedPtrField;
@@ -98,4 +98,4 @@ void WarnOfUnusedFolders(const DatasetConfig& config, const FieldPlaces& places,
   WarnOfSources(config.validation_data_sources(), "validation_data_sources", places, warnings);
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

@@ -9,7 +9,7 @@
 #include "trainyard/spec/common/v1/dataset.pb.h"
 
 // What every detector of TAO says of its data in the same message, judged once.
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 /// Checks a dataset_config that is there: the mapping of classes, sources of one kind each, the
 /// validation fold. Source: TAO's validators.
@@ -24,4 +24,4 @@ void ApplyDatasetDefaults(spec::common::v1::DatasetConfig* config);
 void WarnOfUnusedFolders(const spec::common::v1::DatasetConfig& config, const FieldPlaces& places,
                          std::vector<std::string>* warnings);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

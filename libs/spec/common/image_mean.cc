@@ -7,7 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 std::vector<std::string> ImageMeanKeys(int channels) {
   if (channels == 1) return {"l"};
@@ -49,4 +49,4 @@ void ApplyImageMeanDefault(int channels, ImageMean* mean) {
   }
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

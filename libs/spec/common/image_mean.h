@@ -8,7 +8,7 @@
 #include "libs/spec/field_check.h"
 
 // The mean of pictures, which several networks of TAO say in the same map.
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 using ImageMean = google::protobuf::Map<std::string, float>;
 
@@ -24,4 +24,4 @@ void CheckImageMean(const ImageMean& mean, const std::string& path, int channels
 /// Sets ImageNet's mean when `mean` is empty.
 void ApplyImageMeanDefault(int channels, ImageMean* mean);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

@@ -2,7 +2,7 @@
 
 #include "libs/spec/defaults.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 using spec::common::v1::NMSConfig;
 
@@ -14,4 +14,4 @@ void CheckNmsConfig(const NMSConfig& config, FieldCheck* check) {
 
 void ApplyNmsDefaults(NMSConfig* config) { TY_DEFAULT(config, infer_nms_score_bits, 0); }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

@@ -5,7 +5,7 @@
 #include "libs/spec/defaults.h"
 #include "libs/spec/field_names.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 namespace {
 
 using spec::common::v1::EarlyStopping;
@@ -104,4 +104,4 @@ void ApplyTrainingDefaults(TrainingConfig* config) {
   }
 }
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

@@ -4,7 +4,7 @@
 #include "trainyard/spec/common/v1/training.pb.h"
 
 // What every network of TAO says of its training in the same message, judged once.
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 /// What the rest of a spec offers to its training_config.
 struct TrainingSurroundings {
@@ -21,4 +21,4 @@ void CheckTrainingConfig(const spec::common::v1::TrainingConfig& config,
 /// Sets what is absent. 0 counts as absent for checkpoint_interval and max_queue_size, as in TAO.
 void ApplyTrainingDefaults(spec::common::v1::TrainingConfig* config);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

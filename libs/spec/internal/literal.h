@@ -6,7 +6,7 @@
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/message.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 /// A scalar as it stands in the text.
 struct Literal {
@@ -21,4 +21,4 @@ struct Literal {
 std::string StoreLiteral(const Literal& literal, const google::protobuf::FieldDescriptor* field,
                          google::protobuf::Message* message);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

@@ -5,7 +5,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 /// Something wrong with the letters of a text, below its grammar.
 struct TextProblem {
@@ -26,4 +26,4 @@ struct TextProblem {
 constexpr int kMostLetterProblems = 20;
 std::string ReadableText(absl::string_view text, std::vector<TextProblem>* problems);
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

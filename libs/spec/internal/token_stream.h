@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/io/tokenizer.h"
 
-namespace trainyard::internal {
+namespace trainyard::spec::internal {
 
 /// The tokens of a text in protobuf text format, one after the other, with one to look ahead.
 class TokenStream {
@@ -61,4 +61,4 @@ class TokenStream {
   size_t at_ = 0;
 };
 
-}  // namespace trainyard::internal
+}  // namespace trainyard::spec::internal

@@ -16,7 +16,7 @@
 #include "libs/data/class_source.h"
 #include "libs/data/findings.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 // Entries of the ledger that a note spells out, and classes that a line names.
@@ -32,7 +32,7 @@ std::vector<std::string> Without(const std::vector<std::string>& names,
   return rest;
 }
 
-absl::Status CheckClasses(const ClassDataOptions& options, const ClassFolders& folders) {
+absl::Status CheckClasses(const ClassDataOptions& options, const data::ClassFolders& folders) {
   const std::vector<std::string> names = folders.Names();
   const std::vector<std::string> unknown = Without(names, options.classes);
   const std::vector<std::string> missing = Without(options.classes, names);
@@ -41,7 +41,7 @@ absl::Status CheckClasses(const ClassDataOptions& options, const ClassFolders& f
     problems.Add("", "class folder '%s' is no class of the model%s", Shown(name),
                  DidYouMean(name, missing.empty() ? options.classes : missing));
   }
-  if (options.use == DataUse::kTraining) {
+  if (options.use == data::DataUse::kTraining) {
     for (const std::string& name : missing) {
       problems.Add("", "class '%s' of the model has no folder%s", Shown(name),
                    DidYouMean(name, unknown));
@@ -49,7 +49,7 @@ absl::Status CheckClasses(const ClassDataOptions& options, const ClassFolders& f
   }
   if (problems.empty()) return absl::OkStatus();
   problems.Add("", "the folders in '%s' are %s; the model's classes are %s", options.root,
-               SomeOf(names, kClassesTold), SomeOf(options.classes, kClassesTold));
+               data::SomeOf(names, kClassesTold), data::SomeOf(options.classes, kClassesTold));
   return problems.ToStatus();
 }
 
@@ -63,7 +63,7 @@ std::vector<std::string> EmptyClasses(const std::vector<std::string>& classes,
   return names;
 }
 
-std::string CountsNote(const ClassDataOptions& options, const OpenedClasses& opened) {
+std::string CountsNote(const ClassDataOptions& options, const data::OpenedClasses& opened) {
   std::vector<std::string> parts;
   size_t classes = 0;
   for (size_t i = 0; i < options.classes.size(); ++i) {
@@ -75,17 +75,18 @@ std::string CountsNote(const ClassDataOptions& options, const OpenedClasses& ope
   }
   if (classes > parts.size())
     parts.push_back(absl::StrCat("and ", classes - parts.size(), " more"));
-  return absl::StrCat(Counted(opened.source->size(), "picture"), " in ", classes,
+  return absl::StrCat(data::Counted(opened.source->size(), "picture"), " in ", classes,
                       classes == 1 ? " class (" : " classes (", absl::StrJoin(parts, ", "), ")");
 }
 
-std::vector<std::string> Describe(const ClassDataOptions& options, const ClassFolders& folders,
-                                  const OpenedClasses& opened) {
+std::vector<std::string> Describe(const ClassDataOptions& options,
+                                  const data::ClassFolders& folders,
+                                  const data::OpenedClasses& opened) {
   std::vector<std::string> lines = {CountsNote(options, opened)};
-  const Ledger& ledger = opened.ledger;
+  const data::Ledger& ledger = opened.ledger;
   if (!ledger.entries.empty()) {
     lines.push_back(absl::StrCat("left out are ", ledger.RefusedImages(), " of ",
-                                 Counted(ledger.images, "picture")));
+                                 data::Counted(ledger.images, "picture")));
   }
   for (const auto& more : {ledger.Describe(kEntriesTold), folders.notes}) {
     lines.insert(lines.end(), more.begin(), more.end());
@@ -94,25 +95,27 @@ std::vector<std::string> Describe(const ClassDataOptions& options, const ClassFo
   return lines;
 }
 
-absl::StatusOr<OpenedData> Open(const ClassDataOptions& options) {
-  TY_ASSIGN_OR_RETURN(const ClassFolders folders, ListClassFolders(options.root, options.use));
+absl::StatusOr<data::OpenedData> Open(const ClassDataOptions& options) {
+  TY_ASSIGN_OR_RETURN(const data::ClassFolders folders,
+                      data::ListClassFolders(options.root, options.use));
   TY_RETURN_IF_ERROR(CheckClasses(options, folders));
-  TY_ASSIGN_OR_RETURN(OpenedClasses opened,
-                      OpenClassFolders(folders, options.classes,
-                                       {.strict = options.strict, .threads = options.threads}));
-  OpenedData data;
+  TY_ASSIGN_OR_RETURN(
+      data::OpenedClasses opened,
+      data::OpenClassFolders(folders, options.classes,
+                             {.strict = options.strict, .threads = options.threads}));
+  data::OpenedData data;
   data.notes = Describe(options, folders, opened);
   const std::vector<std::string> empty = EmptyClasses(options.classes, opened.counts);
-  if (!empty.empty() && options.use == DataUse::kTraining) {
+  if (!empty.empty() && options.use == data::DataUse::kTraining) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "no picture can be decoded of ", Counted(empty.size(), "class folder"), " (",
-        SomeOf(empty, kClassesTold), "): ", absl::StrJoin(opened.ledger.Describe(1), "; ")));
+        "no picture can be decoded of ", data::Counted(empty.size(), "class folder"), " (",
+        data::SomeOf(empty, kClassesTold), "): ", absl::StrJoin(opened.ledger.Describe(1), "; ")));
   }
   if (!empty.empty()) {
-    data.warnings.push_back(absl::StrCat(NameOf(options.use), ": ", empty.size(),
-                                         " of the model's ", options.classes.size(),
-                                         " classes have no picture (", SomeOf(empty, kClassesTold),
-                                         "): nothing is said of how well they are recognised"));
+    data.warnings.push_back(absl::StrCat(
+        NameOf(options.use), ": ", empty.size(), " of the model's ", options.classes.size(),
+        " classes have no picture (", data::SomeOf(empty, kClassesTold),
+        "): nothing is said of how well they are recognised"));
     data.notes.push_back(data.warnings.back());
   }
   data.source = std::move(opened.source);
@@ -129,9 +132,10 @@ struct KnownPicture {
 
 std::vector<KnownPicture> PicturesOf(const std::string& root) {
   std::vector<KnownPicture> pictures;
-  const absl::StatusOr<ClassFolders> folders = ListClassFolders(root, DataUse::kValidation);
+  const absl::StatusOr<data::ClassFolders> folders =
+      data::ListClassFolders(root, data::DataUse::kValidation);
   if (!folders.ok()) return pictures;
-  for (const ClassFolder& folder : folders->classes) {
+  for (const data::ClassFolder& folder : folders->classes) {
     for (const std::string& picture : folder.pictures) {
       pictures.push_back({.path = JoinPath(JoinPath(root, folder.name), picture),
                           .key = absl::StrCat(folder.name, "/", BaseName(picture))});
@@ -146,8 +150,8 @@ std::string FieldOf(const ClassDataOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<OpenedData> OpenClassData(const ClassDataOptions& options) {
-  absl::StatusOr<OpenedData> opened = Open(options);
+absl::StatusOr<data::OpenedData> OpenClassData(const ClassDataOptions& options) {
+  absl::StatusOr<data::OpenedData> opened = Open(options);
   if (opened.ok()) return opened;
   const std::string field = options.field.empty() ? "" : absl::StrCat(" (", options.field, ")");
   return Annotate(opened.status(), absl::StrCat(NameOf(options.use), field));
@@ -181,13 +185,13 @@ std::vector<std::string> WarningsOfSharedPictures(const ClassDataOptions& traini
   const auto warn = [&](const std::vector<std::string>& found, absl::string_view how) {
     if (found.empty()) return;
     warnings.push_back(Printable(absl::StrCat(
-        found.size(), " of the ", Counted(static_cast<int64_t>(judged.size()), "picture"), " of ",
-        FieldOf(validation), " (", SomeOf(found), ") ", how, " ", FieldOf(training), ": ",
-        kMeaning)));
+        found.size(), " of the ", data::Counted(static_cast<int64_t>(judged.size()), "picture"),
+        " of ", FieldOf(validation), " (", data::SomeOf(found), ") ", how, " ", FieldOf(training),
+        ": ", kMeaning)));
   };
   warn(same, "are files of");
   warn(alike, "have class, name and size of one in");
   return warnings;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -7,7 +7,7 @@
 #include "libs/data/data_use.h"
 #include "libs/data/opened_data.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Which class folders are opened, and for what.
 struct ClassDataOptions {
@@ -18,7 +18,7 @@ struct ClassDataOptions {
   std::string field;
   /// Those of the model; class i is `classes[i]`.
   std::vector<std::string> classes;
-  DataUse use = DataUse::kTraining;
+  data::DataUse use = data::DataUse::kTraining;
   /// Any picture that cannot be decoded is an error.
   bool strict = false;
   /// That look the pictures through. >= 1.
@@ -35,7 +35,7 @@ struct ClassDataOptions {
 /// and for training also for classes that have no folder, or of whose pictures none can be decoded;
 /// else fails as ListClassFolders and OpenClassFolders do. "training data" or "validation data"
 /// stands in front, with the field.
-absl::StatusOr<OpenedData> OpenClassData(const ClassDataOptions& options);
+absl::StatusOr<data::OpenedData> OpenClassData(const ClassDataOptions& options);
 
 /// What is said, before a training, of validation data that are trained on too: lines for notes and
 /// warnings. Either both folders are one (links are resolved), or files lie in both: those that are
@@ -44,4 +44,4 @@ absl::StatusOr<OpenedData> OpenClassData(const ClassDataOptions& options);
 std::vector<std::string> WarningsOfSharedPictures(const ClassDataOptions& training,
                                                   const ClassDataOptions& validation);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

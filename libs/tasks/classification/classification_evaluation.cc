@@ -14,7 +14,7 @@
 #include "libs/base/utf8.h"
 #include "libs/data/image_io.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 constexpr size_t kMostMatrixInTable = 20;
@@ -26,8 +26,9 @@ double Part(int64_t part, int64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-v1::Metric MakeMetric(absl::string_view name, absl::string_view class_name, double value) {
-  v1::Metric metric;
+trainyard::v1::Metric MakeMetric(absl::string_view name, absl::string_view class_name,
+                                 double value) {
+  trainyard::v1::Metric metric;
   metric.set_name(std::string(name));
   metric.set_class_name(std::string(class_name));
   metric.set_value(value);
@@ -146,8 +147,8 @@ double ClassificationEvaluation::WeightedAverage(Ratio ratio) const {
   return images == 0 ? kNan : sum / static_cast<double>(images);
 }
 
-std::vector<v1::Metric> ClassificationEvaluation::Metrics() const {
-  std::vector<v1::Metric> metrics = {MakeMetric("accuracy", "", Accuracy())};
+std::vector<trainyard::v1::Metric> ClassificationEvaluation::Metrics() const {
+  std::vector<trainyard::v1::Metric> metrics = {MakeMetric("accuracy", "", Accuracy())};
   metrics.front().set_primary(true);
   if (top_k > 1) {
     metrics.push_back(MakeMetric(absl::StrCat("top_", top_k, "_accuracy"), "", TopKAccuracy()));
@@ -218,9 +219,9 @@ absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ClassificationE
   std::vector<std::pair<std::string, std::string>> files;
   if (confusion.empty()) return files;
   files.emplace_back("confusion_matrix.csv", MatrixCsv(*this));
-  TY_ASSIGN_OR_RETURN(std::string png, EncodePng(DrawConfusion(*this)));
+  TY_ASSIGN_OR_RETURN(std::string png, data::EncodePng(DrawConfusion(*this)));
   files.emplace_back("confusion_matrix.png", std::move(png));
   return files;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

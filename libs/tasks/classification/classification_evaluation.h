@@ -9,7 +9,7 @@
 #include "libs/tasks/task.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// How often a class was shown, told, and both.
 struct ClassCounts {
@@ -48,7 +48,7 @@ class ClassificationEvaluation final : public Evaluation {
 
   /// `accuracy` (primary), `top_<k>_accuracy` unless k is 1, `precision`, `recall` and `F1` of each
   /// class with pictures, `macro_F1`.
-  std::vector<v1::Metric> Metrics() const override;
+  std::vector<trainyard::v1::Metric> Metrics() const override;
   /// The confusion matrix, of up to 20 classes, and the report as scikit-learn prints it, with "-"
   /// where nothing is known.
   std::string Table(int decimals) const override;
@@ -68,4 +68,4 @@ inline constexpr size_t kMostMatrixClasses = 2000;
 /// numbers and names where there is room.
 Tensor DrawConfusion(const ClassificationEvaluation& evaluation);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -11,7 +11,7 @@
 #include "libs/model/model.h"
 #include "libs/tasks/classification/classification_evaluation.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 // How many classes come before `class_id` by probability, the lower one first among equals.
@@ -28,7 +28,7 @@ class ClassificationEvaluator final : public Evaluator {
  public:
   ClassificationEvaluator(const ClassifierHead& head, const ModelRecord& record, int top_k)
       : head_(head) {
-    result_->classes = ClassesOf(record);
+    result_->classes = trainyard::ClassesOf(record);
     const size_t classes = result_->classes.size();
     result_->counts.resize(classes);
     if (classes <= kMostMatrixClasses) result_->confusion.resize(classes * classes);
@@ -37,13 +37,13 @@ class ClassificationEvaluator final : public Evaluator {
 
   std::vector<std::string> output_names() const override { return head_.output_names(); }
 
-  absl::Status Add(const Batch& batch, absl::Span<const Tensor> outputs) override {
+  absl::Status Add(const data::Batch& batch, absl::Span<const Tensor> outputs) override {
     const size_t classes = result_->classes.size();
     TY_ASSIGN_OR_RETURN(const Tensor probabilities,
                         CheckedProbabilities(head_, batch, outputs, static_cast<int64_t>(classes)));
     for (size_t i = 0; i < batch.samples.size(); ++i) {
-      const Sample& sample = batch.samples[i].sample;
-      const std::optional<int> truth = ClassIdOf(sample.truth.get());
+      const data::Sample& sample = batch.samples[i].sample;
+      const std::optional<int> truth = data::ClassIdOf(sample.truth.get());
       if (!truth || *truth < 0 || *truth >= static_cast<int>(classes)) {
         return absl::InternalError(
             absl::StrCat(sample.id, ": its class is none of the model's ", classes));
@@ -86,4 +86,4 @@ absl::StatusOr<std::unique_ptr<Evaluator>> MakeClassificationEvaluator(
   return std::make_unique<ClassificationEvaluator>(head, record, top_k);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

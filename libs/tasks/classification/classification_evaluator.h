@@ -7,7 +7,7 @@
 #include "libs/tasks/task.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Judges a classifier; Finish makes a ClassificationEvaluation. A picture is told as the class of
 /// the largest probability, the lower one among equals; it is among the `top_k` when fewer than
@@ -19,4 +19,4 @@ namespace trainyard {
 absl::StatusOr<std::unique_ptr<Evaluator>> MakeClassificationEvaluator(
     const ClassifierHead& head, const model::v1::ModelRecord& record, int top_k);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

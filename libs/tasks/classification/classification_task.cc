@@ -12,7 +12,7 @@
 #include "libs/tasks/classification/classifier_head.h"
 #include "libs/tasks/draw.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 class Classifying final : public Task {
@@ -33,8 +33,8 @@ class Classifying final : public Task {
     return {.columns = {"accuracy"}, .primary_title = "accuracy"};
   }
 
-  absl::Status DrawTruth(const Truth& truth, Tensor& picture) const override {
-    const std::optional<int> class_id = ClassIdOf(&truth);
+  absl::Status DrawTruth(const data::Truth& truth, Tensor& picture) const override {
+    const std::optional<int> class_id = data::ClassIdOf(&truth);
     if (!class_id) return absl::OkStatus();
     return DrawTag(picture, 0, 0, ColorOf(*class_id + 1), absl::StrCat("class ", *class_id));
   }
@@ -60,4 +60,4 @@ std::string ClassMapJson(absl::Span<const std::string> classes) {
   return JsonObject(members);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -5,7 +5,7 @@
 #include "absl/types/span.h"
 #include "libs/tasks/task.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Telling which of several classes a picture shows. Its truth is ClassTruth, its heads are
 /// ClassifierHeads.
@@ -15,4 +15,4 @@ const Task& ClassificationTask();
 /// their order: `{"cat": 0, "dog": 1}`.
 std::string ClassMapJson(absl::Span<const std::string> classes);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -14,7 +14,7 @@
 #include "libs/tasks/draw.h"
 #include "libs/tasks/output_folder.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using model::v1::ModelRecord;
@@ -42,7 +42,7 @@ class ClassificationWriter final : public PredictionWriter {
   std::vector<std::string> output_names() const override { return head_.output_names(); }
   bool needs_images() const override { return !options_.annotated_dir.empty(); }
 
-  absl::Status Open(absl::Span<const std::string> image_paths, Findings& findings) override {
+  absl::Status Open(absl::Span<const std::string> image_paths, data::Findings& findings) override {
     names_ = FlatNames(image_paths);
     TY_RETURN_IF_ERROR(Check(image_paths, options_, names_));
     std::set<std::string> pictures;
@@ -51,7 +51,7 @@ class ClassificationWriter final : public PredictionWriter {
     return ClaimFolder(options_.annotated_dir, pictures, "picture", findings);
   }
 
-  absl::Status Write(Batch& batch, absl::Span<const Tensor> outputs) override {
+  absl::Status Write(data::Batch& batch, absl::Span<const Tensor> outputs) override {
     TY_ASSIGN_OR_RETURN(const Tensor probabilities,
                         CheckedProbabilities(head_, batch, outputs, record_.classes_size()));
     const auto classes = static_cast<size_t>(record_.classes_size());
@@ -69,7 +69,7 @@ class ClassificationWriter final : public PredictionWriter {
   }
 
   std::string Summary() const override {
-    const std::string all = Counted(images_, "picture");
+    const std::string all = data::Counted(images_, "picture");
     if (!options_.threshold) return all;
     return absl::StrFormat("%s, %d below %g", all, below_, *options_.threshold);
   }
@@ -79,7 +79,7 @@ class ClassificationWriter final : public PredictionWriter {
   }
 
  private:
-  absl::Status WriteOne(Sample& sample, int class_id, float confidence) {
+  absl::Status WriteOne(data::Sample& sample, int class_id, float confidence) {
     ++images_;
     const bool is_below =
         options_.threshold && confidence < static_cast<float>(*options_.threshold);
@@ -116,4 +116,4 @@ std::unique_ptr<PredictionWriter> MakeClassificationWriter(const ClassifierHead&
   return std::make_unique<ClassificationWriter>(head, record, std::move(options));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

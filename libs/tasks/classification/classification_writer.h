@@ -6,7 +6,7 @@
 #include "libs/tasks/task.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Writes what a classifier tells: `<labels_dir>/result.csv`, TAO's, with a line
 /// `path,label,confidence` and no header for each picture in the order of the inputs, cells in
@@ -23,4 +23,4 @@ std::unique_ptr<PredictionWriter> MakeClassificationWriter(const ClassifierHead&
                                                            const model::v1::ModelRecord& record,
                                                            PredictionOptions options);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -10,7 +10,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/status.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 // How far rounding, of an engine in FP16 too, takes a probability out of [0, 1].
@@ -78,7 +78,7 @@ std::unique_ptr<ClassifierHead> MakeClassifierHead(std::string output, int class
   return std::make_unique<OneOutputHead>(std::move(output), classes, output_is_probabilities);
 }
 
-absl::StatusOr<Tensor> CheckedProbabilities(const ClassifierHead& head, const Batch& batch,
+absl::StatusOr<Tensor> CheckedProbabilities(const ClassifierHead& head, const data::Batch& batch,
                                             absl::Span<const Tensor> outputs, int64_t classes) {
   TY_ASSIGN_OR_RETURN(Tensor probabilities, head.Probabilities(outputs));
   const auto images = static_cast<int64_t>(batch.samples.size());
@@ -105,4 +105,4 @@ int BestClass(absl::Span<const float> probabilities) {
                           probabilities.begin());
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

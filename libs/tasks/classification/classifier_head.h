@@ -9,7 +9,7 @@
 #include "libs/tasks/task.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// The head of a classifier: a probability for each class. Thread-safe.
 class ClassifierHead : public Head {
@@ -31,10 +31,10 @@ std::unique_ptr<ClassifierHead> MakeClassifierHead(std::string output, int class
 /// The probabilities of a batch, a row for each of its samples in `classes` columns. kInternal when
 /// they do not fit; kFailedPrecondition, naming the image, when one is not a number within [0, 1]
 /// (give or take 0.001): nothing may be judged by it, since no comparison with NaN holds.
-absl::StatusOr<Tensor> CheckedProbabilities(const ClassifierHead& head, const Batch& batch,
+absl::StatusOr<Tensor> CheckedProbabilities(const ClassifierHead& head, const data::Batch& batch,
                                             absl::Span<const Tensor> outputs, int64_t classes);
 
 /// The class of the largest probability; the lower one among equals.
 int BestClass(absl::Span<const float> probabilities);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/tasks/classification/classification_evaluation.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
@@ -92,4 +92,4 @@ Tensor DrawConfusion(const ClassificationEvaluation& evaluation) {
   return image;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

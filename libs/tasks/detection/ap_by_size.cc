@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 std::vector<bool> Outside(const SizeRange& range, absl::Span<const double> areas) {
@@ -33,7 +33,8 @@ void LeaveOutWithoutObjects(ApResult& result) {
 ApBySize::ApBySize(const std::vector<std::string>& classes, const EvaluationPlan& plan)
     : ranges_(kSizeRanges.size(), AveragePrecision(classes, plan)) {}
 
-void ApBySize::Add(absl::Span<const LabelledBox> objects, absl::Span<const Detection> detections,
+void ApBySize::Add(absl::Span<const data::LabelledBox> objects,
+                   absl::Span<const data::Detection> detections,
                    absl::Span<const double> object_areas,
                    absl::Span<const double> detection_areas) {
   for (size_t i = 0; i < ranges_.size(); ++i) {
@@ -69,4 +70,4 @@ std::string JsonOf(const std::array<ApResult, 3>& sizes) {
   return JsonObject(members);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

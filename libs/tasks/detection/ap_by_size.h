@@ -8,7 +8,7 @@
 #include "libs/base/json.h"
 #include "libs/tasks/detection/average_precision.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Areas of boxes in pixels of the original picture, both ends included, so that 32 x 32 is small
 /// and medium. Source: COCO's evaluation (pycocotools, Params.areaRng).
@@ -29,8 +29,9 @@ class ApBySize {
 
   /// The next image. Objects and detections in the pixels in which they are compared; their areas,
   /// in the same order, in those of the original picture.
-  void Add(absl::Span<const LabelledBox> objects, absl::Span<const Detection> detections,
-           absl::Span<const double> object_areas, absl::Span<const double> detection_areas);
+  void Add(absl::Span<const data::LabelledBox> objects,
+           absl::Span<const data::Detection> detections, absl::Span<const double> object_areas,
+           absl::Span<const double> detection_areas);
 
   /// By kSizeRanges. A class without objects in the range has NaN, whatever the matching, and is
   /// left out of the mean; the mean is NaN when no class is left.
@@ -43,4 +44,4 @@ class ApBySize {
 /// `{"small": {"objects": 3, "mAP": 0.5, "AP_<class>": 0.5}, ...}`.
 std::string JsonOf(const std::array<ApResult, 3>& sizes);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -7,7 +7,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 constexpr size_t kCocoDetections = 100;
@@ -19,8 +19,8 @@ struct ClassPart {
   std::vector<size_t> object_places, detection_places;
 };
 
-std::vector<ClassPart> SplitByClass(size_t classes, absl::Span<const LabelledBox> objects,
-                                    absl::Span<const Detection> detections,
+std::vector<ClassPart> SplitByClass(size_t classes, absl::Span<const data::LabelledBox> objects,
+                                    absl::Span<const data::Detection> detections,
                                     const OutOfRange* outside) {
   std::vector<ClassPart> parts(classes);
   const auto known = [&](int class_id) {
@@ -44,14 +44,15 @@ std::vector<ClassPart> SplitByClass(size_t classes, absl::Span<const LabelledBox
 }
 
 // The detections at `places`, best first; `places` is brought into that order, and cut.
-std::vector<Detection> BestFirst(Matching matching, absl::Span<const Detection> detections,
-                                 std::vector<size_t>& places) {
+std::vector<data::Detection> BestFirst(Matching matching,
+                                       absl::Span<const data::Detection> detections,
+                                       std::vector<size_t>& places) {
   std::stable_sort(places.begin(), places.end(),
                    [&](size_t a, size_t b) { return detections[a].score > detections[b].score; });
   if (matching == Matching::kCoco && places.size() > kCocoDetections) {
     places.resize(kCocoDetections);
   }
-  std::vector<Detection> found;
+  std::vector<data::Detection> found;
   for (const size_t place : places) found.push_back(detections[place]);
   return found;
 }
@@ -112,9 +113,9 @@ double MeanOf(const std::vector<ClassResult>& classes, double ClassResult::*valu
   return count == 0 ? 0 : sum / count;
 }
 
-v1::Metric MakeMetric(absl::string_view name, absl::string_view class_name, double value,
-                      bool primary) {
-  v1::Metric metric;
+trainyard::v1::Metric MakeMetric(absl::string_view name, absl::string_view class_name, double value,
+                                 bool primary) {
+  trainyard::v1::Metric metric;
   metric.set_name(std::string(name));
   metric.set_class_name(std::string(class_name));
   metric.set_value(value);
@@ -125,8 +126,8 @@ v1::Metric MakeMetric(absl::string_view name, absl::string_view class_name, doub
 
 }  // namespace
 
-std::vector<v1::Metric> ApResult::Metrics(Matching matching) const {
-  std::vector<v1::Metric> metrics = {MakeMetric("mAP", "", mean_ap, true)};
+std::vector<trainyard::v1::Metric> ApResult::Metrics(Matching matching) const {
+  std::vector<trainyard::v1::Metric> metrics = {MakeMetric("mAP", "", mean_ap, true)};
   const bool coco = matching == Matching::kCoco;
   if (coco) metrics.push_back(MakeMetric("mAP50", "", mean_ap50, false));
   for (const ClassResult& one : classes) {
@@ -142,8 +143,8 @@ AveragePrecision::AveragePrecision(std::vector<std::string> classes, const Evalu
   for (std::string& name : classes) set_.classes.push_back({.name = std::move(name)});
 }
 
-ImageVerdicts AveragePrecision::Add(absl::Span<const LabelledBox> objects,
-                                    absl::Span<const Detection> detections,
+ImageVerdicts AveragePrecision::Add(absl::Span<const data::LabelledBox> objects,
+                                    absl::Span<const data::Detection> detections,
                                     const OutOfRange* outside) {
   ImageVerdicts verdicts{.detections = std::vector(detections.size(), Verdict::kDropped),
                          .found_score = std::vector(objects.size(), -1.0f)};
@@ -152,7 +153,7 @@ ImageVerdicts AveragePrecision::Add(absl::Span<const LabelledBox> objects,
   for (size_t c = 0; c < parts.size(); ++c) {
     ClassPart& part = parts[c];
     JudgedClass& own = set_.classes[c];
-    const std::vector<Detection> found =
+    const std::vector<data::Detection> found =
         BestFirst(set_.matching, detections, part.detection_places);
     const ClassMatches matches = MatchBoxes(set_.matching, set_.thresholds, part.objects, found);
     for (size_t i = 0; i < found.size(); ++i) {
@@ -188,4 +189,4 @@ ApResult ComputeAp(const JudgedSet& set) {
   return result;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -12,7 +12,7 @@
 #include "libs/tasks/detection/precision_curve.h"
 #include "trainyard/v1/artifact.pb.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// How one class was found.
 struct ClassResult {
@@ -36,7 +36,7 @@ struct ApResult {
 
   /// `mAP` (primary), `AP` per class; in kCoco also `mAP50` and `AP50`. Classes with NaN are left
   /// out.
-  std::vector<v1::Metric> Metrics(Matching matching) const;
+  std::vector<trainyard::v1::Metric> Metrics(Matching matching) const;
 };
 
 /// O(d log d) for d detections. Pure.
@@ -77,7 +77,8 @@ class AveragePrecision {
 
   /// The next image; objects and detections in the same pixels. Classes outside 1..n are not
   /// counted. `outside`: null = everything is asked for.
-  ImageVerdicts Add(absl::Span<const LabelledBox> objects, absl::Span<const Detection> detections,
+  ImageVerdicts Add(absl::Span<const data::LabelledBox> objects,
+                    absl::Span<const data::Detection> detections,
                     const OutOfRange* outside = nullptr);
 
   /// ComputeAp of what was added so far.
@@ -89,4 +90,4 @@ class AveragePrecision {
   JudgedSet set_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

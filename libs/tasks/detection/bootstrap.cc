@@ -11,7 +11,7 @@
 
 #include "libs/base/random.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
@@ -179,4 +179,4 @@ ApIntervals IntervalsOf(const JudgedSet& set, const BootstrapOptions& options) {
   return intervals;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -5,7 +5,7 @@
 
 #include "libs/tasks/detection/judged_set.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// How far a number may be from what other images of the same kind would give. NaN when unknown.
 struct Interval {
@@ -62,4 +62,4 @@ struct ApIntervals {
 };
 ApIntervals IntervalsOf(const JudgedSet& set, const BootstrapOptions& options = {});
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

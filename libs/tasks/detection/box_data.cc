@@ -13,13 +13,15 @@
 #include "libs/base/utf8.h"
 #include "libs/data/tfrecord/shards.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
+
+using data::DataUse;
 namespace {
 
 // Entries of the ledger that a note spells out; the file holds all.
 constexpr size_t kEntriesTold = 5;
 
-DataSource SourceOf(const spec::common::v1::DataSource& source) {
+data::DataSource SourceOf(const spec::common::v1::DataSource& source) {
   // With TFRecords there are no label files; pictures lie beside records of DetectNet_v2.
   if (!source.tfrecords_path().empty()) {
     return {.image_dir = source.image_directory_path(), .tfrecords = source.tfrecords_path()};
@@ -27,18 +29,18 @@ DataSource SourceOf(const spec::common::v1::DataSource& source) {
   return {.image_dir = source.image_directory_path(), .label_dir = source.label_directory_path()};
 }
 
-absl::StatusOr<OpenedSources> Open(absl::Span<const DataSource> sources, const BoxDataPlan& plan,
-                                   const OpenBoxOptions& options) {
+absl::StatusOr<data::OpenedSources> Open(absl::Span<const data::DataSource> sources,
+                                         const BoxDataPlan& plan, const OpenBoxOptions& options) {
   const absl::string_view what = NameOf(options.use);
   const bool validates = options.use == DataUse::kValidation;
   auto opened =
-      OpenSources(sources, {.class_mapping = plan.class_mapping,
-                            .include_difficult = validates || plan.include_difficult,
-                            .strict = options.strict,
-                            .use = options.use,
-                            .validation_fold = plan.validation_fold,
-                            .input = options.input,
-                            .threads = options.threads});
+      data::OpenSources(sources, {.class_mapping = plan.class_mapping,
+                                  .include_difficult = validates || plan.include_difficult,
+                                  .strict = options.strict,
+                                  .use = options.use,
+                                  .validation_fold = plan.validation_fold,
+                                  .input = options.input,
+                                  .threads = options.threads});
   if (!opened.ok()) return Annotate(opened.status(), what);
   if (opened->classes != options.classes) {
     return absl::InvalidArgumentError(
@@ -53,13 +55,13 @@ std::string Readable(std::string text) {
   return IsUtf8(text) ? std::move(text) : absl::CHexEscape(text);
 }
 
-int64_t Objects(const OpenedSources& sources) {
+int64_t Objects(const data::OpenedSources& sources) {
   int64_t objects = 0;
   for (const auto& [name, count] : sources.class_counts) objects += count;
   return objects;
 }
 
-absl::Status CheckHasObjects(const OpenedSources& sources) {
+absl::Status CheckHasObjects(const data::OpenedSources& sources) {
   if (Objects(sources) > 0) return absl::OkStatus();
   std::string text = absl::StrCat("training data: its ", sources.source->size(),
                                   " images hold no object to learn from");
@@ -71,7 +73,7 @@ absl::Status CheckHasObjects(const OpenedSources& sources) {
 }
 
 // Said of validation data that cannot be judged by; "" when it can.
-std::string AllDifficult(absl::string_view what, const OpenedSources& sources) {
+std::string AllDifficult(absl::string_view what, const data::OpenedSources& sources) {
   if (what != NameOf(DataUse::kValidation) || sources.difficult == 0 || sources.difficult < Objects(sources)) {
     return "";
   }
@@ -92,13 +94,13 @@ struct Meant {
   }
 };
 
-std::vector<Meant> MeantBy(absl::Span<const DataSource> sources, DataUse use, int fold) {
+std::vector<Meant> MeantBy(absl::Span<const data::DataSource> sources, DataUse use, int fold) {
   std::vector<Meant> all;
-  for (const DataSource& source : sources) {
+  for (const data::DataSource& source : sources) {
     Meant one{.name = source.tfrecords.empty() ? source.image_dir : source.tfrecords};
     std::vector<std::string> paths = {one.name};
     if (!source.tfrecords.empty()) {
-      if (auto shards = FindShards(source.tfrecords, use, fold); shards.ok()) paths = *shards;
+      if (auto shards = data::FindShards(source.tfrecords, use, fold); shards.ok()) paths = *shards;
     }
     for (const std::string& path : paths) one.paths.insert(CanonicalPath(path));
     all.push_back(std::move(one));
@@ -118,7 +120,8 @@ void WarnOfRepeats(absl::string_view field, absl::Span<const Meant> sources,
   }
 }
 
-std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSources& sources) {
+std::vector<std::string> DescribeSources(absl::string_view what,
+                                         const data::OpenedSources& sources) {
   std::vector<std::string> notes;
   std::vector<std::string> counts;
   for (const auto& [name, count] : sources.class_counts) {
@@ -136,7 +139,7 @@ std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSou
                                              "include_difficult_in_training is false"
                                            : "learnt from like the others"));
   }
-  const Ledger& ledger = sources.ledger;
+  const data::Ledger& ledger = sources.ledger;
   if (!ledger.entries.empty()) {
     notes.push_back(absl::StrCat(what, ": left out are ", ledger.RefusedImages(), " of ",
                                  ledger.images, " images and ", ledger.RefusedLines(), " of ",
@@ -151,7 +154,7 @@ std::vector<std::string> DescribeSources(absl::string_view what, const OpenedSou
   return notes;
 }
 
-std::vector<std::string> WarningsOf(absl::string_view what, const OpenedSources& sources) {
+std::vector<std::string> WarningsOf(absl::string_view what, const data::OpenedSources& sources) {
   std::vector<std::string> warnings;
   for (const std::string& text : sources.warnings) {
     warnings.push_back(Readable(absl::StrCat(what, ": ", text)));
@@ -185,11 +188,11 @@ std::vector<std::string> WarningsOf(const BoxDataPlan& plan) {
   return warnings;
 }
 
-std::vector<DataSource> SourcesFor(const BoxDataPlan& plan, DataUse use) {
+std::vector<data::DataSource> SourcesFor(const BoxDataPlan& plan, DataUse use) {
   if (use == DataUse::kTraining) return plan.data_sources;
-  std::vector<DataSource> sources = plan.validation_sources;
+  std::vector<data::DataSource> sources = plan.validation_sources;
   if (!sources.empty() || plan.validation_fold < 0) return sources;
-  for (const DataSource& source : plan.data_sources) {
+  for (const data::DataSource& source : plan.data_sources) {
     if (!source.tfrecords.empty()) sources.push_back(source);
   }
   return sources;
@@ -197,17 +200,17 @@ std::vector<DataSource> SourcesFor(const BoxDataPlan& plan, DataUse use) {
 
 }  // namespace
 
-absl::StatusOr<std::optional<OpenedData>> OpenBoxData(const BoxDataPlan& plan,
-                                                      const OpenBoxOptions& options) {
-  const std::vector<DataSource> sources = SourcesFor(plan, options.use);
+absl::StatusOr<std::optional<data::OpenedData>> OpenBoxData(const BoxDataPlan& plan,
+                                                            const OpenBoxOptions& options) {
+  const std::vector<data::DataSource> sources = SourcesFor(plan, options.use);
   const bool trains = options.use == DataUse::kTraining;
   if (sources.empty() && !trains) return std::nullopt;
-  TY_ASSIGN_OR_RETURN(OpenedSources opened, Open(sources, plan, options));
+  TY_ASSIGN_OR_RETURN(data::OpenedSources opened, Open(sources, plan, options));
   if (trains) {
     TY_RETURN_IF_ERROR(Annotate(opened.mapped, NameOf(DataUse::kTraining)));
     TY_RETURN_IF_ERROR(CheckHasObjects(opened));
   }
-  OpenedData data;
+  data::OpenedData data;
   data.notes = DescribeSources(NameOf(options.use), opened);
   data.warnings = WarningsOf(NameOf(options.use), opened);
   if (trains) {
@@ -246,4 +249,4 @@ std::vector<std::string> ClassesOf(const spec::common::v1::DatasetConfig& data) 
   return {names.begin(), names.end()};
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -12,14 +12,14 @@
 #include "libs/data/sources.h"
 #include "trainyard/spec/common/v1/dataset.pb.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Where a detector's images and boxes come from.
 struct BoxDataPlan {
   /// Label class -> training class, both lower-cased.
   std::vector<std::pair<std::string, std::string>> class_mapping;
-  std::vector<DataSource> data_sources;
-  std::vector<DataSource> validation_sources;
+  std::vector<data::DataSource> data_sources;
+  std::vector<data::DataSource> validation_sources;
   /// The fold of a converted set that is validation data; -1 = none.
   int validation_fold = -1;
   bool include_difficult = true;
@@ -32,11 +32,11 @@ BoxDataPlan PlanOf(const spec::common::v1::DatasetConfig& data);
 std::vector<std::string> ClassesOf(const spec::common::v1::DatasetConfig& data);
 
 struct OpenBoxOptions {
-  DataUse use = DataUse::kTraining;
+  data::DataUse use = data::DataUse::kTraining;
   /// Those of the model: the data's must be the same.
   std::vector<std::string> classes;
   /// The network's, for a word on objects that it does not hold.
-  ImageSize input;
+  data::ImageSize input;
   /// Any refused label or image is an error.
   bool strict = false;
   /// That look the images through. >= 1.
@@ -56,7 +56,7 @@ struct OpenBoxOptions {
 /// kInvalidArgument when the data's classes are not the model's, and when no object to train on is of a
 /// class of the mapping, with the label classes that are there; else fails as OpenSources does, with
 /// "training data" or "validation data" in front.
-absl::StatusOr<std::optional<OpenedData>> OpenBoxData(const BoxDataPlan& plan,
-                                                      const OpenBoxOptions& options);
+absl::StatusOr<std::optional<data::OpenedData>> OpenBoxData(const BoxDataPlan& plan,
+                                                            const OpenBoxOptions& options);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

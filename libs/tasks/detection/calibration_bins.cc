@@ -9,7 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/json.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 int BinOf(float score) {
@@ -63,4 +63,4 @@ std::string CalibrationJson(const JudgedSet& set) {
                      {"classes", JsonObject(classes)}});
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

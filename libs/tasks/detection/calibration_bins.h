@@ -7,7 +7,7 @@
 #include "absl/types/span.h"
 #include "libs/tasks/detection/judged_set.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 inline constexpr int kCalibrationBins = 10;
 
@@ -35,4 +35,4 @@ Calibration CalibrationOf(absl::Span<const JudgedClass> classes, size_t threshol
 /// "classes": {"nut": {...}}}`.
 std::string CalibrationJson(const JudgedSet& set);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

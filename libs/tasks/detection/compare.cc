@@ -15,7 +15,7 @@
 #include "libs/base/status.h"
 #include "libs/tasks/detection/average_precision.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using google::protobuf::Struct;
@@ -223,4 +223,4 @@ absl::StatusOr<Comparison> CompareResults(const std::string& a, const std::strin
   return result;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

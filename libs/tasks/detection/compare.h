@@ -8,7 +8,7 @@
 #include "libs/tasks/detection/bootstrap.h"
 #include "libs/tasks/detection/judged_file.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// A number of two evaluations.
 struct ComparedNumber {
@@ -63,4 +63,4 @@ std::string ComparisonJson(const Comparison& comparison);
 /// For a terminal: a line a number, and a line on how to read it. Ends in a line break.
 std::string ComparisonTable(const Comparison& comparison);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -9,7 +9,7 @@
 #include "libs/base/printable.h"
 #include "libs/tasks/detection/compare.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 std::string JsonOf(const Interval& interval) {
@@ -76,4 +76,4 @@ std::string ComparisonTable(const Comparison& comparison) {
                  comparison.images, 100 * comparison.level, comparison.resamples));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

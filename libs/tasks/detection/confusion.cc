@@ -8,7 +8,7 @@
 #include "libs/base/json.h"
 #include "libs/tasks/detection/match_boxes.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 struct Pair {
@@ -25,8 +25,8 @@ bool Before(const Pair& a, const Pair& b) {
 constexpr int kNone = -1;
 
 // The object of each detection.
-std::vector<int> PairUp(absl::Span<const LabelledBox> objects,
-                        absl::Span<const Detection> detections, double iou_threshold) {
+std::vector<int> PairUp(absl::Span<const data::LabelledBox> objects,
+                        absl::Span<const data::Detection> detections, double iou_threshold) {
   std::vector<Pair> pairs;
   for (size_t d = 0; d < detections.size(); ++d) {
     for (size_t o = 0; o < objects.size(); ++o) {
@@ -52,21 +52,22 @@ DetectionConfusion::DetectionConfusion(int classes, double iou_threshold, double
       score_threshold_(score_threshold),
       counts_(classes + 1, std::vector<int64_t>(classes + 1)) {}
 
-void DetectionConfusion::Add(absl::Span<const LabelledBox> objects,
-                             absl::Span<const Detection> detections) {
+void DetectionConfusion::Add(absl::Span<const data::LabelledBox> objects,
+                             absl::Span<const data::Detection> detections) {
   const auto background = static_cast<int>(counts_.size()) - 1;
   const auto known = [&](int class_id) { return class_id >= 1 && class_id <= background; };
-  std::vector<LabelledBox> counted, difficult;
-  for (const LabelledBox& one : objects) {
+  std::vector<data::LabelledBox> counted, difficult;
+  for (const data::LabelledBox& one : objects) {
     if (known(one.class_id)) (one.difficult ? difficult : counted).push_back(one);
   }
-  std::vector<Detection> found;
-  for (const Detection& one : detections) {
+  std::vector<data::Detection> found;
+  for (const data::Detection& one : detections) {
     if (known(one.class_id) && one.score >= static_cast<float>(score_threshold_))
       found.push_back(one);
   }
-  std::stable_sort(found.begin(), found.end(),
-                   [](const Detection& a, const Detection& b) { return a.score > b.score; });
+  std::stable_sort(
+      found.begin(), found.end(),
+      [](const data::Detection& a, const data::Detection& b) { return a.score > b.score; });
   const std::vector<int> object_of = PairUp(counted, found, iou_threshold_);
   std::vector<bool> missed(counted.size(), true);
   for (size_t d = 0; d < found.size(); ++d) {
@@ -74,7 +75,7 @@ void DetectionConfusion::Add(absl::Span<const LabelledBox> objects,
     if (object_of[d] != kNone) {
       missed[object_of[d]] = false;
       ++counts_[counted[object_of[d]].class_id - 1][column];
-    } else if (std::none_of(difficult.begin(), difficult.end(), [&](const LabelledBox& one) {
+    } else if (std::none_of(difficult.begin(), difficult.end(), [&](const data::LabelledBox& one) {
                  return PreciseIoU(found[d].box, one.box) >= iou_threshold_;
                })) {
       ++counts_[background][column];
@@ -98,4 +99,4 @@ std::string DetectionConfusion::Json(const std::vector<std::string>& classes) co
                      {"counts", absl::StrCat("[", absl::StrJoin(rows, ", "), "]")}});
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -7,7 +7,7 @@
 #include "absl/types/span.h"
 #include "libs/data/box.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Which class objects are taken for. Not thread-safe.
 ///
@@ -21,7 +21,8 @@ class DetectionConfusion {
   DetectionConfusion(int classes, double iou_threshold, double score_threshold);
 
   /// The next image. Classes outside 1..n are not counted. O(objects x detections).
-  void Add(absl::Span<const LabelledBox> objects, absl::Span<const Detection> detections);
+  void Add(absl::Span<const data::LabelledBox> objects,
+           absl::Span<const data::Detection> detections);
 
   /// counts()[truth][found], n + 1 of both: class 1..n at 0..n-1, the last is background: a row of
   /// detections of nothing, a column of objects that were missed.
@@ -35,4 +36,4 @@ class DetectionConfusion {
   std::vector<std::vector<int64_t>> counts_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -10,7 +10,7 @@
 #include "libs/base/status.h"
 #include "libs/data/image_io.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 constexpr size_t kMostCurvePoints = 200;
@@ -47,10 +47,10 @@ std::string TableLine(absl::string_view name, absl::string_view what, double val
 
 }  // namespace
 
-std::vector<v1::Metric> DetectionEvaluation::Metrics() const {
-  std::vector<v1::Metric> metrics = ap.Metrics(matching);
+std::vector<trainyard::v1::Metric> DetectionEvaluation::Metrics() const {
+  std::vector<trainyard::v1::Metric> metrics = ap.Metrics(matching);
   if (!beside) return metrics;
-  for (v1::Metric& metric : beside->Metrics(beside_matching)) {
+  for (trainyard::v1::Metric& metric : beside->Metrics(beside_matching)) {
     metric.set_name(absl::StrCat(metric.name(), "_", NameOf(beside_matching)));
     metric.set_primary(false);
     metrics.push_back(std::move(metric));
@@ -103,10 +103,10 @@ absl::StatusOr<std::vector<std::pair<std::string, std::string>>> DetectionEvalua
     TY_ASSIGN_OR_RETURN(files, explanation->Files());
   }
   if (pr_curve) {
-    TY_ASSIGN_OR_RETURN(std::string png, EncodePng(DrawPrCurves(*this)));
+    TY_ASSIGN_OR_RETURN(std::string png, data::EncodePng(DrawPrCurves(*this)));
     files.emplace_back("PR_curve.png", std::move(png));
   }
   return files;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -12,7 +12,7 @@
 #include "libs/tasks/task.h"
 #include "libs/tensor/tensor.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// How objects were found.
 class DetectionEvaluation final : public Evaluation {
@@ -31,7 +31,7 @@ class DetectionEvaluation final : public Evaluation {
   std::optional<Explanation> explanation;
 
   /// ap.Metrics, and those of the other rule as `mAP_voc` and `AP_voc` (or `_tao`).
-  std::vector<v1::Metric> Metrics() const override;
+  std::vector<trainyard::v1::Metric> Metrics() const override;
   /// Between two lines of 31 asterisks, a line per class (name to 14 columns, `AP` to 6, value) and the
   /// `mAP` line.
   std::string Table(int decimals) const override;
@@ -48,4 +48,4 @@ class DetectionEvaluation final : public Evaluation {
 /// envelopes.
 Tensor DrawPrCurves(const DetectionEvaluation& evaluation);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -15,7 +15,7 @@
 #include "libs/tasks/detection/average_precision.h"
 #include "libs/tasks/detection/detection_evaluation.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using model::v1::ModelRecord;
@@ -37,7 +37,7 @@ float ToPixel(float normalised, int size) {
                     static_cast<float>(size));
 }
 
-Detection InNetworkPixels(Detection one, const Preprocess& preprocess) {
+data::Detection InNetworkPixels(data::Detection one, const Preprocess& preprocess) {
   const int w = preprocess.width(), h = preprocess.height();
   one.box = {ToPixel(one.box.x1, w), ToPixel(one.box.y1, h), ToPixel(one.box.x2, w),
              ToPixel(one.box.y2, h)};
@@ -56,17 +56,18 @@ class DetectionEvaluator final : public Evaluator {
       : decoder_(decoder),
         preprocess_(record.preprocess()),
         plan_(plan),
-        ap_(ClassesOf(record), plan) {
-    if (explanation) explainer_.emplace(ClassesOf(record), plan, *std::move(explanation));
+        ap_(trainyard::ClassesOf(record), plan) {
+    if (explanation)
+      explainer_.emplace(trainyard::ClassesOf(record), plan, *std::move(explanation));
     if (plan.matching == Matching::kCoco) return;
     EvaluationPlan other = plan;
     other.matching = OtherThan(plan.matching);
-    beside_.emplace(ClassesOf(record), other);
+    beside_.emplace(trainyard::ClassesOf(record), other);
   }
 
   std::vector<std::string> output_names() const override { return decoder_.output_names(); }
 
-  absl::Status Add(const Batch& batch, absl::Span<const Tensor> outputs) override {
+  absl::Status Add(const data::Batch& batch, absl::Span<const Tensor> outputs) override {
     TY_ASSIGN_OR_RETURN(auto found, DecodeBatch(decoder_, outputs, batch.samples.size()));
     for (size_t i = 0; i < found.size(); ++i) {
       Judge(batch.samples[i], batch.indices[i], std::move(found[i]));
@@ -89,20 +90,23 @@ class DetectionEvaluator final : public Evaluator {
 
  private:
   // `detections` are normalised.
-  void Judge(const PreparedSample& sample, int64_t index, std::vector<Detection> detections) {
-    const std::vector<LabelledBox>& objects = BoxesOf(sample.sample.truth.get());
+  void Judge(const data::PreparedSample& sample, int64_t index,
+             std::vector<data::Detection> detections) {
+    const std::vector<data::LabelledBox>& objects = data::BoxesOf(sample.sample.truth.get());
     result_->objects += static_cast<int64_t>(objects.size());
     result_->detections += static_cast<int64_t>(detections.size());
     // Those that the input still holds, in pixels of the original and of the input.
-    std::vector<LabelledBox> held, scaled;
-    for (const LabelledBox& one : objects) {
-      for (const LabelledBox& moved : BoxesToInput({&one, 1}, sample.size, preprocess_)) {
+    std::vector<data::LabelledBox> held, scaled;
+    for (const data::LabelledBox& one : objects) {
+      for (const data::LabelledBox& moved :
+           data::BoxesToInput({&one, 1}, sample.size, preprocess_)) {
         held.push_back(one);
         scaled.push_back(moved);
       }
     }
-    std::vector<Detection> rounded;
-    for (const Detection& one : detections) rounded.push_back(InNetworkPixels(one, preprocess_));
+    std::vector<data::Detection> rounded;
+    for (const data::Detection& one : detections)
+      rounded.push_back(InNetworkPixels(one, preprocess_));
     ScaleToImage(detections, sample.size);
     const bool tao = plan_.matching == Matching::kTao;
     ExplainedImage image{.index = index,
@@ -140,4 +144,4 @@ absl::StatusOr<std::unique_ptr<Evaluator>> MakeDetectionEvaluator(
   return std::make_unique<DetectionEvaluator>(decoder, record, plan, std::move(explanation));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

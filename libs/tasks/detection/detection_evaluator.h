@@ -9,7 +9,7 @@
 #include "libs/tasks/task.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Judges a detector; Finish makes a DetectionEvaluation. Boxes are compared in pixels of the
 /// network input for kTao (detections rounded half to even and clipped to [0, W] x [0, H], objects
@@ -23,4 +23,4 @@ absl::StatusOr<std::unique_ptr<Evaluator>> MakeDetectionEvaluator(
     const Decoder& decoder, const model::v1::ModelRecord& record, const EvaluationPlan& plan,
     std::optional<ExplanationOptions> explanation = std::nullopt);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -12,7 +12,7 @@
 #include "libs/tasks/detection/evaluation_plan.h"
 #include "libs/tasks/draw.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 class Detecting final : public Task {
@@ -34,8 +34,8 @@ class Detecting final : public Task {
     return names;
   }
 
-  absl::Status DrawTruth(const Truth& truth, Tensor& picture) const override {
-    for (const LabelledBox& box : BoxesOf(&truth)) {
+  absl::Status DrawTruth(const data::Truth& truth, Tensor& picture) const override {
+    for (const data::LabelledBox& box : data::BoxesOf(&truth)) {
       if (box.neutral) continue;
       TY_RETURN_IF_ERROR(DrawBox(picture, box.box, {255, 0, 0}, ""));
     }
@@ -57,4 +57,4 @@ const Task& DetectionTask() {
   return kTask;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -2,9 +2,9 @@
 
 #include "libs/tasks/task.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Finding objects by their boxes. Its truth is BoxTruth, its heads are Decoders.
 const Task& DetectionTask();
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -17,14 +17,14 @@
 #include "libs/tasks/detection/evaluation_plan.h"
 #include "libs/tasks/output_folder.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 // TAO's, where a call gives none.
 
 // Both folders are looked at before either is written to.
 absl::Status ClaimFolders(absl::Span<const std::string> image_paths,
-                          const PredictionOptions& options, Findings& findings) {
+                          const PredictionOptions& options, data::Findings& findings) {
   std::set<std::string> labels, pictures;
   for (const std::string& path : image_paths) {
     labels.insert(Stem(path) + ".txt");
@@ -35,7 +35,7 @@ absl::Status ClaimFolders(absl::Span<const std::string> image_paths,
 }
 
 // What the decoder drops comes back by no threshold.
-void NoteThreshold(double threshold, float confidence, Findings& findings) {
+void NoteThreshold(double threshold, float confidence, data::Findings& findings) {
   if (static_cast<float>(threshold) >= confidence) return;
   findings.notes.push_back(absl::StrFormat(
       "the threshold is %g, but nms_config.confidence_threshold drops what is not above %g before",
@@ -61,7 +61,7 @@ void CheckLabelNames(const ModelRecord& record, Problems& problems) {
 }
 
 // Classes whose names label files cannot hold as they are.
-void NoteNames(const ModelRecord& record, Findings& findings) {
+void NoteNames(const ModelRecord& record, data::Findings& findings) {
   for (const std::string& name : record.classes()) {
     const std::string written = LabelName(name);
     if (written == name) continue;
@@ -91,18 +91,19 @@ std::string ClassName(const ModelRecord& record, int class_id) {
                                                             : absl::StrCat("class_", class_id);
 }
 
-absl::Status WriteLabels(const std::string& folder, const Sample& sample, const ModelRecord& record,
-                         absl::Span<const Detection> detections) {
+absl::Status WriteLabels(const std::string& folder, const data::Sample& sample,
+                         const ModelRecord& record, absl::Span<const data::Detection> detections) {
   std::string text;
-  for (const Detection& one : detections) {
+  for (const data::Detection& one : detections) {
     absl::StrAppend(&text, LabelLine(ClassName(record, one.class_id), one), "\n");
   }
   return WriteFileAtomically(JoinPath(folder, Stem(sample.id) + ".txt"), text);
 }
 
-absl::Status WriteAnnotated(const std::string& folder, Sample& sample, const ModelRecord& record,
-                            absl::Span<const Detection> detections) {
-  TY_RETURN_IF_ERROR(DrawDetections(sample.image, detections, ClassesOf(record)));
+absl::Status WriteAnnotated(const std::string& folder, data::Sample& sample,
+                            const ModelRecord& record,
+                            absl::Span<const data::Detection> detections) {
+  TY_RETURN_IF_ERROR(DrawDetections(sample.image, detections, trainyard::ClassesOf(record)));
   return WritePicture(folder, BaseName(sample.id), sample.image);
 }
 
@@ -117,7 +118,7 @@ class DetectionWriter final : public PredictionWriter {
   std::vector<std::string> output_names() const override { return decoder_.output_names(); }
   bool needs_images() const override { return !options_.annotated_dir.empty(); }
 
-  absl::Status Open(absl::Span<const std::string> image_paths, Findings& findings) override {
+  absl::Status Open(absl::Span<const std::string> image_paths, data::Findings& findings) override {
     TY_RETURN_IF_ERROR(Check(record_, image_paths, options_, threshold_));
     TY_RETURN_IF_ERROR(ClaimFolders(image_paths, options_, findings));
     NoteThreshold(threshold_, decoder_.confidence_threshold(), findings);
@@ -125,14 +126,14 @@ class DetectionWriter final : public PredictionWriter {
     return absl::OkStatus();
   }
 
-  absl::Status Write(Batch& batch, absl::Span<const Tensor> outputs) override {
+  absl::Status Write(data::Batch& batch, absl::Span<const Tensor> outputs) override {
     TY_ASSIGN_OR_RETURN(auto found, DecodeBatch(decoder_, outputs, batch.samples.size()));
     images_ += static_cast<int64_t>(found.size());
     for (size_t i = 0; i < found.size(); ++i) {
-      std::erase_if(found[i], [&](const Detection& one) {
+      std::erase_if(found[i], [&](const data::Detection& one) {
         return one.score < static_cast<float>(threshold_);
       });
-      Sample& sample = batch.samples[i].sample;
+      data::Sample& sample = batch.samples[i].sample;
       ScaleToImage(found[i], batch.samples[i].size);
       found_ += static_cast<int64_t>(found[i].size());
       if (!options_.labels_dir.empty()) {
@@ -173,11 +174,11 @@ std::string LabelName(absl::string_view class_name) {
   return absl::StrJoin(SplitAtBlanks(class_name), "_");
 }
 
-std::string LabelLine(absl::string_view class_name, const Detection& detection) {
-  const Box& box = detection.box;
+std::string LabelLine(absl::string_view class_name, const data::Detection& detection) {
+  const data::Box& box = detection.box;
   return absl::StrCat(LabelName(class_name), " 0 0 0 ", FloatText(box.x1), " ", FloatText(box.y1), " ",
                       FloatText(box.x2), " ", FloatText(box.y2), " 0 0 0 0 0 0 0 ",
                       FloatText(detection.score));
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -9,7 +9,7 @@
 #include "libs/tasks/task.h"
 #include "trainyard/model/v1/model_record.pb.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Writes what a detector finds: for each image `<labels_dir>/<base>.txt` (one line a detection,
 /// LabelLine; empty when nothing was found) and `<annotated_dir>/<base><ext>` at the original size, in
@@ -29,6 +29,6 @@ std::string LabelName(absl::string_view class_name);
 /// TAO's line of a label file, without the line break:
 /// `<class> 0 0 0 <x1> <y1> <x2> <y2> 0 0 0 0 0 0 0 <score>`, the class as LabelName has it, numbers
 /// in their shortest float32 form.
-std::string LabelLine(absl::string_view class_name, const Detection& detection);
+std::string LabelLine(absl::string_view class_name, const data::Detection& detection);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

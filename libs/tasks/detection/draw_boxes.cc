@@ -8,7 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "libs/tasks/draw.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 std::string ClassName(absl::Span<const std::string> classes, int class_id) {
@@ -18,12 +18,13 @@ std::string ClassName(absl::Span<const std::string> classes, int class_id) {
 
 }  // namespace
 
-absl::Status DrawDetections(Tensor& image, absl::Span<const Detection> detections,
+absl::Status DrawDetections(Tensor& image, absl::Span<const data::Detection> detections,
                             absl::Span<const std::string> classes) {
-  std::vector<Detection> order(detections.begin(), detections.end());
-  std::stable_sort(order.begin(), order.end(),
-                   [](const Detection& a, const Detection& b) { return a.score < b.score; });
-  for (const Detection& one : order) {
+  std::vector<data::Detection> order(detections.begin(), detections.end());
+  std::stable_sort(
+      order.begin(), order.end(),
+      [](const data::Detection& a, const data::Detection& b) { return a.score < b.score; });
+  for (const data::Detection& one : order) {
     const std::string tag =
         absl::StrFormat("%s: %.2f", ClassName(classes, one.class_id), one.score);
     const absl::Status status = DrawBox(image, one.box, ColorOf(one.class_id), tag);
@@ -32,10 +33,10 @@ absl::Status DrawDetections(Tensor& image, absl::Span<const Detection> detection
   return absl::OkStatus();
 }
 
-absl::Status DrawObjects(Tensor& image, absl::Span<const LabelledBox> objects,
+absl::Status DrawObjects(Tensor& image, absl::Span<const data::LabelledBox> objects,
                          absl::Span<const std::string> classes) {
-  for (const LabelledBox& one : objects) {
-    Box outer = one.box;
+  for (const data::LabelledBox& one : objects) {
+    data::Box outer = one.box;
     outer.x1 -= 1, outer.y1 -= 1, outer.x2 += 1, outer.y2 += 1;
     const std::string tag =
         absl::StrCat(ClassName(classes, one.class_id), one.difficult ? "*" : "");
@@ -46,4 +47,4 @@ absl::Status DrawObjects(Tensor& image, absl::Span<const LabelledBox> objects,
   return absl::OkStatus();
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -3,7 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 absl::StatusOr<Matching> MatchingFromName(absl::string_view name) {
   if (name.empty() || name == "tao") return Matching::kTao;
@@ -27,4 +27,4 @@ absl::string_view NameOf(Matching matching) {
 
 absl::string_view NameOf(ApMode mode) { return mode == ApMode::kSample ? "SAMPLE" : "INTEGRATE"; }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

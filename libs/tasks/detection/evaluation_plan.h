@@ -5,7 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// How precision and recall become one number. TAO's `average_precision_mode`.
 enum class ApMode {
@@ -38,4 +38,4 @@ absl::string_view NameOf(Matching matching);
 /// "SAMPLE", "INTEGRATE".
 absl::string_view NameOf(ApMode mode);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -10,7 +10,7 @@
 #include "libs/tasks/detection/judged_file.h"
 #include "libs/tasks/detection/match_boxes.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 std::string JsonOf(const Interval& interval) {
@@ -65,7 +65,7 @@ Explanation Explainer::Finish(const JudgedSet& judged) {
   const ApIntervals intervals = IntervalsOf(judged, {.threads = options_.threads});
   std::optional<std::string> file = EncodeJudged(judged, images_);
   result.json = {{"intervals", JsonOf(intervals, classes_)},
-                 {"sizes", trainyard::JsonOf(sizes_.Compute())},
+                 {"sizes", tasks::JsonOf(sizes_.Compute())},
                  {"confusion", confusion_.Json(classes_)},
                  {"f1", F1Json(judged)},
                  {"calibration", CalibrationJson(judged)},
@@ -75,4 +75,4 @@ Explanation Explainer::Finish(const JudgedSet& judged) {
   return result;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

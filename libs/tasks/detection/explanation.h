@@ -15,7 +15,7 @@
 #include "libs/tasks/detection/worst.h"
 #include "libs/tasks/task.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Why a detector's metrics are what they are, ready to be written.
 struct Explanation {
@@ -29,7 +29,7 @@ struct Explanation {
   WorstCases worst{0, 0};
   std::vector<std::string> classes;
   /// As ExplanationOptions::read.
-  std::function<absl::StatusOr<Sample>(int64_t)> read;
+  std::function<absl::StatusOr<data::Sample>(int64_t)> read;
 
   /// `files`, and the pictures of the worst cases. Fails when a picture cannot be encoded.
   absl::StatusOr<std::vector<std::pair<std::string, std::string>>> Files() const;
@@ -41,8 +41,8 @@ struct ExplainedImage {
   int64_t index = 0;
   std::string name;
   /// In pixels of the original picture, and as the plan compares them, in the same order.
-  absl::Span<const LabelledBox> objects, compared_objects;
-  absl::Span<const Detection> detections, compared_detections;
+  absl::Span<const data::LabelledBox> objects, compared_objects;
+  absl::Span<const data::Detection> detections, compared_detections;
   ImageVerdicts verdicts;
 };
 
@@ -65,4 +65,4 @@ class Explainer {
   std::vector<std::string> images_;
 };
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

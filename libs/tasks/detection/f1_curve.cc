@@ -7,7 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/json.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 struct Scored {
@@ -91,4 +91,4 @@ std::string F1Json(const JudgedSet& set) {
       {{"all", JsonOf(F1Of(set.classes, set.plan_bit()))}, {"classes", JsonObject(classes)}});
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -8,7 +8,7 @@
 #include "absl/types/span.h"
 #include "libs/tasks/detection/judged_set.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Scores 0, .01, ..., 1.
 inline constexpr int kF1Points = 101;
@@ -31,4 +31,4 @@ F1Curve F1Of(absl::Span<const JudgedClass> classes, size_t threshold_bit);
 /// [...]}}}`.
 std::string F1Json(const JudgedSet& set);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -11,7 +11,7 @@
 #include "libs/base/status.h"
 #include "trainyard/tasks/v1/judged.pb.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using tasks::v1::JudgedHeader;
@@ -178,4 +178,4 @@ absl::StatusOr<NamedSet> ReadJudged(const std::string& path) {
   return Read(reader, file);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "libs/tasks/detection/judged_set.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Beside results.json: what two evaluations are compared by.
 inline constexpr char kJudgedFile[] = "judged.tfrecord";
@@ -36,4 +36,4 @@ std::optional<std::string> EncodeJudged(const JudgedSet& set,
 /// for what EncodeJudged does not write, kUnimplemented for a later version.
 absl::StatusOr<NamedSet> ReadJudged(const std::string& path);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

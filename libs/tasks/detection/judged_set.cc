@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 constexpr int kCocoThresholds = 10;
@@ -42,4 +42,4 @@ std::vector<double> ThresholdsOf(const EvaluationPlan& plan) {
   return thresholds;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

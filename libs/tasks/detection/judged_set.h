@@ -8,7 +8,7 @@
 #include "libs/tasks/detection/evaluation_plan.h"
 #include "libs/tasks/detection/precision_curve.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// A detection with what became of it at each threshold.
 struct JudgedDetection {
@@ -58,4 +58,4 @@ double ApOf(const JudgedSet& set, const PrCurve& curve);
 /// The thresholds of a plan, as above.
 std::vector<double> ThresholdsOf(const EvaluationPlan& plan);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -4,17 +4,17 @@
 #include <cstddef>
 #include <utility>
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
-double Intersection(const Box& a, const Box& b) {
+double Intersection(const data::Box& a, const data::Box& b) {
   const double w = std::min<double>(a.x2, b.x2) - std::max<double>(a.x1, b.x1);
   const double h = std::min<double>(a.y2, b.y2) - std::max<double>(a.y1, b.y1);
   return w <= 0 || h <= 0 ? 0 : w * h;
 }
 
 // COCO: what of the detection lies in the crowd.
-double CrowdOverlap(const Box& detection, const Box& crowd) {
+double CrowdOverlap(const data::Box& detection, const data::Box& crowd) {
   const double both = Intersection(detection, crowd);
   return both == 0 ? 0 : both / AreaOf(detection);
 }
@@ -85,10 +85,10 @@ Verdict Judge(Matching matching, Race& race, const double* overlaps, double thre
 
 // A row a detection.
 std::vector<double> OverlapsOf(Matching matching, const ClassObjects& objects,
-                               absl::Span<const Detection> detections) {
+                               absl::Span<const data::Detection> detections) {
   std::vector<double> overlaps;
   overlaps.reserve(detections.size() * objects.boxes.size());
-  for (const Detection& one : detections) {
+  for (const data::Detection& one : detections) {
     for (size_t i = 0; i < objects.boxes.size(); ++i) {
       const bool crowd = matching == Matching::kCoco && objects.crowd[i];
       overlaps.push_back(crowd ? CrowdOverlap(one.box, objects.boxes[i])
@@ -100,15 +100,17 @@ std::vector<double> OverlapsOf(Matching matching, const ClassObjects& objects,
 
 }  // namespace
 
-double AreaOf(const Box& box) { return (double{box.x2} - box.x1) * (double{box.y2} - box.y1); }
+double AreaOf(const data::Box& box) {
+  return (double{box.x2} - box.x1) * (double{box.y2} - box.y1);
+}
 
-double PreciseIoU(const Box& a, const Box& b) {
+double PreciseIoU(const data::Box& a, const data::Box& b) {
   const double both = Intersection(a, b);
   return both == 0 ? 0 : both / (AreaOf(a) + AreaOf(b) - both);
 }
 
 ClassMatches MatchBoxes(Matching matching, absl::Span<const double> thresholds,
-                        const ClassObjects& objects, absl::Span<const Detection> detections) {
+                        const ClassObjects& objects, absl::Span<const data::Detection> detections) {
   ClassMatches matches;
   matches.found.resize(detections.size());
   matches.dropped.resize(detections.size());
@@ -127,4 +129,4 @@ ClassMatches MatchBoxes(Matching matching, absl::Span<const double> thresholds,
   return matches;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

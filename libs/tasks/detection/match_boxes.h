@@ -7,14 +7,14 @@
 #include "libs/data/box.h"
 #include "libs/tasks/detection/evaluation_plan.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// What became of a detection at one threshold. kDropped: counted neither way.
 enum class Verdict { kFalsePositive, kTruePositive, kDropped };
 
 /// The objects of one class in one image.
 struct ClassObjects {
-  std::vector<Box> boxes;
+  std::vector<data::Box> boxes;
   /// Finding it counts neither way: a difficult object, or one that is not asked for.
   std::vector<bool> ignored;
   /// COCO's iscrowd: found any number of times. Ignored, too.
@@ -34,12 +34,12 @@ struct ClassMatches {
 /// by the rules that average_precision.h tells. O(detections x objects x thresholds) time; each
 /// overlap is computed once. Pure.
 ClassMatches MatchBoxes(Matching matching, absl::Span<const double> thresholds,
-                        const ClassObjects& objects, absl::Span<const Detection> detections);
+                        const ClassObjects& objects, absl::Span<const data::Detection> detections);
 
 /// Intersection over union in double, as the reference tools compute it from the same corners; 0
 /// when they do not meet.
-double PreciseIoU(const Box& a, const Box& b);
+double PreciseIoU(const data::Box& a, const data::Box& b);
 /// In double.
-double AreaOf(const Box& box);
+double AreaOf(const data::Box& box);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -7,7 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "libs/tasks/detection/detection_evaluation.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 constexpr int kWidth = 960, kHeight = 720;
@@ -73,4 +73,4 @@ Tensor DrawPrCurves(const DetectionEvaluation& evaluation) {
   return image;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 // NumPy's linspace(0, last, count)[i]; the same rounding decides whether a recall reaches a point.
@@ -37,4 +37,4 @@ double IntegratedAp(const PrCurve& curve) {
   return area;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

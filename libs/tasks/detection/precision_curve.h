@@ -2,7 +2,7 @@
 
 #include <vector>
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// Precision over recall of one class at one IoU threshold, a point for each detection that counts,
 /// by descending score. `envelope[i]` is the best precision at recall[i] or more.
@@ -22,4 +22,4 @@ double SampledAp(const PrCurve& curve, int count);
 /// The area under the envelope.
 double IntegratedAp(const PrCurve& curve);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

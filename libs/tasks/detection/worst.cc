@@ -7,7 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/json.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 // Puts `one` where `before` wants it; the last one goes when there are too many.
@@ -24,7 +24,7 @@ bool IsLarger(const WorstCase& a, const WorstCase& b) { return AreaOf(a.box) > A
 
 std::string JsonOf(const WorstCase& one, const std::vector<std::string>& classes,
                    const std::string& picture) {
-  const Box& box = one.box;
+  const data::Box& box = one.box;
   JsonMembers members = {
       {"image", JsonText(one.image)},
       {"class", JsonText(classes[one.class_id - 1])},
@@ -52,27 +52,27 @@ WorstCases::WorstCases(double iou_threshold, double score_threshold)
     : iou_threshold_(iou_threshold), score_threshold_(score_threshold) {}
 
 void WorstCases::Add(int64_t image_index, const std::string& image,
-                     absl::Span<const LabelledBox> objects, absl::Span<const Detection> detections,
-                     const ImageVerdicts& verdicts) {
+                     absl::Span<const data::LabelledBox> objects,
+                     absl::Span<const data::Detection> detections, const ImageVerdicts& verdicts) {
   for (size_t d = 0; d < detections.size(); ++d) {
     if (verdicts.detections[d] != Verdict::kFalsePositive) continue;
-    const Detection& found = detections[d];
+    const data::Detection& found = detections[d];
     WorstCase one{image_index, image, found.box, found.class_id, found.score, 0};
     if (false_positives_.size() >= kWorstTold && !ScoresHigher(one, false_positives_.back())) {
       continue;
     }
-    for (const LabelledBox& object : objects) {
+    for (const data::LabelledBox& object : objects) {
       if (object.class_id != found.class_id) continue;
       one.best_iou = std::max(one.best_iou, PreciseIoU(found.box, object.box));
     }
     Keep(false_positives_, std::move(one), ScoresHigher);
   }
   for (size_t o = 0; o < objects.size(); ++o) {
-    const LabelledBox& object = objects[o];
+    const data::LabelledBox& object = objects[o];
     if (object.difficult || object.class_id < 1) continue;
     if (verdicts.found_score[o] >= static_cast<float>(score_threshold_)) continue;
     WorstCase one{image_index, image, object.box, object.class_id, 0, 0};
-    for (const Detection& found : detections) {
+    for (const data::Detection& found : detections) {
       if (found.class_id != object.class_id) continue;
       const double iou = PreciseIoU(found.box, object.box);
       one.best_iou = std::max(one.best_iou, iou);
@@ -93,4 +93,4 @@ std::string WorstPictureName(bool miss, size_t place) {
                          static_cast<int>(place) + 1);
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

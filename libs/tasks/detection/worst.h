@@ -13,7 +13,7 @@
 #include "libs/data/sample.h"
 #include "libs/tasks/detection/average_precision.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 
 /// What went most wrong of a kind is told of so many, and drawn of so many.
 inline constexpr size_t kWorstTold = 24;
@@ -25,7 +25,7 @@ struct WorstCase {
   int64_t image_index = 0;
   std::string image;
   /// Pixels of the original picture.
-  Box box;
+  data::Box box;
   int class_id = 0;
   /// Of the detection; of an object, the highest of those that overlap it at the plan's IoU and are
   /// of its class, 0 = none.
@@ -42,8 +42,9 @@ class WorstCases {
   WorstCases(double iou_threshold, double score_threshold);
 
   /// The next image. Boxes in pixels of the original picture; `verdicts` are of the same lists.
-  void Add(int64_t image_index, const std::string& image, absl::Span<const LabelledBox> objects,
-           absl::Span<const Detection> detections, const ImageVerdicts& verdicts);
+  void Add(int64_t image_index, const std::string& image,
+           absl::Span<const data::LabelledBox> objects,
+           absl::Span<const data::Detection> detections, const ImageVerdicts& verdicts);
 
   /// Worst first.
   const std::vector<WorstCase>& false_positives() const { return false_positives_; }
@@ -70,9 +71,9 @@ class WorstCases {
 /// a class with another name stands in the tag by its number.
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> DrawWorstCases(
     const WorstCases& worst, const std::vector<std::string>& classes,
-    const std::function<absl::StatusOr<Sample>(int64_t)>& read);
+    const std::function<absl::StatusOr<data::Sample>(int64_t)>& read);
 
 /// "worst_false_positive_01.jpg" of the first, "worst_miss_01.jpg".
 std::string WorstPictureName(bool miss, size_t place);
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -14,7 +14,7 @@
 #include "libs/tasks/detection/worst.h"
 #include "libs/tasks/draw.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 constexpr int64_t kSide = 640;
@@ -42,18 +42,18 @@ int64_t Begin(float middle, int64_t side, int64_t size) {
 struct Window {
   int64_t x = 0, y = 0, width = 0, height = 0;
   float scale = 1;
-  Box Move(const Box& box) const {
+  data::Box Move(const data::Box& box) const {
     const auto ax = static_cast<float>(x), ay = static_cast<float>(y);
     return {(box.x1 - ax) * scale, (box.y1 - ay) * scale, (box.x2 - ax) * scale,
             (box.y2 - ay) * scale};
   }
 };
 
-Window WindowAround(const Box& box, const Tensor& image) {
+Window WindowAround(const data::Box& box, const Tensor& image) {
   const int64_t height = image.dim(0), width = image.dim(1);
   const float three = 3 * std::max(box.width(), box.height());
   const auto wanted =
-      three > kSide ? static_cast<int64_t>(std::min<float>(three, kMaxImageSide)) : kSide;
+      three > kSide ? static_cast<int64_t>(std::min<float>(three, data::kMaxImageSide)) : kSide;
   Window window{.width = std::min(wanted, width), .height = std::min(wanted, height)};
   window.x = Begin((box.x1 + box.x2) / 2, window.width, width);
   window.y = Begin((box.y1 + box.y2) / 2, window.height, height);
@@ -81,31 +81,31 @@ absl::StatusOr<Tensor> Cut(Tensor& image, const Window& window) {
   return part;
 }
 
-absl::StatusOr<std::string> DrawCase(const WorstCase& one, bool miss, Sample sample,
+absl::StatusOr<std::string> DrawCase(const WorstCase& one, bool miss, data::Sample sample,
                                      const std::vector<std::string>& classes) {
   const Window window = WindowAround(one.box, sample.image);
   TY_ASSIGN_OR_RETURN(Tensor part, Cut(sample.image, window));
-  for (const LabelledBox& object : BoxesOf(sample.truth.get())) {
-    const Box inner = window.Move(object.box);
-    const Box outer{inner.x1 - 1, inner.y1 - 1, inner.x2 + 1, inner.y2 + 1};
+  for (const data::LabelledBox& object : data::BoxesOf(sample.truth.get())) {
+    const data::Box inner = window.Move(object.box);
+    const data::Box outer{inner.x1 - 1, inner.y1 - 1, inner.x2 + 1, inner.y2 + 1};
     TY_RETURN_IF_ERROR(DrawBox(part, outer, kBlack, ""));
     TY_RETURN_IF_ERROR(DrawBox(part, inner, kWhite, ""));
   }
   // Thick enough for the thumbnails of a report.
-  const Box box = window.Move(one.box);
+  const data::Box box = window.Move(one.box);
   for (const float by : {1.0f, -1.0f}) {
-    const Box moved{box.x1 - by, box.y1 - by, box.x2 + by, box.y2 + by};
+    const data::Box moved{box.x1 - by, box.y1 - by, box.x2 + by, box.y2 + by};
     TY_RETURN_IF_ERROR(DrawBox(part, moved, kRed, ""));
   }
   TY_RETURN_IF_ERROR(DrawBox(part, box, kRed, TagOf(one, miss, classes)));
-  return EncodeJpeg(part, kJpegQuality);
+  return data::EncodeJpeg(part, kJpegQuality);
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> DrawWorstCases(
     const WorstCases& worst, const std::vector<std::string>& classes,
-    const std::function<absl::StatusOr<Sample>(int64_t)>& read) {
+    const std::function<absl::StatusOr<data::Sample>(int64_t)>& read) {
   std::vector<std::pair<std::string, std::string>> files;
   for (const bool miss : {false, true}) {
     const std::vector<WorstCase>& cases = miss ? worst.misses() : worst.false_positives();
@@ -119,4 +119,4 @@ absl::StatusOr<std::vector<std::pair<std::string, std::string>>> DrawWorstCases(
   return files;
 }
 
-}  // namespace trainyard
+}  // namespace trainyard::tasks

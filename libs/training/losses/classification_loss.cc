@@ -105,12 +105,13 @@ absl::StatusOr<std::unique_ptr<Loss>> CreateClassificationLoss(
 }
 
 absl::StatusOr<std::unique_ptr<Loss>> ClassificationLossOf(
-    const Network& network, const ModelRecord& record, absl::Span<const std::string> output_names) {
-  const auto* classification = dynamic_cast<const ClassificationNetwork*>(&network);
+    const networks::Network& network, const ModelRecord& record,
+    absl::Span<const std::string> output_names) {
+  const auto* classification = dynamic_cast<const networks::ClassificationNetwork*>(&network);
   if (classification == nullptr) {
     return absl::InternalError("the network named 'classification' is no ClassificationNetwork");
   }
-  TY_ASSIGN_OR_RETURN(const auto head, CreateHead(record));
+  TY_ASSIGN_OR_RETURN(const auto head, networks::CreateHead(record));
   return CreateClassificationLoss(head->output_names().front(), output_names,
                                   {.label_smoothing = classification->label_smoothing()});
 }

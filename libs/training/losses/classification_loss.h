@@ -48,6 +48,7 @@ absl::StatusOr<std::unique_ptr<Loss>> CreateClassificationLoss(
 
 /// CreateLoss of `classification`.
 absl::StatusOr<std::unique_ptr<Loss>> ClassificationLossOf(
-    const Network& network, const ModelRecord& record, absl::Span<const std::string> output_names);
+    const networks::Network& network, const ModelRecord& record,
+    absl::Span<const std::string> output_names);
 
 }  // namespace trainyard::training

@@ -13,17 +13,18 @@
 namespace trainyard::training {
 namespace {
 
-using Factory = absl::StatusOr<std::unique_ptr<Loss>> (*)(const Network&, const ModelRecord&,
+using Factory = absl::StatusOr<std::unique_ptr<Loss>> (*)(const networks::Network&,
+                                                          const ModelRecord&,
                                                           absl::Span<const std::string>);
 
-absl::StatusOr<std::unique_ptr<Loss>> CreateSsdLoss(const Network& network,
+absl::StatusOr<std::unique_ptr<Loss>> CreateSsdLoss(const networks::Network& network,
                                                     const ModelRecord& record,
                                                     absl::Span<const std::string> output_names) {
-  const auto* ssd = dynamic_cast<const SsdNetwork*>(&network);
+  const auto* ssd = dynamic_cast<const networks::SsdNetwork*>(&network);
   if (ssd == nullptr) return absl::InternalError("the network named 'ssd' is no SsdNetwork");
   TY_ASSIGN_OR_RETURN(const size_t conf, OutputIndex(record.ssd().confidence_output(), output_names));
   TY_ASSIGN_OR_RETURN(const size_t loc, OutputIndex(record.ssd().location_output(), output_names));
-  const SsdLossOptions options = ssd->loss_options();
+  const networks::SsdLossOptions options = ssd->loss_options();
   return std::make_unique<SsdLoss>(
       conf, loc,
       SsdLossWeights{.alpha = options.alpha, .neg_pos_ratio = options.neg_pos_ratio});
@@ -49,7 +50,8 @@ absl::StatusOr<size_t> OutputIndex(const std::string& output,
   return static_cast<size_t>(found - output_names.begin());
 }
 
-absl::StatusOr<std::unique_ptr<Loss>> CreateLoss(const Network& network, const ModelRecord& record,
+absl::StatusOr<std::unique_ptr<Loss>> CreateLoss(const networks::Network& network,
+                                                 const ModelRecord& record,
                                                  absl::Span<const std::string> output_names) {
   const auto found = Factories().find(std::string(network.name()));
   if (found == Factories().end()) {

@@ -29,7 +29,8 @@ class Loss {
 /// The loss of a network, by its name; `output_names` are those of the graph that is trained.
 /// kUnimplemented, with the known names, for a network that has none here; kInvalidArgument when the
 /// record's head does not fit the graph.
-absl::StatusOr<std::unique_ptr<Loss>> CreateLoss(const Network& network, const ModelRecord& record,
+absl::StatusOr<std::unique_ptr<Loss>> CreateLoss(const networks::Network& network,
+                                                 const ModelRecord& record,
                                                  absl::Span<const std::string> output_names);
 
 /// The place of the output that a head reads among those of the graph. kInvalidArgument when it has none

@@ -21,7 +21,7 @@ constexpr int64_t kFewestGatheredChannels = 16;
 
 absl::StatusOr<Step> MapConv(NodeView& view) {
   TY_ASSIGN_OR_RETURN(const Window window, ReadWindow(view));
-  const int64_t groups = IntAttribute(view.node(), "group", 1);
+  const int64_t groups = graph::IntAttribute(view.node(), "group", 1);
   if (groups < 1) return view.Invalid("group must be at least 1");
   const int input = view.Input(0), weight = view.Weight(1), output = view.Output(0);
   const int bias = view.HasInput(2) ? view.Weight(2) : -1;
@@ -49,10 +49,10 @@ absl::StatusOr<Step> MapConv(NodeView& view) {
 }
 
 absl::StatusOr<Step> MapGemm(NodeView& view) {
-  const float alpha = FloatAttribute(view.node(), "alpha", 1.0f);
-  const float beta = FloatAttribute(view.node(), "beta", 1.0f);
-  const bool trans_a = IntAttribute(view.node(), "transA", 0) != 0;
-  const bool trans_b = IntAttribute(view.node(), "transB", 0) != 0;
+  const float alpha = graph::FloatAttribute(view.node(), "alpha", 1.0f);
+  const float beta = graph::FloatAttribute(view.node(), "beta", 1.0f);
+  const bool trans_a = graph::IntAttribute(view.node(), "transA", 0) != 0;
+  const bool trans_b = graph::IntAttribute(view.node(), "transB", 0) != 0;
   const int a = view.Input(0), b = view.Weight(1), output = view.Output(0);
   const int c = view.HasInput(2) ? view.Weight(2) : -1;
   return Step([=](Frame& frame) {

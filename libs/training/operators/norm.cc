@@ -13,9 +13,9 @@ absl::StatusOr<Step> MapBatchNormalization(NodeView& view) {
   if (view.node().output_size() > 1 && !view.node().output(1).empty()) {
     return view.Unimplemented("graphs are in inference form; statistics cannot be outputs");
   }
-  const double epsilon = FloatAttribute(view.node(), "epsilon", 1e-5f);
+  const double epsilon = graph::FloatAttribute(view.node(), "epsilon", 1e-5f);
   // LibTorch's momentum is the weight of the new batch, ONNX's that of the old value.
-  const double momentum = 1.0 - FloatAttribute(view.node(), "momentum", 0.9f);
+  const double momentum = 1.0 - graph::FloatAttribute(view.node(), "momentum", 0.9f);
   const bool frozen = view.BatchNormIsFrozen();
   const int input = view.Input(0), output = view.Output(0);
   const int gamma = view.Weight(1), beta = view.Weight(2);
@@ -38,7 +38,7 @@ absl::StatusOr<Step> MapDropout(NodeView& view) {
   if (view.node().output_size() > 1 && !view.node().output(1).empty()) {
     return view.Unimplemented("the mask cannot be an output");
   }
-  float ratio = FloatAttribute(view.node(), "ratio", 0.5f);
+  float ratio = graph::FloatAttribute(view.node(), "ratio", 0.5f);
   if (view.HasInput(1)) {
     TY_ASSIGN_OR_RETURN(const std::vector<float> ratios, view.ConstantFloats(1));
     if (ratios.size() != 1) return view.Invalid("ratio must be one number");

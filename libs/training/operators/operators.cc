@@ -76,10 +76,10 @@ Pads Window::PadsFor(int64_t height, int64_t width, int64_t kernel_h, int64_t ke
 
 absl::StatusOr<Window> ReadWindow(const NodeView& view) {
   const onnx::NodeProto& node = view.node();
-  Window window{.kernel = IntsAttribute(node, "kernel_shape", {}),
-                .strides = IntsAttribute(node, "strides", {1, 1}),
-                .dilations = IntsAttribute(node, "dilations", {1, 1})};
-  const std::vector<int64_t> pads = IntsAttribute(node, "pads", {0, 0, 0, 0});
+  Window window{.kernel = graph::IntsAttribute(node, "kernel_shape", {}),
+                .strides = graph::IntsAttribute(node, "strides", {1, 1}),
+                .dilations = graph::IntsAttribute(node, "dilations", {1, 1})};
+  const std::vector<int64_t> pads = graph::IntsAttribute(node, "pads", {0, 0, 0, 0});
   if (window.strides.size() != 2 || window.dilations.size() != 2 || pads.size() != 4 ||
       (!window.kernel.empty() && window.kernel.size() != 2)) {
     return view.Unimplemented("only windows of two spatial dimensions are offered");
@@ -92,7 +92,7 @@ absl::StatusOr<Window> ReadWindow(const NodeView& view) {
     return view.Invalid("kernel_shape, strides and dilations must be at least 1 and pads at least 0");
   }
   window.pads = {.top = pads[0], .left = pads[1], .bottom = pads[2], .right = pads[3]};
-  const std::string auto_pad = StringAttribute(node, "auto_pad", "NOTSET");
+  const std::string auto_pad = graph::StringAttribute(node, "auto_pad", "NOTSET");
   if (auto_pad == "SAME_UPPER") {
     window.same = 1;
   } else if (auto_pad == "SAME_LOWER") {

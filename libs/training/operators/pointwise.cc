@@ -42,7 +42,7 @@ absl::StatusOr<std::optional<float>> Bound(const NodeView& view, absl::string_vi
     return values[0];
   }
   const float infinity = std::numeric_limits<float>::infinity();
-  const float value = FloatAttribute(view.node(), attribute, infinity);
+  const float value = graph::FloatAttribute(view.node(), attribute, infinity);
   if (value == infinity) return std::nullopt;
   return value;
 }
@@ -57,7 +57,7 @@ absl::StatusOr<Step> MapRelu(NodeView& view) {
 }
 
 absl::StatusOr<Step> MapLeakyRelu(NodeView& view) {
-  const float slope = FloatAttribute(view.node(), "alpha", 0.01f);
+  const float slope = graph::FloatAttribute(view.node(), "alpha", 0.01f);
   return Unary(view, [slope](const at::Tensor& x) { return at::leaky_relu(x, slope); });
 }
 
@@ -79,11 +79,11 @@ absl::StatusOr<Step> MapSigmoid(NodeView& view) {
 
 absl::StatusOr<Step> MapSoftmax(NodeView& view) {
   if (view.opset() >= 13) {
-    const int64_t axis = IntAttribute(view.node(), "axis", -1);
+    const int64_t axis = graph::IntAttribute(view.node(), "axis", -1);
     return Unary(view, [axis](const at::Tensor& x) { return at::softmax(x, axis); });
   }
   // Before opset 13 everything from `axis` on is one dimension.
-  const int64_t axis = IntAttribute(view.node(), "axis", 1);
+  const int64_t axis = graph::IntAttribute(view.node(), "axis", 1);
   return Unary(view, [axis](const at::Tensor& x) {
     const int64_t first = axis < 0 ? axis + x.dim() : axis;
     int64_t rows = 1;

@@ -25,7 +25,8 @@ bool PoolPadsItself(const Pads& pads, const std::vector<int64_t>& kernel) {
 absl::StatusOr<Window> ReadPool(const NodeView& view) {
   TY_ASSIGN_OR_RETURN(Window window, ReadWindow(view));
   if (window.kernel.empty()) return view.Invalid("kernel_shape is missing");
-  if (IntAttribute(view.node(), "ceil_mode", 0) != 0) return view.Unimplemented("ceil_mode 1");
+  if (graph::IntAttribute(view.node(), "ceil_mode", 0) != 0)
+    return view.Unimplemented("ceil_mode 1");
   return window;
 }
 
@@ -51,7 +52,7 @@ absl::StatusOr<Step> MapMaxPool(NodeView& view) {
 
 absl::StatusOr<Step> MapAveragePool(NodeView& view) {
   TY_ASSIGN_OR_RETURN(const Window window, ReadPool(view));
-  const bool count_pads = IntAttribute(view.node(), "count_include_pad", 0) != 0;
+  const bool count_pads = graph::IntAttribute(view.node(), "count_include_pad", 0) != 0;
   if (!count_pads && (window.same != 0 || !PoolPadsItself(window.pads, window.kernel))) {
     return view.Unimplemented("uneven pads that are not counted");
   }

@@ -27,7 +27,7 @@ QuantizationSlots Slots(const NodeView& view) {
           .scale = view.Input(1),
           .zero_point = view.HasInput(2) ? view.Input(2) : -1,
           .output = view.Output(0),
-          .axis = IntAttribute(view.node(), "axis", 1)};
+          .axis = graph::IntAttribute(view.node(), "axis", 1)};
 }
 
 }  // namespace

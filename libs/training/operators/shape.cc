@@ -14,7 +14,7 @@ namespace {
 // Axes of Squeeze and Unsqueeze: an attribute before opset 13, then an input. Empty when not given.
 absl::StatusOr<std::vector<int64_t>> Axes(const NodeView& view) {
   if (view.HasInput(1)) return view.ConstantInts(1);
-  return IntsAttribute(view.node(), "axes", {});
+  return graph::IntsAttribute(view.node(), "axes", {});
 }
 
 // Our rows of (dimension, before, after) in LibTorch's order: the last dimension first.
@@ -31,7 +31,7 @@ std::vector<int64_t> TorchPads(const std::vector<int64_t>& pads) {
 }  // namespace
 
 absl::StatusOr<Step> MapTranspose(NodeView& view) {
-  const std::vector<int64_t> permutation = IntsAttribute(view.node(), "perm", {});
+  const std::vector<int64_t> permutation = graph::IntsAttribute(view.node(), "perm", {});
   const int input = view.Input(0), output = view.Output(0);
   return Step([=](Frame& frame) {
     const at::Tensor& x = frame.values[input];
@@ -45,7 +45,7 @@ absl::StatusOr<Step> MapTranspose(NodeView& view) {
 
 absl::StatusOr<Step> MapReshape(NodeView& view) {
   TY_ASSIGN_OR_RETURN(const std::vector<int64_t> shape, view.ConstantInts(1));
-  const bool zero_is_zero = IntAttribute(view.node(), "allowzero", 0) != 0;
+  const bool zero_is_zero = graph::IntAttribute(view.node(), "allowzero", 0) != 0;
   const int input = view.Input(0), output = view.Output(0);
   return Step([=](Frame& frame) {
     const at::Tensor& x = frame.values[input];
@@ -58,7 +58,7 @@ absl::StatusOr<Step> MapReshape(NodeView& view) {
 }
 
 absl::StatusOr<Step> MapConcat(NodeView& view) {
-  const int64_t axis = IntAttribute(view.node(), "axis", 0);
+  const int64_t axis = graph::IntAttribute(view.node(), "axis", 0);
   std::vector<int> inputs;
   for (int i = 0; i < view.node().input_size(); ++i) inputs.push_back(view.Input(i));
   const int output = view.Output(0);
@@ -71,7 +71,7 @@ absl::StatusOr<Step> MapConcat(NodeView& view) {
 }
 
 absl::StatusOr<Step> MapFlatten(NodeView& view) {
-  const int64_t axis = IntAttribute(view.node(), "axis", 1);
+  const int64_t axis = graph::IntAttribute(view.node(), "axis", 1);
   const int input = view.Input(0), output = view.Output(0);
   return Step([=](Frame& frame) {
     const at::Tensor& x = frame.values[input];
@@ -106,7 +106,7 @@ absl::StatusOr<Step> MapUnsqueeze(NodeView& view) {
 }
 
 absl::StatusOr<Step> MapPad(NodeView& view) {
-  std::string mode = StringAttribute(view.node(), "mode", "constant");
+  std::string mode = graph::StringAttribute(view.node(), "mode", "constant");
   if (mode != "constant" && mode != "reflect" && mode != "edge") {
     return view.Unimplemented(absl::StrCat("mode '", mode, "'"));
   }

@@ -24,8 +24,8 @@ struct Rule {
 
 class Adam final : public PiecewiseOptimizer {
  public:
-  Adam(const AdamPlan& adam, const TrainingPlan& plan, const std::vector<Parameter>& parameters,
-       bool multi_tensor)
+  Adam(const networks::AdamPlan& adam, const networks::TrainingPlan& plan,
+       const std::vector<Parameter>& parameters, bool multi_tensor)
       : PiecewiseOptimizer(plan, parameters, {"first_moment", "second_moment"}, multi_tensor),
         adam_(adam) {}
 
@@ -59,13 +59,13 @@ class Adam final : public PiecewiseOptimizer {
     at::_foreach_addcdiv_(lists.weights, first, roots, -rate_ * lists.rate_scale);
   }
 
-  const AdamPlan adam_;
+  const networks::AdamPlan adam_;
   double rate_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> Make(const AdamPlan& adam, const TrainingPlan& plan,
+std::unique_ptr<Optimizer> Make(const networks::AdamPlan& adam, const networks::TrainingPlan& plan,
                                 const std::vector<Parameter>& parameters, bool multi_tensor) {
   return std::make_unique<Adam>(adam, plan, parameters, multi_tensor);
 }

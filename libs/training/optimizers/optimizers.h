@@ -11,11 +11,12 @@
 // not looked at.
 namespace trainyard::training::internal {
 
-std::unique_ptr<Optimizer> Make(const SgdPlan& sgd, const TrainingPlan& plan,
+std::unique_ptr<Optimizer> Make(const networks::SgdPlan& sgd, const networks::TrainingPlan& plan,
                                 const std::vector<Parameter>& parameters, bool multi_tensor);
-std::unique_ptr<Optimizer> Make(const AdamPlan& adam, const TrainingPlan& plan,
+std::unique_ptr<Optimizer> Make(const networks::AdamPlan& adam, const networks::TrainingPlan& plan,
                                 const std::vector<Parameter>& parameters, bool multi_tensor);
-std::unique_ptr<Optimizer> Make(const RmspropPlan& rmsprop, const TrainingPlan& plan,
+std::unique_ptr<Optimizer> Make(const networks::RmspropPlan& rmsprop,
+                                const networks::TrainingPlan& plan,
                                 const std::vector<Parameter>& parameters, bool multi_tensor);
 
 }  // namespace trainyard::training::internal

@@ -35,7 +35,7 @@ bool IsOfLayers(const std::string& initializer, const std::vector<std::string>& 
 
 }  // namespace
 
-PiecewiseOptimizer::PiecewiseOptimizer(const TrainingPlan& plan,
+PiecewiseOptimizer::PiecewiseOptimizer(const networks::TrainingPlan& plan,
                                        const std::vector<Parameter>& parameters,
                                        std::vector<std::string> kinds, bool multi_tensor)
     : regularizer_(plan.regularizer),
@@ -77,7 +77,7 @@ double PiecewiseOptimizer::StepInOnePass() {
 
 // `gradients` receives what the pieces point into.
 std::vector<Piece> PiecewiseOptimizer::Pieces(std::vector<at::Tensor>& gradients) {
-  const auto factor = [this](Regularizer regularizer) {
+  const auto factor = [this](networks::Regularizer regularizer) {
     return static_cast<float>(regularizer_ == regularizer ? regularizer_weight_ : 0);
   };
   std::vector<Piece> pieces;
@@ -89,8 +89,8 @@ std::vector<Piece> PiecewiseOptimizer::Pieces(std::vector<at::Tensor>& gradients
                 .gradient = gradients.back().const_data_ptr<float>(),
                 .slots = {},
                 .size = 0,
-                .l1 = regularized_[i] != 0 ? factor(Regularizer::kL1) : 0,
-                .l2 = regularized_[i] != 0 ? factor(Regularizer::kL2) : 0,
+                .l1 = regularized_[i] != 0 ? factor(networks::Regularizer::kL1) : 0,
+                .l2 = regularized_[i] != 0 ? factor(networks::Regularizer::kL2) : 0,
                 .rate_scale = rate_scales_[i]};
     for (size_t kind = 0; kind < kinds_.size(); ++kind) {
       whole.slots[kind] = slots_[kind][i].mutable_data_ptr<float>();
@@ -140,8 +140,8 @@ double PiecewiseOptimizer::StepByMultiTensor() {
 at::Tensor PiecewiseOptimizer::Regularize(const std::vector<at::Tensor>& weights,
                                           const std::vector<at::Tensor>& gradients) const {
   const double w = regularizer_weight_;
-  if (regularizer_ == Regularizer::kNone || w == 0 || weights.empty()) return {};
-  const bool l1 = regularizer_ == Regularizer::kL1;
+  if (regularizer_ == networks::Regularizer::kNone || w == 0 || weights.empty()) return {};
+  const bool l1 = regularizer_ == networks::Regularizer::kL1;
   const at::Tensor norms = at::stack(at::_foreach_norm(weights, l1 ? 1 : 2));
   if (l1) {
     at::_foreach_add_(gradients, at::_foreach_sign(weights), w);

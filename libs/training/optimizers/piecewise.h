@@ -44,7 +44,7 @@ class PiecewiseOptimizer : public Optimizer {
 
  protected:
   /// `kinds`: at most kMostSlots.
-  PiecewiseOptimizer(const TrainingPlan& plan, const std::vector<Parameter>& parameters,
+  PiecewiseOptimizer(const networks::TrainingPlan& plan, const std::vector<Parameter>& parameters,
                      std::vector<std::string> kinds, bool multi_tensor);
 
  private:
@@ -62,7 +62,7 @@ class PiecewiseOptimizer : public Optimizer {
   at::Tensor Regularize(const std::vector<at::Tensor>& weights,
                         const std::vector<at::Tensor>& gradients) const;
 
-  const Regularizer regularizer_;
+  const networks::Regularizer regularizer_;
   const double regularizer_weight_;
   const bool multi_tensor_;
   const std::vector<std::string> kinds_;
@@ -76,7 +76,7 @@ class PiecewiseOptimizer : public Optimizer {
 
 inline constexpr int64_t kLanes = 8;
 
-template <Regularizer kRegularizer, typename Rule>
+template <networks::Regularizer kRegularizer, typename Rule>
 double UpdatePieceWith(const Piece& piece, const Rule rule) {
   float* __restrict const weight = piece.weight;
   const float* __restrict const gradient = piece.gradient;
@@ -86,10 +86,10 @@ double UpdatePieceWith(const Piece& piece, const Rule rule) {
   const auto update = [&](int64_t i) -> float {
     const float k = weight[i];
     float slope = gradient[i];
-    if constexpr (kRegularizer == Regularizer::kL1) {
+    if constexpr (kRegularizer == networks::Regularizer::kL1) {
       const float sign = static_cast<float>((k > 0) - (k < 0));
       slope += l1 * sign;
-    } else if constexpr (kRegularizer == Regularizer::kL2) {
+    } else if constexpr (kRegularizer == networks::Regularizer::kL2) {
       slope += 2 * l2 * k;
     }
     if constexpr (Rule::kSlots == 1) {
@@ -97,13 +97,13 @@ double UpdatePieceWith(const Piece& piece, const Rule rule) {
     } else {
       weight[i] = rule(k, slope, first[i], second[i]);
     }
-    return kRegularizer == Regularizer::kL1 ? std::abs(k) : k * k;
+    return kRegularizer == networks::Regularizer::kL1 ? std::abs(k) : k * k;
   };
   // Element i is added to sum i % 8: an order that no compiler changes, and that fills its vectors.
   double sums[kLanes] = {};
   const auto add = [&](int64_t lane, int64_t i) {
     const float penalty = update(i);
-    if constexpr (kRegularizer != Regularizer::kNone) sums[lane] += penalty;
+    if constexpr (kRegularizer != networks::Regularizer::kNone) sums[lane] += penalty;
   };
   int64_t i = 0;
   for (; i + kLanes <= piece.size; i += kLanes) {
@@ -120,9 +120,9 @@ double UpdatePieceWith(const Piece& piece, const Rule rule) {
 /// before the step when the piece is regularized, else 0.
 template <typename Rule>
 double UpdatePiece(const Piece& piece, const Rule& rule) {
-  if (piece.l1 != 0) return UpdatePieceWith<Regularizer::kL1>(piece, rule);
-  if (piece.l2 != 0) return UpdatePieceWith<Regularizer::kL2>(piece, rule);
-  return UpdatePieceWith<Regularizer::kNone>(piece, rule);
+  if (piece.l1 != 0) return UpdatePieceWith<networks::Regularizer::kL1>(piece, rule);
+  if (piece.l2 != 0) return UpdatePieceWith<networks::Regularizer::kL2>(piece, rule);
+  return UpdatePieceWith<networks::Regularizer::kNone>(piece, rule);
 }
 
 /// Keras' decay of a rate.

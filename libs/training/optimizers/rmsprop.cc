@@ -37,14 +37,14 @@ struct WithMomentum {
   }
 };
 
-std::vector<std::string> KindsOf(const RmspropPlan& rmsprop) {
+std::vector<std::string> KindsOf(const networks::RmspropPlan& rmsprop) {
   if (rmsprop.momentum == 0) return {"second_moment"};
   return {"second_moment", "momentum"};
 }
 
 class Rmsprop final : public PiecewiseOptimizer {
  public:
-  Rmsprop(const RmspropPlan& rmsprop, const TrainingPlan& plan,
+  Rmsprop(const networks::RmspropPlan& rmsprop, const networks::TrainingPlan& plan,
           const std::vector<Parameter>& parameters, bool multi_tensor)
       : PiecewiseOptimizer(plan, parameters, KindsOf(rmsprop), multi_tensor), rmsprop_(rmsprop) {}
 
@@ -76,13 +76,14 @@ class Rmsprop final : public PiecewiseOptimizer {
     at::_foreach_add_(lists.weights, momenta);
   }
 
-  const RmspropPlan rmsprop_;
+  const networks::RmspropPlan rmsprop_;
   double rate_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> Make(const RmspropPlan& rmsprop, const TrainingPlan& plan,
+std::unique_ptr<Optimizer> Make(const networks::RmspropPlan& rmsprop,
+                                const networks::TrainingPlan& plan,
                                 const std::vector<Parameter>& parameters, bool multi_tensor) {
   return std::make_unique<Rmsprop>(rmsprop, plan, parameters, multi_tensor);
 }

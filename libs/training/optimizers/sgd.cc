@@ -28,8 +28,8 @@ struct Nesterov {
 
 class Sgd final : public PiecewiseOptimizer {
  public:
-  Sgd(const SgdPlan& sgd, const TrainingPlan& plan, const std::vector<Parameter>& parameters,
-      bool multi_tensor)
+  Sgd(const networks::SgdPlan& sgd, const networks::TrainingPlan& plan,
+      const std::vector<Parameter>& parameters, bool multi_tensor)
       : PiecewiseOptimizer(plan, parameters, {"momentum"}, multi_tensor), sgd_(sgd) {}
 
  private:
@@ -52,13 +52,13 @@ class Sgd final : public PiecewiseOptimizer {
     at::_foreach_add_(lists.weights, lists.gradients, -rate);
   }
 
-  const SgdPlan sgd_;
+  const networks::SgdPlan sgd_;
   double rate_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Optimizer> Make(const SgdPlan& sgd, const TrainingPlan& plan,
+std::unique_ptr<Optimizer> Make(const networks::SgdPlan& sgd, const networks::TrainingPlan& plan,
                                 const std::vector<Parameter>& parameters, bool multi_tensor) {
   return std::make_unique<Sgd>(sgd, plan, parameters, multi_tensor);
 }

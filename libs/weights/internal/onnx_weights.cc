@@ -59,7 +59,7 @@ std::string BytesOf(const TensorProto& proto) {
 }  // namespace
 
 absl::StatusOr<NamedWeights> ParseOnnxWeights(absl::string_view bytes, const std::string& folder) {
-  TY_ASSIGN_OR_RETURN(const Graph graph, Graph::Parse(bytes, folder));
+  TY_ASSIGN_OR_RETURN(const graph::Graph graph, graph::Graph::Parse(bytes, folder));
   const auto& initializers = graph.proto().graph().initializer();
   std::vector<std::string> contents;
   int64_t total = static_cast<int64_t>(bytes.size());

@@ -17,6 +17,8 @@
 #include "tests/support/status_matchers.h"
 
 namespace trainyard {
+
+using spec::SpecUse;
 namespace {
 
 using spec::common::v1::RegularizerConfig;
@@ -97,13 +99,13 @@ TEST(GuideSpecsTest, TheTrainingSampleServesEveryTaskWithoutAWarning) {
   for (SpecUse use :
        {SpecUse::kTrain, SpecUse::kEvaluate, SpecUse::kInference, SpecUse::kExport}) {
     std::vector<std::string> warnings;
-    EXPECT_THAT(LoadExperiment(kTrain, "train.txt", {}, use, &warnings), IsOk());
+    EXPECT_THAT(networks::LoadExperiment(kTrain, "train.txt", {}, use, &warnings), IsOk());
     EXPECT_THAT(warnings, IsEmpty());
   }
 }
 
 TEST(GuideSpecsTest, TheTrainingSampleMeansWhatTheGuideSays) {
-  const auto spec = LoadExperiment(kTrain, "train.txt", {}, SpecUse::kTrain, nullptr);
+  const auto spec = networks::LoadExperiment(kTrain, "train.txt", {}, SpecUse::kTrain, nullptr);
   ASSERT_THAT(spec, IsOk());
   EXPECT_EQ(spec->random_seed(), 42);
   EXPECT_EQ(spec->ssd_config().arch(), "resnet");
@@ -126,7 +128,7 @@ TEST(GuideSpecsTest, TheTrainingSampleMeansWhatTheGuideSays) {
                                    Pair("cyclist", "cyclist"), Pair("van", "car"),
                                    Pair("person_sitting", "pedestrian")));
   // Boxes of SSD-ResNet18: 4 or 6 a cell with the second square one.
-  const auto lists = ListsOf(spec->ssd_config());
+  const auto lists = networks::ListsOf(spec->ssd_config());
   ASSERT_THAT(lists, IsOk());
   EXPECT_THAT(lists->aspect_ratios[0], ElementsAre(1, 2, 0.5));
   EXPECT_THAT(lists->aspect_ratios[1], ElementsAre(1, 2, 0.5, 3, 1.0 / 3.0));
@@ -135,7 +137,7 @@ TEST(GuideSpecsTest, TheTrainingSampleMeansWhatTheGuideSays) {
 
 // "Default: 32" and so on in the guide's table of augmentation_config, which the sample leaves out.
 TEST(GuideSpecsTest, TheTrainingSampleAugmentsAsTheGuidesTableSays) {
-  const auto spec = LoadExperiment(kTrain, "train.txt", {}, SpecUse::kTrain, nullptr);
+  const auto spec = networks::LoadExperiment(kTrain, "train.txt", {}, SpecUse::kTrain, nullptr);
   ASSERT_THAT(spec, IsOk());
   EXPECT_EQ(spec->augmentation_config().brightness(), 32);
   EXPECT_EQ(spec->augmentation_config().hue(), 18);
@@ -148,7 +150,7 @@ TEST(GuideSpecsTest, TheSecondOptionOfTheTrainingSampleIsRawFolders) {
       absl::StrReplaceAll(kTrain, {{"    tfrecords_path:", "    # tfrecords_path:"},
                                    {"# label_directory_path", "label_directory_path"},
                                    {"# image_directory_path", "image_directory_path"}});
-  const auto spec = LoadExperiment(raw, "train.txt", {}, SpecUse::kTrain, nullptr);
+  const auto spec = networks::LoadExperiment(raw, "train.txt", {}, SpecUse::kTrain, nullptr);
   ASSERT_THAT(spec, IsOk());
   EXPECT_EQ(spec->dataset_config().data_sources(0).label_directory_path(), "/path/to/train/labels");
   EXPECT_EQ(spec->dataset_config().data_sources(0).image_directory_path(), "/path/to/train/images");
@@ -156,17 +158,18 @@ TEST(GuideSpecsTest, TheSecondOptionOfTheTrainingSampleIsRawFolders) {
 
 // "You may do this by setting the regularizer type to NO_REG": the retraining of a pruned model.
 TEST(GuideSpecsTest, TheRetrainingSpecDiffersByTheModelAndTheRegularizer) {
-  const auto spec = LoadExperiment(kTrain, "retrain.txt",
-                                   {"training_config.regularizer.type = NO_REG",
-                                    "training_config.pretrain_model_path = /models/pruned.tlt"},
-                                   SpecUse::kTrain, nullptr);
+  const auto spec =
+      networks::LoadExperiment(kTrain, "retrain.txt",
+                               {"training_config.regularizer.type = NO_REG",
+                                "training_config.pretrain_model_path = /models/pruned.tlt"},
+                               SpecUse::kTrain, nullptr);
   ASSERT_THAT(spec, IsOk());
   EXPECT_EQ(spec->training_config().regularizer().type(), RegularizerConfig::NO_REG);
 }
 
 // The recommended values of the guide's tables.
 TEST(GuideSpecsTest, TakesTheTypicalValuesOfTheTables) {
-  const auto spec = LoadExperiment(
+  const auto spec = networks::LoadExperiment(
       kTrain, "train.txt",
       {"ssd_config.aspect_ratios =", "ssd_config.aspect_ratios_global = [1.0, 2.0, 0.5, 3.0, 0.33]",
        "ssd_config.scales = [0.05, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85]",
@@ -180,7 +183,7 @@ TEST(GuideSpecsTest, TakesTheTypicalValuesOfTheTables) {
 
 TEST(GuideSpecsTest, TheKittiSampleMakesTrainingDataOnly) {
   std::vector<std::string> warnings;
-  const auto config = LoadDatasetExport(kKitti, "convert.txt", {}, false, &warnings);
+  const auto config = spec::LoadDatasetExport(kKitti, "convert.txt", {}, false, &warnings);
   ASSERT_THAT(config, IsOk());
   EXPECT_THAT(warnings, IsEmpty());
   EXPECT_EQ(config->kitti_config().image_dir_name(), "training/image_2");
@@ -191,19 +194,20 @@ TEST(GuideSpecsTest, TheKittiSampleMakesTrainingDataOnly) {
 }
 
 TEST(GuideSpecsTest, TheCocoSampleReads) {
-  const auto config = ParseDatasetExport(kCoco, "coco.txt", {}, nullptr);
+  const auto config = spec::ParseDatasetExport(kCoco, "coco.txt", {}, nullptr);
   ASSERT_THAT(config, IsOk());
   EXPECT_THAT(config->coco_config().img_dir_names(), ElementsAre("val2017", "train2017"));
   EXPECT_THAT(config->coco_config().num_shards(), ElementsAre(32, 256));
-  EXPECT_THAT(CheckDatasetExport(*config, false), IsOk());
+  EXPECT_THAT(spec::CheckDatasetExport(*config, false), IsOk());
 }
 
 TEST(GuideSpecsTest, MigrationTakesEveryFieldOfTheTrainingSample) {
-  const Migration migration =
-      MigrateSpec(kTrain, "train.txt", spec::ssd::v1::Experiment(), SsdCoverage());
+  const spec::Migration migration =
+      spec::MigrateSpec(kTrain, "train.txt", spec::ssd::v1::Experiment(), networks::SsdCoverage());
   EXPECT_EQ(migration.fields.size(), 41u);
-  EXPECT_EQ(migration.Count(FieldFate::kTaken), 41);
-  EXPECT_THAT(LoadExperiment(PrintCanonical(*migration.spec), "new.txt", {}, SpecUse::kTrain, nullptr),
+  EXPECT_EQ(migration.Count(spec::FieldFate::kTaken), 41);
+  EXPECT_THAT(networks::LoadExperiment(spec::PrintCanonical(*migration.spec), "new.txt", {},
+                                       SpecUse::kTrain, nullptr),
               IsOk());
 }
 
@@ -212,13 +216,13 @@ TEST(GuideSpecsTest, EveryPathOfTheSamplesIsRewritten) {
   const auto moved = [](absl::string_view path) -> absl::StatusOr<std::string> {
     return absl::StrCat("/root", path);
   };
-  auto spec = LoadExperiment(kTrain, "train.txt", {}, SpecUse::kTrain, nullptr);
+  auto spec = networks::LoadExperiment(kTrain, "train.txt", {}, SpecUse::kTrain, nullptr);
   ASSERT_THAT(spec, IsOk());
-  ASSERT_THAT(RewritePaths(&*spec, moved), IsOk());
-  auto config = LoadDatasetExport(kKitti, "convert.txt", {}, false, nullptr);
+  ASSERT_THAT(spec::RewritePaths(&*spec, moved), IsOk());
+  auto config = spec::LoadDatasetExport(kKitti, "convert.txt", {}, false, nullptr);
   ASSERT_THAT(config, IsOk());
-  ASSERT_THAT(RewritePaths(&*config, moved), IsOk());
-  for (const std::string& text : {PrintCanonical(*spec), PrintCanonical(*config)}) {
+  ASSERT_THAT(spec::RewritePaths(&*config, moved), IsOk());
+  for (const std::string& text : {spec::PrintCanonical(*spec), spec::PrintCanonical(*config)}) {
     EXPECT_THAT(absl::StrReplaceAll(text, {{"\"/root/", ""}}), ::testing::Not(HasSubstr("\"/")));
   }
 }

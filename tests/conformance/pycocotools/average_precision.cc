@@ -22,15 +22,15 @@
 namespace {
 
 struct Image {
-  std::vector<trainyard::LabelledBox> objects;
-  std::vector<trainyard::Detection> detections;
+  std::vector<trainyard::data::LabelledBox> objects;
+  std::vector<trainyard::data::Detection> detections;
 };
 
 bool ReadImages(std::map<int, Image>& images) {
   std::string kind;
   while (std::cin >> kind) {
     int image = 0, class_id = 0;
-    trainyard::Box box;
+    trainyard::data::Box box;
     float last = 0;
     std::cin >> image >> class_id >> box.x1 >> box.y1 >> box.x2 >> box.y2 >> last;
     if (!std::cin) return false;
@@ -46,11 +46,11 @@ bool ReadImages(std::map<int, Image>& images) {
 template <typename Boxes>
 std::vector<double> AreasOf(const Boxes& boxes) {
   std::vector<double> areas;
-  for (const auto& one : boxes) areas.push_back(trainyard::AreaOf(one.box));
+  for (const auto& one : boxes) areas.push_back(trainyard::tasks::AreaOf(one.box));
   return areas;
 }
 
-void Print(const std::string& prefix, const trainyard::ApResult& result) {
+void Print(const std::string& prefix, const trainyard::tasks::ApResult& result) {
   for (const auto& one : result.classes) {
     std::printf("%s%s %.17g %.17g\n", prefix.c_str(), one.name.c_str(), one.ap, one.ap50);
   }
@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: average-precision CLASSES tao|voc|coco SAMPLE|INTEGRATE\n");
     return 2;
   }
-  const auto matching = trainyard::MatchingFromName(argv[2]);
+  const auto matching = trainyard::tasks::MatchingFromName(argv[2]);
   std::map<int, Image> images;
   if (!matching.ok() || !ReadImages(images)) {
     std::fprintf(stderr, "average-precision: bad matching or input\n");
@@ -72,12 +72,12 @@ int main(int argc, char** argv) {
   }
   std::vector<std::string> classes;
   for (int i = 1; i <= std::atoi(argv[1]); ++i) classes.push_back(std::to_string(i));
-  const trainyard::EvaluationPlan plan{.ap_mode = argv[3] == std::string("INTEGRATE")
-                                                      ? trainyard::ApMode::kIntegrate
-                                                      : trainyard::ApMode::kSample,
-                                       .matching = *matching};
-  trainyard::AveragePrecision ap(classes, plan);
-  trainyard::ApBySize sizes(classes, plan);
+  const trainyard::tasks::EvaluationPlan plan{.ap_mode = argv[3] == std::string("INTEGRATE")
+                                                             ? trainyard::tasks::ApMode::kIntegrate
+                                                             : trainyard::tasks::ApMode::kSample,
+                                              .matching = *matching};
+  trainyard::tasks::AveragePrecision ap(classes, plan);
+  trainyard::tasks::ApBySize sizes(classes, plan);
   for (const auto& [id, image] : images) {
     ap.Add(image.objects, image.detections);
     sizes.Add(image.objects, image.detections, AreasOf(image.objects), AreasOf(image.detections));
@@ -85,7 +85,7 @@ int main(int argc, char** argv) {
   Print("", ap.Compute());
   const auto by_size = sizes.Compute();
   for (size_t i = 0; i < by_size.size(); ++i) {
-    Print(std::string(trainyard::kSizeRanges[i].name) + ":", by_size[i]);
+    Print(std::string(trainyard::tasks::kSizeRanges[i].name) + ":", by_size[i]);
   }
   return 0;
 }

@@ -74,7 +74,7 @@ TEST(ExamplesTest, TheFilesOfAFitAreRight) {
   profile.add_object_widths(0.2f);
   profile.add_object_heights(0.1f);
   profile.add_object_classes(0);
-  const auto family = FindNetwork(DefaultNetwork());
+  const auto family = networks::FindNetwork(networks::DefaultNetwork());
   ASSERT_THAT(family, IsOk());
   for (const double remove : {0.0, 0.5}) {
     const auto plan = (*family)->Fit(profile, {.minutes = 20,

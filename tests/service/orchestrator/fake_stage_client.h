@@ -111,7 +111,7 @@ class FakeStageClient : public StageClient {
       if (cancelled_[name]) {
         Operation operation;
         operation.set_done(true);
-        *operation.mutable_error() = RpcStatusFrom(absl::CancelledError("cancelled"));
+        *operation.mutable_error() = worker::RpcStatusFrom(absl::CancelledError("cancelled"));
         return operation;
       }
     }
@@ -125,7 +125,7 @@ class FakeStageClient : public StageClient {
     if (result.ok()) {
       operation.mutable_response()->PackFrom(*result);
     } else {
-      *operation.mutable_error() = RpcStatusFrom(result.status());
+      *operation.mutable_error() = worker::RpcStatusFrom(result.status());
     }
     return operation;
   }

@@ -187,7 +187,7 @@ TEST_F(RunsTest, OneRunThatCannotBeReadDoesNotHideTheOthers) {
   ASSERT_EQ(list->runs_size(), 2);
   EXPECT_EQ(list->runs(0).name(), bad);
   EXPECT_EQ(list->runs(0).state(), v1::Run::FAILED);
-  EXPECT_EQ(ReasonOf(StatusFromRpc(list->runs(0).error())), "RUN_UNREADABLE");
+  EXPECT_EQ(worker::ReasonOf(worker::StatusFromRpc(list->runs(0).error())), "RUN_UNREADABLE");
   EXPECT_EQ(list->runs(1).name(), good);
   EXPECT_EQ(list->runs(1).state(), v1::Run::SUCCEEDED);
   EXPECT_THAT(house_->runs().Find(bad), StatusIs(absl::StatusCode::kDataLoss, HasSubstr(id)));
@@ -219,7 +219,7 @@ TEST_F(RunsTest, RunsBeyondTheThreadsWaitAndMayBeCancelled) {
   EXPECT_EQ(second->state(), v1::Run::PENDING);
   const auto fourth = house_->runs().Start(Request(kChain));
   EXPECT_THAT(fourth, StatusIs(absl::StatusCode::kUnavailable, HasSubstr("2 runs wait")));
-  EXPECT_EQ(ReasonOf(fourth.status()), "QUEUE_FULL");
+  EXPECT_EQ(worker::ReasonOf(fourth.status()), "QUEUE_FULL");
   // At once, although the first one still works.
   EXPECT_EQ(house_->runs().Cancel(second->name())->state(), v1::Run::CANCELLED);
   client_.Release();
@@ -257,8 +257,8 @@ stages:
   const v1::Run strict = Finish(absl::StrReplaceAll(gated, {{"ON_FAIL", "stop"}}));
   EXPECT_EQ(strict.state(), v1::Run::FAILED);
   EXPECT_EQ(strict.stages(0).broken_gates_size(), 2);
-  EXPECT_EQ(ReasonOf(StatusFromRpc(strict.error())), "GATE_FAILED");
-  EXPECT_EQ(ReasonOf(StatusFromRpc(strict.stages(0).error())), "GATE_FAILED");
+  EXPECT_EQ(worker::ReasonOf(worker::StatusFromRpc(strict.error())), "GATE_FAILED");
+  EXPECT_EQ(worker::ReasonOf(worker::StatusFromRpc(strict.stages(0).error())), "GATE_FAILED");
 }
 
 // Lets no file grow while it lives, as a disk that is full.

@@ -124,7 +124,8 @@ TEST_F(RunsTest, AServiceThatLostTheKeyGetsItAgain) {
   std::atomic<int> tries = 0;
   client_.work = [&](const StageCall& call) -> absl::StatusOr<v1::StageResult> {
     if (++tries > 1) return FakeStageClient::WriteOutputs(call);
-    return WithReason(absl::FailedPreconditionError("the key was kept in memory only"), "KEY_LOST");
+    return worker::WithReason(absl::FailedPreconditionError("the key was kept in memory only"),
+                              "KEY_LOST");
   };
   v1::StartRunRequest request = Request(kChain);
   request.set_key("topsecret");

@@ -43,7 +43,7 @@ class SpecCommandsTest : public ::testing::Test {
 };
 
 TEST_F(SpecCommandsTest, InitWritesASpecThatSpecCheckTakes) {
-  for (const std::string& network : NetworkNames()) {
+  for (const std::string& network : networks::NetworkNames()) {
     const std::string file = folder_ / ("new/" + network + ".txt");
     EXPECT_EQ(Run({"init", network, "-o", file}), 0) << err_;
     EXPECT_EQ(Run({"spec", "check", file}), 0) << err_;

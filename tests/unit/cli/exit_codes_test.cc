@@ -40,7 +40,7 @@ using ::trainyard::testing::IsOk;
 using ::trainyard::testing::SmallSsdSpec;
 using ::trainyard::testing::TemporaryFolder;
 
-class PruneService final : public StageHandlers<v1::PruneService> {
+class PruneService final : public services::StageHandlers<v1::PruneService> {
  public:
   using StageHandlers::StageHandlers;
   grpc::ServerUnaryReactor* Prune(grpc::CallbackServerContext* context,
@@ -76,7 +76,7 @@ class EndedRuns final : public v1::OrchestratorService::Service {
       run.set_state(v1::Run::CANCELLED);
     } else if (request->name() == "runs/failed") {
       run.set_state(v1::Run::FAILED);
-      *run.mutable_error() = RpcStatusFrom(absl::DataLossError("a shard is damaged"));
+      *run.mutable_error() = worker::RpcStatusFrom(absl::DataLossError("a shard is damaged"));
     } else {
       return {grpc::StatusCode::NOT_FOUND, "no such run"};
     }
@@ -87,11 +87,11 @@ class EndedRuns final : public v1::OrchestratorService::Service {
 class ExitCodesTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    StageTable table{.service = "prune"};
+    services::StageTable table{.service = "prune"};
     table.stages.push_back(
-        {.kind = FindStageKind("prune"),
+        {.kind = stages::FindStageKind("prune"),
          .prepare = [this](const auto&, const auto&, auto) { return prepared_; }});
-    const service::ServiceProgram program = StageProgram<PruneService>(table);
+    const service::ServiceProgram program = services::StageProgram<PruneService>(table);
     service::ServerOptions options;
     options.service = "prune";
     options.workspace = folder_.Folder("work");
@@ -157,7 +157,8 @@ TEST_F(ExitCodesTest, WhatTheWorkFindsIsToldInFlagsToo) {
 
 TEST_F(ExitCodesTest, AKeyFileOfSeveralLinesIsWarnedOfWhereItIsRead) {
   const std::string model = folder_ / "model.tlt";
-  ASSERT_THAT(SaveSealed(model, SealedKind::kCheckpoint, {{"record", ""}}, ""), IsOk());
+  ASSERT_THAT(sealing::SaveSealed(model, sealing::SealedKind::kCheckpoint, {{"record", ""}}, ""),
+              IsOk());
   std::vector<std::string> words = {
       "ssd", "prune", "-m", model, "-o", folder_ / "new.tlt", "--dry-run", "-q",
       "-k", "file:" + folder_.Write("key", "the key\nsecond\n")};
@@ -184,7 +185,8 @@ TEST_F(ExitCodesTest, APrunedModelIsOneWhateverItsEndingAndItIsSaid) {
 
 TEST_F(ExitCodesTest, ACalibrationTableThatIsNotThereIsNoTableUnlessItCouldBeWritten) {
   const std::string model = folder_ / "model.etlt";
-  ASSERT_THAT(SaveSealed(model, SealedKind::kExport, {{"record", ""}}, ""), IsOk());
+  ASSERT_THAT(sealing::SaveSealed(model, sealing::SealedKind::kExport, {{"record", ""}}, ""),
+              IsOk());
   std::vector<std::string> words = {
       "ssd", "gen_trt_engine", "-m", model, "--engine_file", folder_ / "new.engine", "--data_type",
       "int8", "--dry-run", "--cal_cache_file", folder_ / "typo.bin"};

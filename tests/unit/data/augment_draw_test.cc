@@ -7,7 +7,7 @@
 #include "libs/spec/augment_spec.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 using spec::augment::v1::AugmentConfig;
@@ -19,7 +19,8 @@ using ::testing::Le;
 using ::testing::SizeIs;
 
 DataServicesConfig Config(const std::string& augmentations) {
-  const auto config = LoadAugment("data: {image_dir: i, ann_path: a}\n" + augmentations, "s.yaml", {}, nullptr);
+  const auto config = spec::LoadAugment("data: {image_dir: i, ann_path: a}\n" + augmentations,
+                                        "s.yaml", {}, nullptr);
   EXPECT_TRUE(config.ok()) << config.status();
   return config.ok() ? config->data_services() : DataServicesConfig();
 }
@@ -36,7 +37,7 @@ std::vector<float> Angles(const std::string& list, const std::string& more = "")
 
 TEST(DrawAugmentationTest, WithoutValuesAllIsNeutral) {
   AugmentConfig neutral;
-  ApplyDefaults(&neutral);
+  spec::ApplyDefaults(&neutral);
   neutral.mutable_color_config()->mutable_contrast_config()->set_center(127);
   const AugmentConfig drawn = DrawAugmentation(
       Config("spatial_aug: {rotation: {angle: []}, shear: {shear_ratio_x: }}\ncolor_aug: {hue: }\n"), 3);
@@ -131,4 +132,4 @@ blur_aug: {size: [5], std: [1.5]}
 }
 
 }  // namespace
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -13,7 +13,7 @@
 #include "tests/support/data_pictures.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -488,4 +488,4 @@ TEST(CheckAugmentationTest, NamesEveryFieldOutOfRange) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

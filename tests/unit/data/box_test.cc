@@ -4,7 +4,7 @@
 
 #include "gtest/gtest.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 TEST(IoUTest, IsTheSharedAreaOverTheJoinedOne) {
@@ -28,4 +28,4 @@ TEST(IoUTest, IsZeroWhenEitherIsEmptyOrNoNumber) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

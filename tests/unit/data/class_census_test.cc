@@ -4,7 +4,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -71,4 +71,4 @@ TEST(ClassCensusTest, CountsNamesThatAreNotUtf8ByTheirBytes) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

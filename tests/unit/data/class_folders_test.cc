@@ -10,7 +10,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -164,4 +164,4 @@ TEST(ClassIdOfTest, IsNothingForAnotherTasksTruth) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

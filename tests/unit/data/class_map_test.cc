@@ -4,7 +4,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -50,4 +50,4 @@ TEST(ClassMapTest, BlanksAreNoName) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -191,4 +191,4 @@ TEST(ScanCocoTest, HoldsTheFileAgainstItsPictures) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -14,7 +14,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -158,4 +158,4 @@ TEST_F(ConvertCocoTest, SaysWhichFileIsWrong) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

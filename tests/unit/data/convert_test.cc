@@ -16,7 +16,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using spec::dataset::v1::DatasetExportConfig;
@@ -490,4 +490,4 @@ TEST_F(ConvertKittiTest, RefusesANameThatItsFilesMakeTooLong) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

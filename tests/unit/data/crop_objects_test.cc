@@ -40,7 +40,7 @@ CropOptions OptionsFor(const TemporaryFolder& folder) {
 
 // One picture of 100 x 80, grey, with red boxes.
 void WriteFrame(const TemporaryFolder& folder, const std::string& frame,
-                const std::vector<std::pair<std::string, Box>>& objects) {
+                const std::vector<std::pair<std::string, data::Box>>& objects) {
   Tensor picture = PlainPicture(100, 80, kGrey);
   std::string lines;
   for (const auto& [type, box] : objects) {
@@ -56,7 +56,7 @@ Tensor CropOf(const TemporaryFolder& folder, const std::string& frame, const std
   const std::vector<std::string> found =
       Glob(absl::StrCat(folder / "crops", "/*/", name, "/", frame, "_", index, ".png"));
   EXPECT_EQ(found.size(), 1u) << frame << " " << index;
-  return DecodeImage(*ReadFile(found.at(0)), found[0]).value();
+  return data::DecodeImage(*ReadFile(found.at(0)), found[0]).value();
 }
 
 // First 12 hexadecimal digits of the names' SHA-256, modulo 100, by Python's hashlib.
@@ -84,7 +84,7 @@ TEST(CropObjectsTest, CutsWithATenthOnEachSide) {
   // 30 x 20 and a tenth of it on both sides: from (37, 28) to (73, 52).
   const Tensor crop = CropOf(folder, "a", "car", 0);
   EXPECT_EQ(crop.shape(), (Shape{24, 36, 3}));
-  EXPECT_EQ(BoxAround(crop, kRed), (Box{3, 2, 33, 22}));
+  EXPECT_EQ(BoxAround(crop, kRed), (data::Box{3, 2, 33, 22}));
   EXPECT_EQ(PixelAt(crop, 2, 10), kGrey);
 }
 
@@ -95,7 +95,7 @@ TEST(CropObjectsTest, TheMarginEndsWithThePicture) {
   EXPECT_EQ(CropOf(folder, "a", "car", 0).shape(), (Shape{22, 33, 3}));
   const Tensor last = CropOf(folder, "a", "car", 1);
   EXPECT_EQ(last.shape(), (Shape{22, 33, 3}));
-  EXPECT_EQ(BoxAround(last, kRed), (Box{3, 2, 33, 22}));
+  EXPECT_EQ(BoxAround(last, kRed), (data::Box{3, 2, 33, 22}));
 }
 
 TEST(CropObjectsTest, LeavesOutWhatIsSmallAndCountsOnlyWhatIsInside) {
@@ -116,7 +116,7 @@ TEST(CropObjectsTest, LeavesOutWhatIsSmallAndCountsOnlyWhatIsInside) {
 
 TEST(CropObjectsTest, LeavesOutClassesThatAreFewOrNameNoFolder) {
   const TemporaryFolder folder;
-  const Box box = {10, 10, 40, 40};
+  const data::Box box = {10, 10, 40, 40};
   WriteFrame(folder, "a", {{"car", box}, {"Van", box}, {"../x", box}, {"DontCare", box}});
   WriteFrame(folder, "b", {{"Car", box}, {"../x", box}, {".hidden", box}, {".hidden", box}});
   CropOptions options = OptionsFor(folder);
@@ -135,9 +135,9 @@ TEST(CropObjectsTest, LeavesOutClassesThatAreFewOrNameNoFolder) {
 
 TEST(CropObjectsTest, CropsOfOnePictureLieInOnePart) {
   const TemporaryFolder folder;
-  ASSERT_THAT(
-      GenerateSampleData(folder / "made", {.n_train = 40, .n_val = 1, .width = 160, .height = 120}),
-      IsOk());
+  ASSERT_THAT(data::GenerateSampleData(folder / "made",
+                                       {.n_train = 40, .n_val = 1, .width = 160, .height = 120}),
+              IsOk());
   CropOptions options = OptionsFor(folder);
   options.image_dir = folder / "made/train/images";
   options.label_dir = folder / "made/train/labels";
@@ -152,7 +152,7 @@ TEST(CropObjectsTest, CropsOfOnePictureLieInOnePart) {
     const std::string& part = path[path.size() - 3];
     parts_of[frame].insert(part);
     EXPECT_EQ(part, kCropParts[CropPartOf(frame)]);
-    EXPECT_THAT(DecodeImage(*ReadFile(file), file), IsOk());
+    EXPECT_THAT(data::DecodeImage(*ReadFile(file), file), IsOk());
     ++files;
   }
   for (const auto& [frame, parts] : parts_of) EXPECT_EQ(parts.size(), 1u) << frame;
@@ -161,7 +161,7 @@ TEST(CropObjectsTest, CropsOfOnePictureLieInOnePart) {
     classes.push_back(name);
     for (const int64_t count : counts) counted += count;
   }
-  EXPECT_EQ(classes, SampleClasses());
+  EXPECT_EQ(classes, data::SampleClasses());
   EXPECT_EQ(files, counted);
   EXPECT_GT(files, 60) << "two to five parts on each of 40 pictures";
   EXPECT_GT(parts_of.size(), 30u);

@@ -10,7 +10,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -190,4 +190,4 @@ TEST_F(DataSetTest, HasANameForEachFormat) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

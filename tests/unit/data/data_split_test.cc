@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 // Item i in a group of its own, of class 0; each tenth has class 1, too, and item 4 and 5 class 2.
@@ -68,4 +68,4 @@ TEST(ChooseValidationTest, TakesTheSmallerOfTwoLargeGroupsAndNothingOfOne) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -8,7 +8,7 @@
 #include "tests/support/data_example_proto.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -322,4 +322,4 @@ TEST(DecodeExampleTest, EachListHasOneValueAnObjectOrNone) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

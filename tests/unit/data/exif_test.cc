@@ -9,7 +9,7 @@
 #include "tests/support/data_pictures.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using testing::ExifTiff;
@@ -200,4 +200,4 @@ TEST(FramesTest, OfAMovingPngAreCounted) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -12,7 +12,7 @@
 #include "tests/support/data_pictures.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -361,4 +361,4 @@ TEST(DecodeImageTest, NamesTheLimitThatAPngIsBeyond) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

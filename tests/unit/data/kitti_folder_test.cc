@@ -9,7 +9,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -209,4 +209,4 @@ TEST_F(ScanKittiFolderTest, SaysThatThePicturesLieInFoldersBelow) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -3,7 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -297,4 +297,4 @@ TEST(ParseKittiLabelsTest, SaysThatThereAreNoComments) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -5,7 +5,7 @@
 #include "libs/base/problems.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -76,4 +76,4 @@ TEST(LedgerTest, DescribesTheFirstEntriesHowManyMoreAndTheFindings) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

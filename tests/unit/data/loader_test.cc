@@ -15,7 +15,7 @@
 #include "tests/support/data_pictures.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -423,4 +423,4 @@ TEST(BatchLoaderTest, NamesAllBadOptions) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

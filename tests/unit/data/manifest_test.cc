@@ -5,7 +5,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::ElementsAre;
@@ -55,4 +55,4 @@ TEST(ManifestTest, SaysWhatIsWrongWithTheFile) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -14,7 +14,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using spec::augment::v1::AugmentConfig;
@@ -394,7 +394,7 @@ class AugmentDataSetTest : public ::testing::Test {
   }
   // `labels`: "labels" for KITTI, a file of annotations for COCO.
   auto Process(const std::string& type, const std::string& labels, const std::string& augmentations) {
-    const auto config = LoadAugment(
+    const auto config = spec::LoadAugment(
         absl::StrCat("data: {dataset_type: ", type, ", image_dir: ", folder_ / "images", ", ann_path: ",
                      folder_ / labels, "}\n", augmentations),
         "s.yaml", {}, nullptr);
@@ -452,7 +452,7 @@ TEST_F(AugmentDataSetTest, AnnotationsThatAreWrittenCanBeAugmentedAgain) {
   Picture("b/2.png", {60, 10, 80, 20});
   folder_.Write("a.json", kCoco);
   ASSERT_TRUE(Process("coco", "a.json", "spatial_aug: {flip: {flip_vertical: true}}\n").ok());
-  const auto config = LoadAugment(
+  const auto config = spec::LoadAugment(
       "data: {image_dir: images, ann_path: annotations.json}\nspatial_aug: {flip: {flip_vertical: true}}\n",
       "s.yaml", {}, nullptr);
   ASSERT_TRUE(config.ok()) << config.status();
@@ -517,7 +517,7 @@ TEST_F(AugmentDataSetTest, WritesTheSizeThatIsAskedFor) {
   folder_.Write("a.json", R"({"images": [{"id": 1, "file_name": "1.png"}],
     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 20, 30, 30]}],
     "categories": [{"id": 1, "name": "a"}]})");
-  const auto config = LoadAugment(
+  const auto config = spec::LoadAugment(
       absl::StrCat("data: {image_dir: ", folder_ / "images", ", ann_path: ", folder_ / "a.json",
                    ", output_image_width: 200, output_image_height: 30}\n"),
       "s.yaml", {}, nullptr);
@@ -552,4 +552,4 @@ TEST_F(AugmentDataSetTest, AnAnnotationFileThatNoAugmentationMadeIsKept) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -12,7 +12,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -266,4 +266,4 @@ TEST_F(SequenceModeTest, AMapThatIsNotThereIsNamedWithItsField) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

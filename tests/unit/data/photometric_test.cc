@@ -6,7 +6,7 @@
 #include "absl/types/span.h"
 #include "gtest/gtest.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 constexpr double kNone = NAN;
@@ -116,4 +116,4 @@ TEST(DrawPhotometricTest, StaysWithinTheSpansAndFiresHalfTheTime) {
 }
 
 }  // namespace
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -7,7 +7,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -128,4 +128,4 @@ TEST(ListImagesBelowTest, GivesWholePathsOrOneImage) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

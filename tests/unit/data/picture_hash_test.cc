@@ -7,7 +7,7 @@
 #include "libs/data/sample_data.h"
 #include "tests/support/data_pictures.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::ElementsAre;
@@ -53,4 +53,4 @@ TEST(GroupByHashTest, JoinsChains) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -8,7 +8,7 @@
 
 #include "gtest/gtest.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 TEST(PixelBudgetTest, AShareComesWhenThePixelsAreGivenBack) {
@@ -57,4 +57,4 @@ TEST(PixelBudgetTest, MoreThanThereIsCountsAsAll) {
 }
 
 }  // namespace
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

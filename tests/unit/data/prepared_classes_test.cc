@@ -17,7 +17,7 @@
 #include "tests/support/data_pictures.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using model::v1::Preprocess;
@@ -314,4 +314,4 @@ TEST(PrepareClassesTest, AnotherTensorIsNoPicture) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

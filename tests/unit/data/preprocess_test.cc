@@ -10,7 +10,7 @@
 #include "tests/support/data_pictures.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using model::v1::Preprocess;
@@ -272,4 +272,4 @@ TEST(BoxesToInputTest, ClipsToTheLastPixelAndDropsWhatVanishes) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -16,7 +16,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -185,4 +185,4 @@ TEST(RecogniseDataTest, KnowsKittisOwnNames) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -31,7 +31,7 @@ extern "C" int renameat(int from_folder, const char* from, int to_folder, const 
   return static_cast<int>(syscall(SYS_renameat2, from_folder, from, to_folder, to, 0));
 }
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using testing::ContentOf;
@@ -123,4 +123,4 @@ TEST(PublishTest, AnAugmentationThatBreaksOffLeavesNoPicturesBesideOtherLabels) 
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

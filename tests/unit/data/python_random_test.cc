@@ -5,7 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace trainyard::internal {
+namespace trainyard::data::internal {
 namespace {
 
 using ::testing::ElementsAre;
@@ -51,4 +51,4 @@ TEST(PythonRandomTest, ShufflesNothingAndOne) {
 }
 
 }  // namespace
-}  // namespace trainyard::internal
+}  // namespace trainyard::data::internal

@@ -3,7 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -108,4 +108,4 @@ TEST(CheckClassesAgainstTest, NamesWhatCannotBeLearned) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

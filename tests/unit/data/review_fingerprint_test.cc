@@ -14,7 +14,7 @@
 #include "tests/support/picture_copies.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using testing::CopyOf;
@@ -133,4 +133,4 @@ TEST(FingerprintTest, HasTheDigestOfTheBytesAndFailsAsTheReader) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/random.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::ElementsAre;
@@ -91,4 +91,4 @@ TEST(FindNearTest, NothingIsNearNothing) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

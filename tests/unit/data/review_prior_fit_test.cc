@@ -6,7 +6,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/random.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::IsEmpty;
@@ -74,4 +74,4 @@ TEST(FitPriorsTest, WithoutPriorsThereIsNothingToSay) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

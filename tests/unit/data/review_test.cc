@@ -13,7 +13,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -185,4 +185,4 @@ TEST(ToJsonLinesTest, EachFindingIsOneLineOfJson) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -14,7 +14,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -190,4 +190,4 @@ TEST(GenerateSampleClassificationTest, ACancelLeavesNothing) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -11,7 +11,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -130,4 +130,4 @@ TEST(GenerateSampleDataTest, ACancelLeavesNothing) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::IsEmpty;
@@ -91,4 +91,4 @@ TEST(ShapeClustersTest, OverlapsOfOneCentre) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

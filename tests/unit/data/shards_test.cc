@@ -5,7 +5,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -124,4 +124,4 @@ TEST_F(FindShardsTest, APrefixIsTheNameOfASetNotTheBeginningOfOne) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

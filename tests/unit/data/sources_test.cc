@@ -16,7 +16,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::AllOf;
@@ -637,4 +637,4 @@ TEST_F(OpenSourcesTest, SeveralSetsOfOnePathAreNamed) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

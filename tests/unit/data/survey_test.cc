@@ -6,7 +6,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::ElementsAre;
@@ -64,4 +64,4 @@ TEST(SurveyTest, CountsAndDescribesASet) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::ElementsAre;
@@ -141,4 +141,4 @@ TEST(ScanVocFolderTest, NamesImagesWithoutLabelFile) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

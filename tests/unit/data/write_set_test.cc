@@ -12,7 +12,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using testing::BloodCells;
@@ -153,4 +153,4 @@ TEST_F(WriteSetTest, LeavesNothingBehindWhenItFails) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

@@ -7,7 +7,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::data {
 namespace {
 
 using ::testing::ElementsAre;
@@ -145,4 +145,4 @@ TEST(YoloNamesTest, LooksInTheNearestFolderFirst) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::data

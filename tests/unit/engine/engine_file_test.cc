@@ -8,7 +8,7 @@
 #include "libs/sealing/model_file.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 using ::testing::AllOf;
@@ -71,9 +71,11 @@ TEST_F(EngineFileTest, DamageIsSeenWhereverItIs) {
 
 TEST_F(EngineFileTest, OtherFilesAreNamed) {
   EXPECT_THAT(LoadEngineFile(path_), StatusIs(absl::StatusCode::kNotFound));
-  ASSERT_THAT(SaveSealed(path_, SealedKind::kExport, {{"record", ""}}, ""), IsOk());
+  ASSERT_THAT(sealing::SaveSealed(path_, sealing::SealedKind::kExport, {{"record", ""}}, ""),
+              IsOk());
   EXPECT_THAT(LoadEngineFile(path_), StatusIs(absl::StatusCode::kInvalidArgument));
-  ASSERT_THAT(SaveSealed(path_, SealedKind::kEngine, {{"record", ""}}, ""), IsOk());
+  ASSERT_THAT(sealing::SaveSealed(path_, sealing::SealedKind::kEngine, {{"record", ""}}, ""),
+              IsOk());
   EXPECT_THAT(
       LoadEngineFile(path_),
       StatusIs(absl::StatusCode::kDataLoss, AllOf(HasSubstr(path_), HasSubstr("'engine.header'"))));
@@ -82,9 +84,9 @@ TEST_F(EngineFileTest, OtherFilesAreNamed) {
 TEST_F(EngineFileTest, ANewerFormatIsRefusedByNumber) {
   EngineHeader header;
   header.set_format_version(2);
-  ASSERT_THAT(
-      SaveSealed(path_, SealedKind::kEngine, {{"engine.header", header.SerializeAsString()}}, ""),
-      IsOk());
+  ASSERT_THAT(sealing::SaveSealed(path_, sealing::SealedKind::kEngine,
+                                  {{"engine.header", header.SerializeAsString()}}, ""),
+              IsOk());
   EXPECT_THAT(LoadEngineFile(path_),
               StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("format 2")));
 }
@@ -105,4 +107,4 @@ TEST(CheckRunsHereTest, SaysWhatDiffersAndHowToRebuild) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::engine

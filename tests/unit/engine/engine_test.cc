@@ -16,7 +16,7 @@
 #include "tests/support/quantization_reference.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 using ::testing::AllOf;
@@ -36,7 +36,7 @@ using testing::StatusIs;
 class SsdEngineTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto built = BuildSsd({.depth = 10, .width = 128, .height = 128, .classes = 3}, 42);
+    auto built = networks::BuildSsd({.depth = 10, .width = 128, .height = 128, .classes = 3}, 42);
     ASSERT_THAT(built, IsOk());
     model_.graph = std::move(built->graph);
     model_.record.set_network("ssd");
@@ -44,7 +44,7 @@ class SsdEngineTest : public ::testing::Test {
   }
 
   /// Both batches of `images_`, again and again for each caller.
-  BatchSource Images() {
+  quantization::BatchSource Images() {
     return [this, next = int64_t{0}]() mutable -> absl::StatusOr<std::optional<Tensor>> {
       if (next == images_.dim(0)) return std::nullopt;
       auto batch = images_.Rows(next, next + 2);
@@ -65,7 +65,7 @@ class SsdEngineTest : public ::testing::Test {
   const std::string path_ = ::testing::TempDir() + "/engine_test.engine";
   // Of the size of pixels after the mean is taken off.
   Tensor images_ = NormalTensor({4, 3, 128, 128}, 3, 60);
-  Model model_{Graph("empty"), {}};
+  Model model_{graph::Graph("empty"), {}};
 };
 
 TEST_F(SsdEngineTest, Fp32AgreesWithOnnxruntimeOnTheRawHeads) {
@@ -103,14 +103,14 @@ TEST_F(SsdEngineTest, Int8StaysNearFp32AndTheReportSaysHowNear) {
   const auto wanted = exact->runner->Run({images_});
   for (size_t i = 0; i < 2; ++i) EXPECT_LT(RelativeError((*wanted)[i], (*got)[i]), 0.1);
 
-  const QuantizationReport& report = built->quantized->report;
+  const quantization::QuantizationReport& report = built->quantized->report;
   EXPECT_EQ(report.compared_images, 4);
   for (size_t i = 0; i < 2; ++i) {
     EXPECT_NEAR(report.outputs[i].error.decibels(),
                 -20 * std::log10(RelativeError((*wanted)[i], (*got)[i])), 0.1);
   }
   ASSERT_THAT(ExplainQuantization(model_.graph, *built->quantized, Images(), 2, 2), IsOk());
-  for (const LayerQuantization& layer : report.layers) {
+  for (const quantization::LayerQuantization& layer : report.layers) {
     EXPECT_GT(layer.gathered->decibels(), 20) << layer.node;
   }
   EXPECT_EQ(report.calibration_images, 4);
@@ -118,7 +118,8 @@ TEST_F(SsdEngineTest, Int8StaysNearFp32AndTheReportSaysHowNear) {
   for (const onnx::NodeProto* node : model_.graph.nodes())
     convolutions += node->op_type() == "Conv";
   EXPECT_EQ(report.layers.size(), convolutions);
-  for (const OutputError& output : report.outputs) EXPECT_GT(output.error.decibels(), 20);
+  for (const quantization::OutputError& output : report.outputs)
+    EXPECT_GT(output.error.decibels(), 20);
 }
 
 // Run by CMakeLists.txt once more with kernels for a processor without VNNI, where kernels of eight
@@ -142,7 +143,7 @@ TEST_F(SsdEngineTest, KernelsOfEightBitsStayNearFp32OnAnyProcessorToo) {
   options.kernel_steps = 127;
   const auto built = BuildEngine(model_, options);
   ASSERT_THAT(built, IsOk());
-  for (const OutputError& output : built->quantized->report.outputs) {
+  for (const quantization::OutputError& output : built->quantized->report.outputs) {
     EXPECT_GT(output.error.decibels(), 25) << ::testing::PrintToString(built->warnings);
   }
   EXPECT_EQ(built->warnings.empty(), built->quantized->report.kept_in_fp32.empty());
@@ -227,7 +228,7 @@ TEST_F(SsdEngineTest, WeightsThatMakeNothingSensibleAreAllNamed) {
 
 // Its answers for the second image would lie where nobody looks for them.
 TEST(FixedBatchTest, AnEngineForMoreImagesIsRefused) {
-  GraphBuilder builder("fixed");
+  graph::GraphBuilder builder("fixed");
   const std::string x = builder.Conv("head", builder.Input("Input", {1, 3, 4, 4}),
                                      NormalTensor({4, 3, 1, 1}, 1), std::nullopt, {});
   builder.Output(builder.Reshape("rows", x, {1, -1, 4}), {1, 16, 4});
@@ -259,7 +260,7 @@ TEST(FixedBatchTest, AnEngineForMoreImagesIsRefused) {
 // OpenVINO 2026.4 moves a change of the channels' order into the kernel behind it the wrong way
 // round.
 TEST(ReorderedChannelsTest, AnEngineIsRightOrRefused) {
-  GraphBuilder builder("reordered");
+  graph::GraphBuilder builder("reordered");
   const std::string order =
       builder.Initializer("order", Tensor::Of<int64_t>({3}, std::vector<int64_t>{1, 2, 0}));
   const std::string x =
@@ -293,4 +294,4 @@ TEST_F(SsdEngineTest, ABatchOutOfRangeIsRefused) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::engine

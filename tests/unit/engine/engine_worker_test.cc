@@ -29,7 +29,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 using ::testing::AllOf;
@@ -85,13 +85,17 @@ class EngineWorkerTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     root_ = new testing::TemporaryFolder();
-    ASSERT_THAT(GenerateSampleData(Path("data"), {.n_train = 6, .n_val = 4}), IsOk());
-    const auto network = CreateNetwork("ssd", SpecFor(Path("data")), "spec.txt");
+    ASSERT_THAT(data::GenerateSampleData(Path("data"), {.n_train = 6, .n_val = 4}), IsOk());
+    const auto network = networks::CreateNetwork("ssd", SpecFor(Path("data")), "spec.txt");
     ASSERT_THAT(network, IsOk());
     const auto model = (*network)->Build();
     ASSERT_THAT(model, IsOk());
-    ASSERT_THAT(SaveModel(Path("ssd.etlt"), SealedKind::kExport, *model, {}, kKey), IsOk());
-    ASSERT_THAT(SaveModel(Path("ssd.tlt"), SealedKind::kCheckpoint, *model, {}, kKey), IsOk());
+    ASSERT_THAT(
+        sealing::SaveModel(Path("ssd.etlt"), sealing::SealedKind::kExport, *model, {}, kKey),
+        IsOk());
+    ASSERT_THAT(
+        sealing::SaveModel(Path("ssd.tlt"), sealing::SealedKind::kCheckpoint, *model, {}, kKey),
+        IsOk());
   }
   static void TearDownTestSuite() { delete root_; }
 
@@ -139,7 +143,7 @@ class EngineWorkerTest : public ::testing::Test {
     if (events.empty() || !events.back().has_finished()) {
       return absl::InternalError(absl::StrCat(worker::DescribeExit(*ended), ": ", log_));
     }
-    TY_RETURN_IF_ERROR(StatusFromRpc(events.back().finished().status()));
+    TY_RETURN_IF_ERROR(worker::StatusFromRpc(events.back().finished().status()));
     return events.back().finished();
   }
 
@@ -164,28 +168,28 @@ class EngineWorkerTest : public ::testing::Test {
   }
 
   /// The engine judged on the spec's validation data in this process.
-  static DetectionEvaluation JudgeHere(const std::string& engine_path) {
+  static tasks::DetectionEvaluation JudgeHere(const std::string& engine_path) {
     auto engine = LoadEngine(engine_path, 2);
-    const auto network = CreateNetwork("ssd", SpecFor(Path("data")), "spec.txt");
+    const auto network = networks::CreateNetwork("ssd", SpecFor(Path("data")), "spec.txt");
     if (!engine.ok() || !network.ok()) {
       ADD_FAILURE() << engine.status() << network.status();
       return {};
     }
     (*network)->ApplyInferenceSettings(engine->record);
-    const auto head = CreateHead(engine->record);
-    const auto data = (*network)->OpenData(DataUse::kValidation, engine->record, false, 1);
+    const auto head = networks::CreateHead(engine->record);
+    const auto data = (*network)->OpenData(data::DataUse::kValidation, engine->record, false, 1);
     if (!head.ok() || !data.ok()) {
       ADD_FAILURE() << head.status() << data.status();
       return {};
     }
-    const auto samples = PreprocessOnly((*data)->source, engine->record.preprocess());
+    const auto samples = data::PreprocessOnly((*data)->source, engine->record.preprocess());
     EXPECT_THAT(samples, IsOk());
     const auto evaluator = (*network)->MakeEvaluator(**head, engine->record, {});
     EXPECT_THAT(evaluator, IsOk());
-    const auto result = Evaluate(*engine->runner, **evaluator, *samples, {});
+    const auto result = tasks::Evaluate(*engine->runner, **evaluator, *samples, {});
     EXPECT_THAT(result, IsOk());
     if (!result.ok()) return {};
-    return dynamic_cast<const DetectionEvaluation&>(*result->evaluation);
+    return dynamic_cast<const tasks::DetectionEvaluation&>(*result->evaluation);
   }
 
   static testing::TemporaryFolder* root_;
@@ -223,7 +227,7 @@ TEST_F(EngineWorkerTest, BuildsAnInt8EngineFromImagesAndRunsIt) {
   evaluation.mutable_evaluate()->set_results_dir(Path("results"));
   const auto judged = Run(evaluation);
   ASSERT_THAT(judged, IsOk());
-  const DetectionEvaluation expected = JudgeHere(Path("int8.engine"));
+  const tasks::DetectionEvaluation expected = JudgeHere(Path("int8.engine"));
   EXPECT_GT(expected.detections, 0);
   EXPECT_DOUBLE_EQ(MetricOf(*judged, "mAP"), expected.ap.mean_ap);
   const std::string results = *ReadFile(Path("results/results.json"));
@@ -259,7 +263,7 @@ TEST_F(EngineWorkerTest, ATableFromCalibrateBuildsTheSameEngineAgain) {
   const auto calibrated = Run(calibration);
   ASSERT_THAT(calibrated, IsOk());
   EXPECT_THAT(calibrated->notes(), ElementsAre(HasSubstr("6 images, fewer than 40")));
-  EXPECT_EQ(LoadCalibrationTable(Path("ssd.calibration"))->images, 6);
+  EXPECT_EQ(quantization::LoadCalibrationTable(Path("ssd.calibration"))->images, 6);
 
   for (const std::string engine : {"once.engine", "again.engine"}) {
     WorkerJob job = BuildJob("int8", engine);
@@ -286,9 +290,10 @@ TEST_F(EngineWorkerTest, AnEngineThatAnswersOtherThingsThanFp32IsNotWritten) {
   calibration.mutable_calibrate()->set_batches(1);
   calibration.mutable_calibrate()->set_batch_size(4);
   ASSERT_THAT(Run(calibration), IsOk());
-  CalibrationTable table = *LoadCalibrationTable(Path("narrow.calibration"));
+  quantization::CalibrationTable table =
+      *quantization::LoadCalibrationTable(Path("narrow.calibration"));
   for (auto& [name, range] : table.ranges) range = {range.min / 200, range.max / 200};
-  ASSERT_THAT(SaveCalibrationTable(table, Path("narrow.calibration")), IsOk());
+  ASSERT_THAT(quantization::SaveCalibrationTable(table, Path("narrow.calibration")), IsOk());
 
   WorkerJob job = BuildJob("int8", "narrow.engine");
   job.mutable_build_engine()->set_calibration(Path("narrow.calibration"));
@@ -399,7 +404,7 @@ TEST_F(EngineWorkerTest, UnreadableImagesAreCountedInTheWholeFolder) {
 TEST_F(EngineWorkerTest, CalibratingOnBlankImagesIsAWarning) {
   ASSERT_THAT(MakeFolders(Path("blank")), IsOk());
   const Tensor grey = Tensor::Of<uint8_t>({8, 8, 3}, std::vector<uint8_t>(192, 100));
-  ASSERT_THAT(WriteFileAtomically(Path("blank/a.png"), *EncodePng(grey)), IsOk());
+  ASSERT_THAT(WriteFileAtomically(Path("blank/a.png"), *data::EncodePng(grey)), IsOk());
   WorkerJob calibration = Job();
   calibration.mutable_calibrate()->set_model(Path("ssd.tlt"));
   calibration.mutable_calibrate()->set_images(Path("blank"));
@@ -443,10 +448,11 @@ TEST_F(EngineWorkerTest, SaysWhyItCannotBuild) {
   checkpoint.mutable_build_engine()->set_model(Path("ssd.tlt"));
   EXPECT_THAT(Run(checkpoint), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ssd.tlt")));
 
-  auto sealed = LoadModel(Path("ssd.etlt"), {}, kKey);
+  auto sealed = sealing::LoadModel(Path("ssd.etlt"), {}, kKey);
   ASSERT_THAT(sealed, IsOk());
   sealed->model.record.mutable_preprocess()->set_width(-5);
-  ASSERT_THAT(SaveModel(Path("damaged.etlt"), SealedKind::kExport, sealed->model, {}, kKey),
+  ASSERT_THAT(sealing::SaveModel(Path("damaged.etlt"), sealing::SealedKind::kExport, sealed->model,
+                                 {}, kKey),
               IsOk());
   WorkerJob damaged = BuildJob("int8", "none.engine");
   damaged.mutable_build_engine()->set_model(Path("damaged.etlt"));
@@ -460,4 +466,4 @@ TEST_F(EngineWorkerTest, SaysWhyItCannotBuild) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::engine

@@ -9,7 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 using ::testing::ElementsAre;
@@ -82,4 +82,4 @@ TEST(DescribeTest, IsOneLine) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::engine

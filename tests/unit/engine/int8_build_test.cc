@@ -14,7 +14,7 @@
 #include "tests/support/quantization_reference.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 using ::testing::AllOf;
@@ -30,8 +30,8 @@ using testing::StatusIs;
 /// Two branches, a Concat, and convolutions before and behind it:
 ///
 ///     Input -> stem -> a, b -> all -> mix -> head
-absl::StatusOr<Graph> BranchedGraph() {
-  GraphBuilder builder("branched");
+absl::StatusOr<graph::Graph> BranchedGraph() {
+  graph::GraphBuilder builder("branched");
   const auto conv = [&builder](const std::string& name, const std::string& x, int64_t in,
                                int64_t out, int64_t side, uint64_t seed) {
     const double gain = std::sqrt(2.0 / static_cast<double>(in * side * side));
@@ -54,10 +54,10 @@ class FaultyBackend : public Backend {
   explicit FaultyBackend(const Backend& real, const std::string& tensor = "all")
       : real_(real), tensor_(tensor) {}
   const BackendCapabilities& capabilities() const override { return real_.capabilities(); }
-  absl::StatusOr<CompiledNetwork> Compile(const Graph& graph,
+  absl::StatusOr<CompiledNetwork> Compile(const graph::Graph& graph,
                                           const CompileOptions& options) const override {
     ++compiled;
-    Graph changed = graph.Clone();
+    graph::Graph changed = graph.Clone();
     const bool is_int8 = options.precision == Precision::kInt8;
     for (auto& node : *changed.mutable_proto().mutable_graph()->mutable_node()) {
       if (!is_int8 || node.name() != tensor_ + "/dequantize") continue;
@@ -128,7 +128,7 @@ class Int8BuildTest : public ::testing::Test {
     table_ = *table;
   }
 
-  std::function<BatchSource()> Images() {
+  std::function<quantization::BatchSource()> Images() {
     return [this] {
       return [this, next = int64_t{0}]() mutable -> absl::StatusOr<std::optional<Tensor>> {
         if (next == images_.dim(0)) return std::nullopt;
@@ -149,8 +149,8 @@ class Int8BuildTest : public ::testing::Test {
 
   const Backend* backend_ = nullptr;
   Tensor images_ = NormalTensor({4, 3, 16, 16}, 5);
-  Graph graph_{"empty"};
-  CalibrationTable table_;
+  graph::Graph graph_{"empty"};
+  quantization::CalibrationTable table_;
 };
 
 TEST_F(Int8BuildTest, TheReportHasTheFiguresOfTheNetworkThatIsSaved) {
@@ -165,14 +165,15 @@ TEST_F(Int8BuildTest, TheReportHasTheFiguresOfTheNetworkThatIsSaved) {
   const auto saved = backend_->Load(built->network.blob, {2, {"Input"}, {"head"}, 1});
   ASSERT_THAT(exact, IsOk());
   ASSERT_THAT(saved, IsOk());
-  SignalToNoise sum;
+  quantization::SignalToNoise sum;
   for (const int64_t first : {0, 2}) {
     const Tensor batch = *images_.Rows(first, first + 2);
-    ASSERT_THAT(AddDifference((*exact->runner->Run({batch}))[0], (*(*saved)->Run({batch}))[0], sum),
+    ASSERT_THAT(quantization::AddDifference((*exact->runner->Run({batch}))[0],
+                                            (*(*saved)->Run({batch}))[0], sum),
                 IsOk());
   }
   ASSERT_EQ(built->quantized.report.outputs.size(), 1u);
-  const OutputError& output = built->quantized.report.outputs[0];
+  const quantization::OutputError& output = built->quantized.report.outputs[0];
   EXPECT_NEAR(output.error.decibels(), sum.decibels(), 0.01);
   EXPECT_GT(output.error.decibels(), 25);
   EXPECT_NEAR(output.as_written.decibels(), output.error.decibels(), 1);
@@ -190,7 +191,7 @@ TEST_F(Int8BuildTest, WhatTheRuntimeGetsWrongStaysInFp32AndIsNamed) {
     EXPECT_THAT(built->quantized.report.kept_in_fp32,
                 ElementsAre(AllOf(HasSubstr("mix: "), HasSubstr("gets it wrong"))));
     EXPECT_EQ(built->quantized.report.layers.size(), 4u) << "the others are in INT8";
-    const OutputError& output = built->quantized.report.outputs[0];
+    const quantization::OutputError& output = built->quantized.report.outputs[0];
     EXPECT_GT(output.error.decibels(), with_images ? 25 : 15);
     EXPECT_EQ(built->quantized.report.compared_images, with_images ? 4 : 0);
   }
@@ -199,7 +200,7 @@ TEST_F(Int8BuildTest, WhatTheRuntimeGetsWrongStaysInFp32AndIsNamed) {
 
 // Input -> conv -> relu -> pool -> flat -> hidden -> head, a classifier.
 TEST_F(Int8BuildTest, ADenseLayerThatTheRuntimeGetsWrongStaysInFp32Too) {
-  GraphBuilder builder("classifier");
+  graph::GraphBuilder builder("classifier");
   std::string x = builder.Relu("relu", builder.Conv("conv", builder.Input("Input", {-1, 3, 16, 16}),
                                                     NormalTensor({16, 3, 3, 3}, 1, 0.3),
                                                     NormalTensor({16}, 2, 0.1), {.pad = 1}));
@@ -235,7 +236,7 @@ TEST_F(Int8BuildTest, ItIsTheBlobThatIsCompared) {
 }
 
 TEST_F(Int8BuildTest, RangesThatCutValuesOffAreAWarningAndThenRefused) {
-  const CalibrationTable right = table_;
+  const quantization::CalibrationTable right = table_;
   const auto cut = [&](float share) {
     table_ = right;
     for (auto& [name, range] : table_.ranges) range = {range.min * share, range.max * share};
@@ -262,12 +263,13 @@ TEST_F(Int8BuildTest, WithoutImagesNothingIsSaidOfTheAccuracy) {
   ASSERT_THAT(built, IsOk());
   EXPECT_THAT(built->warnings, IsEmpty());
   EXPECT_EQ(built->quantized.report.compared_images, 0);
-  EXPECT_THAT(QuantizationReportJson(built->quantized.report), Not(HasSubstr("\"sqnr_db\"")));
+  EXPECT_THAT(quantization::QuantizationReportJson(built->quantized.report),
+              Not(HasSubstr("\"sqnr_db\"")));
 }
 
 // Nothing that the runtime or INT8 did.
 TEST_F(Int8BuildTest, ANetworkThatAnswersNoNumbersIsToldOf) {
-  Graph graph = graph_.Clone();
+  graph::Graph graph = graph_.Clone();
   onnx::GraphProto& proto = *graph.mutable_proto().mutable_graph();
   for (const auto& [op, from] : {std::pair("Relu", "head"), std::pair("Log", "Relu")}) {
     onnx::NodeProto& node = *proto.add_node();
@@ -317,11 +319,11 @@ TEST_F(Int8BuildTest, AStopEndsIt) {
 }
 
 TEST(OutputsBelowTest, NamesTheWorstFirstAndWhatIsNotFinite) {
-  const std::vector<OutputError> outputs = {{"good", {1000, 1}, {}},
-                                            {"low", {10, 1}, {}},
-                                            {"broken", {10, std::nan("")}, {}},
-                                            {"zero", {0, 1}, {}},
-                                            {"lower", {2, 1}, {}}};
+  const std::vector<quantization::OutputError> outputs = {{"good", {1000, 1}, {}},
+                                                          {"low", {10, 1}, {}},
+                                                          {"broken", {10, std::nan("")}, {}},
+                                                          {"zero", {0, 1}, {}},
+                                                          {"lower", {2, 1}, {}}};
   EXPECT_THAT(OutputsBelow(outputs, 20),
               ElementsAre("'broken' is not finite", "'lower' 3.0 dB", "'low' 10.0 dB"));
   EXPECT_THAT(OutputsBelow(outputs, 6), ElementsAre("'broken' is not finite", "'lower' 3.0 dB"));
@@ -336,4 +338,4 @@ TEST(AgreesTest, AllowsHalfAsMuchErrorMoreAndTheOrderOfSums) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::engine

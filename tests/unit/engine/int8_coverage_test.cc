@@ -11,7 +11,7 @@
 #include "tests/support/quantization_reference.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 using ::testing::ElementsAre;
@@ -46,7 +46,7 @@ TEST(Int8CoverageTest, CountsWorkNotLayers) {
 }
 
 TEST(Int8CoverageTest, AllProductsCountAndRunInInt8) {
-  GraphBuilder builder("mixed");
+  graph::GraphBuilder builder("mixed");
   std::string x = builder.Input("Input", {-1, 4, 8, 8});
   x = builder.Relu("relu", builder.Conv("conv", x, NormalTensor({8, 4, 3, 3}, 1, 0.2),
                                         NormalTensor({8}, 2), {.pad = 1}));
@@ -108,4 +108,4 @@ TEST(Int8CoverageTest, AllProductsCountAndRunInInt8) {
 TEST(Int8CoverageTest, NoLayersAreNoCoverage) { EXPECT_EQ(CoverageOf({}).share(), 0); }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::engine

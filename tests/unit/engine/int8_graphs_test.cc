@@ -18,7 +18,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/zoo_graphs.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 using ::testing::AllOf;
@@ -31,7 +31,7 @@ using testing::RunOnnxruntime;
 using testing::StatusIs;
 
 /// The whole batch, once for each caller.
-BatchSource Once(const Tensor& images) {
+quantization::BatchSource Once(const Tensor& images) {
   return [images, done = false]() mutable -> absl::StatusOr<std::optional<Tensor>> {
     if (done) return std::nullopt;
     done = true;
@@ -47,7 +47,7 @@ struct Trial {
   std::vector<OracleJob> jobs;
 };
 
-EngineOptions Int8Options(const Graph& graph, const Tensor& images) {
+EngineOptions Int8Options(const graph::Graph& graph, const Tensor& images) {
   EngineOptions options{.precision = "int8", .max_batch_size = 2, .threads = 2};
   // As on the processor whose kernels are asked for.
   if (std::getenv("ONEDNN_MAX_CPU_ISA") != nullptr) options.kernel_steps = 64;
@@ -59,7 +59,8 @@ EngineOptions Int8Options(const Graph& graph, const Tensor& images) {
 }
 
 /// Adds a trial of the network; failures name it.
-void Try(const std::string& name, const Graph& graph, std::vector<Trial>& trials, double size = 1) {
+void Try(const std::string& name, const graph::Graph& graph, std::vector<Trial>& trials,
+         double size = 1) {
   SCOPED_TRACE(name);
   Trial trial{.name = name, .images = NormalTensor({2, 3, 16, 16}, 5, size)};
   const Model model{graph.Clone(), {}};
@@ -96,7 +97,7 @@ void Judge(const std::vector<Trial>& trials) {
   }
 }
 
-int64_t OpsetOf(const Graph& graph) {
+int64_t OpsetOf(const graph::Graph& graph) {
   for (const auto& import : graph.proto().opset_import()) {
     if (import.domain().empty()) return import.version();
   }
@@ -104,7 +105,7 @@ int64_t OpsetOf(const Graph& graph) {
 }
 
 /// What the message tells people with an older opset to do.
-absl::StatusOr<Graph> Converted(const Graph& graph) {
+absl::StatusOr<graph::Graph> Converted(const graph::Graph& graph) {
   const std::string folder = ::testing::TempDir(), from = folder + "/int8_graphs_test_old.onnx",
                     to = folder + "/int8_graphs_test_new.onnx";
   TY_RETURN_IF_ERROR(graph.Save(from));
@@ -113,13 +114,13 @@ absl::StatusOr<Graph> Converted(const Graph& graph) {
       "model = onnx.load('", from,
       "'); onnx.save(onnx.version_converter.convert_version(model, 17), '", to, "')\"");
   if (std::system(command.c_str()) != 0) return absl::InternalError(command);
-  return Graph::Load(to);
+  return graph::Graph::Load(to);
 }
 
 TEST(Int8GraphsTest, EveryFamilyAnswersAsOnnxruntimeDoes) {
   std::vector<Trial> trials;
   for (const testing::ZooGraph& family : testing::Zoo()) {
-    auto graph = Graph::Parse(family.build(testing::ZooWeights::kFull).SerializeAsString());
+    auto graph = graph::Graph::Parse(family.build(testing::ZooWeights::kFull).SerializeAsString());
     ASSERT_THAT(graph, IsOk()) << family.name;
     if (OpsetOf(*graph) < 13) {
       EXPECT_THAT(
@@ -137,7 +138,7 @@ TEST(Int8GraphsTest, EveryFamilyAnswersAsOnnxruntimeDoes) {
 
 /// Height and width that are not fixed.
 TEST(Int8GraphsTest, SizesThatAreNotFixedNeedImages) {
-  GraphBuilder builder("any size");
+  graph::GraphBuilder builder("any size");
   const auto kernel = [](int64_t out, int64_t in, uint64_t seed) {
     return NormalTensor({out, in, 3, 3}, seed, 0.2);
   };
@@ -170,4 +171,4 @@ TEST(Int8GraphsTest, NetworksThatNobodyThoughtOfDoToo) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::engine

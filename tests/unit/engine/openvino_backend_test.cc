@@ -10,7 +10,7 @@
 #include "tests/support/quantization_reference.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 using ::testing::AllOf;
@@ -41,7 +41,7 @@ class OpenvinoBackendTest : public ::testing::Test {
   }
 
   const Backend* backend_ = nullptr;
-  Graph graph_{"empty"};
+  graph::Graph graph_{"empty"};
 };
 
 TEST(FindBackendTest, NamesThoseThatThereAre) {
@@ -123,7 +123,7 @@ TEST_F(OpenvinoBackendTest, RefusesInputsThatDoNotFit) {
 TEST_F(OpenvinoBackendTest, RefusesOptionsOutOfRangeAndGraphsItCannotRead) {
   EXPECT_THAT(backend_->Compile(graph_, {Precision::kFp32, 0, 1}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("max_batch_size is 0")));
-  Graph broken = graph_.Clone();
+  graph::Graph broken = graph_.Clone();
   broken.mutable_proto().mutable_graph()->mutable_node(0)->set_op_type("Unheard");
   EXPECT_THAT(backend_->Compile(broken, {Precision::kFp32, 1, 1}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("Unheard")));
@@ -141,7 +141,7 @@ TEST_F(OpenvinoBackendTest, BenchmarksOnlyWhatFits) {
 
 // A Dropout changes nothing, so the runtime takes it out and has one tensor for its two sides.
 TEST_F(OpenvinoBackendTest, TensorsThatTheRuntimeMakesOneKeepTheirNames) {
-  GraphBuilder builder("one tensor");
+  graph::GraphBuilder builder("one tensor");
   const std::string x = builder.Conv("conv", builder.Input("Input", {-1, 3, 8, 8}),
                                      NormalTensor({4, 3, 1, 1}, 1), std::nullopt, {});
   const std::string same = builder.Node("Dropout", "same", {x});
@@ -161,4 +161,4 @@ TEST_F(OpenvinoBackendTest, TensorsThatTheRuntimeMakesOneKeepTheirNames) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::engine

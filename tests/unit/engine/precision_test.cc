@@ -4,7 +4,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 using ::testing::AllOf;
@@ -56,4 +56,4 @@ TEST(ChoosePrecisionTest, WhatIsNotOfferedIsNamed) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::engine

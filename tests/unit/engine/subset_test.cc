@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 using ::testing::ElementsAre;
@@ -55,4 +55,4 @@ TEST(SmallSubsetTest, ErrorsPassThrough) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::engine

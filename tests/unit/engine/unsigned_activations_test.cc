@@ -10,7 +10,7 @@
 #include "tests/support/quantization_reference.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::engine {
 namespace {
 
 using testing::IsOk;
@@ -24,19 +24,19 @@ class UnsignedActivationsTest : public ::testing::Test {
   void SetUp() override {
     const auto graph = ResidualGraph();
     ASSERT_THAT(graph, IsOk());
-    CalibrationTable table;
+    quantization::CalibrationTable table;
     // Narrow, so that values are cut off at both ends too.
     for (const std::string name : {"Input", "relu1", "relu2"}) table.ranges[name] = {-1, 1};
-    auto quantized = InsertQdq(*graph, table, {});
+    auto quantized = quantization::InsertQdq(*graph, table, {});
     ASSERT_THAT(quantized, IsOk());
     quantized_ = std::move(quantized->graph);
   }
 
-  Graph quantized_{"empty"};
+  graph::Graph quantized_{"empty"};
 };
 
 TEST_F(UnsignedActivationsTest, OnnxruntimeGivesTheSameNumbers) {
-  const Graph shifted = WithUnsignedActivations(quantized_);
+  const graph::Graph shifted = WithUnsignedActivations(quantized_);
   ASSERT_THAT(shifted.Check(), IsOk());
   const Tensor images = NormalTensor({2, 3, 8, 8}, 7);
   const auto before = RunOnnxruntime(quantized_, images), after = RunOnnxruntime(shifted, images);
@@ -46,7 +46,7 @@ TEST_F(UnsignedActivationsTest, OnnxruntimeGivesTheSameNumbers) {
 }
 
 TEST_F(UnsignedActivationsTest, ActivationsAreU8AndKernelsStayS8) {
-  const Graph shifted = WithUnsignedActivations(quantized_);
+  const graph::Graph shifted = WithUnsignedActivations(quantized_);
   int pairs = 0;
   for (const onnx::NodeProto* node : shifted.nodes()) {
     const bool quantizes = node->op_type() == "QuantizeLinear";
@@ -71,7 +71,7 @@ TEST_F(UnsignedActivationsTest, WhatTransposedConvolutionsAloneReadIsLeft) {
     if (node.name() == "conv2" || node.name() == "head") node.set_op_type("ConvTranspose");
   }
   quantized_.Reindex();
-  const Graph shifted = WithUnsignedActivations(quantized_);
+  const graph::Graph shifted = WithUnsignedActivations(quantized_);
   EXPECT_EQ(shifted.FindNode("relu2/quantize")->input(2), "relu2/zero_point");
   EXPECT_EQ(shifted.FindNode("relu2/dequantize")->input(2), "relu2/zero_point");
   EXPECT_EQ(shifted.Initializer("relu2/zero_point")->dtype(), DType::kInt8);
@@ -83,7 +83,7 @@ TEST_F(UnsignedActivationsTest, IntegersThatSomebodyElseReadsAreLeft) {
   output->set_name("relu1/quantized");
   output->mutable_type()->mutable_tensor_type()->set_elem_type(onnx::TensorProto::INT8);
   quantized_.Reindex();
-  const Graph shifted = WithUnsignedActivations(quantized_);
+  const graph::Graph shifted = WithUnsignedActivations(quantized_);
   EXPECT_EQ(shifted.FindNode("relu1/quantize")->input(2), "relu1/zero_point");
   EXPECT_EQ(shifted.FindNode("relu1/dequantize")->input(2), "relu1/zero_point");
   EXPECT_NE(shifted.FindNode("relu2/quantize")->input(2), "relu2/zero_point");
@@ -99,10 +99,10 @@ TEST_F(UnsignedActivationsTest, IntegersThatAnotherOperatorComputesWithAreLeft) 
     reader->add_input(input);
   reader->add_output("integers");
   quantized_.Reindex();
-  const Graph shifted = WithUnsignedActivations(quantized_);
+  const graph::Graph shifted = WithUnsignedActivations(quantized_);
   EXPECT_EQ(shifted.FindNode("relu1/quantize")->input(2), "relu1/zero_point");
   EXPECT_EQ(shifted.FindNode("reader")->input(2), "relu1/zero_point");
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::engine

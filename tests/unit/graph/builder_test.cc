@@ -8,7 +8,7 @@
 #include "tests/support/graph_interpreter.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 using ::testing::AllOf;
@@ -123,4 +123,4 @@ TEST(GraphBuilderTest, FinishTellsEveryMistake) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -9,7 +9,7 @@
 #include "tests/support/graph_interpreter.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 using ::testing::AllOf;
@@ -78,4 +78,4 @@ TEST(CheckWeightsTest, NamesEveryLayerThatMakesNothingSensible) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::graph

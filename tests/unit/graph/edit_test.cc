@@ -7,7 +7,7 @@
 #include "tests/support/graph_interpreter.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 using ::testing::ElementsAre;
@@ -57,4 +57,4 @@ TEST(EditTest, AnUnusedNameCollidesWithNothing) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -5,7 +5,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/zoo_graphs.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 using ::testing::ElementsAre;
@@ -264,4 +264,4 @@ TEST(FoldConstantsTest, WhatItCannotFollowItLeaves) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::graph

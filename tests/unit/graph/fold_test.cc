@@ -7,7 +7,7 @@
 #include "tests/support/graph_interpreter.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 using ::testing::ElementsAre;
@@ -126,4 +126,4 @@ TEST(FoldBatchNormTest, WeightsThatDoNotFitNameTheNode) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -12,7 +12,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 using ::testing::AllOf;
@@ -335,4 +335,4 @@ TEST(IsOnnxNameTest, TheEndingTellsPlainOnnx) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::graph

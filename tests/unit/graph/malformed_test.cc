@@ -8,7 +8,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/zoo_graphs.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 using ::testing::AllOf;
@@ -487,4 +487,4 @@ TEST(MalformedTest, DropoutThatDropsIsRefused) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -6,7 +6,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/zoo_graphs.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 using ::testing::Contains;
@@ -116,4 +116,4 @@ TEST(NormalizeTest, ANegativeDimensionIsAnOpenOne) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -6,7 +6,7 @@
 #include "tests/support/graph_interpreter.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 using ::testing::AllOf;
@@ -80,4 +80,4 @@ TEST(ShapesTest, OnlyWeightsThatAreReadCountAsParameters) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -4,7 +4,7 @@
 #include "onnx/onnx_pb.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::graph {
 namespace {
 
 using ::testing::AllOf;
@@ -77,4 +77,4 @@ TEST(TensorProtoTest, AnUnknownTypeIsUnimplementedByName) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::graph

@@ -31,10 +31,10 @@ BackboneGraph Build(const BackboneOptions& options, int64_t height = 64, int64_t
   return *std::move(built);
 }
 
-std::vector<std::string> NodesOf(const Graph& graph, absl::string_view op) {
+std::vector<std::string> NodesOf(const graph::Graph& graph, absl::string_view op) {
   std::vector<std::string> names;
   for (const onnx::NodeProto* node : graph.nodes()) {
-    if (IsOp(*node, op)) names.push_back(node->name());
+    if (graph::IsOp(*node, op)) names.push_back(node->name());
   }
   return names;
 }
@@ -204,7 +204,7 @@ TEST(BackboneTest, AnySizeWorks) {
     SCOPED_TRACE(options.arch);
     const BackboneGraph built = Build(options, 131, 201, 1);
     ExpectSizesOfShapeInference(built);
-    EXPECT_THAT(Graph::Parse(built.graph.Serialize()), IsOk());
+    EXPECT_THAT(graph::Graph::Parse(built.graph.Serialize()), IsOk());
   }
 }
 
@@ -325,7 +325,7 @@ TEST(BackboneTest, ShortcutsAreProjectedAsAsked) {
 
 TEST(BackboneTest, PaddingIsSymmetricButInEfficientNets) {
   const auto pads = [](const BackboneOptions& options, int64_t size, const std::string& node) {
-    return IntsAttribute(*Build(options, size, size).graph.FindNode(node), "pads", {});
+    return graph::IntsAttribute(*Build(options, size, size).graph.FindNode(node), "pads", {});
   };
   EXPECT_THAT(pads({.arch = "mobilenet_v1"}, 64, "conv1"), ElementsAre(1, 1, 1, 1));
   EXPECT_THAT(pads({.arch = "alexnet"}, 64, "conv1"), ElementsAre(5, 5, 5, 5));
@@ -341,23 +341,23 @@ TEST(BackboneTest, PaddingIsSymmetricButInEfficientNets) {
 
 TEST(BackboneTest, EachFamilyHasItsActivationUnlessTold) {
   EXPECT_THAT(NodesOf(Build({.arch = "darknet", .n_layers = 19}).graph, "Relu"), IsEmpty());
-  const Graph relu =
+  const graph::Graph relu =
       Build({.arch = "darknet", .n_layers = 19, .activation = Activation::kRelu}).graph;
   EXPECT_THAT(NodesOf(relu, "LeakyRelu"), IsEmpty());
   EXPECT_THAT(NodesOf(relu, "Relu"), IsSupersetOf({"conv1_lrelu", "b5_conv5_lrelu"}));
 
-  const Graph lite = Build({.arch = "efficientnet_lite0"}).graph;
+  const graph::Graph lite = Build({.arch = "efficientnet_lite0"}).graph;
   for (const char* op : {"Relu", "Sigmoid", "Mul", "GlobalAveragePool"}) {
     EXPECT_THAT(NodesOf(lite, op), IsEmpty()) << op;
   }
   EXPECT_EQ(lite.Initializer("relu6/max")->data<float>()[0], 6);
-  const Graph swish = Build({.arch = "efficientnet_b0"}).graph;
+  const graph::Graph swish = Build({.arch = "efficientnet_b0"}).graph;
   EXPECT_THAT(NodesOf(swish, "Mul"), IsSupersetOf({"stem_activation", "block1a_se_excite"}));
   EXPECT_THAT(NodesOf(swish, "Relu"), IsEmpty());
 }
 
 TEST(BackboneTest, LayersBehindABackboneShareItsBounds) {
-  GraphBuilder builder("net");
+  graph::GraphBuilder builder("net");
   const FeatureMap input{builder.Input("Input", {-1, 3, 64, 64}), 3, 64, 64};
   const auto backbone = AddBackbone(builder, {.arch = "efficientnet_lite0"}, input);
   ASSERT_THAT(backbone, IsOk());
@@ -369,10 +369,10 @@ TEST(BackboneTest, LayersBehindABackboneShareItsBounds) {
 
 TEST(BackboneTest, NormalizationHasKerasNumbersUnlessTold) {
   const auto numbers = [](const BackboneOptions& options, const std::string& node) {
-    const Graph graph = Build(options).graph;
+    const graph::Graph graph = Build(options).graph;
     const onnx::NodeProto& norm = *graph.FindNode(node);
-    return std::vector<float>{FloatAttribute(norm, "epsilon", 0),
-                              FloatAttribute(norm, "momentum", 0)};
+    return std::vector<float>{graph::FloatAttribute(norm, "epsilon", 0),
+                              graph::FloatAttribute(norm, "momentum", 0)};
   };
   BackboneOptions mobilenet{.arch = "mobilenet_v2"};
   EXPECT_THAT(numbers({.arch = "efficientnet_lite0"}, "stem_bn"), ElementsAre(1e-3f, 0.99f));

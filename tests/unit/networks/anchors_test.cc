@@ -6,7 +6,7 @@
 #include "tests/support/detection_heads.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::testing::AllOf;
@@ -148,4 +148,4 @@ TEST(VariancesOfTest, WantsFourPositiveNumbers) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -14,7 +14,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::testing::AllOf;
@@ -107,4 +107,4 @@ TEST(ClassRowsTest, ADetectorsHeadsGrowBoxByBox) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

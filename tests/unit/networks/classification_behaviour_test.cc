@@ -25,7 +25,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::trainyard::testing::IsOk;
@@ -70,7 +70,7 @@ std::string Text(const TrainingPlan& p) {
 }
 
 // What the network sees of the first pictures that are opened for a use.
-std::string Pixels(const Network& network, const ModelRecord& record, DataUse use) {
+std::string Pixels(const Network& network, const ModelRecord& record, data::DataUse use) {
   const auto opened = network.OpenData(use, record, false, 1);
   if (!opened.ok()) return std::string(opened.status().message());
   if (!opened->has_value()) return "none";
@@ -96,7 +96,7 @@ class ClassificationBehaviourTest : public ::testing::Test {
   }
 
   // `builds`: with the graph, which takes a moment.
-  std::string MadeOf(const std::vector<std::string>& overrides, SpecUse use, bool builds) {
+  std::string MadeOf(const std::vector<std::string>& overrides, spec::SpecUse use, bool builds) {
     const auto prepared =
         PrepareSpec("classification", SmallClassificationSpec(folder_.path()), "spec", overrides,
                     use, [](absl::string_view path) { return std::string(path); });
@@ -106,13 +106,14 @@ class ClassificationBehaviourTest : public ::testing::Test {
     const auto& classification = dynamic_cast<const ClassificationNetwork&>(**network);
     const auto record = (*network)->Record();
     if (!record.ok()) return std::string(record.status().message());
-    std::string made = absl::StrCat(
-        prepared->initial_model, "|", prepared->judged_model, "|",
-        Text(classification.training_plan()), classification.evaluation_batch_size(), " ",
-        classification.label_smoothing(), " ", record->ShortDebugString(),
-        Pixels(**network, *record, DataUse::kTraining), " ",
-        Pixels(**network, *record, DataUse::kValidation), " ",
-        Pixels(**network, *record, DataUse::kEvaluation), " ", Evaluation(**network, *record));
+    std::string made =
+        absl::StrCat(prepared->initial_model, "|", prepared->judged_model, "|",
+                     Text(classification.training_plan()), classification.evaluation_batch_size(),
+                     " ", classification.label_smoothing(), " ", record->ShortDebugString(),
+                     Pixels(**network, *record, data::DataUse::kTraining), " ",
+                     Pixels(**network, *record, data::DataUse::kValidation), " ",
+                     Pixels(**network, *record, data::DataUse::kEvaluation), " ",
+                     Evaluation(**network, *record));
     if (builds) {
       const auto model = (*network)->Build();
       if (!model.ok()) return std::string(model.status().message());
@@ -236,7 +237,7 @@ TEST_F(ClassificationBehaviourTest, EverySupportedFieldChangesWhatTheStagesSee) 
   std::map<std::vector<std::string>, std::string> made_before;
   for (const auto& [field, change] : changes) {
     const bool evaluates = absl::StrContains(field, "EvalConfig.model_path");
-    const SpecUse use = evaluates ? SpecUse::kEvaluate : SpecUse::kTrain;
+    const spec::SpecUse use = evaluates ? spec::SpecUse::kEvaluate : spec::SpecUse::kTrain;
     const bool builds = !absl::StrContains(field, "OptimizerConfig") &&
                         !absl::StrContains(field, "LrConfig") && !evaluates;
     std::vector<std::string> after = change.before;
@@ -249,4 +250,4 @@ TEST_F(ClassificationBehaviourTest, EverySupportedFieldChangesWhatTheStagesSee) 
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

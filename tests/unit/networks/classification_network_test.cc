@@ -21,7 +21,9 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::networks {
+
+using data::DataUse;
 namespace {
 
 using ::testing::AllOf;
@@ -55,7 +57,7 @@ class ClassificationNetworkTest : public ::testing::Test {
   std::unique_ptr<Network> MakeNetwork(const std::vector<std::string>& overrides = {}) {
     const NetworkFamily& family = **FindNetwork("classification");
     auto spec = family.Load(SmallClassificationSpec(folder_.path()), "spec.txt", overrides,
-                            SpecUse::kTrain, nullptr);
+                            spec::SpecUse::kTrain, nullptr);
     EXPECT_THAT(spec, IsOk());
     auto network = family.Create(*std::move(spec));
     EXPECT_THAT(network, IsOk());
@@ -294,18 +296,18 @@ TEST_F(ClassificationNetworkTest, AFolderThatIsNotThereIsNamed) {
 }
 
 TEST_F(ClassificationNetworkTest, AServiceLearnsWhereDataAndModelsLie) {
-  const auto prepare = [&](SpecUse use) {
+  const auto prepare = [&](spec::SpecUse use) {
     return *PrepareSpec("classification", SmallClassificationSpec(folder_.path()), "spec.txt",
                         {"train_config.pretrained_model_path = \"/m/a.tlt\"",
                          "eval_config.model_path = \"/m/b.tlt\""},
                         use, [](absl::string_view path) { return std::string(path); });
   };
-  const PreparedSpec trained = prepare(SpecUse::kTrain);
+  const PreparedSpec trained = prepare(spec::SpecUse::kTrain);
   EXPECT_EQ(trained.initial_model, "/m/a.tlt");
   EXPECT_EQ(trained.model_field, "train_config.pretrained_model_path");
   ASSERT_THAT(trained.data, SizeIs(3));
   EXPECT_TRUE(trained.data[0].is_read && trained.data[1].is_read && !trained.data[2].is_read);
-  const PreparedSpec judged = prepare(SpecUse::kEvaluate);
+  const PreparedSpec judged = prepare(spec::SpecUse::kEvaluate);
   EXPECT_EQ(judged.judged_model, "/m/b.tlt");
   EXPECT_EQ(judged.judged_field, "eval_config.model_path");
   EXPECT_TRUE(!judged.data[0].is_read && judged.data[2].is_read);
@@ -321,4 +323,4 @@ TEST_F(ClassificationNetworkTest, AModelsOwnFieldsAreToldFromTheSpecs) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -10,7 +10,7 @@
 #include "tests/support/data_pictures.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using model::v1::Preprocess;
@@ -30,10 +30,11 @@ Experiment Of(const std::string& size, const std::string& mode) {
 // What the network sees of a pixel.
 std::vector<float> See(const Preprocess& preprocess, testing::Rgb rgb) {
   std::vector<float> planes(
-      static_cast<size_t>(ChannelsOf(preprocess) * preprocess.width() * preprocess.height()));
-  EXPECT_THAT(PreprocessImage(testing::PlainPicture(preprocess.width(), preprocess.height(), rgb),
-                              preprocess, absl::MakeSpan(planes)),
-              IsOk());
+      static_cast<size_t>(data::ChannelsOf(preprocess) * preprocess.width() * preprocess.height()));
+  EXPECT_THAT(
+      data::PreprocessImage(testing::PlainPicture(preprocess.width(), preprocess.height(), rgb),
+                            preprocess, absl::MakeSpan(planes)),
+      IsOk());
   std::vector<float> first;
   const auto plane = static_cast<size_t>(preprocess.width() * preprocess.height());
   for (size_t i = 0; i < planes.size(); i += plane) first.push_back(planes[i]);
@@ -42,7 +43,7 @@ std::vector<float> See(const Preprocess& preprocess, testing::Rgb rgb) {
 
 TEST(ClassificationPreprocessTest, WithoutATrainConfigTheDefaultsHold) {
   const Preprocess p = ClassificationPreprocess(Of("3,20,30", ""));
-  EXPECT_THAT(CheckPreprocess(p), IsOk());
+  EXPECT_THAT(data::CheckPreprocess(p), IsOk());
   EXPECT_EQ(p.width(), 30);
   EXPECT_EQ(p.height(), 20);
   EXPECT_EQ(p.order(), Preprocess::BGR);
@@ -79,7 +80,7 @@ TEST(ClassificationPreprocessTest, TorchHasImageNetsMeanAndDeviationRedFirst) {
   EXPECT_NEAR(seen[1], (0.2 - 0.456) / 0.224, 1e-5);
   EXPECT_NEAR(seen[2], -0.406 / 0.225, 1e-5);
   const Preprocess grey = ClassificationPreprocess(Of("1,20,20", "torch"));
-  EXPECT_THAT(CheckPreprocess(grey), IsOk());
+  EXPECT_THAT(data::CheckPreprocess(grey), IsOk());
   EXPECT_NEAR(See(grey, {51, 51, 51})[0], (0.2 - 0.449) / 0.226, 1e-5);
 }
 
@@ -105,4 +106,4 @@ TEST(ClassificationPreprocessTest, AppliedDefaultsChangeNothing) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -16,7 +16,9 @@
 #include "tests/support/places.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
+
+using spec::SpecUse;
 namespace {
 
 using spec::classification::v1::Experiment;
@@ -130,9 +132,9 @@ TEST(LoadClassificationTest, TheDefaultsOfABackboneAreNoReasonToWarn) {
     ASSERT_THAT(spec, IsOk());
     EXPECT_FALSE(spec->model_config().has_n_layers());
     std::vector<std::string> warnings;
-    EXPECT_THAT(
-        LoadClassification(PrintCanonical(*spec), "canonical", {}, SpecUse::kTrain, &warnings),
-        IsOk());
+    EXPECT_THAT(LoadClassification(spec::PrintCanonical(*spec), "canonical", {}, SpecUse::kTrain,
+                                   &warnings),
+                IsOk());
     EXPECT_THAT(warnings, IsEmpty()) << arch;
   }
 }
@@ -169,7 +171,7 @@ TEST(LoadClassificationTest, DefaultsAreIdempotentAndSurviveTheCanonicalText) {
   ApplyClassificationDefaults(&again);
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(again, *spec));
   const auto reread =
-      LoadClassification(PrintCanonical(*spec), "canonical", {}, SpecUse::kTrain, nullptr);
+      LoadClassification(spec::PrintCanonical(*spec), "canonical", {}, SpecUse::kTrain, nullptr);
   ASSERT_THAT(reread, IsOk());
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(*reread, *spec));
 }
@@ -371,10 +373,10 @@ TEST(LoadClassificationTest, ItsPathsAreKnown) {
   auto spec =
       Load({"train_config.pretrained_model_path = m.tlt", "eval_config.model_path = e.tlt"});
   ASSERT_THAT(spec, IsOk());
-  ASSERT_THAT(RewritePaths(&*spec,
-                           [](absl::string_view path) -> absl::StatusOr<std::string> {
-                             return absl::StrCat("/workspace/", path);
-                           }),
+  ASSERT_THAT(spec::RewritePaths(&*spec,
+                                 [](absl::string_view path) -> absl::StatusOr<std::string> {
+                                   return absl::StrCat("/workspace/", path);
+                                 }),
               IsOk());
   EXPECT_EQ(spec->train_config().train_dataset_path(), "/workspace//d/train");
   EXPECT_EQ(spec->train_config().val_dataset_path(), "/workspace//d/val");
@@ -457,4 +459,4 @@ TEST(TrainingPlanOfTest, HasEveryOptimizerAndSchedule) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -6,7 +6,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::testing::AllOf;
@@ -79,4 +79,4 @@ TEST(DeepStreamTest, OnlyOurOwnFilesAreReplaced) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

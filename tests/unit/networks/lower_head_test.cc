@@ -10,7 +10,7 @@
 #include "tests/support/small_ssd.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::testing::Contains;
@@ -23,7 +23,7 @@ using ::trainyard::testing::StatusIs;
 
 TEST(LowerHeadTest, OutputsAreScoresAndBoxes) {
   const Model model = SmallSsd();
-  absl::StatusOr<Graph> graph = LowerSsdHead(model);
+  absl::StatusOr<graph::Graph> graph = LowerSsdHead(model);
   ASSERT_THAT(graph, IsOk());
   EXPECT_THAT(graph->OutputNames(), ElementsAre("scores", "boxes"));
   const auto shapes = graph->InferShapes();
@@ -35,7 +35,7 @@ TEST(LowerHeadTest, OutputsAreScoresAndBoxes) {
 }
 
 TEST(LowerHeadTest, SaysWhatAReaderMustKnow) {
-  absl::StatusOr<Graph> graph = LowerSsdHead(SmallSsd());
+  absl::StatusOr<graph::Graph> graph = LowerSsdHead(SmallSsd());
   ASSERT_THAT(graph, IsOk());
   std::map<std::string, std::string> metadata;
   for (const auto& entry : graph->proto().metadata_props()) metadata[entry.key()] = entry.value();
@@ -47,7 +47,7 @@ TEST(LowerHeadTest, SaysWhatAReaderMustKnow) {
 Model HeadAlone() {
   Model model = SmallSsd();
   const int64_t anchors = AnchorCount(model.record.ssd());
-  Graph graph("head");
+  graph::Graph graph("head");
   onnx::GraphProto& proto = *graph.mutable_proto().mutable_graph();
   const auto declare = [](onnx::ValueInfoProto& value, const std::string& name,
                           const std::vector<int64_t>& shape) {
@@ -74,7 +74,7 @@ Model HeadAlone() {
 
 TEST(LowerHeadTest, DecodesAsTheFormulasSay) {
   const Model model = HeadAlone();
-  absl::StatusOr<Graph> graph = LowerSsdHead(model);
+  absl::StatusOr<graph::Graph> graph = LowerSsdHead(model);
   ASSERT_THAT(graph, IsOk());
   const AnchorSet set = *MakeAnchors(model.record.ssd(), 128, 128);
   Tensor input = Tensor::Zeros(DType::kFloat32, {1, set.size(), 4});
@@ -110,4 +110,4 @@ TEST(LowerHeadTest, NeedsAHeadThatTheGraphHas) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

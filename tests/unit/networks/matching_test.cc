@@ -11,7 +11,7 @@
 #include "tests/support/detection_heads.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::testing::AllOf;
@@ -23,14 +23,14 @@ using testing::MakeHead300;
 using testing::StatusIs;
 
 // The rule of the reference, word by word, on the full matrix: slow and obvious.
-double SlowIoU(const Anchor& a, const Box& b) {
+double SlowIoU(const Anchor& a, const data::Box& b) {
   const double w = std::max(0.0, std::min<double>(a.x2, b.x2) - std::max<double>(a.x1, b.x1));
   const double h = std::max(0.0, std::min<double>(a.y2, b.y2) - std::max<double>(a.y1, b.y1));
   const double box = (double{b.x2} - b.x1) * (double{b.y2} - b.y1);
   return w * h / ((a.x2 - a.x1) * (a.y2 - a.y1) + box - w * h);
 }
 
-std::vector<int32_t> SlowMatch(const AnchorSet& set, const std::vector<Box>& boxes,
+std::vector<int32_t> SlowMatch(const AnchorSet& set, const std::vector<data::Box>& boxes,
                                const MatchThresholds& thresholds) {
   const size_t A = set.anchors.size(), G = boxes.size();
   std::vector<std::vector<double>> iou(G, std::vector<double>(A));
@@ -72,8 +72,8 @@ std::vector<int32_t> SlowMatch(const AnchorSet& set, const std::vector<Box>& box
   return matches;
 }
 
-std::vector<Box> RandomBoxes(Philox& random, int count) {
-  std::vector<Box> boxes;
+std::vector<data::Box> RandomBoxes(Philox& random, int count) {
+  std::vector<data::Box> boxes;
   for (int i = 0; i < count; ++i) {
     const double w = random.Uniform(0.01, 0.9), h = random.Uniform(0.01, 0.9);
     const double x = random.Uniform(0, 1 - w), y = random.Uniform(0, 1 - h);
@@ -93,7 +93,8 @@ TEST(MatchAnchorsTest, AgreesWithTheSlowReference) {
                             MakeAnchors(odd, 320, 160).value()};
   for (uint64_t trial = 0; trial < 60; ++trial) {
     Philox random(7, 0, trial, RandomPurpose::kSampleData);
-    const std::vector<Box> boxes = RandomBoxes(random, static_cast<int>(1 + random.Below(12)));
+    const std::vector<data::Box> boxes =
+        RandomBoxes(random, static_cast<int>(1 + random.Below(12)));
     const MatchThresholds thresholds{.positive_iou = 0.5,
                                      .negative_iou = trial % 2 == 0 ? 0.5 : 0.3};
     for (const AnchorSet& set : sets) {
@@ -107,7 +108,7 @@ TEST(MatchAnchorsTest, AgreesWithTheSlowReference) {
 // another.
 TEST(MatchAnchorsTest, EqualBoxesBothFindAnAnchor) {
   const AnchorSet set = MakeAnchors(MakeHead(300, 300, {{10, 10}}, {4}), 300, 300).value();
-  const std::vector<Box> boxes(5, {0.2f, 0.2f, 0.3f, 0.3f});
+  const std::vector<data::Box> boxes(5, {0.2f, 0.2f, 0.3f, 0.3f});
   const auto matches = MatchAnchors(set, boxes, {});
   EXPECT_EQ(matches, SlowMatch(set, boxes, {}));
   EXPECT_EQ(std::set<int32_t>(matches.begin(), matches.end()).size(), 6u);  // 5 and background
@@ -129,7 +130,7 @@ TEST(MatchAnchorsTest, EveryBoxHasAnAnchorHoweverPoor) {
 TEST(MatchAnchorsTest, TwentyBoxesOn8744AnchorsTakeWellUnderAMillisecond) {
   const AnchorSet set = MakeAnchors(MakeHead300(), 300, 300).value();
   Philox random(1, 0, 0, RandomPurpose::kSampleData);
-  const std::vector<Box> boxes = RandomBoxes(random, 20);
+  const std::vector<data::Box> boxes = RandomBoxes(random, 20);
   double best_ms = 1e9;
   for (int i = 0; i < 20; ++i) {
     const auto begin = std::chrono::steady_clock::now();
@@ -151,7 +152,7 @@ Anchor AnchorAt(double cx, double cy, double w, double h) {
 
 // Reference vectors: box (2, 3, 6, 8) in 300 x 300, variances .1 .1 .2 .2.
 TEST(EncodeBoxTest, GivesTheReferenceOffsets) {
-  const Box box{2 / 300.0f, 3 / 300.0f, 6 / 300.0f, 8 / 300.0f};
+  const data::Box box{2 / 300.0f, 3 / 300.0f, 6 / 300.0f, 8 / 300.0f};
   const double variances[] = {0.1, 0.1, 0.2, 0.2};
   const auto square = EncodeBox(box, AnchorAt(0.25, 0.5, 0.96124919, 0.96124919), variances);
   const double expected[] = {-2.46207404, -5.01084082, -21.38983255, -20.27411479};
@@ -179,7 +180,7 @@ TEST(SsdTargetEncoderTest, WithoutBoxesAllIsBackground) {
 TEST(SsdTargetEncoderTest, MarksClassesOffsetsAndNeutralAnchors) {
   const SsdTargetEncoder encoder = MakeEncoder({.positive_iou = 0.5, .negative_iou = 0.3});
   const Anchor& a = encoder.anchors().anchors[20];
-  const LabelledBox box{
+  const data::LabelledBox box{
       .box = {float(a.x1 * 100), float(a.y1 * 100), float(a.x2 * 100), float(a.y2 * 100)},
       .class_id = 2};
   const auto targets = encoder.Encode({box});
@@ -198,9 +199,9 @@ TEST(SsdTargetEncoderTest, MarksClassesOffsetsAndNeutralAnchors) {
 TEST(SsdTargetEncoderTest, AnchorsOfNeutralBoxesAreNeitherPositiveNorNegative) {
   const auto encoder = SsdTargetEncoder::Create(MakeHead300(), 300, 300, {});
   ASSERT_THAT(encoder, IsOk());
-  const LabelledBox kept{.box = {40, 50, 160, 170}, .class_id = 2};
-  const LabelledBox left_out{.box = {50, 55, 170, 180}, .class_id = 1, .neutral = true};
-  LabelledBox learnt = left_out;
+  const data::LabelledBox kept{.box = {40, 50, 160, 170}, .class_id = 2};
+  const data::LabelledBox left_out{.box = {50, 55, 170, 180}, .class_id = 1, .neutral = true};
+  data::LabelledBox learnt = left_out;
   learnt.neutral = false;
   const auto alone = encoder->Encode({kept}), other = encoder->Encode({learnt});
   const auto both = encoder->Encode({left_out, kept});
@@ -223,7 +224,7 @@ TEST(SsdTargetEncoderTest, AnchorsOfNeutralBoxesAreNeitherPositiveNorNegative) {
 
 TEST(SsdTargetEncoderTest, NamesABoxThatCannotBeEncoded) {
   const SsdTargetEncoder encoder = MakeEncoder({});
-  const LabelledBox good{.box = {1, 2, 3, 4}, .class_id = 1};
+  const data::LabelledBox good{.box = {1, 2, 3, 4}, .class_id = 1};
   EXPECT_THAT(encoder.Encode({good, {.box = {410, 22, 390, 80}, .class_id = 1}}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("box 1 (410, 22, 390, 80) is degenerate")));
@@ -246,4 +247,4 @@ TEST(SsdTargetEncoderTest, ChecksItsThresholds) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

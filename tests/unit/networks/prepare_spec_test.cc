@@ -8,7 +8,7 @@
 #include "tests/support/ssd_spec_text.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::testing::AllOf;
@@ -25,7 +25,7 @@ absl::StatusOr<std::string> Below(absl::string_view path) {
 absl::StatusOr<PreparedSpec> Prepare(const std::string& text,
                                      const std::vector<std::string>& overrides = {},
                                      absl::string_view network = "ssd") {
-  return PrepareSpec(network, text, "specs/train.txt", overrides, SpecUse::kTrain, Below);
+  return PrepareSpec(network, text, "specs/train.txt", overrides, spec::SpecUse::kTrain, Below);
 }
 
 TEST(PrepareSpecTest, TheCanonicalTextIsAllAWorkerNeeds) {
@@ -41,9 +41,9 @@ TEST(PrepareSpecTest, PreparingTwiceChangesNothing) {
   const auto same = [](absl::string_view path) -> absl::StatusOr<std::string> {
     return std::string(path);
   };
-  const auto once = PrepareSpec("ssd", SmallSsdSpec(), "a", {}, SpecUse::kTrain, same);
+  const auto once = PrepareSpec("ssd", SmallSsdSpec(), "a", {}, spec::SpecUse::kTrain, same);
   ASSERT_THAT(once, IsOk());
-  const auto twice = PrepareSpec("ssd", once->canonical_text, "b", {}, SpecUse::kTrain, same);
+  const auto twice = PrepareSpec("ssd", once->canonical_text, "b", {}, spec::SpecUse::kTrain, same);
   ASSERT_THAT(twice, IsOk());
   EXPECT_EQ(twice->canonical_text, once->canonical_text);
 }
@@ -73,4 +73,4 @@ TEST(PrepareSpecTest, RefusesWhatTheSpecCannotMean) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -5,7 +5,7 @@
 #include "tests/support/ssd_spec_text.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::testing::AllOf;
@@ -60,4 +60,4 @@ TEST(RegistryTest, AnOutputIsCalledAsTaoCallsIt) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -28,7 +28,7 @@
 #include "trainyard/spec/augment/v1/augment_config.pb.h"
 #include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::trainyard::testing::IsOk;
@@ -38,15 +38,15 @@ using ::trainyard::testing::SmallSsdSpec;
 
 absl::StatusOr<std::string> AsItIs(absl::string_view path) { return std::string(path); }
 
-std::string Text(const std::vector<DataSource>& sources) {
+std::string Text(const std::vector<data::DataSource>& sources) {
   std::string text;
-  for (const DataSource& source : sources) {
+  for (const data::DataSource& source : sources) {
     absl::StrAppend(&text, source.image_dir, "|", source.label_dir, "|", source.tfrecords, "\n");
   }
   return text;
 }
 
-std::string Text(const AugmentationOptions& o) {
+std::string Text(const data::AugmentationOptions& o) {
   return absl::StrCat(o.crop_min_scale, " ", o.crop_max_scale, " ", o.crop_min_ar, " ",
                       o.crop_max_ar, " ", o.zoom_out_min_scale, " ", o.zoom_out_max_scale, " ",
                       o.brightness, " ", o.contrast, " ", o.saturation, " ", o.hue, " ",
@@ -67,7 +67,7 @@ std::string Text(const TrainingPlan& p) {
   return text;
 }
 
-std::string Text(const BoxDataPlan& p) {
+std::string Text(const tasks::BoxDataPlan& p) {
   std::string text = absl::StrCat(p.validation_fold, " ", p.include_difficult, "\n",
                                   Text(p.data_sources), "validation:\n", Text(p.validation_sources));
   for (const auto& [label, target] : p.class_mapping)
@@ -75,7 +75,7 @@ std::string Text(const BoxDataPlan& p) {
   return text;
 }
 
-std::string Text(const EvaluationPlan& p) {
+std::string Text(const tasks::EvaluationPlan& p) {
   return absl::StrCat(static_cast<int>(p.ap_mode), " ", p.iou_threshold, " ", p.pr_curve, "\n");
 }
 
@@ -83,8 +83,8 @@ std::string Text(const EvaluationPlan& p) {
 std::string TargetsText(const SsdNetwork& network, const ModelRecord& record) {
   const auto encode = network.MakeTargetEncoder(record);
   if (!encode.ok()) return std::string(encode.status().message());
-  const std::vector<LabelledBox> boxes = {{.box = {20, 24, 75, 70}, .class_id = 1},
-                                          {.box = {60, 64, 100, 120}, .class_id = 1}};
+  const std::vector<data::LabelledBox> boxes = {{.box = {20, 24, 75, 70}, .class_id = 1},
+                                                {.box = {60, 64, 100, 120}, .class_id = 1}};
   const auto targets = (*encode)(boxes);
   EXPECT_THAT(targets, IsOk());
   std::string bytes;
@@ -97,10 +97,10 @@ std::string TargetsText(const SsdNetwork& network, const ModelRecord& record) {
 // What is made of a spec; `weights` with its graph, which takes a moment.
 std::string MadeOf(const std::vector<std::string>& overrides, bool weights) {
   const auto prepared =
-      PrepareSpec("ssd", SmallSsdSpec(), "spec", overrides, SpecUse::kTrain, AsItIs);
+      PrepareSpec("ssd", SmallSsdSpec(), "spec", overrides, spec::SpecUse::kTrain, AsItIs);
   if (!prepared.ok()) return std::string(prepared.status().message());
   const auto experiment =
-      LoadExperiment(prepared->canonical_text, "spec", {}, SpecUse::kTrain, nullptr);
+      LoadExperiment(prepared->canonical_text, "spec", {}, spec::SpecUse::kTrain, nullptr);
   EXPECT_THAT(experiment, IsOk());
   const auto network = SsdNetwork::Create(*experiment);
   EXPECT_THAT(network, IsOk());
@@ -371,8 +371,8 @@ const std::map<std::string, std::string>& TestsOfOtherSpecs() {
 
 TEST(SpecBehaviourTest, EverySupportedFieldOfTheOtherSpecsHasATestThatIsThere) {
   std::set<std::string> fields =
-      LeavesOf(spec::dataset::v1::DatasetExportConfig::descriptor(), DatasetExportCoverage());
-  fields.merge(LeavesOf(spec::augment::v1::AugmentConfig::descriptor(), AugmentCoverage()));
+      LeavesOf(spec::dataset::v1::DatasetExportConfig::descriptor(), spec::DatasetExportCoverage());
+  fields.merge(LeavesOf(spec::augment::v1::AugmentConfig::descriptor(), spec::AugmentCoverage()));
   std::set<std::string> named;
   for (const auto& [field, test] : TestsOfOtherSpecs()) {
     named.insert(field);
@@ -389,4 +389,4 @@ TEST(SpecBehaviourTest, EverySupportedFieldOfTheOtherSpecsHasATestThatIsThere) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

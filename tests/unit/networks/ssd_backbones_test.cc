@@ -23,7 +23,7 @@
 #include "tests/support/ssd_spec_text.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::testing::Contains;
@@ -57,7 +57,7 @@ struct Counts {
   int64_t backbone = 0, expansion = 0, heads = 0;
 };
 
-Counts CountsOf(const Graph& graph) {
+Counts CountsOf(const graph::Graph& graph) {
   Counts counts;
   for (const std::string& name : graph.InitializerNames()) {
     const Tensor tensor = *graph.Initializer(name);
@@ -120,7 +120,7 @@ TEST(SsdBackbonesTest, ParametersLayersAndMapsAreTaos) {
   for (const Expected& expected : AllExpected()) {
     const SsdArchitecture ssd{.arch = expected.arch, .depth = expected.depth, .classes = 3};
     SCOPED_TRACE(NameOf(ssd));
-    const Graph graph = Build(ssd).graph;
+    const graph::Graph graph = Build(ssd).graph;
     const Counts counts = CountsOf(graph);
     EXPECT_EQ(counts.backbone, expected.backbone);
     EXPECT_EQ(counts.expansion, expected.expansion);
@@ -153,7 +153,7 @@ TEST(SsdBackbonesTest, TheTableHoldsAllThatIsOffered) {
 // say, and leave EfficientNets' swish.
 TEST(SsdBackbonesTest, ActivationsAreThoseOfTaosDetectors) {
   const auto has = [](const SsdArchitecture& ssd, absl::string_view op) {
-    const Graph graph = Build(ssd).graph;
+    const graph::Graph graph = Build(ssd).graph;
     return std::any_of(graph.nodes().begin(), graph.nodes().end(),
                        [op](const onnx::NodeProto* node) { return node->op_type() == op; });
   };
@@ -181,7 +181,7 @@ TEST(SsdBackbonesTest, HeadsHaveTheSizesOfTheirMapsAtAnySize) {
       ssd.height = height;
       ssd.width = width;
       ssd.classes = 2;
-      const Graph graph = Build(ssd).graph;
+      const graph::Graph graph = Build(ssd).graph;
       const auto shapes = graph.InferShapes();
       ASSERT_THAT(shapes, IsOk());
       EXPECT_THAT(shapes->at("Input"), ElementsAre(-1, 1, height, width));
@@ -234,7 +234,7 @@ TEST(SsdBackbonesTest, OnnxruntimeRunsTheLoweredHeads) {
 // differ in its last digit from one processor to the next, so the heads' kernels are left out.
 TEST(SsdBackbonesTest, GraphsOfResNetsStayWhatTheyWere) {
   const auto digest = [](int depth) {
-    Graph graph = Build({.depth = depth, .width = 160, .height = 128, .classes = 2}).graph;
+    graph::Graph graph = Build({.depth = depth, .width = 160, .height = 128, .classes = 2}).graph;
     for (const std::string& name : graph.InitializerNames()) {
       const bool head = absl::StartsWith(name, "ssd_conf_") || absl::StartsWith(name, "ssd_loc_");
       if (!head || !absl::EndsWith(name, "/kernel")) continue;
@@ -256,14 +256,14 @@ class SsdSpecBackbonesTest : public ::testing::TestWithParam<SsdArchitecture> {
     const std::string text = absl::StrReplaceAll(
         SmallSsdSpec(), {{"arch: \"resnet\"", absl::StrCat("arch: \"", GetParam().arch, "\" ", more)},
                          {"nlayers: 10", depth}});
-    auto experiment = LoadExperiment(text, "spec", {}, SpecUse::kTrain, nullptr);
+    auto experiment = LoadExperiment(text, "spec", {}, spec::SpecUse::kTrain, nullptr);
     EXPECT_THAT(experiment, IsOk());
     auto model = (*SsdNetwork::Create(*experiment))->Build();
     EXPECT_THAT(model, IsOk());
     return *std::move(model);
   }
 
-  static std::vector<std::string> NodesOf(const Graph& graph, absl::string_view op) {
+  static std::vector<std::string> NodesOf(const graph::Graph& graph, absl::string_view op) {
     std::vector<std::string> names;
     for (const onnx::NodeProto* node : graph.nodes()) {
       if (node->op_type() == op) names.push_back(node->name());
@@ -284,7 +284,7 @@ TEST_P(SsdSpecBackbonesTest, TheSpecBuildsItAndTheRecordNamesIt) {
   const auto& regularized = model.record.training().regularized();
   for (const std::string& conv : NodesOf(model.graph, "Conv")) {
     const onnx::NodeProto& node = *model.graph.FindNode(conv);
-    const bool depthwise = IntAttribute(node, "group", 1) > 1;
+    const bool depthwise = graph::IntAttribute(node, "group", 1) > 1;
     const std::string kernel = conv + "/kernel";
     if (depthwise) {
       EXPECT_THAT(regularized, Not(Contains(kernel)));
@@ -323,4 +323,4 @@ INSTANTIATE_TEST_SUITE_P(, SsdSpecBackbonesTest, ::testing::ValuesIn(SmallSsds()
                          [](const auto& info) { return NameOf(info.param); });
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

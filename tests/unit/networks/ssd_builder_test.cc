@@ -7,7 +7,7 @@
 #include "onnx/onnx_pb.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::testing::AllOf;
@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 using ::trainyard::testing::IsOk;
 using ::trainyard::testing::StatusIs;
 
-Graph Build(const SsdArchitecture& architecture, uint64_t seed = 42) {
+graph::Graph Build(const SsdArchitecture& architecture, uint64_t seed = 42) {
   absl::StatusOr<SsdGraph> built = BuildSsd(architecture, seed);
   EXPECT_THAT(built, IsOk());
   return std::move(built->graph);
@@ -27,7 +27,7 @@ struct Counts {
   int64_t backbone = 0, expansion = 0, heads = 0;
 };
 
-Counts CountsOf(const Graph& graph) {
+Counts CountsOf(const graph::Graph& graph) {
   Counts counts;
   for (const std::string& name : graph.InitializerNames()) {
     const Tensor tensor = *graph.Initializer(name);
@@ -40,7 +40,7 @@ Counts CountsOf(const Graph& graph) {
 }
 
 TEST(SsdBuilderTest, ResNet10HasTheParametersOfTheReference) {
-  const Graph graph = Build({.depth = 10, .classes = 3});
+  const graph::Graph graph = Build({.depth = 10, .classes = 3});
   EXPECT_EQ(graph.ParameterCount(), 5713072);
   EXPECT_EQ(CountsOf(graph).backbone, 4915904);
   EXPECT_EQ(CountsOf(graph).expansion, 354560);
@@ -48,7 +48,7 @@ TEST(SsdBuilderTest, ResNet10HasTheParametersOfTheReference) {
 }
 
 TEST(SsdBuilderTest, ResNet18HasTheParametersOfTheReference) {
-  const Graph graph = Build({.depth = 18, .classes = 3});
+  const graph::Graph graph = Build({.depth = 18, .classes = 3});
   EXPECT_EQ(graph.ParameterCount(), 13236464);
   EXPECT_EQ(CountsOf(graph).backbone, 11542464);
   EXPECT_EQ(CountsOf(graph).expansion, 1306688);
@@ -56,7 +56,7 @@ TEST(SsdBuilderTest, ResNet18HasTheParametersOfTheReference) {
 }
 
 TEST(SsdBuilderTest, ShapesAreThoseOfTheReference) {
-  const Graph graph = Build({.depth = 10, .width = 300, .height = 300, .classes = 3});
+  const graph::Graph graph = Build({.depth = 10, .width = 300, .height = 300, .classes = 3});
   const auto shapes = graph.InferShapes();
   ASSERT_THAT(shapes, IsOk());
   EXPECT_THAT(shapes->at("Input"), ElementsAre(-1, 3, 300, 300));
@@ -70,7 +70,7 @@ TEST(SsdBuilderTest, ShapesAreThoseOfTheReference) {
 
 TEST(SsdBuilderTest, AnySizeFrom128Works) {
   // Width before height in the argument, height before width in the tensor; not multiples of 32.
-  const Graph graph =
+  const graph::Graph graph =
       Build({.depth = 18, .width = 201, .height = 131, .channels = 1, .classes = 1});
   const auto shapes = graph.InferShapes();
   ASSERT_THAT(shapes, IsOk());
@@ -92,7 +92,7 @@ TEST(SsdBuilderTest, MapSizesAreHalvedAndRoundedUp) {
 }
 
 TEST(SsdBuilderTest, LayersAreCalledAsInTao) {
-  const Graph graph = Build({.depth = 18});
+  const graph::Graph graph = Build({.depth = 18});
   for (const std::string name : {"conv1",
                                  "bn_conv1",
                                  "block_1a_conv_1",
@@ -123,9 +123,9 @@ TEST(SsdBuilderTest, LayersAreCalledAsInTao) {
 }
 
 TEST(SsdBuilderTest, PadsSymmetricallyAndExplicitly) {
-  const Graph graph = Build({.depth = 10});
+  const graph::Graph graph = Build({.depth = 10});
   const auto pads = [&graph](const std::string& name) {
-    return IntsAttribute(*graph.FindNode(name), "pads", {});
+    return graph::IntsAttribute(*graph.FindNode(name), "pads", {});
   };
   EXPECT_THAT(pads("conv1"), ElementsAre(3, 3, 3, 3));
   EXPECT_THAT(pads("block_2a_conv_1"), ElementsAre(1, 1, 1, 1));
@@ -159,4 +159,4 @@ TEST(SsdBuilderTest, RefusesWhatItCannotBuild) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -11,7 +11,7 @@
 #include "tests/support/detection_heads.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using model::v1::ModelRecord;
@@ -43,7 +43,7 @@ Outputs Background(const ModelRecord& record, int64_t batch = 1) {
   for (size_t i = 0; i < logits.size(); i += k) logits[i] = 12;
   return out;
 }
-std::vector<std::vector<Detection>> Decode(const ModelRecord& record, const Outputs& out) {
+std::vector<std::vector<data::Detection>> Decode(const ModelRecord& record, const Outputs& out) {
   return SsdDecoder::Create(record).value()->Decode({out.logits, out.offsets}).value();
 }
 
@@ -79,8 +79,8 @@ TEST(SsdDecoderTest, DecodesTheReferenceRow) {
 TEST(SsdDecoderTest, UndoesTheTargetEncoder) {
   const ModelRecord record = MakeRecord(3, {{10, 10}, {5, 5}});
   const auto encoder = SsdTargetEncoder::Create(record.ssd(), 300, 300, {}).value();
-  const LabelledBox truth[] = {{.box = {30, 40, 75, 90}, .class_id = 2},
-                               {.box = {200, 100, 230, 125}, .class_id = 3}};
+  const data::LabelledBox truth[] = {{.box = {30, 40, 75, 90}, .class_id = 2},
+                                     {.box = {200, 100, 230, 125}, .class_id = 3}};
   const std::vector<Tensor> targets = encoder.Encode(truth).value();
   Outputs out = Background(record);
   const auto classes = targets[0].data<int32_t>();
@@ -90,8 +90,8 @@ TEST(SsdDecoderTest, UndoesTheTargetEncoder) {
   out.offsets = Tensor::Of<float>({1, encoder.anchors().size(), 4}, targets[1].data<float>());
   const auto found = Decode(record, out);
   ASSERT_EQ(found[0].size(), 2u);
-  for (const Detection& one : found[0]) {
-    const Box& box = truth[one.class_id - 2].box;
+  for (const data::Detection& one : found[0]) {
+    const data::Box& box = truth[one.class_id - 2].box;
     EXPECT_NEAR(one.box.x1 * 300, box.x1, 1e-3);
     EXPECT_NEAR(one.box.y1 * 300, box.y1, 1e-3);
     EXPECT_NEAR(one.box.x2 * 300, box.x2, 1e-3);
@@ -101,13 +101,13 @@ TEST(SsdDecoderTest, UndoesTheTargetEncoder) {
 }
 
 // Softmax over everything, decode everything, suppress by the plain rule: slow and obvious.
-std::vector<Detection> SlowDecode(const ModelRecord& record, const Outputs& out) {
+std::vector<data::Detection> SlowDecode(const ModelRecord& record, const Outputs& out) {
   const auto& head = record.ssd();
   const AnchorSet set = MakeAnchors(head, 300, 300).value();
   const int64_t k = record.classes_size() + 1;
-  std::vector<Detection> all;
+  std::vector<data::Detection> all;
   for (int64_t c = 1; c < k; ++c) {
-    std::vector<Detection> own;
+    std::vector<data::Detection> own;
     for (int64_t a = 0; a < set.size(); ++a) {
       const float* l = out.logits.data<float>().data() + a * k;
       double sum = 0;
@@ -125,10 +125,11 @@ std::vector<Detection> SlowDecode(const ModelRecord& record, const Outputs& out)
     }
     std::stable_sort(own.begin(), own.end(),
                      [](const auto& a, const auto& b) { return a.score > b.score; });
-    std::vector<Detection> kept;
-    for (const Detection& one : own) {
+    std::vector<data::Detection> kept;
+    for (const data::Detection& one : own) {
       bool free = static_cast<int>(kept.size()) < head.top_k();
-      for (const Detection& k2 : kept) free &= IoU(one.box, k2.box) <= head.nms_iou_threshold();
+      for (const data::Detection& k2 : kept)
+        free &= data::IoU(one.box, k2.box) <= head.nms_iou_threshold();
       if (free) kept.push_back(one);
     }
     all.insert(all.end(), kept.begin(), kept.end());
@@ -225,4 +226,4 @@ TEST(NonMaximumSuppressionTest, KeepsTheBestAndWhatOverlapsItLittle) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

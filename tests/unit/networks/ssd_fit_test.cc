@@ -12,7 +12,7 @@
 #include "libs/networks/ssd/ssd_network.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::testing::AllOf;
@@ -222,7 +222,8 @@ TEST(FitSsdTest, TheSpecIsOneThatTheNetworkTakes) {
   const auto plan = FitSsd(profile, LimitsOf(25));
   ASSERT_THAT(plan, IsOk());
   const NetworkFamily& ssd = **FindNetwork("ssd");
-  for (const SpecUse use : {SpecUse::kTrain, SpecUse::kEvaluate, SpecUse::kInference, SpecUse::kExport}) {
+  for (const spec::SpecUse use : {spec::SpecUse::kTrain, spec::SpecUse::kEvaluate,
+                                  spec::SpecUse::kInference, spec::SpecUse::kExport}) {
     std::vector<std::string> warnings;
     const auto spec = ssd.Load(plan->files.at("specs/train.txt"), "train.txt", {}, use, &warnings);
     ASSERT_THAT(spec, IsOk());
@@ -268,4 +269,4 @@ TEST(FitSsdTest, PruningTakesAPartOfTheTime) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -7,7 +7,7 @@
 #include "tests/support/ssd_spec_text.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::testing::AllOf;
@@ -24,7 +24,7 @@ using ::trainyard::testing::SmallSsdSpec;
 using ::trainyard::testing::StatusIs;
 
 std::unique_ptr<SsdNetwork> Make(const std::string& text) {
-  auto experiment = LoadExperiment(text, "spec", {}, SpecUse::kTrain, nullptr);
+  auto experiment = LoadExperiment(text, "spec", {}, spec::SpecUse::kTrain, nullptr);
   EXPECT_THAT(experiment, IsOk());
   auto network = SsdNetwork::Create(*experiment);
   EXPECT_THAT(network, IsOk());
@@ -142,7 +142,7 @@ TEST(SsdNetworkTest, TheTrainingPlanIsTheSpec) {
 }
 
 TEST(SsdNetworkTest, TheDataPlanIsTheSpec) {
-  const BoxDataPlan plan = Make(SmallSsdSpec())->data_plan();
+  const tasks::BoxDataPlan plan = Make(SmallSsdSpec())->data_plan();
   EXPECT_EQ(plan.validation_fold, -1);
   EXPECT_THAT(plan.class_mapping,
               ElementsAre(Pair("car", "car"), Pair("person", "person"), Pair("van", "car")));
@@ -153,7 +153,7 @@ TEST(SsdNetworkTest, TheDataPlanIsTheSpec) {
 }
 
 TEST(SsdNetworkTest, AnExplicitZeroSwitchesAnAugmentationOff) {
-  const AugmentationOptions options =
+  const data::AugmentationOptions options =
       Make(With("output_channel: 3", "output_channel: 3 hue: 0 random_flip: 0"))->augmentation();
   EXPECT_EQ(options.hue, 0);
   EXPECT_EQ(options.random_flip, 0);
@@ -161,19 +161,20 @@ TEST(SsdNetworkTest, AnExplicitZeroSwitchesAnAugmentationOff) {
 }
 
 TEST(SsdNetworkTest, WithTFRecordsTheFoldersAreNotRead) {
-  const BoxDataPlan plan = Make(With("data_sources { label_directory_path: \"/data/labels\"",
-                                      "data_sources { tfrecords_path: \"/data/records/kitti\" "
-                                      "label_directory_path: \"/data/labels\""))
-                                ->data_plan();
+  const tasks::BoxDataPlan plan =
+      Make(With("data_sources { label_directory_path: \"/data/labels\"",
+                "data_sources { tfrecords_path: \"/data/records/kitti\" "
+                "label_directory_path: \"/data/labels\""))
+          ->data_plan();
   EXPECT_EQ(plan.data_sources[0].tfrecords, "/data/records/kitti");
   EXPECT_EQ(plan.data_sources[0].image_dir, "");
 }
 
 TEST(SsdNetworkTest, TheEvaluationPlanIsTheSpec) {
   const auto network = Make(SmallSsdSpec());
-  const EvaluationPlan plan = network->evaluation_plan();
-  EXPECT_EQ(plan.ap_mode, ApMode::kIntegrate);
-  EXPECT_EQ(plan.matching, Matching::kTao);
+  const tasks::EvaluationPlan plan = network->evaluation_plan();
+  EXPECT_EQ(plan.ap_mode, tasks::ApMode::kIntegrate);
+  EXPECT_EQ(plan.matching, tasks::Matching::kTao);
   EXPECT_EQ(plan.iou_threshold, 0.5);
   EXPECT_EQ(network->evaluation_batch_size(), 8);
 }
@@ -202,8 +203,8 @@ TEST(SsdNetworkTest, TargetsHaveOneRowForEachAnchor) {
   // Exactly the first anchor of the middle cell (8, 8) of the first map: centre 68, side 0.08 *
   // 128.
   const float side = 0.08f * 128;
-  const LabelledBox box{.box = {68 - side / 2, 68 - side / 2, 68 + side / 2, 68 + side / 2},
-                        .class_id = 2};
+  const data::LabelledBox box{.box = {68 - side / 2, 68 - side / 2, 68 + side / 2, 68 + side / 2},
+                              .class_id = 2};
   const auto targets = (*encoder)({box});
   ASSERT_THAT(targets, IsOk());
   ASSERT_THAT(*targets, SizeIs(2));
@@ -216,7 +217,7 @@ TEST(SsdNetworkTest, TargetsHaveOneRowForEachAnchor) {
 }
 
 TEST(SsdNetworkTest, RefusesByName) {
-  auto experiment = LoadExperiment(SmallSsdSpec(), "spec", {}, SpecUse::kTrain, nullptr);
+  auto experiment = LoadExperiment(SmallSsdSpec(), "spec", {}, spec::SpecUse::kTrain, nullptr);
   ASSERT_THAT(experiment, IsOk());
   experiment->mutable_ssd_config()->set_arch("vgg");
   EXPECT_THAT((*SsdNetwork::Create(*experiment))->Build(),
@@ -233,4 +234,4 @@ TEST(SsdNetworkTest, RefusesByName) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -9,7 +9,9 @@
 #include "libs/networks/ssd/anchors.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
+
+using data::BoxShape;
 namespace {
 
 using ::testing::Contains;
@@ -96,4 +98,4 @@ TEST(ShapesTest, AClassOfFewObjectsCountsByItsWeight) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -12,7 +12,9 @@
 #include "libs/base/problems.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
+
+using spec::SpecUse;
 namespace {
 
 using spec::ssd::v1::Experiment;
@@ -129,7 +131,7 @@ TEST(LoadExperimentTest, DefaultsAreIdempotentAndSurviveTheCanonicalText) {
   ApplyDefaults(&again);
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(again, *spec));
   const auto reread =
-      LoadExperiment(PrintCanonical(*spec), "canonical", {}, SpecUse::kTrain, nullptr);
+      LoadExperiment(spec::PrintCanonical(*spec), "canonical", {}, SpecUse::kTrain, nullptr);
   ASSERT_THAT(reread, IsOk());
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(*reread, *spec));
 }
@@ -455,4 +457,4 @@ TEST(CheckExperimentTest, WorksWithoutPlaces) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

@@ -13,7 +13,7 @@
 #include "tests/support/small_ssd.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::testing::AllOf;
@@ -45,7 +45,7 @@ void Narrow(Model& model, const std::string& layer, int64_t count) {
 
 /// A backbone alone, as the store of pretrained models has them.
 Model BackboneModel(const layers::BackboneOptions& options) {
-  GraphBuilder builder("backbone");
+  graph::GraphBuilder builder("backbone");
   const layers::FeatureMap input{builder.Input("Input", {-1, 3, 64, 64}), 3, 64, 64};
   const layers::FeatureMap map = layers::AddBackbone(builder, options, input)->output();
   builder.Output(map.value, {-1, map.channels, map.height, map.width});
@@ -227,13 +227,13 @@ TEST(TransferWeightsTest, WeightFilesOfEveryBackboneStartAnSsd) {
   for (const SsdArchitecture& ssd : SmallSsds()) {
     SCOPED_TRACE(ssd.arch);
     const Model from = Classifier({.arch = ssd.arch, .n_layers = ssd.depth, .seed = 7});
-    NamedWeights weights{.format = "onnx"};
+    weights::NamedWeights weights{.format = "onnx"};
     for (const std::string& name : from.graph.InitializerNames()) {
       const Tensor tensor = *from.graph.Initializer(name);
       if (tensor.dtype() == DType::kFloat32) weights.tensors.emplace(name, tensor);
     }
     Model to = SsdModel(ssd, {"car", "person"}, 2);
-    const auto match = ApplyWeights(weights, to.record.arch(), to.graph);
+    const auto match = weights::ApplyWeights(weights, to.record.arch(), to.graph);
     ASSERT_THAT(match, IsOk());
     EXPECT_EQ(match->Share(), 1);
     EXPECT_THAT(match->mismatched, IsEmpty());
@@ -316,4 +316,4 @@ TEST(CheckEnoughTest, HeadsDoNotCountForTheSameNetwork) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

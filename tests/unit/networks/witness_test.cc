@@ -10,7 +10,7 @@
 #include "tests/support/small_ssd.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::networks {
 namespace {
 
 using ::trainyard::testing::IsOk;
@@ -43,8 +43,8 @@ Tensor Picture() {
 
 TEST(WitnessTest, FoldingChangesNothingThatCanBeSeen) {
   const Model model = TrainedLookingSsd();
-  Graph folded = model.graph.Clone();
-  ASSERT_THAT(FoldBatchNorm(folded), IsOk());
+  graph::Graph folded = model.graph.Clone();
+  ASSERT_THAT(graph::FoldBatchNorm(folded), IsOk());
   const auto before = RunOnnxruntime(model.graph, Picture());
   const auto after = RunOnnxruntime(folded, Picture());
   ASSERT_THAT(before, IsOk());
@@ -55,7 +55,7 @@ TEST(WitnessTest, FoldingChangesNothingThatCanBeSeen) {
 
 TEST(WitnessTest, LoweredScoresAreTheSoftmaxOfTheRawHead) {
   const Model model = TrainedLookingSsd();
-  absl::StatusOr<Graph> lowered = LowerSsdHead(model);
+  absl::StatusOr<graph::Graph> lowered = LowerSsdHead(model);
   ASSERT_THAT(lowered, IsOk());
   const auto raw = RunOnnxruntime(model.graph, Picture());
   const auto scores = RunOnnxruntime(*lowered, Picture());
@@ -77,4 +77,4 @@ TEST(WitnessTest, LoweredScoresAreTheSoftmaxOfTheRawHead) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::networks

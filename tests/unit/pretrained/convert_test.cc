@@ -8,7 +8,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/pretrained/small_models.h"
 
-namespace trainyard {
+namespace trainyard::pretrained {
 namespace {
 
 using ::testing::AllOf;
@@ -26,7 +26,7 @@ using ::trainyard::testing::TemporaryFolder;
 // `printf abc | sha256sum`.
 constexpr char kAbcDigest[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-bool SameWeights(const Graph& a, const Graph& b, const std::string& name) {
+bool SameWeights(const graph::Graph& a, const graph::Graph& b, const std::string& name) {
   return a.Initializer(name)->data<float>() == b.Initializer(name)->data<float>();
 }
 
@@ -56,13 +56,13 @@ TEST(ImportWeightsTest, AFileThatIsNotTheEntrysIsNotRead) {
 
 TEST(ImportWeightsTest, AllLayersComeFromTheFileAndTheRecordSaysWhere) {
   const TemporaryFolder folder;
-  const Graph theirs = BackboneGraph({.arch = "squeezenet", .seed = 5});
+  const graph::Graph theirs = BackboneGraph({.arch = "squeezenet", .seed = 5});
   const std::string bytes = SafetensorsOf(theirs);
   PretrainedModel entry = OwnEntry("mine", "squeezenet");
   entry.set_licence("MIT");
   const auto imported = ImportWeights(folder.Write("a.safetensors", bytes), entry);
   ASSERT_THAT(imported, IsOk());
-  const Graph& graph = imported->model.graph;
+  const graph::Graph& graph = imported->model.graph;
   for (const std::string& name : theirs.InitializerNames()) {
     EXPECT_TRUE(SameWeights(graph, theirs, name)) << name;
   }
@@ -80,17 +80,18 @@ TEST(ImportWeightsTest, AllLayersComeFromTheFileAndTheRecordSaysWhere) {
 }
 
 TEST(ImportWeightsTest, ALitePadsAndNormalizesAsWhereItWasTrained) {
-  const Graph theirs = BackboneGraph({.arch = "efficientnet_lite0", .seed = 5});
+  const graph::Graph theirs = BackboneGraph({.arch = "efficientnet_lite0", .seed = 5});
   PretrainedModel entry = *FindBuiltIn("efficientnet_lite0");
-  const auto imported =
-      ImportWeights(*ParseWeights(SafetensorsOf(theirs), "a"), "a", entry.weights_sha256(), entry);
+  const auto imported = ImportWeights(*weights::ParseWeights(SafetensorsOf(theirs), "a"), "a",
+                                      entry.weights_sha256(), entry);
   ASSERT_THAT(imported, IsOk());
-  const Graph& graph = imported->model.graph;
+  const graph::Graph& graph = imported->model.graph;
   EXPECT_THAT(graph.OutputNames(), ElementsAre("top_activation"));
   EXPECT_THAT(graph.InferShapes()->at("top_activation"), ElementsAre(-1, 1280, 7, 7));
-  EXPECT_FLOAT_EQ(FloatAttribute(*graph.FindNode("stem_bn"), "epsilon", 0), 1e-3f);
+  EXPECT_FLOAT_EQ(graph::FloatAttribute(*graph.FindNode("stem_bn"), "epsilon", 0), 1e-3f);
   // TensorFlow's "same" on an even size: the pixel too many lies behind.
-  EXPECT_THAT(IntsAttribute(*graph.FindNode("stem_conv"), "pads", {}), ElementsAre(0, 0, 1, 1));
+  EXPECT_THAT(graph::IntsAttribute(*graph.FindNode("stem_conv"), "pads", {}),
+              ElementsAre(0, 0, 1, 1));
   EXPECT_TRUE(graph.FindNode("top_activation")->op_type() == "Clip");
   EXPECT_TRUE(SameWeights(graph, theirs, "block5c_dwconv/kernel"));
   EXPECT_EQ(imported->entry.parameters(), entry.parameters());
@@ -102,9 +103,10 @@ TEST(ImportWeightsTest, ALitePadsAndNormalizesAsWhereItWasTrained) {
 
 // As ResNets of other frameworks are: a projection in the first unit of each block alone.
 TEST(ImportWeightsTest, ProjectionsAreThoseThatTheFileHas) {
-  const Graph theirs = BackboneGraph({.arch = "resnet", .n_layers = 18, .all_projections = false});
-  const auto imported = ImportWeights(*ParseWeights(SafetensorsOf(theirs), "a"), "a", kAbcDigest,
-                                      OwnEntry("mine", "resnet18"));
+  const graph::Graph theirs =
+      BackboneGraph({.arch = "resnet", .n_layers = 18, .all_projections = false});
+  const auto imported = ImportWeights(*weights::ParseWeights(SafetensorsOf(theirs), "a"), "a",
+                                      kAbcDigest, OwnEntry("mine", "resnet18"));
   ASSERT_THAT(imported, IsOk());
   EXPECT_EQ(imported->model.graph.FindNode("block_1b_conv_shortcut"), nullptr);
   EXPECT_NE(imported->model.graph.FindNode("block_1a_conv_shortcut"), nullptr);
@@ -113,26 +115,27 @@ TEST(ImportWeightsTest, ProjectionsAreThoseThatTheFileHas) {
 
 TEST(ImportWeightsTest, AModelWithFreshWeightsIsNotPretrained) {
   const std::string bytes = SafetensorsOf(BackboneGraph({.arch = "resnet", .n_layers = 10}));
-  EXPECT_THAT(
-      ImportWeights(*ParseWeights(bytes, "a"), "a", kAbcDigest, OwnEntry("mine", "resnet18")),
-      StatusIs(absl::StatusCode::kInvalidArgument,
-               AllOf(HasSubstr("does not fill resnet18"),
-                     HasSubstr("block_1b_conv_1: not in the file"),
-                     HasSubstr("block_4b_conv_2: not in the file"))));
+  EXPECT_THAT(ImportWeights(*weights::ParseWeights(bytes, "a"), "a", kAbcDigest,
+                            OwnEntry("mine", "resnet18")),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("does not fill resnet18"),
+                             HasSubstr("block_1b_conv_1: not in the file"),
+                             HasSubstr("block_4b_conv_2: not in the file"))));
 }
 
 TEST(ImportWeightsTest, AnUnknownBackboneIsNamed) {
   const std::string bytes = SafetensorsOf(BackboneGraph({.arch = "squeezenet"}));
   EXPECT_THAT(
-      ImportWeights(*ParseWeights(bytes, "a"), "a", kAbcDigest, OwnEntry("mine", "squeezenut")),
+      ImportWeights(*weights::ParseWeights(bytes, "a"), "a", kAbcDigest,
+                    OwnEntry("mine", "squeezenut")),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("did you mean 'squeezenet'?")));
 }
 
 TEST(ImportCheckpointTest, IsTakenAsItIs) {
   const TemporaryFolder folder;
   const std::string file = folder / "a.tlt";
-  ASSERT_THAT(SaveModel(file, SealedKind::kCheckpoint, SmallModel("a").model,
-                        {{"train_state", "x"}}, "key"),
+  ASSERT_THAT(sealing::SaveModel(file, sealing::SealedKind::kCheckpoint, SmallModel("a").model,
+                                 {{"train_state", "x"}}, "key"),
               IsOk());
   const auto imported = ImportCheckpoint(file, "key", OwnEntry("mine", ""));
   ASSERT_THAT(imported, IsOk());
@@ -147,4 +150,4 @@ TEST(ImportCheckpointTest, IsTakenAsItIs) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pretrained

@@ -6,7 +6,7 @@
 #include "libs/layers/backbone.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::pretrained {
 namespace {
 
 using ::testing::AllOf;
@@ -37,7 +37,7 @@ TEST(BuiltInModelsTest, AreTheThreePublicLites) {
 // The table's counts were taken from the packages' files, without their classifiers.
 TEST(BuiltInModelsTest, TheirBackbonesHaveAsManyParametersAsTheFiles) {
   for (const PretrainedModel& model : BuiltInModels()) {
-    GraphBuilder builder("backbone");
+    graph::GraphBuilder builder("backbone");
     const layers::FeatureMap input{builder.Input("Input", {-1, 3, 64, 64}), 3, 64, 64};
     const auto options = layers::BackboneOfName(model.backbone());
     ASSERT_THAT(options, IsOk());
@@ -88,4 +88,4 @@ TEST(PixelsTextTest, SaysWhatNobodySaid) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pretrained

@@ -15,7 +15,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/pretrained/small_models.h"
 
-namespace trainyard {
+namespace trainyard::pretrained {
 namespace {
 
 using ::testing::AllOf;
@@ -200,4 +200,4 @@ TEST(RunProgramTest, KeepsTheEndOfWhatWasWritten) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pretrained

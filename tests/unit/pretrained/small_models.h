@@ -11,8 +11,8 @@
 namespace trainyard::testing {
 
 /// A backbone alone, for 64x64 pixels.
-inline Graph BackboneGraph(const layers::BackboneOptions& options) {
-  GraphBuilder builder("backbone");
+inline graph::Graph BackboneGraph(const layers::BackboneOptions& options) {
+  graph::GraphBuilder builder("backbone");
   const layers::FeatureMap input{builder.Input("Input", {-1, 3, 64, 64}), 3, 64, 64};
   const layers::FeatureMap map = layers::AddBackbone(builder, options, input)->output();
   builder.Output(map.value, {-1, map.channels, map.height, map.width});
@@ -20,8 +20,8 @@ inline Graph BackboneGraph(const layers::BackboneOptions& options) {
 }
 
 /// An entry of a user's own for 64x64 pixels.
-inline PretrainedModel OwnEntry(const std::string& name, const std::string& backbone) {
-  PretrainedModel entry;
+inline pretrained::PretrainedModel OwnEntry(const std::string& name, const std::string& backbone) {
+  pretrained::PretrainedModel entry;
   entry.set_name(name);
   entry.set_backbone(backbone);
   entry.mutable_preprocess()->set_width(64);
@@ -31,10 +31,10 @@ inline PretrainedModel OwnEntry(const std::string& name, const std::string& back
 }
 
 /// A model made of random weights: the smallest backbone that is offered.
-inline ImportedModel SmallModel(const std::string& name, uint64_t seed = 5) {
+inline pretrained::ImportedModel SmallModel(const std::string& name, uint64_t seed = 5) {
   const std::string file = SafetensorsOf(BackboneGraph({.arch = "squeezenet", .seed = seed}));
-  return *ImportWeights(*ParseWeights(file, "a.safetensors"), "a.safetensors", Sha256Hex(file),
-                        OwnEntry(name, "squeezenet"));
+  return *pretrained::ImportWeights(*weights::ParseWeights(file, "a.safetensors"), "a.safetensors",
+                                    Sha256Hex(file), OwnEntry(name, "squeezenet"));
 }
 
 }  // namespace trainyard::testing

@@ -8,7 +8,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/pretrained/small_models.h"
 
-namespace trainyard {
+namespace trainyard::pretrained {
 namespace {
 
 using ::testing::AllOf;
@@ -63,7 +63,8 @@ TEST_F(ModelStoreTest, WhatIsAddedIsFoundOpensAndGoes) {
   EXPECT_EQ(found->model.parameters(), 735424);
   EXPECT_THAT(Own(), SizeIs(1));
 
-  const auto opened = LoadModel(store_.Path("mine"), {SealedKind::kCheckpoint}, "key");
+  const auto opened =
+      sealing::LoadModel(store_.Path("mine"), {sealing::SealedKind::kCheckpoint}, "key");
   ASSERT_THAT(opened, IsOk());
   EXPECT_EQ(opened->model.record.network(), "backbone");
 
@@ -158,4 +159,4 @@ TEST_F(ModelStoreTest, AnUnknownNameGetsTheNearest) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pretrained

@@ -8,7 +8,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/zoo_graphs.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using ::testing::AllOf;
@@ -94,7 +94,7 @@ TEST(PruneAdviceTest, WhoRemovesAPartHearsNothing) {
 TEST(PruneAdviceTest, WhatLoadingChangedIsPassedOn) {
   onnx::ModelProto proto = testing::Residual(testing::ZooWeights::kFull, true);
   proto.mutable_graph()->mutable_node(1)->set_name("stem");
-  absl::StatusOr<Graph> graph = Graph::Parse(proto.SerializeAsString());
+  absl::StatusOr<graph::Graph> graph = graph::Graph::Parse(proto.SerializeAsString());
   ASSERT_THAT(graph, IsOk());
   EXPECT_THAT(
       AdviceFor({*std::move(graph), {}}, {.granularity = 1, .threshold = 0.7, .min_filters = 2}),
@@ -102,4 +102,4 @@ TEST(PruneAdviceTest, WhatLoadingChangedIsPassedOn) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pruning

@@ -6,7 +6,7 @@
 #include "tests/support/backbone_graph.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using ::testing::IsEmpty;
@@ -15,7 +15,7 @@ using ::trainyard::testing::SmallBackbones;
 
 /// A classifier of five classes on the backbone.
 Model Classifier(const layers::BackboneOptions& options) {
-  GraphBuilder builder(options.arch);
+  graph::GraphBuilder builder(options.arch);
   const layers::FeatureMap input{
       .value = builder.Input("input_1", {-1, 3, 64, 64}), .channels = 3, .height = 64, .width = 64};
   const auto backbone = layers::AddBackbone(builder, options, input);
@@ -26,7 +26,7 @@ Model Classifier(const layers::BackboneOptions& options) {
   const std::string features =
       builder.Flatten("flatten", builder.GlobalAveragePool("avg_pool", output.value));
   builder.Output(builder.Gemm("predictions", features, kernel, std::nullopt), {-1, 5});
-  absl::StatusOr<Graph> graph = std::move(builder).Finish();
+  absl::StatusOr<graph::Graph> graph = std::move(builder).Finish();
   EXPECT_THAT(graph, IsOk());
   return {*std::move(graph), {}};
 }
@@ -52,4 +52,4 @@ TEST(BackbonesTest, HalfOfEveryFamilyCanGo) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pruning

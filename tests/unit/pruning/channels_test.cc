@@ -9,7 +9,7 @@
 #include "tests/support/graph_interpreter.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using ::testing::ElementsAre;
@@ -31,7 +31,7 @@ class Net {
     return builder_.Conv(name, x, Wavy({channels, 1, 3, 3}), std::nullopt,
                          {.pad = 1, .group = channels});
   }
-  GraphBuilder& operator()() { return builder_; }
+  graph::GraphBuilder& operator()() { return builder_; }
 
   /// Ends the net with a convolution named "head" and traces it.
   ChannelMap Trace(const std::string& last, int64_t in = 8,
@@ -44,8 +44,8 @@ class Net {
   }
 
  private:
-  GraphBuilder builder_;
-  std::optional<Graph> graph_;
+  graph::GraphBuilder builder_;
+  std::optional<graph::Graph> graph_;
 };
 
 /// The names of the layers that must keep the same channels, "!" behind those that keep all.
@@ -200,7 +200,7 @@ TEST(ChannelMapTest, ProducersThatFeedOneKernelKeepTheSameChannels) {
 }
 
 TEST(ChannelMapTest, WeightsReadTheOtherWayRoundJoinEqualAxesOnly) {
-  GraphBuilder builder("net");
+  graph::GraphBuilder builder("net");
   const std::string x = builder.Input("Input", {-1, 6});
   const std::string tied = builder.Initializer("tied", Wavy({6, 4}));
   const std::string wide =
@@ -211,7 +211,7 @@ TEST(ChannelMapTest, WeightsReadTheOtherWayRoundJoinEqualAxesOnly) {
   const std::string head =
       builder.Node("Gemm", "head", {back, builder.Initializer("h", Wavy({6, 2}))});
   builder.Output(head, {-1, 2});
-  const Graph graph = *std::move(builder).Finish();
+  const graph::Graph graph = *std::move(builder).Finish();
   const absl::StatusOr<ChannelMap> map = ChannelMap::Trace(graph, {});
   ASSERT_THAT(map, IsOk());
   EXPECT_THAT(GroupsOf(*map), ElementsAre("wide+back", "narrow", "head!"));
@@ -279,7 +279,7 @@ TEST(ChannelMapTest, ReshapesThatMoveChannelsKeepThemAndOthersPassThemOn) {
 }
 
 TEST(ChannelMapTest, WhereTheNumberOfChannelsIsNotKnownTheyStayWhole) {
-  GraphBuilder builder("net");
+  graph::GraphBuilder builder("net");
   std::string x = builder.Conv("a", builder.Input("Input", {-1, 8, -1, -1}), Wavy({8, 8, 1, 1}),
                                std::nullopt, {});
   x = builder.Node("Flatten", "flat", {x});
@@ -289,7 +289,7 @@ TEST(ChannelMapTest, WhereTheNumberOfChannelsIsNotKnownTheyStayWhole) {
   x = builder.Node("MatMul", "dense", {x, builder.Initializer("dense/kernel", Wavy({128, 6}))});
   builder.Output(builder.Node("Gemm", "head", {x, builder.Initializer("w", Wavy({6, 2}))}),
                  {-1, 2});
-  const Graph graph = *std::move(builder).Finish();
+  const graph::Graph graph = *std::move(builder).Finish();
   const absl::StatusOr<ChannelMap> map = ChannelMap::Trace(graph, {});
   ASSERT_THAT(map, IsOk());
   EXPECT_THAT(GroupsOf(*map), ElementsAre("a!", "dense", "head!"));
@@ -298,15 +298,15 @@ TEST(ChannelMapTest, WhereTheNumberOfChannelsIsNotKnownTheyStayWhole) {
 }
 
 TEST(ChannelMapTest, WeightsThatDoNotFitNameTheNode) {
-  GraphBuilder builder("net");
+  graph::GraphBuilder builder("net");
   const std::string x =
       builder.Conv("a", builder.Input("Input", {-1, 8, 4, 4}), Wavy({8, 8, 1, 1}), Wavy({7}), {});
   builder.Output(x, {-1, 8, 4, 4});
-  const Graph graph = *std::move(builder).Finish();
+  const graph::Graph graph = *std::move(builder).Finish();
   EXPECT_THAT(ChannelMap::Trace(graph, {}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("node 'a' (Conv): 'a/bias' has shape [7]; expected 8 places")));
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pruning

@@ -10,7 +10,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/zoo_graphs.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using ::trainyard::testing::IsOk;
@@ -289,7 +289,7 @@ class Mutator {
 /// Everything that a service does with a graph that somebody sent. Whatever the answers are, they
 /// are answers.
 bool UseAsAServiceDoes(const std::string& bytes, Mutator& mutator) {
-  absl::StatusOr<Graph> graph = Graph::Parse(bytes);
+  absl::StatusOr<graph::Graph> graph = graph::Graph::Parse(bytes);
   if (!graph.ok()) {
     EXPECT_FALSE(graph.status().message().empty());
     return false;
@@ -301,8 +301,8 @@ bool UseAsAServiceDoes(const std::string& bytes, Mutator& mutator) {
   for (const std::string& name : graph->InitializerNames()) {
     graph->Initializer(name).status().IgnoreError();
   }
-  Graph folded = graph->Clone();
-  FoldBatchNorm(folded).IgnoreError();
+  graph::Graph folded = graph->Clone();
+  graph::FoldBatchNorm(folded).IgnoreError();
   const Model model{*std::move(graph), {}};
   const PruneOptions options{.granularity = 1 + static_cast<int64_t>(mutator.Below(3)),
                              .threshold = 0.1 * static_cast<double>(mutator.Below(12)),
@@ -311,7 +311,7 @@ bool UseAsAServiceDoes(const std::string& bytes, Mutator& mutator) {
   if (pruned.ok()) {
     EXPECT_THAT(pruned->model.graph.Check(), IsOk());
     EXPECT_LE(pruned->parameters_after, pruned->parameters_before);
-    EXPECT_THAT(Graph::Parse(pruned->model.graph.Serialize()), IsOk());
+    EXPECT_THAT(graph::Graph::Parse(pruned->model.graph.Serialize()), IsOk());
   }
   return pruned.ok();
 }
@@ -332,4 +332,4 @@ TEST(MutationTest, WhatAFileSaysIsAnswered) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pruning

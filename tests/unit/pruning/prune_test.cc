@@ -10,7 +10,7 @@
 #include "tests/support/graph_interpreter.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using ::testing::AllOf;
@@ -30,7 +30,7 @@ Tensor KernelOf(int64_t in, const std::vector<float>& norms) {
   return kernel;
 }
 
-BatchNormParameters PlainNorm(int64_t channels) {
+graph::BatchNormParameters PlainNorm(int64_t channels) {
   return {.gamma = Wavy({channels}, 1),
           .beta = Tensor::Zeros(DType::kFloat32, {channels}),
           .mean = Tensor::Zeros(DType::kFloat32, {channels}),
@@ -39,7 +39,7 @@ BatchNormParameters PlainNorm(int64_t channels) {
 
 /// The mini network of the reference: A, then B and a shortcut S that are added, then a head.
 Model MiniNetwork() {
-  GraphBuilder builder("mini");
+  graph::GraphBuilder builder("mini");
   std::string x = builder.Input("Input", {-1, 3, 2, 2});
   x = builder.Conv("A", x, KernelOf(3, {4, 1, 3, 0.5f}), Wavy({4}), {});
   x = builder.Relu("A_relu", builder.BatchNorm("A_bn", x, PlainNorm(4)));
@@ -155,7 +155,7 @@ TEST(PruneTest, NamesEveryOptionThatIsWrong) {
 }
 
 /// Sets the filters of a convolution that an odd number divides to zero: they then make nothing.
-void Kill(Graph& graph, const std::string& kernel, const std::vector<int64_t>& filters,
+void Kill(graph::Graph& graph, const std::string& kernel, const std::vector<int64_t>& filters,
           int64_t axis = 0) {
   Tensor tensor = *graph.Initializer(kernel);
   int64_t inner = 1;
@@ -169,7 +169,7 @@ void Kill(Graph& graph, const std::string& kernel, const std::vector<int64_t>& f
 
 /// With threshold 0 exactly the dead filters go, and as they made nothing, the outputs stay.
 TEST(PruneTest, RemovingFiltersThatMakeNothingChangesNoOutput) {
-  GraphBuilder builder("net");
+  graph::GraphBuilder builder("net");
   std::string x = builder.Input("Input", {-1, 3, 6, 6});
   x = builder.Conv("a", x, Wavy({6, 3, 3, 3}), std::nullopt, {.stride = 2, .pad = 1});
   x = builder.Relu("a_relu", builder.BatchNorm("a_bn", x, PlainNorm(6)));
@@ -197,10 +197,10 @@ TEST(PruneTest, RemovingFiltersThatMakeNothingChangesNoOutput) {
 
   absl::StatusOr<PruneResult> result = Prune(model, Fine(0));
   ASSERT_THAT(result, IsOk());
-  const Graph& pruned = result->model.graph;
+  const graph::Graph& pruned = result->model.graph;
   EXPECT_EQ(pruned.Initializer("a/kernel")->dim(0), 4);
   EXPECT_EQ(pruned.Initializer("dw/kernel")->shape(), (Shape{4, 1, 3, 3}));
-  EXPECT_EQ(IntAttribute(*pruned.FindNode("dw"), "group", 0), 4);
+  EXPECT_EQ(graph::IntAttribute(*pruned.FindNode("dw"), "group", 0), 4);
   EXPECT_EQ(pruned.Initializer("scale")->shape(), (Shape{6, 1, 1}));
   EXPECT_EQ(pruned.Initializer("fc1/kernel")->shape(), (Shape{24, 5}));
   EXPECT_EQ(pruned.Initializer("fc2/kernel")->shape(), (Shape{3, 5}));
@@ -212,7 +212,7 @@ TEST(PruneTest, RemovingFiltersThatMakeNothingChangesNoOutput) {
 }
 
 Model ReshapedNetwork() {
-  GraphBuilder builder("net");
+  graph::GraphBuilder builder("net");
   std::string x = builder.Input("Input", {-1, 3, 2, 2});
   x = builder.Conv("first", x, KernelOf(3, {4, 1, 3, 0.5f}), std::nullopt, {});
   x = builder.Conv("a", x, KernelOf(4, {4, 1, 3, 0.5f}), std::nullopt, {});
@@ -244,7 +244,7 @@ TEST(PruneTest, ListingThatNodeSilencesTheWarning) {
 
 TEST(PruneTest, TaosListOfHeadsIsKeptWholeWhereverItStands) {
   for (const std::string name : {"ssd_conf_0", "ssd_loc_5", "conv_mid_object", "plain"}) {
-    GraphBuilder builder("net");
+    graph::GraphBuilder builder("net");
     std::string x = builder.Input("Input", {-1, 3, 2, 2});
     x = builder.Conv(name, x, KernelOf(3, {4, 1, 3, 0.5f}), std::nullopt, {});
     x = builder.Conv("b", x, KernelOf(4, {4, 1, 3, 0.5f}), std::nullopt, {});
@@ -297,7 +297,7 @@ TEST(PruneTest, HalfPrecisionIsRefusedWithAWayOn) {
 }
 
 TEST(PruneTest, AReshapeThatMakesTwoRowsOfAnImageKeepsItsChannels) {
-  GraphBuilder builder("net");
+  graph::GraphBuilder builder("net");
   std::string x = builder.Input("Input", {-1, 3, 1, 1});
   x = builder.Conv("a", x, KernelOf(3, {4, 1, 3, 0.5f}), std::nullopt, {});
   x = builder.Reshape("halves", x, {-1, 2});
@@ -309,7 +309,7 @@ TEST(PruneTest, AReshapeThatMakesTwoRowsOfAnImageKeepsItsChannels) {
 }
 
 TEST(PruneTest, AReshapeThatCountsChannelsFollows) {
-  GraphBuilder builder("net");
+  graph::GraphBuilder builder("net");
   std::string x = builder.Input("Input", {1, 3, 2, 2});
   x = builder.Conv("a", x, KernelOf(3, {4, 1, 3, 0.5f}), std::nullopt, {});
   x = builder.Reshape("plane", x, {1, 4, 4});
@@ -340,7 +340,7 @@ TEST(PruneTest, AModelCanBePrunedAgain) {
 
 // A grey picture less the mean of three colours, as exporters put preprocessing into the graph.
 TEST(PruneTest, AConstantThatMakesMoreChannelsOfOneStaysWhole) {
-  GraphBuilder builder("grey");
+  graph::GraphBuilder builder("grey");
   std::string x = builder.Input("Input", {-1, 1, 2, 2});
   x = builder.Node("Sub", "colours", {x, builder.Initializer("mean", Wavy({1, 3, 1, 1}))});
   x = builder.Conv("A", x, KernelOf(3, {4, 1, 3, 0.5f}), Wavy({4}), {});
@@ -353,4 +353,4 @@ TEST(PruneTest, AConstantThatMakesMoreChannelsOfOneStaysWhole) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pruning

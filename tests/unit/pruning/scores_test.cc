@@ -5,7 +5,7 @@
 #include "libs/pruning/selection.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using ::testing::Each;
@@ -120,4 +120,4 @@ TEST_F(MergeScoresTest, GeometricMean) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pruning

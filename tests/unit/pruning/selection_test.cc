@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using ::testing::AllOf;
@@ -108,4 +108,4 @@ TEST(SelectChannelsTest, NamesEveryRuleThatIsBroken) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pruning

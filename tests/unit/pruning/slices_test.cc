@@ -7,7 +7,7 @@
 #include "tests/support/graph_interpreter.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using ::testing::AllOf;
@@ -46,7 +46,7 @@ TEST(PlacesKeptTest, AFlattenMakesRuns) {
 }
 
 TEST(CutsTest, ReadersThatDisagreeOnSharedWeightsAreNamed) {
-  GraphBuilder builder("net");
+  graph::GraphBuilder builder("net");
   const std::string x = builder.Input("Input", {-1, 3, 4, 4});
   const std::string a = builder.Conv("a", x, Wavy({4, 3, 1, 1}), Wavy({4}), {});
   const std::string b = builder.Node(
@@ -54,7 +54,7 @@ TEST(CutsTest, ReadersThatDisagreeOnSharedWeightsAreNamed) {
   const std::string head =
       builder.Conv("head", builder.Concat("both", {a, b}, 1), Wavy({2, 8, 1, 1}), std::nullopt, {});
   builder.Output(head, {-1, 2, 4, 4});
-  absl::StatusOr<Graph> graph = std::move(builder).Finish();
+  absl::StatusOr<graph::Graph> graph = std::move(builder).Finish();
   ASSERT_THAT(graph, IsOk());
   absl::StatusOr<ChannelMap> map = ChannelMap::Trace(*graph, {});
   ASSERT_THAT(map, IsOk());
@@ -66,4 +66,4 @@ TEST(CutsTest, ReadersThatDisagreeOnSharedWeightsAreNamed) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pruning

@@ -11,7 +11,7 @@
 #include "tests/support/small_ssd.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using ::testing::ElementsAre;
@@ -20,7 +20,7 @@ using ::testing::UnorderedElementsAre;
 using ::trainyard::testing::IsOk;
 
 Model Ssd(int depth) {
-  return {std::move(BuildSsd({.depth = depth, .classes = 3}, 42)->graph), {}};
+  return {std::move(networks::BuildSsd({.depth = depth, .classes = 3}, 42)->graph), {}};
 }
 
 std::map<std::string, std::vector<std::string>> GroupsOf(const PruneResult& result) {
@@ -60,7 +60,7 @@ TEST(SsdPruningTest, ThePrunedGraphIsWholeAndAnswersInTheSameShape) {
   // Above every score all layers shrink to the minimum: 16, a multiple of 8.
   absl::StatusOr<PruneResult> result = Prune(model, {.threshold = 1});
   ASSERT_THAT(result, IsOk());
-  const Graph& graph = result->model.graph;
+  const graph::Graph& graph = result->model.graph;
   ASSERT_THAT(graph.Check(), IsOk());
   const auto shapes = graph.InferShapes();
   ASSERT_THAT(shapes, IsOk());
@@ -94,7 +94,7 @@ TEST(SsdPruningTest, CountsKeepTheirPromises) {
 // Heads read several maps of a backbone; no node keeps channels from being cut, which a warning would
 // tell.
 TEST(SsdPruningTest, HalfOfEveryBackboneCanGo) {
-  for (const SsdArchitecture& ssd : testing::SmallSsds()) {
+  for (const networks::SsdArchitecture& ssd : testing::SmallSsds()) {
     SCOPED_TRACE(ssd.arch);
     const Model model = testing::SsdModel(ssd, {"car", "person"});
     PruneOptions half{.min_filters = 8};
@@ -120,7 +120,7 @@ TEST(SsdPruningTest, HalfOfEveryBackboneCanGo) {
 }
 
 /// Silences filters of a layer: no weights, and no shift in the normalization behind.
-void Silence(Graph& graph, const std::string& conv, const std::string& norm, int64_t every) {
+void Silence(graph::Graph& graph, const std::string& conv, const std::string& norm, int64_t every) {
   const std::vector<std::string> names = {conv + "/kernel", norm + "/beta", norm + "/moving_mean"};
   for (const std::string& name : names) {
     Tensor tensor = *graph.Initializer(name);
@@ -155,4 +155,4 @@ TEST(SsdPruningTest, RemovingSilentFiltersChangesNoOutput) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pruning

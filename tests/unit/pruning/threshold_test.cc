@@ -6,7 +6,7 @@
 #include "libs/pruning/prune.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using ::testing::AllOf;
@@ -16,8 +16,10 @@ using ::trainyard::testing::IsOkAndHolds;
 using ::trainyard::testing::StatusIs;
 
 Model SmallSsd() {
-  return {std::move(BuildSsd({.depth = 10, .width = 128, .height = 128, .classes = 3}, 42)->graph),
-          {}};
+  return {
+      std::move(
+          networks::BuildSsd({.depth = 10, .width = 128, .height = 128, .classes = 3}, 42)->graph),
+      {}};
 }
 
 TEST(ThresholdForRatioTest, IsTheLeastThatRemovesEnough) {
@@ -51,4 +53,4 @@ TEST(ThresholdForRatioTest, SaysHowMuchCanGo) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pruning

@@ -10,7 +10,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/zoo_graphs.h"
 
-namespace trainyard {
+namespace trainyard::pruning {
 namespace {
 
 using ::testing::Contains;
@@ -46,7 +46,7 @@ Outcome OutcomeOf(const std::string& family) {
 }
 
 Model Load(const ZooGraph& zoo, ZooWeights weights) {
-  absl::StatusOr<Graph> graph = Graph::Parse(zoo.build(weights).SerializeAsString());
+  absl::StatusOr<graph::Graph> graph = graph::Graph::Parse(zoo.build(weights).SerializeAsString());
   EXPECT_THAT(graph, IsOk()) << zoo.name;
   EXPECT_THAT(graph->Check(), IsOk()) << zoo.name;
   return {*std::move(graph), {}};
@@ -112,11 +112,11 @@ TEST(ZooTest, APrunedNetworkIsANetworkLikeAnyOther) {
         Prune(Load(zoo, ZooWeights::kFull), {.granularity = 1, .threshold = 0.6, .min_filters = 2});
     ASSERT_THAT(once, IsOk());
     EXPECT_LT(once->ratio, 1);
-    EXPECT_THAT(Graph::Parse(once->model.graph.Serialize()), IsOk());
+    EXPECT_THAT(graph::Graph::Parse(once->model.graph.Serialize()), IsOk());
     EXPECT_TRUE(once->macs_after.has_value());
     EXPECT_THAT(Prune(once->model, {.granularity = 1, .threshold = 0.9, .min_filters = 1}), IsOk());
   }
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::pruning

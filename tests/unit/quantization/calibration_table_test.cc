@@ -11,7 +11,7 @@
 #include "libs/base/files.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 using ::testing::AllOf;
@@ -140,4 +140,4 @@ TEST(CalibrationTableTest, PrintsNothingThatCouldNotBeReadBack) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::quantization

@@ -11,7 +11,7 @@
 #include "tests/support/quantization_reference.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 using ::testing::AllOf;
@@ -115,7 +115,7 @@ TEST(WithActivationOutputsTest, NamesWhatNoNodeMakes) {
 TEST(WeightsDigestTest, ChangesWithWeightsOnly) {
   const auto graph = ResidualGraph();
   ASSERT_THAT(graph, IsOk());
-  Graph other = graph->Clone();
+  graph::Graph other = graph->Clone();
   other.mutable_proto().set_doc_string("edited");
   EXPECT_EQ(WeightsDigest(other), WeightsDigest(*graph));
   EXPECT_EQ(WeightsDigest(other).size(), 64u);
@@ -126,4 +126,4 @@ TEST(WeightsDigestTest, ChangesWithWeightsOnly) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::quantization

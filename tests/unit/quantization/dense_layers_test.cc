@@ -15,7 +15,7 @@
 #include "tests/support/quantization_reference.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 using ::testing::AllOf;
@@ -33,9 +33,10 @@ using testing::StatusIs;
 
 /// One node "layer" that reads "Input" of shape `input` and the f32 constants "kernel" and "bias"
 /// (where it has elements).
-Graph OneLayer(const std::string& op, const Shape& input, const Tensor& kernel, const Tensor& bias,
-               const std::vector<NodeAttribute>& attributes, const Shape& output) {
-  GraphBuilder builder("one layer");
+graph::Graph OneLayer(const std::string& op, const Shape& input, const Tensor& kernel,
+                      const Tensor& bias, const std::vector<graph::NodeAttribute>& attributes,
+                      const Shape& output) {
+  graph::GraphBuilder builder("one layer");
   std::vector<std::string> inputs = {builder.Input("Input", input),
                                      builder.Initializer("kernel", kernel)};
   if (bias.size() > 0) inputs.push_back(builder.Initializer("bias", bias));
@@ -85,11 +86,11 @@ TEST(DenseLayersTest, GemmHasAStepForEachOutputWhicheverWayItsKernelLies) {
   EXPECT_THAT(Steps(*wide, "kernel/int8"), ElementsAre(-127, 100, 50, 2, -127, 127));
   EXPECT_THAT(Steps(*tall, "kernel/int8"), ElementsAre(-127, 2, 100, -127, 50, 127));
   for (const auto* model : {&*wide, &*tall}) {
-    const Graph& graph = model->graph;
+    const graph::Graph& graph = model->graph;
     EXPECT_THAT(Floats(*graph.Initializer("kernel/scale")),
                 ElementsAre(::testing::FloatEq(0.02f), ::testing::FloatEq(0.01f),
                             ::testing::FloatEq(0.002f)));
-    EXPECT_EQ(IntAttribute(*graph.FindNode("kernel/dequantize"), "axis", -1),
+    EXPECT_EQ(graph::IntAttribute(*graph.FindNode("kernel/dequantize"), "axis", -1),
               model == &*wide ? 1 : 0);
     EXPECT_FALSE(graph.HasInitializer("kernel")) << "the float form is dead weight";
     EXPECT_EQ(graph.FindNode("layer")->input(2), "bias") << "stays f32";
@@ -144,14 +145,14 @@ TEST(DenseLayersTest, ConvTransposeHasItsOutputsOnTheSecondAxis) {
   ASSERT_THAT(quantized, IsOk());
   // Steps of 0.02 and 0.002.
   EXPECT_THAT(Steps(*quantized, "kernel/int8"), ElementsAre(-127, 50, 50, 127, 2, 25, -100, 25));
-  EXPECT_EQ(IntAttribute(*quantized->graph.FindNode("kernel/dequantize"), "axis", -1), 1);
+  EXPECT_EQ(graph::IntAttribute(*quantized->graph.FindNode("kernel/dequantize"), "axis", -1), 1);
   const Tensor input = Tensor::Of<float>({1, 2, 1, 1}, std::vector<float>{1.0f, 2.0f});
   const Tensor expected = Tensor::Of<float>(
       {1, 2, 1, 2},
       std::vector<float>{-2.54f + 2 * 0.04f, 1.0f + 2 * 0.5f, 0.1f - 2 * 0.2f, 0.254f + 2 * 0.05f});
   const auto written = WithRoundingWrittenOut(quantized->graph);
   ASSERT_THAT(written, IsOk());
-  for (const Graph* graph : {&quantized->graph, &*written}) {
+  for (const graph::Graph* graph : {&quantized->graph, &*written}) {
     const auto answer = RunOnnxruntime(*graph, input);
     ASSERT_THAT(answer, IsOk());
     EXPECT_LT(LargestDifference(expected, (*answer)[0]), 1e-5);
@@ -159,7 +160,7 @@ TEST(DenseLayersTest, ConvTransposeHasItsOutputsOnTheSecondAxis) {
 }
 
 /// What the report says of "layer" when it stays as it was.
-std::string WhyKept(const Graph& graph) {
+std::string WhyKept(const graph::Graph& graph) {
   EXPECT_THAT(TensorsToCalibrate(graph, {}), IsEmpty());
   const auto quantized = InsertQdq(graph, {}, {});
   EXPECT_THAT(quantized, IsOk());
@@ -170,7 +171,7 @@ std::string WhyKept(const Graph& graph) {
 }
 
 TEST(DenseLayersTest, FactorsAndTransposedInputsStayInFp32WithTheReason) {
-  const auto gemm = [](const std::vector<NodeAttribute>& attributes) {
+  const auto gemm = [](const std::vector<graph::NodeAttribute>& attributes) {
     return OneLayer("Gemm", {2, 2}, InByOut(), Tensor::Zeros(DType::kFloat32, {3}), attributes,
                     {2, 3});
   };
@@ -188,14 +189,14 @@ TEST(DenseLayersTest, WhatIsNoMatrixOfFloatsStaysInFp32WithTheReason) {
   EXPECT_EQ(WhyKept(OneLayer("MatMul", {-1, 2}, NormalTensor({2}, 1), Tensor(), {}, {-1})),
             "layer: its kernel has 1 dimensions; INT8 needs 2");
 
-  GraphBuilder both("both");
+  graph::GraphBuilder both("both");
   const std::string x = both.Input("Input", {-1, 2, 2});
   both.Output(both.Node("MatMul", "layer", {both.Relu("relu", x), x}), {-1, 2, 2});
   const auto product = std::move(both).Finish();
   ASSERT_THAT(product, IsOk());
   EXPECT_EQ(WhyKept(*product), "layer: its second operand is not constant");
 
-  GraphBuilder left("left");
+  graph::GraphBuilder left("left");
   left.Output(left.Node("MatMul", "layer",
                         {left.Initializer("kernel", NormalTensor({4, 2}, 1)),
                          left.Input("Input", {-1, 2, 2})}),
@@ -204,7 +205,7 @@ TEST(DenseLayersTest, WhatIsNoMatrixOfFloatsStaysInFp32WithTheReason) {
   ASSERT_THAT(constant_left, IsOk());
   EXPECT_EQ(WhyKept(*constant_left), "layer: its second operand is not constant");
 
-  GraphBuilder whole("whole");
+  graph::GraphBuilder whole("whole");
   const std::string as_int = whole.Node("Cast", "as_int", {whole.Input("Input", {-1, 2})},
                                         {{"to", int64_t{onnx::TensorProto::INT32}}});
   const std::string four =
@@ -235,8 +236,8 @@ TEST(DenseLayersTest, TransposedConvolutionsThatOpenvinoRunsInFloatsStayInFp32) 
 }
 
 /// Input [N, 4] -> a -> relu -> b -> c [N, 4]: a and b read one kernel, c the same transposed.
-absl::StatusOr<Graph> TiedGraph() {
-  GraphBuilder builder("tied");
+absl::StatusOr<graph::Graph> TiedGraph() {
+  graph::GraphBuilder builder("tied");
   // Halved, so that activations stay in the range of their inputs.
   Tensor halved = NormalTensor({4, 4}, 1);
   for (float& value : halved.data<float>()) value *= 0.5f;
@@ -260,7 +261,7 @@ TEST(DenseLayersTest, AKernelThatIsReadTwiceIsQuantizedOnceEachWay) {
   EXPECT_EQ(kernel_of("a"), kernel_of("b"));
   EXPECT_NE(kernel_of("a"), kernel_of("c"));
   const auto axis_of = [&](const char* name) {
-    return IntAttribute(*quantized->graph.Producer(kernel_of(name)), "axis", -1);
+    return graph::IntAttribute(*quantized->graph.Producer(kernel_of(name)), "axis", -1);
   };
   EXPECT_EQ(axis_of("b"), 1);
   EXPECT_EQ(axis_of("c"), 0);
@@ -289,7 +290,7 @@ TEST(DenseLayersTest, TheyAreExcludedByName) {
 
 /// A classifier's end: the pooled, flattened map of a Relu cannot be negative.
 TEST(DenseLayersTest, TheInputOfADenseHeadBehindARectifierIsU8OnRequest) {
-  GraphBuilder builder("classifier");
+  graph::GraphBuilder builder("classifier");
   const std::string map = builder.Relu(
       "relu", builder.Conv("conv", builder.Input("Input", {-1, 3, 4, 4}),
                            NormalTensor({8, 3, 3, 3}, 1), NormalTensor({8}, 2), {.pad = 1}));
@@ -341,4 +342,4 @@ TEST(DenseLayersTest, AKernelThatIsNotFiniteIsNamed) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::quantization

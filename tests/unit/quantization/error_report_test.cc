@@ -10,7 +10,7 @@
 #include "tests/support/quantization_reference.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 using ::testing::ElementsAre;
@@ -49,7 +49,7 @@ class MeasureActivationsTest : public ::testing::Test {
 
   const std::vector<std::string> tensors_ = {"head", "relu1", "relu2"};
   Tensor images_ = NormalTensor({2, 3, 8, 8}, 5);
-  Graph graph_{"empty"};
+  graph::Graph graph_{"empty"};
   CalibrationTable table_;
 };
 
@@ -147,4 +147,4 @@ TEST(WorstLayersTest, BeginsWithTheNoisiest) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::quantization

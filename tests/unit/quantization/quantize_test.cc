@@ -12,7 +12,7 @@
 #include "tests/support/quantization_reference.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 using ::testing::AllOf;
@@ -49,13 +49,13 @@ class InsertQdqTest : public ::testing::Test {
     table_ = *table;
   }
 
-  Tensor Head(const Graph& graph) {
+  Tensor Head(const graph::Graph& graph) {
     ReferenceRunner runner(graph, {"head"});
     return (*runner.Run({images_}))[0];
   }
 
   Tensor images_ = NormalTensor({2, 3, 8, 8}, 5);
-  Graph graph_{"empty"};
+  graph::Graph graph_{"empty"};
   CalibrationTable table_;
 };
 
@@ -122,20 +122,20 @@ TEST_F(InsertQdqTest, FewerStepsMakeThemWider) {
 TEST_F(InsertQdqTest, ReadersOfATensorShareOnePair) {
   const auto quantized = InsertQdq(graph_, table_, {});
   ASSERT_THAT(quantized, IsOk());
-  const Graph& graph = quantized->graph;
+  const graph::Graph& graph = quantized->graph;
   EXPECT_THAT(graph.Check(), IsOk());
   EXPECT_EQ(graph.FindNode("conv2")->input(0), "relu1/dequantized");
   EXPECT_EQ(graph.FindNode("shortcut")->input(0), "relu1/dequantized");
   EXPECT_EQ(graph.FindNode("add")->input(1), "shortcut");
   EXPECT_EQ(graph.Initializer("relu1/zero_point")->dtype(), DType::kInt8);
-  EXPECT_EQ(IntAttribute(*graph.FindNode("conv1/kernel/dequantize"), "axis", -1), 0);
+  EXPECT_EQ(graph::IntAttribute(*graph.FindNode("conv1/kernel/dequantize"), "axis", -1), 0);
   EXPECT_THAT(graph.OutputNames(), ElementsAre("head"));
 }
 
 TEST_F(InsertQdqTest, ActivationsThatCannotBeNegativeAreU8OnRequest) {
   const auto quantized = InsertQdq(graph_, table_, {.unsigned_activations = true});
   ASSERT_THAT(quantized, IsOk());
-  const Graph& graph = quantized->graph;
+  const graph::Graph& graph = quantized->graph;
   ASSERT_THAT(graph.Check(), IsOk());
   for (const std::string name : {"relu1", "relu2"}) {
     EXPECT_EQ(graph.Initializer(name + "/zero_point")->dtype(), DType::kUInt8);
@@ -264,4 +264,4 @@ TEST_F(InsertQdqTest, TheResultStaysNearTheFloatNetwork) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::quantization

@@ -8,7 +8,7 @@
 #include "libs/graph/builder.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 using ::testing::Contains;
@@ -17,7 +17,7 @@ using ::testing::IsSupersetOf;
 using ::testing::Not;
 
 TEST(NeverNegativeTest, FollowsValuesThatCannotBeNegative) {
-  GraphBuilder builder("signs");
+  graph::GraphBuilder builder("signs");
   const std::string x = builder.Input("x", {-1, 4, 8, 8});
   const auto scalar = [&builder](const std::string& name, float value) {
     return builder.Initializer(name, Tensor::Of<float>({}, {value}));
@@ -60,4 +60,4 @@ TEST(NeverNegativeTest, FollowsValuesThatCannotBeNegative) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::quantization

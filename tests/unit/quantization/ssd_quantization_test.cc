@@ -17,7 +17,7 @@
 #include "tests/support/small_ssd.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 using ::testing::IsEmpty;
@@ -33,24 +33,24 @@ constexpr size_t kHeads = 2;
 /// A network without batch normalizations, and the tensors whose ranges INT8 needs.
 struct Folded {
   std::string name;
-  Graph graph;
+  graph::Graph graph;
   std::vector<std::string> tensors;
 };
 
 std::vector<Folded> FoldedSsds() {
   std::vector<Folded> all;
-  for (const SsdArchitecture& ssd : SmallSsds()) {
+  for (const networks::SsdArchitecture& ssd : SmallSsds()) {
     Folded folded{testing::SsdModel(ssd, {"car", "person"}).record.arch(),
-                  std::move(BuildSsd(ssd, 1)->graph),
+                  std::move(networks::BuildSsd(ssd, 1)->graph),
                   {}};
-    EXPECT_THAT(FoldBatchNorm(folded.graph), IsOk());
+    EXPECT_THAT(graph::FoldBatchNorm(folded.graph), IsOk());
     folded.tensors = TensorsToCalibrate(folded.graph, {});
     all.push_back(std::move(folded));
   }
   return all;
 }
 
-size_t CountConvolutions(const Graph& graph) {
+size_t CountConvolutions(const graph::Graph& graph) {
   size_t count = 0;
   for (const onnx::NodeProto* node : graph.nodes()) count += node->op_type() == "Conv";
   return count;
@@ -99,4 +99,4 @@ TEST(SsdQuantizationTest, EveryBackboneIsQuantizedWhole) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::quantization

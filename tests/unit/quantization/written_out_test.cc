@@ -10,7 +10,7 @@
 #include "tests/support/quantization_reference.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::quantization {
 namespace {
 
 using ::testing::HasSubstr;
@@ -35,7 +35,7 @@ class WrittenOutTest : public ::testing::Test {
     quantized_ = std::move(quantized->graph);
   }
 
-  Graph graph_{"empty"}, quantized_{"empty"};
+  graph::Graph graph_{"empty"}, quantized_{"empty"};
 };
 
 TEST_F(WrittenOutTest, ComputesWhatOnnxruntimeMakesOfTheQdqForm) {
@@ -79,7 +79,7 @@ TEST_F(WrittenOutTest, ZeroPointsMayBeAbsentAndBiasesWhole) {
     if (one.name() == "conv1") one.set_input(2, "whole/dequantized");
   }
   quantized_.Reindex();
-  const auto sorted = Graph::Parse(quantized_.Serialize());
+  const auto sorted = graph::Graph::Parse(quantized_.Serialize());
   ASSERT_THAT(sorted, IsOk());
   const auto written = WithRoundingWrittenOut(*sorted);
   ASSERT_THAT(written, IsOk());
@@ -114,4 +114,4 @@ TEST_F(WrittenOutTest, AStepThatIsComputedIsRefusedByName) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::quantization

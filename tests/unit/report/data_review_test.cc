@@ -25,19 +25,19 @@ class DataReviewTest : public ::testing::Test {
   void SetUp() override {
     for (int i = 0; i < 5; ++i) {
       const std::string name = absl::StrCat("p", i, ".jpg");
-      folder_.Write(name, EncodeJpeg(PaintScene(1, i, 640, 480).image).value());
+      folder_.Write(name, data::EncodeJpeg(data::PaintScene(1, i, 640, 480).image).value());
       set_.frames.push_back({.id = absl::StrCat("train/<", name, ">"),
                              .image_path = folder_ / name,
                              .size = {640, 480},
                              .boxes = {{"bolt", {10, 20, 110, 70}}, {"nut", {200, 20, 300, 90}}}});
     }
   }
-  ReviewImage Image(int64_t frame, std::vector<int64_t> boxes = {}) const {
+  data::ReviewImage Image(int64_t frame, std::vector<int64_t> boxes = {}) const {
     return {.id = set_.frames[frame].id, .frame = frame, .boxes = std::move(boxes)};
   }
 
   TemporaryFolder folder_;
-  ReviewSet set_{.name = "tr<ain>"};
+  data::ReviewSet set_{.name = "tr<ain>"};
 };
 
 size_t Count(absl::string_view text, absl::string_view piece) {
@@ -49,12 +49,14 @@ size_t Count(absl::string_view text, absl::string_view piece) {
 // Kills: a name or text that is markup, something from elsewhere, pictures that are not inside of the
 // page, tables that lose a class's numbers.
 TEST_F(DataReviewTest, ShowsFindingsWithTheirPictures) {
-  const std::vector<ReviewFinding> findings = {
-      {.kind = ReviewKind::kLeak,
-       .severity = Severity::kError,
+  const std::vector<data::ReviewFinding> findings = {
+      {.kind = data::ReviewKind::kLeak,
+       .severity = data::Severity::kError,
        .images = {Image(0), Image(1)},
        .text = "<script>alert(1)</script>"},
-      {.kind = ReviewKind::kClassBalance, .class_name = "b&lt", .numbers = {{"boxes", 12345}, {"part", 0.25}}}};
+      {.kind = data::ReviewKind::kClassBalance,
+       .class_name = "b&lt",
+       .numbers = {{"boxes", 12345}, {"part", 0.25}}}};
   ASSERT_THAT(WriteReviewPage({.set = &set_, .findings = findings}, folder_.path()), IsOk());
   const std::string html = ContentOf(folder_ / kReviewPage);
   EXPECT_THAT(html, AllOf(HasSubstr("Pictures that both sets have (1)"), HasSubstr("tr&lt;ain&gt;"),
@@ -69,15 +71,15 @@ TEST_F(DataReviewTest, ShowsFindingsWithTheirPictures) {
 
 // Kills: other boxes drawn than the finding's.
 TEST_F(DataReviewTest, DrawsTheBoxesThatAFindingIsAbout) {
-  const std::vector<ReviewFinding> findings = {
-      {.kind = ReviewKind::kTwinBoxes, .images = {Image(2, {1})}, .text = "t"}};
+  const std::vector<data::ReviewFinding> findings = {
+      {.kind = data::ReviewKind::kTwinBoxes, .images = {Image(2, {1})}, .text = "t"}};
   const auto pictures = PicturesOf({.set = &set_, .findings = findings});
   ASSERT_THAT(pictures, SizeIs(1));
   ASSERT_THAT(pictures[0].pictures, SizeIs(1));
   ASSERT_THAT(pictures[0].pictures[0].truth, SizeIs(1));
   EXPECT_EQ(pictures[0].pictures[0].truth[0].type, "nut");
   // Small: 320 x 240 of 640 x 480 would be too wide.
-  const auto size = ReadImageSize(pictures[0].pictures[0].bytes, "");
+  const auto size = data::ReadImageSize(pictures[0].pictures[0].bytes, "");
   ASSERT_THAT(size, IsOk());
   EXPECT_EQ(size->width, 160);
 }
@@ -85,9 +87,9 @@ TEST_F(DataReviewTest, DrawsTheBoxesThatAFindingIsAbout) {
 // Kills: a page that grows with the set; findings that vanish from it without a count; a picture that is
 // gone ends the page.
 TEST_F(DataReviewTest, IsBoundedAndSaysWhatItLeavesOut) {
-  std::vector<ReviewFinding> findings;
+  std::vector<data::ReviewFinding> findings;
   for (int i = 0; i < 200; ++i) {
-    findings.push_back({.kind = ReviewKind::kCopy,
+    findings.push_back({.kind = data::ReviewKind::kCopy,
                         .images = {Image(0), Image(1), Image(2), Image(3), Image(4)},
                         .text = absl::StrCat("copy ", i, ".")});
   }
@@ -103,11 +105,11 @@ TEST_F(DataReviewTest, IsBoundedAndSaysWhatItLeavesOut) {
 
 // Kills: of a leak among many copies of the training data the other set's picture not shown.
 TEST_F(DataReviewTest, ShowsBothSidesOfALeak) {
-  ReviewSet other = set_;
+  data::ReviewSet other = set_;
   other.frames.resize(1);
   other.frames[0].id = "val/0";
-  std::vector<ReviewFinding> findings = {{.kind = ReviewKind::kLeak,
-                                          .images = {Image(0), Image(1), Image(2), Image(3)}}};
+  std::vector<data::ReviewFinding> findings = {
+      {.kind = data::ReviewKind::kLeak, .images = {Image(0), Image(1), Image(2), Image(3)}}};
   findings[0].images.push_back({.id = "val/0", .set = 1, .frame = 0});
   const auto pictures = PicturesOf({.set = &set_, .against = &other, .findings = findings});
   ASSERT_THAT(pictures, SizeIs(1));

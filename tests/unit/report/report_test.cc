@@ -377,7 +377,8 @@ class ReportHtmlTest : public ::testing::Test {
     }
     EXPECT_THAT(WriteFileAtomically(folder_ + "/log.csv", "epoch,loss\n1,2\n2,1\n"), IsOk());
     const Tensor image = Tensor::Zeros(DType::kUInt8, {60, 80, 3});
-    EXPECT_THAT(WriteFileAtomically(folder_ + "/val/images/a.jpg", *EncodeJpeg(image)), IsOk());
+    EXPECT_THAT(WriteFileAtomically(folder_ + "/val/images/a.jpg", *data::EncodeJpeg(image)),
+                IsOk());
     EXPECT_THAT(WriteFileAtomically(folder_ + "/val/labels/a.txt",
                                     "nut 0 0 0 10 10 30 30 0 0 0 0 0 0 0\n"),
                 IsOk());
@@ -512,8 +513,8 @@ TEST(ShrinkPicturesTest, KeepsSmallOnesHalvesLargeOnesAndPassesOverDamage) {
   folder.Folder("out");
   const auto write = [&](const std::string& name, int64_t width, int64_t height) {
     const Tensor image = Tensor::Zeros(DType::kUInt8, {height, width, 3});
-    folder.Write("in/" + name, *EncodePng(image));
-    return *EncodePng(image);
+    folder.Write("in/" + name, *data::EncodePng(image));
+    return *data::EncodePng(image);
   };
   const std::string small = write("a b.png", 80, 60);
   folder.Write("in/damaged.jpg", "\xFF\xD8\xFF no picture");
@@ -523,7 +524,7 @@ TEST(ShrinkPicturesTest, KeepsSmallOnesHalvesLargeOnesAndPassesOverDamage) {
   EXPECT_EQ(*ReadFile(folder / "out/index"),
             "80 60 image/png a b.png\n1000 300 image/jpeg large.png\n");
   EXPECT_EQ(*ReadFile(folder / "out/0"), small);
-  EXPECT_EQ(*ReadImageSize(*ReadFile(folder / "out/1"), ""), (ImageSize{250, 75}));
+  EXPECT_EQ(*data::ReadImageSize(*ReadFile(folder / "out/1"), ""), (data::ImageSize{250, 75}));
   EXPECT_THAT(ShrinkPictures(folder / "none", 3, 256, folder / "out"),
               StatusIs(absl::StatusCode::kNotFound));
 }
@@ -533,7 +534,7 @@ TEST(ShrinkPicturesTest, TakesThemEvenlyOverTheFolder) {
   folder.Folder("out");
   for (int i = 0; i < 6; ++i) {
     folder.Write(absl::StrCat("in/", i, ".png"),
-                 *EncodePng(Tensor::Zeros(DType::kUInt8, {2, 2 + i, 3})));
+                 *data::EncodePng(Tensor::Zeros(DType::kUInt8, {2, 2 + i, 3})));
   }
   ASSERT_THAT(ShrinkPictures(folder / "in", 3, 256, folder / "out"), IsOk());
   EXPECT_EQ(*ReadFile(folder / "out/index"),

@@ -16,7 +16,7 @@
 #include "tests/support/sealing_folder.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::sealing {
 namespace {
 
 using ::testing::AllOf;
@@ -320,4 +320,4 @@ TEST(SealedFileTest, IsWhatTheDocumentSays) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::sealing

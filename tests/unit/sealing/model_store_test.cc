@@ -9,7 +9,7 @@
 #include "tests/support/sealing_folder.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::sealing {
 namespace {
 
 using ::testing::AllOf;
@@ -19,7 +19,7 @@ using testing::StatusIs;
 using testing::TestFolder;
 
 Model SmallModel() {
-  GraphBuilder builder("net");
+  graph::GraphBuilder builder("net");
   const Tensor kernel = Tensor::Of<float>({1, 1, 1, 1}, {0.25f});
   const std::string input = builder.Input("Input", {-1, 1, 2, 2});
   builder.Output(builder.Conv("conv1", input, kernel, std::nullopt, {}), {-1, 1, 2, 2});
@@ -78,4 +78,4 @@ TEST(ModelStoreTest, ASealedFileWithoutAModelIsDataLossByName) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::sealing

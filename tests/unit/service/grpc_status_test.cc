@@ -37,16 +37,17 @@ TEST(GrpcStatusTest, NeverOutgrowsATrailer) {
   EXPECT_LE(status.error_details().size(), 4200u);
   EXPECT_LE(status.error_message().size(), 1024u);
   const absl::Status back = StatusFrom(status);
-  EXPECT_EQ(ReasonValueOf(back, "problemCount"), "1000");
+  EXPECT_EQ(worker::ReasonValueOf(back, "problemCount"), "1000");
   EXPECT_GT(ProblemsFrom(back).size(), 20u);
 }
 
 TEST(GrpcStatusTest, NeitherDoWordsOfACallerThatItRepeats) {
   const std::string name(100000, 'n');
   const grpc::Status status = GrpcStatusFrom(
-      WithReason(absl::NotFoundError(name), "OPERATION_NOT_FOUND", {{"operation", name}}));
+      worker::WithReason(absl::NotFoundError(name), "OPERATION_NOT_FOUND", {{"operation", name}}));
   EXPECT_LE(status.error_details().size(), 4200u);
-  EXPECT_THAT(ReasonValueOf(StatusFrom(status), "operation"), HasSubstr("cut; 100000 bytes"));
+  EXPECT_THAT(worker::ReasonValueOf(StatusFrom(status), "operation"),
+              HasSubstr("cut; 100000 bytes"));
 }
 
 }  // namespace

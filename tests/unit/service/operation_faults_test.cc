@@ -111,7 +111,7 @@ TEST_F(OperationFaultsTest, WhatTookTheServiceWithItThreeTimesIsNotBegunAgain) {
   }
   const auto result = ResultOf(*manager_->Get(poison));
   EXPECT_THAT(result, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("died 3 times")));
-  EXPECT_EQ(ReasonOf(result.status()), "SERVICE_CRASHED");
+  EXPECT_EQ(worker::ReasonOf(result.status()), "SERVICE_CRASHED");
   EXPECT_EQ(Now(poison).state(), Metadata::FAILED);
   EXPECT_THAT(ResultOf(AwaitDone(*manager_, behind)), IsOk());
 }
@@ -227,7 +227,7 @@ TEST_F(OperationFaultsTest, OneDamagedRowSpoilsNeitherTheListNorTheStart) {
   for (const std::string& name : {ended, running}) {
     const auto result = ResultOf(*manager_->Get(name));
     EXPECT_THAT(result, StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is damaged")));
-    EXPECT_EQ(ReasonOf(result.status()), "ROW_DAMAGED");
+    EXPECT_EQ(worker::ReasonOf(result.status()), "ROW_DAMAGED");
     EXPECT_THAT(manager_->Delete(name), IsOk());
   }
   EXPECT_THAT(manager_->List({})->unreachable(), IsEmpty());

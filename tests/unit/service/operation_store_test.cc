@@ -112,7 +112,7 @@ TEST_P(OperationStoreTest, ARequestIdForAnotherRequestIsRefused) {
   other.request_digest = "another";
   const auto refused = store_->Insert(other);
   EXPECT_THAT(refused, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'id-1'")));
-  EXPECT_EQ(ReasonOf(refused.status()), "REQUEST_ID_REUSED");
+  EXPECT_EQ(worker::ReasonOf(refused.status()), "REQUEST_ID_REUSED");
 }
 
 TEST_P(OperationStoreTest, AFinalStateIsNeverLeft) {

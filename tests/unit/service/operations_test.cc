@@ -217,7 +217,7 @@ TEST_F(OperationManagerTest, TheSameRequestIdGivesTheSameOperation) {
   other.mutable_options()->set_granularity(4);
   const auto refused = manager_->Start("prune", other);
   EXPECT_THAT(refused, StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_EQ(ReasonOf(refused.status()), "REQUEST_ID_REUSED");
+  EXPECT_EQ(worker::ReasonOf(refused.status()), "REQUEST_ID_REUSED");
   Restart();
   EXPECT_EQ(StartOne(Request("ssd", "id-1")), first);
 }
@@ -231,8 +231,8 @@ TEST_F(OperationManagerTest, AFullQueueSaysWhenToComeBack) {
   EXPECT_EQ(MetadataNow(last).state(), Metadata::PENDING);
   const auto refused = manager_->Start("prune", Request());
   EXPECT_THAT(refused, StatusIs(absl::StatusCode::kUnavailable, HasSubstr("1 operations work and 2")));
-  EXPECT_EQ(ReasonOf(refused.status()), "QUEUE_FULL");
-  EXPECT_EQ(RetryOf(refused.status()), absl::Seconds(2));
+  EXPECT_EQ(worker::ReasonOf(refused.status()), "QUEUE_FULL");
+  EXPECT_EQ(worker::RetryOf(refused.status()), absl::Seconds(2));
   gate_.Open();
   EXPECT_THAT(ResultOf(AwaitDone(*manager_, last)), IsOk());
   EXPECT_EQ(MetadataNow(running).state(), Metadata::SUCCEEDED);
@@ -315,7 +315,7 @@ TEST_F(OperationManagerTest, WorkThatCannotBeBegunAgainIsInterrupted) {
   Restart();
   const Operation done = *manager_->Get(name);
   EXPECT_THAT(ResultOf(done), StatusIs(absl::StatusCode::kAborted, HasSubstr("restarted")));
-  EXPECT_EQ(ReasonOf(ResultOf(done).status()), "OPERATION_INTERRUPTED");
+  EXPECT_EQ(worker::ReasonOf(ResultOf(done).status()), "OPERATION_INTERRUPTED");
   EXPECT_EQ(MetadataOf(done).state(), Metadata::FAILED);
 }
 
@@ -339,7 +339,7 @@ TEST_F(OperationManagerTest, ALiteralKeyIsInMemoryOnly) {
   }
   const auto result = ResultOf(*manager_->Get(name));
   EXPECT_THAT(result, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("env:NAME")));
-  EXPECT_EQ(ReasonOf(result.status()), "KEY_LOST");
+  EXPECT_EQ(worker::ReasonOf(result.status()), "KEY_LOST");
 }
 
 TEST_F(OperationManagerTest, AReferencedKeyIsReadAgain) {
@@ -368,7 +368,7 @@ TEST_F(OperationManagerTest, ADrainTakesNothingNewAndLeavesTheRowsAlone) {
   EXPECT_EQ(MetadataNow(name).state(), Metadata::RUNNING);
   const auto refused = manager_->Start("prune", Request());
   EXPECT_THAT(refused, StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_EQ(ReasonOf(refused.status()), "DRAINING");
+  EXPECT_EQ(worker::ReasonOf(refused.status()), "DRAINING");
 }
 
 TEST_F(OperationManagerTest, LanesDoNotWaitForEachOther) {
@@ -394,9 +394,9 @@ TEST_F(OperationManagerTest, NamesOfOtherReplicasAreRedirected) {
   Restart();
   const auto redirect = manager_->Get("operations/prune/r2/1");
   EXPECT_THAT(redirect, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("host:7002")));
-  EXPECT_EQ(ReasonOf(redirect.status()), "WRONG_REPLICA");
-  EXPECT_EQ(ReasonValueOf(redirect.status(), "owner"), "host:7002");
-  EXPECT_EQ(ReasonValueOf(manager_->Get("operations/prune/r3/1").status(), "owner"), "");
+  EXPECT_EQ(worker::ReasonOf(redirect.status()), "WRONG_REPLICA");
+  EXPECT_EQ(worker::ReasonValueOf(redirect.status(), "owner"), "host:7002");
+  EXPECT_EQ(worker::ReasonValueOf(manager_->Get("operations/prune/r3/1").status(), "owner"), "");
   EXPECT_THAT(manager_->Get("operations/train/r1/1"), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(manager_->Get("12"), StatusIs(absl::StatusCode::kInvalidArgument));
 }

@@ -7,7 +7,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::service {
 namespace {
 
 using ::testing::HasSubstr;
@@ -20,7 +20,7 @@ TEST(StageRequestTest, OfManyProblemsTheRestIsCounted) {
   const service::Workspace workspace = *service::Workspace::Create(folder.path());
   v1::StageInput stage;
   for (int i = 0; i < 1500; ++i) stage.add_inputs()->set_name(absl::StrCat("none", i));
-  StageRequest request(stage, workspace);
+  services::StageRequest request(stage, workspace);
   request.NoOtherNames();
   const absl::Status status = request.Status();
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'none0'")));
@@ -30,4 +30,4 @@ TEST(StageRequestTest, OfManyProblemsTheRestIsCounted) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::service

@@ -145,7 +145,7 @@ TEST_F(WorkerJobTest, AKilledWorkerIsInternalAndSaysHow) {
               StatusIs(absl::StatusCode::kInternal,
                        AllOf(HasSubstr("trainyard-fake-worker was killed by signal 9"),
                              HasSubstr("about to divide"))));
-  EXPECT_EQ(ReasonOf(ResultOf(done).status()), "WORKER_CRASHED");
+  EXPECT_EQ(worker::ReasonOf(ResultOf(done).status()), "WORKER_CRASHED");
   EXPECT_EQ(MetadataOf(done).resume_uri(), "run/epoch_1.tlt");
 }
 
@@ -222,7 +222,7 @@ TEST_F(WorkerJobTest, AStopThatNobodyAskedForMayBeTriedAgain) {
   ASSERT_EQ(kill(PidIn(AwaitProgress(name, 1)), SIGTERM), 0);
   const auto result = ResultOf(AwaitDone(*manager_, name));
   EXPECT_THAT(result, StatusIs(absl::StatusCode::kAborted, HasSubstr("SIGTERM")));
-  EXPECT_EQ(ReasonOf(result.status()), "WORKER_STOPPED");
+  EXPECT_EQ(worker::ReasonOf(result.status()), "WORKER_STOPPED");
 }
 
 TEST_F(WorkerJobTest, AWorkerThatIsStoppedIsNoticed) {
@@ -232,7 +232,7 @@ TEST_F(WorkerJobTest, AWorkerThatIsStoppedIsNoticed) {
   ASSERT_EQ(kill(pid, SIGSTOP), 0);
   const auto result = ResultOf(AwaitDone(*manager_, name));
   EXPECT_THAT(result, StatusIs(absl::StatusCode::kAborted, HasSubstr("no sign of life for 3 s")));
-  EXPECT_EQ(ReasonOf(result.status()), "WORKER_SILENT");
+  EXPECT_EQ(worker::ReasonOf(result.status()), "WORKER_SILENT");
   EXPECT_EQ(kill(pid, 0), -1);
 }
 
@@ -274,7 +274,7 @@ TEST_F(WorkerJobTest, AForgedEndIsNotBelieved) {
   EXPECT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
                                AllOf(HasSubstr("'model' at '/etc/passwd' is none of this job's"),
                                      HasSubstr("has 3 bytes; the worker reported 1"))));
-  EXPECT_EQ(ReasonOf(result.status()), "OUTPUT_NOT_AS_REPORTED");
+  EXPECT_EQ(worker::ReasonOf(result.status()), "OUTPUT_NOT_AS_REPORTED");
 }
 
 // What one job of an operation leaves for the next lies in the operation's folder, outside of the workspace.
@@ -392,7 +392,7 @@ TEST_F(WorkerJobTest, AFolderThatSomebodyElseHoldsIsInUse) {
   auto lock = std::make_unique<worker::FolderLock>(*worker::FolderLock::Take(job_dir_));
   const auto result = ResultOf(AwaitDone(*manager_, StartOne("progress 1 4")));
   EXPECT_THAT(result, StatusIs(absl::StatusCode::kAborted, HasSubstr("holds '" + job_dir_)));
-  EXPECT_EQ(ReasonOf(result.status()), "FOLDER_IN_USE");
+  EXPECT_EQ(worker::ReasonOf(result.status()), "FOLDER_IN_USE");
   lock.reset();
   EXPECT_THAT(ResultOf(AwaitDone(*manager_, StartOne("progress 1 4"))), IsOk());
 }

@@ -9,7 +9,7 @@
 #include "libs/base/problems.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::testing::ElementsAre;
@@ -249,4 +249,4 @@ TEST(LoadAugmentTest, OneFormAtATime) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -14,7 +14,7 @@
 #include "tests/support/status_matchers.h"
 #include "trainyard/spec/ssd/v1/experiment.pb.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::google::protobuf::Descriptor;
@@ -23,10 +23,12 @@ using ::testing::IsEmpty;
 using testing::IsOk;
 using ::testing::Not;
 
-const NetworkFamily& FamilyNamed(const std::string& name) { return **FindNetwork(name); }
+const networks::NetworkFamily& FamilyNamed(const std::string& name) {
+  return **networks::FindNetwork(name);
+}
 
-SpecMessage ExampleOf(const NetworkFamily& family) {
-  SpecMessage spec = family.Parse(family.example(), "example", {}, nullptr).value();
+networks::SpecMessage ExampleOf(const networks::NetworkFamily& family) {
+  networks::SpecMessage spec = family.Parse(family.example(), "example", {}, nullptr).value();
   family.SetDefaults(*spec);
   return spec;
 }
@@ -43,8 +45,8 @@ void Collect(const Descriptor* type, std::vector<const google::protobuf::FieldDe
 class CommentedTest : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(CommentedTest, IsASpecThatTheNetworkTakesAndThatMeansTheSame) {
-  const NetworkFamily& family = FamilyNamed(GetParam());
-  const SpecMessage spec = ExampleOf(family);
+  const networks::NetworkFamily& family = FamilyNamed(GetParam());
+  const networks::SpecMessage spec = ExampleOf(family);
   const std::string text = PrintCommented(*spec, family.coverage());
   std::vector<std::string> warnings;
   const auto loaded = family.Load(text, "commented.txt", {}, SpecUse::kTrain, &warnings);
@@ -54,7 +56,7 @@ TEST_P(CommentedTest, IsASpecThatTheNetworkTakesAndThatMeansTheSame) {
 }
 
 TEST_P(CommentedTest, NamesEveryFieldThatIsNotBelowOneWithoutEffect) {
-  const NetworkFamily& family = FamilyNamed(GetParam());
+  const networks::NetworkFamily& family = FamilyNamed(GetParam());
   const std::string text = PrintCommented(*ExampleOf(family), family.coverage());
   std::vector<const google::protobuf::FieldDescriptor*> fields;
   Collect(family.NewSpec()->GetDescriptor(), &fields);
@@ -68,14 +70,14 @@ TEST_P(CommentedTest, NamesEveryFieldThatIsNotBelowOneWithoutEffect) {
 }
 
 TEST_P(CommentedTest, LinesFitAScreen) {
-  const NetworkFamily& family = FamilyNamed(GetParam());
+  const networks::NetworkFamily& family = FamilyNamed(GetParam());
   const std::string text = PrintCommented(*ExampleOf(family), family.coverage());
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     EXPECT_TRUE(line.size() <= 100 || !absl::StrContains(line, "#")) << line;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(AllNetworks, CommentedTest, ::testing::ValuesIn(NetworkNames()));
+INSTANTIATE_TEST_SUITE_P(AllNetworks, CommentedTest, ::testing::ValuesIn(networks::NetworkNames()));
 
 TEST(CommentedSpecTest, SaysOfAFieldWhatThePageSays) {
   const auto* type = spec::ssd::v1::SSDConfig::descriptor();
@@ -88,7 +90,7 @@ TEST(CommentedSpecTest, SaysOfAFieldWhatThePageSays) {
 }
 
 TEST(CommentedSpecTest, WhatIsNotActedUponIsALineWithoutAValue) {
-  const NetworkFamily& ssd = FamilyNamed("ssd");
+  const networks::NetworkFamily& ssd = FamilyNamed("ssd");
   const std::string text = PrintCommented(*ExampleOf(ssd), ssd.coverage());
   EXPECT_THAT(text, HasSubstr("\n  # enable_qat (not offered yet): Quantization-aware training."));
   EXPECT_THAT(text, HasSubstr("\n  # optimizer (no effect): No effect for SSD"));
@@ -122,4 +124,4 @@ TEST(CommentedSpecTest, ClassesStandByNameAndBlocksAreExplainedOnce) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::spec

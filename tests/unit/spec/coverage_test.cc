@@ -23,7 +23,7 @@
 #include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
 #include "trainyard/spec/ssd/v1/experiment.pb.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::google::protobuf::Descriptor;
@@ -45,8 +45,9 @@ void Collect(const Descriptor* type, absl::Span<const CoverageRule> rules,
 
 std::map<std::string, std::string> FieldsOfDescriptors() {
   std::map<std::string, std::string> fields;
-  Collect(spec::ssd::v1::Experiment::descriptor(), SsdCoverage(), &fields);
-  Collect(spec::classification::v1::Experiment::descriptor(), ClassificationCoverage(), &fields);
+  Collect(spec::ssd::v1::Experiment::descriptor(), networks::SsdCoverage(), &fields);
+  Collect(spec::classification::v1::Experiment::descriptor(), networks::ClassificationCoverage(),
+          &fields);
   Collect(spec::dataset::v1::DatasetExportConfig::descriptor(), DatasetExportCoverage(), &fields);
   Collect(spec::augment::v1::AugmentConfig::descriptor(), AugmentCoverage(), &fields);
   return fields;
@@ -182,4 +183,4 @@ TEST(CoverageTest, WhatClassificationDoesNotActOn) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::spec

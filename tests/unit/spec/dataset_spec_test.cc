@@ -9,7 +9,7 @@
 #include "libs/base/problems.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::testing::ElementsAre;
@@ -217,4 +217,4 @@ TEST(ParseDatasetExportTest, AppliesNoDefaults) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -13,7 +13,7 @@
 #include "tests/support/ssd_spec_text.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::testing::HasSubstr;
@@ -22,7 +22,7 @@ using ::testing::Not;
 using testing::IsOk;
 using testing::SmallSsdSpec;
 
-const NetworkFamily& Ssd() { return **FindNetwork("ssd"); }
+const networks::NetworkFamily& Ssd() { return **networks::FindNetwork("ssd"); }
 
 Migration Migrate(const std::string& text) {
   Migration migration = MigrateSpec(text, "old.txt", *Ssd().NewSpec(), Ssd().coverage());
@@ -117,4 +117,4 @@ TEST(MigrationTest, RowsAreInTheOrderOfTheText) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::spec

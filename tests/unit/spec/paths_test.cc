@@ -11,7 +11,7 @@
 #include "libs/spec/dataset_spec.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::testing::AllOf;
@@ -27,7 +27,7 @@ absl::StatusOr<std::string> BelowRoot(absl::string_view path) {
 }
 
 TEST(RewritePathsTest, ChangesPathsAtAnyDepthAndNothingElse) {
-  auto spec = ParseExperiment(
+  auto spec = networks::ParseExperiment(
       "dataset_config { data_sources { tfrecords_path: 'a*' } data_sources { image_directory_path: "
       "'i' "
       "label_directory_path: 'l' root_path: 'r' } validation_data_sources { tfrecords_path: '' } } "
@@ -57,7 +57,7 @@ TEST(RewritePathsTest, FoldersBelowTheRootStayAsTheyAre) {
 }
 
 TEST(RewritePathsTest, NamesEveryPathThatFailsAndChangesNothing) {
-  auto spec = ParseExperiment(
+  auto spec = networks::ParseExperiment(
       "dataset_config { data_sources { image_directory_path: '../a' label_directory_path: 'l' } "
       "validation_data_sources { tfrecords_path: '../b' } }",
       "s", {}, nullptr);
@@ -71,4 +71,4 @@ TEST(RewritePathsTest, NamesEveryPathThatFailsAndChangesNothing) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::spec

@@ -14,7 +14,7 @@
 #include "tests/support/places.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::testing::HasSubstr;
@@ -74,21 +74,22 @@ TEST(RecogniseSpecTest, TellsTaosNetworksByTheirFields) {
       {"}}}} ] > {{", "", SpecKind::kUnknown},
   };
   for (const auto& row : rows) {
-    const RecognisedSpec seen = RecogniseSpec(row.text, NetworkMarkers());
+    const RecognisedSpec seen = RecogniseSpec(row.text, networks::NetworkMarkers());
     EXPECT_EQ(seen.kind, row.kind) << row.text;
     EXPECT_EQ(seen.title, row.title) << row.text;
   }
 }
 
 TEST(RecogniseSpecTest, AnOwnFieldOutweighsOnesOfOldVersions) {
-  EXPECT_EQ(RecogniseSpec("train_config { } ssd_config { }", NetworkMarkers()).kind, SpecKind::kExperiment);
+  EXPECT_EQ(RecogniseSpec("train_config { } ssd_config { }", networks::NetworkMarkers()).kind,
+            SpecKind::kExperiment);
 }
 
 // Networks come with their markers: one that is offered is no longer foreign, and not another's.
 TEST(RecogniseSpecTest, ANetworkIsKnownByTheMarkersThatItBrings) {
   constexpr NetworkMarker kOffered[] = {{"lprnet", "lpr_config", "an LPRNet experiment"},
                                         {"new", "new_config", "an experiment of the new network"}};
-  EXPECT_EQ(RecogniseSpec("new_config { }", NetworkMarkers()).kind, SpecKind::kUnknown);
+  EXPECT_EQ(RecogniseSpec("new_config { }", networks::NetworkMarkers()).kind, SpecKind::kUnknown);
   EXPECT_EQ(RecogniseSpec("new_config { }", kOffered).network, "new");
   EXPECT_EQ(RecogniseSpec("lpr_config { }", kOffered).kind, SpecKind::kExperiment);
   const ExpectedSpec wanted = {SpecKind::kExperiment, "new", kOffered};
@@ -100,8 +101,8 @@ TEST(RecogniseSpecTest, ANetworkIsKnownByTheMarkersThatItBrings) {
 }
 
 TEST(NetworkMarkersTest, EveryNetworkBringsItsOwn) {
-  for (const std::string& name : NetworkNames()) {
-    const auto markers = (*FindNetwork(name))->markers();
+  for (const std::string& name : networks::NetworkNames()) {
+    const auto markers = (*networks::FindNetwork(name))->markers();
     ASSERT_FALSE(markers.empty()) << name;
     for (const NetworkMarker& marker : markers) EXPECT_EQ(marker.network, name);
   }
@@ -109,30 +110,31 @@ TEST(NetworkMarkersTest, EveryNetworkBringsItsOwn) {
 
 TEST(ExpectSpecKindTest, EveryReaderNamesWhatItGotInOneProblem) {
   const char yolo[] = "random_seed: 4\nyolov4_config {\n  big_anchor_shape: \"[(1, 2)]\"\n}\n";
-  EXPECT_THAT(LoadExperiment(yolo, "spec.txt", {}, SpecUse::kTrain, nullptr),
+  EXPECT_THAT(networks::LoadExperiment(yolo, "spec.txt", {}, SpecUse::kTrain, nullptr),
               StatusIs(absl::StatusCode::kUnimplemented,
                        "spec.txt:2:1: yolov4_config is a field of a YOLOv4 experiment; expected an "
                        "SSD experiment, with ssd_config"));
-  EXPECT_THAT(LoadDatasetExport("ssd_config { }", "c.txt", {}, false, nullptr, NetworkMarkers()),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       "c.txt:1:1: ssd_config is a field of an SSD experiment; expected a "
-                       "specification for dataset_convert, with kitti_config"));
+  EXPECT_THAT(
+      LoadDatasetExport("ssd_config { }", "c.txt", {}, false, nullptr, networks::NetworkMarkers()),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               "c.txt:1:1: ssd_config is a field of an SSD experiment; expected a "
+               "specification for dataset_convert, with kitti_config"));
   EXPECT_THAT(
       LoadAugment("kitti_config { }", "a.txt", {}, nullptr),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("for augment, with dataset_config")));
   EXPECT_THAT(
-      LoadExperiment("train:\n  a: 1\n", "s.yaml", {}, SpecUse::kTrain, nullptr),
+      networks::LoadExperiment("train:\n  a: 1\n", "s.yaml", {}, SpecUse::kTrain, nullptr),
       StatusIs(absl::StatusCode::kInvalidArgument,
                HasSubstr("s.yaml:1:1: the text is a YAML file; expected an SSD experiment")));
-  EXPECT_THAT(LoadExperiment("\n", "e.txt", {}, SpecUse::kTrain, nullptr),
+  EXPECT_THAT(networks::LoadExperiment("\n", "e.txt", {}, SpecUse::kTrain, nullptr),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "e.txt:1:1: the text is empty; expected an SSD experiment, with ssd_config "
                        "in protobuf text format"));
 }
 
 TEST(ExpectSpecKindTest, APipelinesTemplateIsNamed) {
-  EXPECT_THAT(LoadExperiment("# ${param.x}\nssd_config {\n  nlayers: ${param.nlayers}\n}", "t.txt", {},
-                             SpecUse::kTrain, nullptr),
+  EXPECT_THAT(networks::LoadExperiment("# ${param.x}\nssd_config {\n  nlayers: ${param.nlayers}\n}",
+                                       "t.txt", {}, SpecUse::kTrain, nullptr),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "t.txt:3:12: ${param.nlayers} is filled in by a pipeline: this file is a "
                        "template for `trainyard run`, not a spec by itself"));
@@ -145,9 +147,9 @@ TEST(ExamplesTest, EverySpecIsValidAsItLiesOrATemplate) {
     if (entry.path().extension() != ".txt") continue;
     const auto text = ReadFile(entry.path().string());
     ASSERT_THAT(text, IsOk());
-    const RecognisedSpec seen = RecogniseSpec(*text, NetworkMarkers());
+    const RecognisedSpec seen = RecogniseSpec(*text, networks::NetworkMarkers());
     const auto load_experiment = [&]() -> absl::Status {
-      const auto family = FindNetwork(seen.network);
+      const auto family = networks::FindNetwork(seen.network);
       if (!family.ok()) return family.status();
       return (*family)->Load(*text, "s", {}, SpecUse::kTrain, nullptr).status();
     };
@@ -164,4 +166,4 @@ TEST(ExamplesTest, EverySpecIsValidAsItLiesOrATemplate) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::spec

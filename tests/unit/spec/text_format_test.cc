@@ -13,7 +13,7 @@
 #include "trainyard/spec/dataset/v1/dataset_export_config.pb.h"
 #include "trainyard/spec/ssd/v1/experiment.pb.h"
 
-namespace trainyard {
+namespace trainyard::spec {
 namespace {
 
 using ::google::protobuf::util::MessageDifferencer;
@@ -538,4 +538,4 @@ TEST(ParseTextFormatTest, MessagesNeverShowSecrets) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::spec

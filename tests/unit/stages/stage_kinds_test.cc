@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "trainyard/v1/train.pb.h"
 
-namespace trainyard {
+namespace trainyard::stages {
 namespace {
 
 using ::google::protobuf::ServiceDescriptor;
@@ -80,4 +80,4 @@ TEST(StageKindsTest, ARequestHasWhatItIsMadeOf) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::stages

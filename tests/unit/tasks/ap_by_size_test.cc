@@ -4,15 +4,15 @@
 
 #include "gmock/gmock.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using ::testing::HasSubstr;
 
-LabelledBox Object(float x, float side, int class_id = 1) {
+data::LabelledBox Object(float x, float side, int class_id = 1) {
   return {.box = {x, 0, x + side, side}, .class_id = class_id};
 }
-Detection Found(float x, float side, float score, int class_id = 1) {
+data::Detection Found(float x, float side, float score, int class_id = 1) {
   return {.box = {x, 0, x + side, side}, .class_id = class_id, .score = score};
 }
 double Area(float side) { return double{side} * side; }
@@ -81,4 +81,4 @@ TEST(ApBySizeJsonTest, HasAMemberForEachRange) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

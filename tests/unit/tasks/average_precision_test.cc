@@ -8,7 +8,7 @@
 #include "libs/base/random.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using ::testing::HasSubstr;
@@ -19,10 +19,10 @@ constexpr double kTolerance = 1e-12;
 EvaluationPlan Plan(Matching matching, ApMode mode) {
   return {.ap_mode = mode, .matching = matching, .iou_threshold = 0.5};
 }
-LabelledBox Object(float x1, float x2, int class_id = 1, bool difficult = false) {
+data::LabelledBox Object(float x1, float x2, int class_id = 1, bool difficult = false) {
   return {.box = {x1, 0, x2, 10}, .class_id = class_id, .difficult = difficult};
 }
-Detection Found(float x1, float x2, float score, int class_id = 1) {
+data::Detection Found(float x1, float x2, float score, int class_id = 1) {
   return {.box = {x1, 0, x2, 10}, .class_id = class_id, .score = score};
 }
 ClassResult One(const AveragePrecision& ap) { return ap.Compute().classes[0]; }
@@ -51,7 +51,7 @@ TEST(AveragePrecisionTest, SampleIsTheMeanOfElevenPoints) {
 // NumPy's linspace gives .30000000000000004 for the fourth point, so recall 3/10 does not reach it.
 TEST(AveragePrecisionTest, SamplePointsAreNumpysToTheLastBit) {
   AveragePrecision ap({"a"}, Plan(Matching::kTao, ApMode::kSample));
-  std::vector<LabelledBox> objects;
+  std::vector<data::LabelledBox> objects;
   for (int i = 0; i < 10; ++i) objects.push_back(Object(100.0f * i, 100.0f * i + 10));
   ap.Add(objects, {Found(0, 10, 0.9f), Found(100, 110, 0.8f), Found(200, 210, 0.7f)});
   EXPECT_NEAR(One(ap).ap, 3.0 / 11, kTolerance);
@@ -59,8 +59,8 @@ TEST(AveragePrecisionTest, SamplePointsAreNumpysToTheLastBit) {
 
 // A duplicate of the best match may find the second best object in TAO, not in VOC.
 TEST(AveragePrecisionTest, ADuplicateFindsTheSecondBestObjectInTaoOnly) {
-  const std::vector<LabelledBox> objects = {Object(0, 10), Object(2, 12)};
-  const std::vector<Detection> found = {Found(0, 10, 0.9f), Found(0.1f, 10.1f, 0.8f)};
+  const std::vector<data::LabelledBox> objects = {Object(0, 10), Object(2, 12)};
+  const std::vector<data::Detection> found = {Found(0, 10, 0.9f), Found(0.1f, 10.1f, 0.8f)};
   AveragePrecision tao({"a"}, Plan(Matching::kTao, ApMode::kIntegrate));
   tao.Add(objects, found);
   EXPECT_EQ(One(tao).true_positives, 2);
@@ -82,8 +82,8 @@ TEST(AveragePrecisionTest, ADifficultObjectCountsNeitherForNorAgainst) {
 
 // In TAO a difficult object is taken like any other: its second detection is false.
 TEST(AveragePrecisionTest, ADifficultObjectIsTakenOnceInTaoAndAnyNumberOfTimesInVoc) {
-  const std::vector<LabelledBox> objects = {Object(0, 10, 1, true), Object(100, 110)};
-  const std::vector<Detection> found = {Found(0, 10, 0.9f), Found(0, 10, 0.8f)};
+  const std::vector<data::LabelledBox> objects = {Object(0, 10, 1, true), Object(100, 110)};
+  const std::vector<data::Detection> found = {Found(0, 10, 0.9f), Found(0, 10, 0.8f)};
   AveragePrecision tao({"a"}, Plan(Matching::kTao, ApMode::kIntegrate));
   tao.Add(objects, found);
   EXPECT_EQ(One(tao).false_positives, 1);
@@ -140,11 +140,11 @@ TEST(AveragePrecisionTest, TheMeanIsThePrimaryMetric) {
 
 // The VOC devkit's procedure, over plain lists: slow and obvious.
 struct Image {
-  std::vector<LabelledBox> objects;
-  std::vector<Detection> detections;
+  std::vector<data::LabelledBox> objects;
+  std::vector<data::Detection> detections;
 };
 
-double Overlap(const Box& a, const Box& b) {
+double Overlap(const data::Box& a, const data::Box& b) {
   const double w = std::max(0.0, std::min<double>(a.x2, b.x2) - std::max<double>(a.x1, b.x1));
   const double h = std::max(0.0, std::min<double>(a.y2, b.y2) - std::max<double>(a.y1, b.y1));
   const double areas =
@@ -155,7 +155,7 @@ double Overlap(const Box& a, const Box& b) {
 double SlowVocAp(const std::vector<Image>& images, int class_id, bool eleven_points) {
   struct Row {
     size_t image;
-    Detection detection;
+    data::Detection detection;
   };
   std::vector<Row> rows;
   double positives = 0;
@@ -253,7 +253,7 @@ double SlowTaoAp(const std::vector<Image>& images, int class_id, bool sample) {
   };
   std::vector<Entry> entries;
   for (const Image& image : images) {
-    std::vector<LabelledBox> objects;
+    std::vector<data::LabelledBox> objects;
     for (const auto& o : image.objects) {
       if (o.class_id == class_id) objects.push_back(o);
     }
@@ -261,7 +261,7 @@ double SlowTaoAp(const std::vector<Image>& images, int class_id, bool sample) {
     auto detections = image.detections;
     std::stable_sort(detections.begin(), detections.end(),
                      [](const auto& a, const auto& b) { return a.score > b.score; });
-    for (const Detection& d : detections) {
+    for (const data::Detection& d : detections) {
       if (d.class_id != class_id) continue;
       double best = 0;
       size_t at = 0;
@@ -338,4 +338,4 @@ TEST(MatchingFromNameTest, KnowsThreeNames) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -7,7 +7,7 @@
 #include "libs/tasks/detection/average_precision.h"
 #include "tests/unit/tasks/random_scenes.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using testing::RandomScenes;
@@ -59,8 +59,8 @@ TEST(ResampleApTest, IsTheEvaluationOfTheImagesThatWereDrawn) {
 TEST(ResampleApTest, AClassThatWasNotDrawnIsLeftOutOfTheMean) {
   AveragePrecision ap({"a", "b"}, {.ap_mode = ApMode::kIntegrate});
   for (int i = 0; i < 12; ++i) {
-    const Box box{0, 0, 10, 10};
-    std::vector<LabelledBox> objects = {{.box = box, .class_id = 1}};
+    const data::Box box{0, 0, 10, 10};
+    std::vector<data::LabelledBox> objects = {{.box = box, .class_id = 1}};
     if (i == 3) objects.push_back({.box = box, .class_id = 2});
     ap.Add(objects, {{.box = box, .class_id = 1, .score = 0.9f},
                      {.box = box, .class_id = 2, .score = i == 3 ? 0.9f : 0.1f}});
@@ -91,8 +91,8 @@ TEST(IntervalsOfTest, HaveTheWidthOfTheBinomialDistribution) {
   constexpr int kImages = 400;
   AveragePrecision ap({"a"}, {.ap_mode = ApMode::kIntegrate});
   for (int i = 0; i < kImages; ++i) {
-    const Box box{0, 0, 10, 10};
-    std::vector<Detection> found;
+    const data::Box box{0, 0, 10, 10};
+    std::vector<data::Detection> found;
     if (i % 2 == 0) found.push_back({.box = box, .class_id = 1, .score = 0.5f});
     ap.Add({{.box = box, .class_id = 1}}, found);
   }
@@ -113,4 +113,4 @@ TEST(PercentileIntervalTest, InterpolatesAsNumpyDoes) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

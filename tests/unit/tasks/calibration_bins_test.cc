@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "libs/base/random.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 JudgedDetection Judged(float score, bool found, bool dropped = false) {
@@ -57,4 +57,4 @@ TEST(CalibrationTest, NothingFoundHasNoError) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -8,7 +8,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using ::testing::AllOf;
@@ -22,12 +22,12 @@ using ::testing::StartsWith;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 
-std::string Png() { return EncodePng(testing::PlainPicture(4, 3, {10, 20, 30})).value(); }
+std::string Png() { return data::EncodePng(testing::PlainPicture(4, 3, {10, 20, 30})).value(); }
 
-ClassDataOptions OptionsOf(const std::string& root, DataUse use = DataUse::kTraining) {
+ClassDataOptions OptionsOf(const std::string& root, data::DataUse use = data::DataUse::kTraining) {
   return {.root = root,
-          .field = use == DataUse::kTraining ? "train_config.train_dataset_path"
-                                             : "train_config.val_dataset_path",
+          .field = use == data::DataUse::kTraining ? "train_config.train_dataset_path"
+                                                   : "train_config.val_dataset_path",
           .classes = {"cat", "dog", "horse"},
           .use = use};
 }
@@ -85,7 +85,7 @@ TEST(OpenClassDataTest, FoldersMustBeTheModelsClasses) {
                                "'horse'?"),
                      HasSubstr("class 'dog' of the model has no folder"),
                      HasSubstr("are cat, horses; the model's classes are cat, dog, horse"))));
-  EXPECT_THAT(OpenClassData(OptionsOf(root.path(), DataUse::kValidation)),
+  EXPECT_THAT(OpenClassData(OptionsOf(root.path(), data::DataUse::kValidation)),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(StartsWith("validation data (train_config.val_dataset_path): "),
                              HasSubstr("'horses'"), Not(HasSubstr("has no folder")))));
@@ -95,14 +95,14 @@ TEST(OpenClassDataTest, ValidationMayLackAClassWhichIsAWarning) {
   const TemporaryFolder root;
   root.Folder("dog");
   root.Write("horse/1.png", Png());
-  const auto opened = OpenClassData(OptionsOf(root.path(), DataUse::kValidation));
+  const auto opened = OpenClassData(OptionsOf(root.path(), data::DataUse::kValidation));
   ASSERT_THAT(opened, IsOk());
   EXPECT_THAT(opened->warnings,
               ElementsAre(HasSubstr(
                   "validation data: 2 of the model's 3 classes have no picture (cat, dog)")));
   EXPECT_THAT(opened->notes,
               ElementsAre("validation data: 1 picture in 1 class (horse 1)", opened->warnings[0]));
-  EXPECT_THAT(OpenClassData(OptionsOf(root / "none", DataUse::kValidation)),
+  EXPECT_THAT(OpenClassData(OptionsOf(root / "none", data::DataUse::kValidation)),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("there is no data set folder")));
 }
 
@@ -111,9 +111,9 @@ TEST(WarningsOfSharedPicturesTest, OneFolderForBothIsToldWhateverItsSpelling) {
   root.Write("cat/1.png", Png());
   ASSERT_EQ(symlink(root.path().c_str(), (root / "link").c_str()), 0);
   for (const std::string& path : {root.path(), root / "cat/..", root / "link"}) {
-    EXPECT_THAT(
-        WarningsOfSharedPictures(OptionsOf(root.path()), OptionsOf(path, DataUse::kValidation)),
-        ElementsAre(HasSubstr("val_dataset_path names the folder that is trained on")))
+    EXPECT_THAT(WarningsOfSharedPictures(OptionsOf(root.path()),
+                                         OptionsOf(path, data::DataUse::kValidation)),
+                ElementsAre(HasSubstr("val_dataset_path names the folder that is trained on")))
         << path;
   }
 }
@@ -127,7 +127,7 @@ TEST(WarningsOfSharedPicturesTest, CountsFilesAndCopiesInBoth) {
   val.Write("dog/3.png", Png());        // another class
   ASSERT_EQ(symlink((train / "dog/4.png").c_str(), (val / "dog/other.png").c_str()), 0);
   const auto warnings = WarningsOfSharedPictures(OptionsOf(train.path()),
-                                                 OptionsOf(val.path(), DataUse::kValidation));
+                                                 OptionsOf(val.path(), data::DataUse::kValidation));
   EXPECT_THAT(
       warnings,
       ElementsAre(AllOf(StartsWith("1 of the 4 pictures of train_config.val_dataset_path"),
@@ -135,9 +135,9 @@ TEST(WarningsOfSharedPicturesTest, CountsFilesAndCopiesInBoth) {
                   AllOf(StartsWith("1 of the 4 pictures"), HasSubstr("cat/1.png"),
                         HasSubstr("class, name and size"))));
   EXPECT_THAT(WarningsOfSharedPictures(OptionsOf(train.path()),
-                                       OptionsOf(val / "none", DataUse::kValidation)),
+                                       OptionsOf(val / "none", data::DataUse::kValidation)),
               IsEmpty());
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -14,7 +14,7 @@
 #include "libs/tasks/metrics.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using ::testing::AllOf;
@@ -36,12 +36,12 @@ model::v1::ModelRecord RecordOf(const std::vector<std::string>& classes) {
   return record;
 }
 
-Batch BatchOf(const std::vector<int>& truths) {
-  Batch batch;
+data::Batch BatchOf(const std::vector<int>& truths) {
+  data::Batch batch;
   for (const int truth : truths) {
-    PreparedSample& one = batch.samples.emplace_back();
+    data::PreparedSample& one = batch.samples.emplace_back();
     one.sample.id = absl::StrCat("picture ", batch.samples.size());
-    one.sample.truth = ClassTruthOf(truth);
+    one.sample.truth = data::ClassTruthOf(truth);
   }
   return batch;
 }
@@ -105,7 +105,7 @@ TEST(ClassifierHeadTest, RefusesOutputsThatDoNotFit) {
 }
 
 TEST(ClassifierHeadTest, WhatIsNoProbabilityIsAnErrorThatNamesThePicture) {
-  const Batch batch = BatchOf({0, 1});
+  const data::Batch batch = BatchOf({0, 1});
   for (const float bad : {kNan, kInfinity, -kInfinity}) {
     const auto logits = MakeClassifierHead("logits", 2, false);
     const auto all_bad = CheckedProbabilities(*logits, batch, {Rows(2, {1, 2, bad, bad})}, 2);
@@ -173,7 +173,7 @@ TEST(ClassificationEvaluatorTest, RefusesWhatItCannotJudge) {
   const auto evaluator = MakeClassificationEvaluator(*head, record, 1).value();
   EXPECT_THAT(evaluator->Add(BatchOf({2}), {Rows(2, {1, 0})}),
               StatusIs(absl::StatusCode::kInternal, HasSubstr("picture 1")));
-  Batch without = BatchOf({0});
+  data::Batch without = BatchOf({0});
   without.samples[0].sample.truth = nullptr;
   EXPECT_THAT(evaluator->Add(without, {Rows(2, {1, 0})}), StatusIs(absl::StatusCode::kInternal));
   EXPECT_THAT(evaluator->Add(BatchOf({0}), {Rows(2, {kNan, 0})}),
@@ -182,7 +182,7 @@ TEST(ClassificationEvaluatorTest, RefusesWhatItCannotJudge) {
 
 TEST(ClassificationEvaluationTest, AccuracyIsPrimaryAndClassesWithoutPicturesAreLeftOut) {
   std::vector<std::string> columns;
-  for (const v1::Metric& metric : Judged(3).Metrics()) {
+  for (const trainyard::v1::Metric& metric : Judged(3).Metrics()) {
     columns.push_back(ColumnOf(metric));
     EXPECT_TRUE(metric.higher_is_better());
     EXPECT_EQ(metric.primary(), metric.name() == "accuracy");
@@ -258,7 +258,7 @@ TEST(ClassificationEvaluationTest, TheMatrixIsAFileWhateverTheNames) {
             "\"two\nlines\",1,0,3,1\n"
             "d,0,0,0,0\n");
   EXPECT_EQ((*files)[1].first, "confusion_matrix.png");
-  const auto picture = DecodeImage((*files)[1].second, "confusion_matrix.png");
+  const auto picture = data::DecodeImage((*files)[1].second, "confusion_matrix.png");
   ASSERT_THAT(picture, IsOk());
   EXPECT_THAT(picture->data<uint8_t>(), Not(Each(255)));
 }
@@ -301,11 +301,11 @@ TEST(ClassificationTaskTest, NamesWhatTaosFilesHold) {
 
 TEST(ClassificationTaskTest, DrawsTheClassOfATruthAndNoOtherTasks) {
   Tensor picture = Tensor::Zeros(DType::kUInt8, {40, 80, 3});
-  ASSERT_THAT(ClassificationTask().DrawTruth(Truth(), picture), IsOk());
+  ASSERT_THAT(ClassificationTask().DrawTruth(data::Truth(), picture), IsOk());
   EXPECT_THAT(picture.data<uint8_t>(), Each(0));
-  ASSERT_THAT(ClassificationTask().DrawTruth(ClassTruth(0), picture), IsOk());
+  ASSERT_THAT(ClassificationTask().DrawTruth(data::ClassTruth(0), picture), IsOk());
   EXPECT_EQ(picture.data<uint8_t>()[0], 255);
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -7,7 +7,7 @@
 #include "tests/support/sealing_folder.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using ::testing::AllOf;
@@ -35,7 +35,7 @@ model::v1::ModelRecord SmallRecord() {
 }
 
 // A picture of red value r is a cat with probability r / 100.
-class FakeRunner : public GraphRunner {
+class FakeRunner : public graph::GraphRunner {
  public:
   const std::vector<std::string>& input_names() const override { return inputs_; }
   const std::vector<std::string>& output_names() const override { return outputs_; }
@@ -60,7 +60,7 @@ std::string PutPicture(const std::string& path, uint8_t red) {
   Tensor image = Tensor::Zeros(DType::kUInt8, {60, 90, 3});
   for (int64_t i = 0; i < image.size(); i += 3) image.data<uint8_t>()[static_cast<size_t>(i)] = red;
   EXPECT_THAT(MakeFolders(DirName(path)), IsOk());
-  EXPECT_THAT(WriteFileAtomically(path, EncodePng(image).value()), IsOk());
+  EXPECT_THAT(WriteFileAtomically(path, data::EncodePng(image).value()), IsOk());
   return path;
 }
 
@@ -134,7 +134,7 @@ TEST(ClassificationWriterTest, PicturesKeepTheirSizeAndHaveATagInTheCorner) {
   ASSERT_THAT(
       Classify(runner, {PutPicture(folder / "a.png", 20)}, {.annotated_dir = folder / "drawn"}),
       IsOk());
-  const auto drawn = DecodeImage(ReadFile(folder / "drawn/a.png").value(), "a.png");
+  const auto drawn = data::DecodeImage(ReadFile(folder / "drawn/a.png").value(), "a.png");
   ASSERT_THAT(drawn, IsOk());
   EXPECT_THAT(drawn->shape(), ElementsAre(60, 90, 3));
   // Class 1 is TAO's second: blue.
@@ -193,4 +193,4 @@ TEST(ClassificationWriterTest, NamesAllThatIsWrongBeforeItBegins) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -13,7 +13,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/tasks/random_scenes.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using ::testing::AllOf;
@@ -63,7 +63,7 @@ TEST(CompareJudgedTest, AnEvaluationDoesNotDifferFromItself) {
 TEST(CompareJudgedTest, PairedDrawsSeeASmallDifferenceOfHardAndEasyImages) {
   std::vector<Scene> of_a(400), of_b;
   for (size_t i = 0; i < of_a.size(); ++i) {
-    const Box box{0, 0, 10, 10};
+    const data::Box box{0, 0, 10, 10};
     of_a[i].objects.push_back({.box = box, .class_id = 1});
     if (i % 2 == 0) of_a[i].detections.push_back({.box = box, .class_id = 1, .score = 0.5f});
   }
@@ -178,4 +178,4 @@ TEST_F(CompareResultsTest, NamesWhatIsNotThere) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -2,15 +2,15 @@
 
 #include "gmock/gmock.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using ::testing::ElementsAre;
 
-LabelledBox Object(float x1, float x2, int class_id, bool difficult = false) {
+data::LabelledBox Object(float x1, float x2, int class_id, bool difficult = false) {
   return {.box = {x1, 0, x2, 10}, .class_id = class_id, .difficult = difficult};
 }
-Detection Found(float x1, float x2, int class_id, float score = 0.9f) {
+data::Detection Found(float x1, float x2, int class_id, float score = 0.9f) {
   return {.box = {x1, 0, x2, 10}, .class_id = class_id, .score = score};
 }
 
@@ -61,4 +61,4 @@ TEST(DetectionConfusionTest, DifficultObjectsAndUnknownClassesCountNeitherWay) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

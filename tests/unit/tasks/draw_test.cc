@@ -7,7 +7,7 @@
 #include "libs/tasks/detection/draw_boxes.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using ::testing::HasSubstr;
@@ -47,9 +47,9 @@ TEST(DrawTest, BoxesBeyondTheImageAndTagsStayInside) {
   Tensor image = Grey(40, 60);
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float huge = std::numeric_limits<float>::infinity();
-  const Detection found[] = {{.box = {-500, -500, 900, 900}, .class_id = 1, .score = 0.5f},
-                             {.box = {55, 35, 1e30f, huge}, .class_id = 2, .score = 0.25f},
-                             {.box = {nan, 0, 5, 5}, .class_id = 9, .score = 1}};
+  const data::Detection found[] = {{.box = {-500, -500, 900, 900}, .class_id = 1, .score = 0.5f},
+                                   {.box = {55, 35, 1e30f, huge}, .class_id = 2, .score = 0.25f},
+                                   {.box = {nan, 0, 5, 5}, .class_id = 9, .score = 1}};
   const std::vector<std::string> classes = {"a very long class name", "b"};
   EXPECT_THAT(DrawDetections(image, found, classes), IsOk());
   EXPECT_EQ(At(image, 59, 39), (Rgb{255, 0, 0}));
@@ -80,4 +80,4 @@ TEST(DrawTest, RefusesWhatIsNoPicture) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -27,7 +27,7 @@
 #include "tests/support/sealing_folder.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using model::v1::ModelRecord;
@@ -60,7 +60,7 @@ ModelRecord SmallRecord() {
 }
 
 // The first pixel's red value of every image, as the single output of the network.
-class FakeRunner : public GraphRunner {
+class FakeRunner : public graph::GraphRunner {
  public:
   const std::vector<std::string>& input_names() const override { return inputs_; }
   const std::vector<std::string>& output_names() const override { return outputs_; }
@@ -84,9 +84,9 @@ class FakeRunner : public GraphRunner {
 // 0.5.
 class FakeDecoder : public Decoder {
  public:
-  absl::StatusOr<std::vector<std::vector<Detection>>> Decode(
+  absl::StatusOr<std::vector<std::vector<data::Detection>>> Decode(
       absl::Span<const Tensor> outputs) const override {
-    std::vector<std::vector<Detection>> found;
+    std::vector<std::vector<data::Detection>> found;
     for (const float red : outputs[0].data<float>()) {
       found.push_back({{.box = {0, 0, red / 100, 0.5f}, .class_id = 1, .score = 0.5f}});
     }
@@ -104,20 +104,21 @@ struct Judged : EvaluationResult {
   }
 };
 
-absl::StatusOr<Judged> EvaluateDetector(GraphRunner& runner, const Decoder& decoder,
-                                        const SampleSource& source, const EvaluationPlan& plan,
-                                        const RunOptions& options,
+absl::StatusOr<Judged> EvaluateDetector(graph::GraphRunner& runner, const Decoder& decoder,
+                                        const data::SampleSource& source,
+                                        const EvaluationPlan& plan, const RunOptions& options,
                                         std::optional<ExplanationOptions> explanation = {}) {
   TY_ASSIGN_OR_RETURN(const auto evaluator,
                       MakeDetectionEvaluator(decoder, SmallRecord(), plan, std::move(explanation)));
   // The test's own, which outlives this.
-  const std::shared_ptr<const SampleSource> borrowed(&source, [](const SampleSource*) {});
-  TY_ASSIGN_OR_RETURN(auto samples, PreprocessOnly(borrowed, SmallRecord().preprocess()));
+  const std::shared_ptr<const data::SampleSource> borrowed(&source,
+                                                           [](const data::SampleSource*) {});
+  TY_ASSIGN_OR_RETURN(auto samples, data::PreprocessOnly(borrowed, SmallRecord().preprocess()));
   TY_ASSIGN_OR_RETURN(EvaluationResult result, Evaluate(runner, *evaluator, samples, options));
   return Judged{std::move(result)};
 }
 
-absl::StatusOr<InferenceResult> InferObjects(GraphRunner& runner, const ModelRecord& record,
+absl::StatusOr<InferenceResult> InferObjects(graph::GraphRunner& runner, const ModelRecord& record,
                                              const std::vector<std::string>& images,
                                              const PredictionOptions& outputs,
                                              const RunOptions& options = {},
@@ -134,16 +135,16 @@ Tensor RedImage(int64_t width, int64_t height, uint8_t red) {
 
 // Image i is 16 x 12 with red value reds[i]; its object is the upper left quarter. Negative:
 // unreadable.
-class FakeSource : public SampleSource {
+class FakeSource : public data::SampleSource {
  public:
   explicit FakeSource(std::vector<int> reds) : reds_(std::move(reds)) {}
   int64_t size() const override { return static_cast<int64_t>(reds_.size()); }
   std::string Id(int64_t index) const override { return absl::StrCat("image ", index); }
-  absl::StatusOr<Sample> Get(int64_t index) const override {
+  absl::StatusOr<data::Sample> Get(int64_t index) const override {
     if (reds_[index] < 0) return absl::DataLossError(absl::StrCat(Id(index), " is broken"));
-    return Sample{.id = Id(index),
-                  .image = RedImage(16, 12, static_cast<uint8_t>(reds_[index])),
-                  .truth = TruthOf({{.box = {0, 0, 8, 6}, .class_id = 1}})};
+    return data::Sample{.id = Id(index),
+                        .image = RedImage(16, 12, static_cast<uint8_t>(reds_[index])),
+                        .truth = data::TruthOf({{.box = {0, 0, 8, 6}, .class_id = 1}})};
   }
 
  private:
@@ -162,8 +163,8 @@ TEST(EvaluateTest, JudgesEveryImageInOrderWhateverTheThreads) {
       progress.push_back(done);
       EXPECT_EQ(total, 5);
     };
-    options.ran = [&](const Batch& batch, absl::Span<const Tensor>) {
-      for (const PreparedSample& one : batch.samples) ids.push_back(one.sample.id);
+    options.ran = [&](const data::Batch& batch, absl::Span<const Tensor>) {
+      for (const data::PreparedSample& one : batch.samples) ids.push_back(one.sample.id);
       return absl::OkStatus();
     };
     const auto result = EvaluateDetector(runner, FakeDecoder(), source,
@@ -254,9 +255,9 @@ TEST(EvaluateTest, AnObjectThatTheInputDoesNotHoldIsNoMiss) {
   class TinyFirst : public FakeSource {
    public:
     TinyFirst() : FakeSource({50}) {}
-    absl::StatusOr<Sample> Get(int64_t index) const override {
-      TY_ASSIGN_OR_RETURN(Sample sample, FakeSource::Get(index));
-      sample.truth = TruthOf(
+    absl::StatusOr<data::Sample> Get(int64_t index) const override {
+      TY_ASSIGN_OR_RETURN(data::Sample sample, FakeSource::Get(index));
+      sample.truth = data::TruthOf(
           {{.box = {12, 9, 12.5f, 9.5f}, .class_id = 1}, {.box = {0, 0, 8, 6}, .class_id = 1}});
       return sample;
     }
@@ -274,16 +275,16 @@ TEST(EvaluateTest, ShowsWhatTheNetworkPutOut) {
   FakeRunner runner;
   RunOptions options;
   int calls = 0;
-  options.ran = [&](const Batch& batch, absl::Span<const Tensor> outputs) {
+  options.ran = [&](const data::Batch& batch, absl::Span<const Tensor> outputs) {
     ++calls;
     EXPECT_EQ(outputs[0].data<float>()[0], 50);
-    EXPECT_EQ(BoxesOf(batch.samples[0].sample.truth.get())[0].box, (Box{0, 0, 8, 6}));
+    EXPECT_EQ(data::BoxesOf(batch.samples[0].sample.truth.get())[0].box, (data::Box{0, 0, 8, 6}));
     EXPECT_EQ(batch.samples[0].size.width, 16);
     return absl::OkStatus();
   };
   EXPECT_THAT(EvaluateDetector(runner, FakeDecoder(), FakeSource({50}), {}, options), IsOk());
   EXPECT_EQ(calls, 1);
-  options.ran = [](const Batch&, absl::Span<const Tensor>) {
+  options.ran = [](const data::Batch&, absl::Span<const Tensor>) {
     return absl::InternalError("no more");
   };
   EXPECT_THAT(EvaluateDetector(runner, FakeDecoder(), FakeSource({50}), {}, options),
@@ -362,17 +363,17 @@ TEST(EvaluateTest, WithoutBeingAskedItMeasuresNoLatency) {
 class TwoObjects : public FakeSource {
  public:
   TwoObjects() : FakeSource({50}) {}
-  absl::StatusOr<Sample> Get(int64_t index) const override {
-    Sample sample = *FakeSource::Get(index);
+  absl::StatusOr<data::Sample> Get(int64_t index) const override {
+    data::Sample sample = *FakeSource::Get(index);
     sample.truth =
-        TruthOf({{.box = {0, 0, 8, 6}, .class_id = 1}, {.box = {0, 0, 8, 5}, .class_id = 1}});
+        data::TruthOf({{.box = {0, 0, 8, 6}, .class_id = 1}, {.box = {0, 0, 8, 5}, .class_id = 1}});
     return sample;
   }
 };
 
 class TwiceDecoder : public FakeDecoder {
  public:
-  absl::StatusOr<std::vector<std::vector<Detection>>> Decode(
+  absl::StatusOr<std::vector<std::vector<data::Detection>>> Decode(
       absl::Span<const Tensor> outputs) const override {
     auto found = *FakeDecoder::Decode(outputs);
     for (auto& image : found) image.push_back(image[0]);
@@ -435,7 +436,7 @@ TEST(EvaluateTest, OnSharedCoresItReadsWhileNothingElseRuns) {
   class Source : public FakeSource {
    public:
     explicit Source(Runner& runner) : FakeSource(std::vector<int>(40, 50)), runner_(runner) {}
-    absl::StatusOr<Sample> Get(int64_t index) const override {
+    absl::StatusOr<data::Sample> Get(int64_t index) const override {
       ++runner_.reads;
       return FakeSource::Get(index);
     }
@@ -455,7 +456,7 @@ TEST(EvaluateTest, OnSharedCoresItReadsWhileNothingElseRuns) {
 
 std::string PutImage(const std::string& path, uint8_t red) {
   const Tensor image = RedImage(16, 12, red);
-  EXPECT_THAT(WriteFileAtomically(path, EncodePng(image).value()), IsOk());
+  EXPECT_THAT(WriteFileAtomically(path, data::EncodePng(image).value()), IsOk());
   return path;
 }
 
@@ -474,7 +475,8 @@ TEST(InferTest, WritesLabelsAndPicturesOfEachImage) {
               IsOkAndHolds("nut 0 0 0 0.0 0.0 8.0 6.0 0 0 0 0 0 0 0 0.5\n"));
   EXPECT_THAT(ReadFile(folder / "out/labels/a.txt"),
               IsOkAndHolds("nut 0 0 0 0.0 0.0 4.0 6.0 0 0 0 0 0 0 0 0.5\n"));
-  const auto drawn = DecodeImage(ReadFile(folder / "out/images_annotated/a.PNG").value(), "a.PNG");
+  const auto drawn =
+      data::DecodeImage(ReadFile(folder / "out/images_annotated/a.PNG").value(), "a.PNG");
   ASSERT_THAT(drawn, IsOk());
   EXPECT_THAT(drawn->shape(), ElementsAre(12, 16, 3));
 }
@@ -612,13 +614,13 @@ TEST(ListImagesTest, TakesAFolderOrOneImage) {
   for (const char* name : {"b.JPG", "a.png", "c.txt", "d.jpeg"}) {
     ASSERT_THAT(WriteFileAtomically(folder / name, "x"), IsOk());
   }
-  EXPECT_THAT(ListImages(folder.path()),
+  EXPECT_THAT(data::ListImages(folder.path()),
               IsOkAndHolds(ElementsAre(folder / "a.png", folder / "b.JPG", folder / "d.jpeg")));
-  EXPECT_THAT(ListImages(folder / "a.png"), IsOkAndHolds(ElementsAre(folder / "a.png")));
-  EXPECT_THAT(ListImages(folder / "c.txt"), StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(ListImages(folder / "none"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(data::ListImages(folder / "a.png"), IsOkAndHolds(ElementsAre(folder / "a.png")));
+  EXPECT_THAT(data::ListImages(folder / "c.txt"), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(data::ListImages(folder / "none"), StatusIs(absl::StatusCode::kNotFound));
   ASSERT_THAT(MakeFolders(folder / "empty"), IsOk());
-  EXPECT_THAT(ListImages(folder / "empty"), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(data::ListImages(folder / "empty"), StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST(ListImagesTest, PassesOverHiddenFilesAndTellsOfFoldersBelow) {
@@ -628,7 +630,7 @@ TEST(ListImagesTest, PassesOverHiddenFilesAndTellsOfFoldersBelow) {
     ASSERT_THAT(WriteFileAtomically(folder / name, "x"), IsOk());
   }
   std::vector<std::string> notes;
-  EXPECT_THAT(ListImages(folder.path(), &notes), IsOkAndHolds(ElementsAre(folder / "a.png")));
+  EXPECT_THAT(data::ListImages(folder.path(), &notes), IsOkAndHolds(ElementsAre(folder / "a.png")));
   EXPECT_THAT(notes, ElementsAre(HasSubstr("seq/b.png"), HasSubstr("c.webp")));
 }
 
@@ -702,4 +704,4 @@ TEST(InferTest, TwoClassesOfOneNameInLabelFilesAreRefused) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -2,7 +2,7 @@
 
 #include "gmock/gmock.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 JudgedDetection Judged(float score, bool found, bool dropped = false) {
@@ -76,4 +76,4 @@ TEST(F1CurveTest, LooksAtTheBitThatIsAskedFor) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

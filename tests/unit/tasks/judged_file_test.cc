@@ -10,7 +10,7 @@
 #include "tests/unit/tasks/random_scenes.h"
 #include "trainyard/tasks/v1/judged.pb.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using ::testing::AllOf;
@@ -55,9 +55,9 @@ TEST(JudgedFileTest, WhatIsReadHasTheSameAveragePrecisionInEveryResample) {
 
 TEST(JudgedFileTest, LeavesOutWhatChangesNothing) {
   AveragePrecision ap({"a"}, {});
-  const Box box{0, 0, 10, 10}, elsewhere{50, 0, 60, 10};
-  std::vector<Detection> found = {{.box = elsewhere, .class_id = 1, .score = 0.9f},
-                                  {.box = box, .class_id = 1, .score = 0.8f}};
+  const data::Box box{0, 0, 10, 10}, elsewhere{50, 0, 60, 10};
+  std::vector<data::Detection> found = {{.box = elsewhere, .class_id = 1, .score = 0.9f},
+                                        {.box = box, .class_id = 1, .score = 0.8f}};
   for (int i = 0; i < 1000; ++i) found.push_back({.box = elsewhere, .class_id = 1, .score = 0.1f});
   ap.Add({{.box = box, .class_id = 1}}, found);
   const TemporaryFolder folder;
@@ -134,4 +134,4 @@ TEST(ReadJudgedTest, RefusesWhatNobodyWroteInWords) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

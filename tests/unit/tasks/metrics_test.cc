@@ -4,11 +4,11 @@
 
 #include "gtest/gtest.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
-v1::Metric Measured(const char* name, double value, bool higher_is_better) {
-  v1::Metric metric;
+trainyard::v1::Metric Measured(const char* name, double value, bool higher_is_better) {
+  trainyard::v1::Metric metric;
   metric.set_name(name);
   metric.set_value(value);
   metric.set_higher_is_better(higher_is_better);
@@ -25,7 +25,8 @@ TEST(MetricsTest, TheDirectionSaysWhatIsBetter) {
 
 TEST(MetricsTest, WhatIsNoNumberIsNeverBest) {
   for (const bool higher : {true, false}) {
-    const v1::Metric nan = Measured("m", std::nan(""), higher), one = Measured("m", 1, higher);
+    const trainyard::v1::Metric nan = Measured("m", std::nan(""), higher),
+                                one = Measured("m", 1, higher);
     EXPECT_TRUE(IsBetter(one, nan));
     EXPECT_FALSE(IsBetter(nan, one));
     EXPECT_FALSE(IsBetter(nan, nan));
@@ -33,11 +34,11 @@ TEST(MetricsTest, WhatIsNoNumberIsNeverBest) {
 }
 
 TEST(MetricsTest, AColumnNamesTheClass) {
-  v1::Metric metric = Measured("AP", 1, true);
+  trainyard::v1::Metric metric = Measured("AP", 1, true);
   EXPECT_EQ(ColumnOf(metric), "AP");
   metric.set_class_name("car");
   EXPECT_EQ(ColumnOf(metric), "AP_car");
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

@@ -12,8 +12,8 @@ namespace trainyard::testing {
 
 /// An image's objects and what was found in it.
 struct Scene {
-  std::vector<LabelledBox> objects;
-  std::vector<Detection> detections;
+  std::vector<data::LabelledBox> objects;
+  std::vector<data::Detection> detections;
 };
 
 /// Images with objects of two classes, some difficult, and detections near them, some of the other

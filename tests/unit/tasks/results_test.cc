@@ -12,7 +12,7 @@
 #include "tests/support/sealing_folder.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using ::testing::Each;
@@ -122,10 +122,11 @@ TEST(WriteResultsTest, WritesTheFilesThatTaoWrites) {
   const std::string status = ReadFile(JoinPath(results, "status.json")).value();
   EXPECT_EQ(std::count(status.begin(), status.end(), '\n'), 2);
   EXPECT_THAT(status, HasSubstr("\"kpi\": {\"mAP\": 0.8125}"));
-  const auto png = DecodeImage(ReadFile(JoinPath(results, "PR_curve.png")).value(), "PR_curve.png");
+  const auto png =
+      data::DecodeImage(ReadFile(JoinPath(results, "PR_curve.png")).value(), "PR_curve.png");
   ASSERT_THAT(png, IsOk());
   EXPECT_THAT(png->data<uint8_t>(), Not(Each(255)));
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

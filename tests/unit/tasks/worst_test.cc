@@ -7,7 +7,7 @@
 #include "libs/data/image_io.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::tasks {
 namespace {
 
 using ::testing::ElementsAre;
@@ -15,16 +15,16 @@ using testing::IsOk;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
-LabelledBox Object(float x, float side, int class_id = 1, bool difficult = false) {
+data::LabelledBox Object(float x, float side, int class_id = 1, bool difficult = false) {
   return {.box = {x, 0, x + side, side}, .class_id = class_id, .difficult = difficult};
 }
-Detection Found(float x, float side, float score, int class_id = 1) {
+data::Detection Found(float x, float side, float score, int class_id = 1) {
   return {.box = {x, 0, x + side, side}, .class_id = class_id, .score = score};
 }
 
 // What AveragePrecision says of them.
-void Judge(WorstCases& worst, int64_t index, const std::vector<LabelledBox>& objects,
-           const std::vector<Detection>& detections) {
+void Judge(WorstCases& worst, int64_t index, const std::vector<data::LabelledBox>& objects,
+           const std::vector<data::Detection>& detections) {
   AveragePrecision ap({"nut", "bolt"}, {});
   worst.Add(index, absl::StrCat("image ", index), objects, detections, ap.Add(objects, detections));
 }
@@ -93,10 +93,11 @@ TEST(WorstCasesTest, JsonNamesThePicturesThatAreDrawn) {
   EXPECT_THAT(worst.Json({"nut", "bolt"}, false), ::testing::Not(::testing::HasSubstr("picture")));
 }
 
-absl::StatusOr<Sample> Grey(int64_t width, int64_t height) {
+absl::StatusOr<data::Sample> Grey(int64_t width, int64_t height) {
   Tensor image = Tensor::Zeros(DType::kUInt8, {height, width, 3});
   for (uint8_t& value : image.data<uint8_t>()) value = 90;
-  return Sample{.id = "x", .image = std::move(image), .truth = TruthOf({Object(10, 20)})};
+  return data::Sample{
+      .id = "x", .image = std::move(image), .truth = data::TruthOf({Object(10, 20)})};
 }
 
 bool IsRed(const Tensor& image, int64_t x, int64_t y) {
@@ -108,7 +109,8 @@ bool IsRed(const Tensor& image, int64_t x, int64_t y) {
 // unshrunk.
 TEST(DrawWorstCasesTest, DrawsAWindowAroundTheCase) {
   WorstCases worst(0.5, 0.3);
-  Judge(worst, 5, {}, {Detection{.box = {980, 480, 1020, 520}, .class_id = 1, .score = 0.9f}});
+  Judge(worst, 5, {},
+        {data::Detection{.box = {980, 480, 1020, 520}, .class_id = 1, .score = 0.9f}});
   Judge(worst, 6, {Object(10, 20)}, {});
   std::vector<int64_t> read;
   const auto files = DrawWorstCases(worst, {"Mutter \xC3\xBC", "bolt"}, [&](int64_t index) {
@@ -119,38 +121,38 @@ TEST(DrawWorstCasesTest, DrawsAWindowAroundTheCase) {
   EXPECT_THAT(read, ElementsAre(5, 6));
   ASSERT_THAT(*files, ElementsAre(Pair("worst_false_positive_01.jpg", ::testing::_),
                                   Pair("worst_miss_01.jpg", ::testing::_)));
-  const Tensor first = DecodeImage((*files)[0].second, "").value();
+  const Tensor first = data::DecodeImage((*files)[0].second, "").value();
   EXPECT_EQ(first.shape(), (Shape{640, 640, 3}));
   // Centre (1000, 500) is at (320, 320): the right edge of the box at 340.
   EXPECT_TRUE(IsRed(first, 340, 325));
   EXPECT_FALSE(IsRed(first, 330, 330));
-  EXPECT_EQ(DecodeImage((*files)[1].second, "")->shape(), (Shape{50, 100, 3}));
+  EXPECT_EQ(data::DecodeImage((*files)[1].second, "")->shape(), (Shape{50, 100, 3}));
 }
 
 // A box of 900 pixels is shown whole, with what is around it, shrunk.
 TEST(DrawWorstCasesTest, ShrinksWhatIsLargerThanAPage) {
   WorstCases worst(0.5, 0.3);
   Judge(worst, 0, {},
-        {Detection{.box = {100, 50, 1000, 950}, .class_id = 2, .score = 0.9f},
-         Detection{.box = {-1e9f, -5, 1e9f, 5}, .class_id = 2, .score = 0.8f}});
+        {data::Detection{.box = {100, 50, 1000, 950}, .class_id = 2, .score = 0.9f},
+         data::Detection{.box = {-1e9f, -5, 1e9f, 5}, .class_id = 2, .score = 0.8f}});
   const auto files =
       DrawWorstCases(worst, {"nut", "bolt"}, [](int64_t) { return Grey(2000, 1000); });
   ASSERT_THAT(files, IsOk());
   ASSERT_THAT(*files, SizeIs(2));
   for (const auto& [name, bytes] : *files) {
-    EXPECT_EQ(DecodeImage(bytes, name)->shape(), (Shape{320, 640, 3}));
+    EXPECT_EQ(data::DecodeImage(bytes, name)->shape(), (Shape{320, 640, 3}));
   }
 }
 
 TEST(DrawWorstCasesTest, AnImageThatIsGoneIsLeftOut) {
   WorstCases worst(0.5, 0.3);
   Judge(worst, 0, {}, {Found(0, 10, 0.9f)});
-  const auto files = DrawWorstCases(worst, {"nut", "bolt"}, [](int64_t) -> absl::StatusOr<Sample> {
-    return absl::NotFoundError("gone");
-  });
+  const auto files = DrawWorstCases(
+      worst, {"nut", "bolt"},
+      [](int64_t) -> absl::StatusOr<data::Sample> { return absl::NotFoundError("gone"); });
   ASSERT_THAT(files, IsOk());
   EXPECT_THAT(*files, ::testing::IsEmpty());
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::tasks

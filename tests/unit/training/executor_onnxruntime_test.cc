@@ -47,9 +47,9 @@ TEST(ExecutorWitnessTest, OnnxruntimeFindsTheSameHeadsAfterTrainingStepsOfTheSta
   if (access((SourceDir() + "/.deps/venv/bin/python").c_str(), X_OK) != 0) {
     GTEST_SKIP() << "the Python test environment is not there; scripts/bootstrap makes it";
   }
-  auto built = BuildSsd({.depth = 10, .width = 128, .height = 128, .classes = 3}, 5);
+  auto built = networks::BuildSsd({.depth = 10, .width = 128, .height = 128, .classes = 3}, 5);
   ASSERT_THAT(built, IsOk());
-  Graph& graph = built->graph;
+  graph::Graph& graph = built->graph;
   auto executor = Executor::Create(graph, {});
   ASSERT_THAT(executor, IsOk());
   // Statistics that are not 0 and 1 any more.
@@ -136,14 +136,14 @@ TEST(ExecutorWitnessTest, AnSsdLearnsOnEveryBackbone) {
   if (access((SourceDir() + "/.deps/venv/bin/python").c_str(), X_OK) != 0) {
     GTEST_SKIP() << "the Python test environment is not there; scripts/bootstrap makes it";
   }
-  std::vector<SsdArchitecture> ssds = testing::SmallSsds();
+  std::vector<networks::SsdArchitecture> ssds = testing::SmallSsds();
   // As large as all others together, without an operator of its own.
-  std::erase_if(ssds, [](const SsdArchitecture& ssd) { return ssd.depth == 53; });
+  std::erase_if(ssds, [](const networks::SsdArchitecture& ssd) { return ssd.depth == 53; });
   const Tensor input = RandomTensor({1, 3, 131, 137}, 9);
   const at::Tensor batch = ToTorch(RandomTensor({2, 3, 131, 137}, 1));
   std::vector<OracleJob> jobs;
   std::vector<std::vector<Tensor>> ours;
-  for (const SsdArchitecture& ssd : ssds) {
+  for (const networks::SsdArchitecture& ssd : ssds) {
     SCOPED_TRACE(ssd.arch);
     Model model = testing::SsdModel(ssd, {"car", "person"});
     auto executor = Executor::Create(model.graph, {});

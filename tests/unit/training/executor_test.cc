@@ -24,7 +24,7 @@ using ::trainyard::testing::IsOk;
 using ::trainyard::testing::RandomTensor;
 using ::trainyard::testing::StatusIs;
 
-BatchNormParameters UnitBatchNorm(int64_t channels) {
+graph::BatchNormParameters UnitBatchNorm(int64_t channels) {
   const std::vector<float> ones(channels, 1.0f), zeros(channels, 0.0f);
   return {.gamma = Floats({channels}, ones),
           .beta = Floats({channels}, zeros),
@@ -35,8 +35,8 @@ BatchNormParameters UnitBatchNorm(int64_t channels) {
 }
 
 // conv -> bn -> relu, with a shortcut added: what a residual unit is made of.
-Graph SmallGraph() {
-  GraphBuilder builder("small");
+graph::Graph SmallGraph() {
+  graph::GraphBuilder builder("small");
   const std::string x = builder.Input("x", {-1, 2, 6, 6});
   const std::string conv = builder.Conv("conv", x, RandomTensor({4, 2, 3, 3}, 1), std::nullopt,
                                         {.pad = 1});
@@ -49,7 +49,7 @@ Graph SmallGraph() {
   return *std::move(builder).Finish();
 }
 
-std::unique_ptr<Executor> Make(const Graph& graph, ExecutorOptions options = {}) {
+std::unique_ptr<Executor> Make(const graph::Graph& graph, ExecutorOptions options = {}) {
   auto executor = Executor::Create(graph, std::move(options));
   EXPECT_THAT(executor, IsOk());
   return *std::move(executor);
@@ -70,7 +70,7 @@ TEST(ExecutorTest, ParametersAreKernelsBiasesAndAffinesAndStatisticsAreApart) {
 }
 
 TEST(ExecutorTest, BatchNormalizationTrainsOnTheBatchAndMovesItsStatistics) {
-  GraphBuilder builder("bn");
+  graph::GraphBuilder builder("bn");
   const std::string x = builder.Input("x", {-1, 1, 1, 2});
   builder.Output(builder.BatchNorm("bn", x, UnitBatchNorm(1)), {-1, 1, 1, 2});
   const auto executor = Make(*std::move(builder).Finish());
@@ -89,7 +89,7 @@ TEST(ExecutorTest, BatchNormalizationTrainsOnTheBatchAndMovesItsStatistics) {
 }
 
 TEST(ExecutorTest, ABatchOfOneValueHasNoVariance) {
-  GraphBuilder builder("bn");
+  graph::GraphBuilder builder("bn");
   const std::string x = builder.Input("x", {-1, 1, 1, 1});
   builder.Output(builder.BatchNorm("bn", x, UnitBatchNorm(1)), {-1, 1, 1, 1});
   const auto executor = Make(*std::move(builder).Finish());
@@ -162,7 +162,7 @@ TEST(ExecutorTest, GradientsAgreeWithTheNetworkWrittenByHand) {
 }
 
 TEST(ExecutorTest, TheMemoryLayoutDoesNotChangeResults) {
-  const Graph graph = SmallGraph();
+  const graph::Graph graph = SmallGraph();
   const Tensor x = RandomTensor({3, 2, 6, 6}, 9);
   auto last = Make(graph, {.channels_last = true})->Run({x});
   auto first = Make(graph, {.channels_last = false})->Run({x});
@@ -174,7 +174,7 @@ TEST(ExecutorTest, TheMemoryLayoutDoesNotChangeResults) {
 
 // bf16 has 8 bits of mantissa: near, but not the same; and the parameters and their gradients stay f32.
 TEST(ExecutorTest, AutocastComputesInBf16AndKeepsParametersInF32) {
-  const Graph graph = SmallGraph();
+  const graph::Graph graph = SmallGraph();
   const auto exact = Make(graph), cast = Make(graph, {.autocast = true});
   const auto expected = exact->Forward({Input(7)}, Mode::kTraining);
   const auto rounded = cast->Forward({Input(7)}, Mode::kTraining);
@@ -224,7 +224,7 @@ TEST(ExecutorTest, LookingForAStopChangesNoGradient) {
 }
 
 TEST(ExecutorTest, WriteBackAndReadFromAreOpposites) {
-  Graph graph = SmallGraph();
+  graph::Graph graph = SmallGraph();
   const auto executor = Make(graph);
   auto outputs = executor->Forward({Input(5)}, Mode::kTraining);
   ASSERT_THAT(outputs, IsOk());

@@ -22,7 +22,7 @@ using ::trainyard::testing::StatusIs;
 using Constants = std::vector<std::pair<std::string, Tensor>>;
 
 Tensor RunNode(absl::string_view op, const Tensor& x, const Constants& constants,
-           const std::vector<NodeAttribute>& attributes, const Shape& output) {
+           const std::vector<graph::NodeAttribute>& attributes, const Shape& output) {
   auto graph = OneNode(op, x.shape(), constants, attributes, output);
   EXPECT_THAT(graph, IsOk());
   if (!graph.ok()) return Tensor();
@@ -183,11 +183,11 @@ TEST(PoolTest, MaximumWithUnevenPadsIgnoresThem) {
 
 TEST(PoolTest, AveragesCountPadsOnlyWhenAsked) {
   const Tensor x = Floats({1, 1, 2, 2}, {1, 2, 3, 4});
-  const std::vector<NodeAttribute> window = {{"kernel_shape", std::vector<int64_t>{2, 2}},
-                                             {"strides", std::vector<int64_t>{2, 2}},
-                                             {"pads", std::vector<int64_t>{1, 1, 1, 1}}};
+  const std::vector<graph::NodeAttribute> window = {{"kernel_shape", std::vector<int64_t>{2, 2}},
+                                                    {"strides", std::vector<int64_t>{2, 2}},
+                                                    {"pads", std::vector<int64_t>{1, 1, 1, 1}}};
   EXPECT_THAT(Values(RunNode("AveragePool", x, {}, window, {1, 1, 2, 2})), ElementsAre(1, 2, 3, 4));
-  std::vector<NodeAttribute> counted = window;
+  std::vector<graph::NodeAttribute> counted = window;
   counted.push_back({"count_include_pad", int64_t{1}});
   EXPECT_THAT(Values(RunNode("AveragePool", x, {}, counted, {1, 1, 2, 2})),
               ElementsAre(0.25, 0.5, 0.75, 1));
@@ -195,7 +195,7 @@ TEST(PoolTest, AveragesCountPadsOnlyWhenAsked) {
 }
 
 TEST(QuantizeTest, RoundsHalfToEvenAndSaturates) {
-  GraphBuilder builder("qdq");
+  graph::GraphBuilder builder("qdq");
   const std::string x = builder.Input("x", {1, 6});
   const std::string scale = builder.Initializer("scale", Floats({}, {0.5f}));
   const std::string zero = builder.Initializer("zero", Tensor::Zeros(DType::kInt8, {}));
@@ -211,7 +211,7 @@ TEST(QuantizeTest, RoundsHalfToEvenAndSaturates) {
 struct GradientCase {
   std::string name, op;
   Constants constants;
-  std::vector<NodeAttribute> attributes;
+  std::vector<graph::NodeAttribute> attributes;
   Shape output;
 };
 
@@ -268,7 +268,7 @@ TEST(GradientTest, OfTheInputAgreesWithFiniteDifferences) {
 }
 
 TEST(UnknownOperatorTest, EveryOneIsNamedWithItsNode) {
-  GraphBuilder builder("test");
+  graph::GraphBuilder builder("test");
   const std::string x = builder.Input("x", {1, 4});
   const std::string a = builder.Node("Erf", "first", {x});
   builder.Output(builder.Node("Tan", "second", {a}), {1, 4});

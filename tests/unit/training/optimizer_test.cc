@@ -19,6 +19,10 @@
 #include "gtest/gtest.h"
 
 namespace trainyard::training {
+
+using networks::OptimizerPlan;
+using networks::Regularizer;
+using networks::SgdPlan;
 namespace {
 
 Parameter MakeParameter(const std::string& name, const at::Tensor& value,
@@ -28,8 +32,8 @@ Parameter MakeParameter(const std::string& name, const at::Tensor& value,
   return parameter;
 }
 
-TrainingPlan Plan(OptimizerPlan optimizer, Regularizer regularizer = Regularizer::kNone,
-                  double weight = 0) {
+networks::TrainingPlan Plan(OptimizerPlan optimizer, Regularizer regularizer = Regularizer::kNone,
+                            double weight = 0) {
   return {.optimizer = optimizer, .regularizer = regularizer, .regularizer_weight = weight};
 }
 
@@ -121,8 +125,9 @@ TEST(SgdTest, ASlotIsTheMomentumOfItsParameter) {
 // Every optimizer, with every part of its formula in use.
 std::vector<OptimizerPlan> EveryPlan() {
   return {SgdPlan{.momentum = 0.9, .decay = 0.01}, SgdPlan{.momentum = 0.8, .nesterov = true},
-          AdamPlan{.beta1 = 0.85, .beta2 = 0.99, .epsilon = 1e-3, .decay = 0.02},
-          RmspropPlan{.rho = 0.95, .epsilon = 1e-3, .decay = 0.05}, RmspropPlan{.momentum = 0.7}};
+          networks::AdamPlan{.beta1 = 0.85, .beta2 = 0.99, .epsilon = 1e-3, .decay = 0.02},
+          networks::RmspropPlan{.rho = 0.95, .epsilon = 1e-3, .decay = 0.05},
+          networks::RmspropPlan{.momentum = 0.7}};
 }
 
 // A gradient that depends on the weight and is never the same twice.
@@ -143,14 +148,14 @@ struct KerasWeight {
     first = plan.momentum * first - rate * g;
     value += plan.nesterov ? plan.momentum * first - rate * g : first;
   }
-  void Step(const AdamPlan& plan, double rate, double g, int t) {
+  void Step(const networks::AdamPlan& plan, double rate, double g, int t) {
     const double corrected =
         rate * std::sqrt(1 - std::pow(plan.beta2, t)) / (1 - std::pow(plan.beta1, t));
     first = plan.beta1 * first + (1 - plan.beta1) * g;
     second = plan.beta2 * second + (1 - plan.beta2) * g * g;
     value -= corrected * first / (std::sqrt(second) + plan.epsilon);
   }
-  void Step(const RmspropPlan& plan, double rate, double g) {
+  void Step(const networks::RmspropPlan& plan, double rate, double g) {
     second = plan.rho * second + (1 - plan.rho) * g * g;
     first = plan.momentum * first - rate * g / (std::sqrt(second) + plan.epsilon);
     value += first;
@@ -158,8 +163,9 @@ struct KerasWeight {
   void Step(const OptimizerPlan& plan, double rate, int step, double g) {
     const double decay = std::visit([](const auto& one) { return one.decay; }, plan);
     const double decayed = rate / (1 + decay * step);
-    if (const auto* adam = std::get_if<AdamPlan>(&plan)) return Step(*adam, decayed, g, step + 1);
-    if (const auto* rms = std::get_if<RmspropPlan>(&plan)) return Step(*rms, decayed, g);
+    if (const auto* adam = std::get_if<networks::AdamPlan>(&plan))
+      return Step(*adam, decayed, g, step + 1);
+    if (const auto* rms = std::get_if<networks::RmspropPlan>(&plan)) return Step(*rms, decayed, g);
     Step(std::get<SgdPlan>(plan), decayed, g);
   }
 };
@@ -187,7 +193,7 @@ TEST(OptimizerTest, AHundredStepsAreThoseOfKeras) {
 
 TEST(OptimizerTest, TheFirstStepOfAdamIsTheRateWhateverTheGradient) {
   Parameter k = MakeParameter("k", at::full({2}, 1.0));
-  const auto adam = MakeOptimizer(Plan(AdamPlan{}), {k});
+  const auto adam = MakeOptimizer(Plan(networks::AdamPlan{}), {k});
   k.value.mutable_grad() = at::tensor({100.0f, -0.01f});
   adam->Step(0.1, 0);
   EXPECT_NEAR(At(k.value, 0), 0.9, 1e-5);
@@ -225,7 +231,7 @@ TEST(OptimizerTest, MultiTensorKernelsTakeTheSameSteps) {
       const at::Tensor start = at::linspace(-1, 1, 30).reshape({5, 6});
       Parameter a = MakeParameter("k", start.clone(), /*regularized=*/true);
       Parameter b = MakeParameter("k", start.clone(), /*regularized=*/true);
-      const TrainingPlan whole = Plan(plan, regularizer, 0.01);
+      const networks::TrainingPlan whole = Plan(plan, regularizer, 0.01);
       const auto one_pass = MakeOptimizer(whole, {a});
       const auto multi_tensor = MakeOptimizer(whole, {b}, /*multi_tensor=*/true);
       for (int step = 0; step < 3; ++step) {
@@ -275,15 +281,15 @@ TEST(OptimizerTest, SlotsAreNamedByTheirKind) {
     return kinds;
   };
   using Kinds = std::vector<std::string>;
-  EXPECT_EQ(kinds(AdamPlan{}), (Kinds{"first_moment", "second_moment"}));
-  EXPECT_EQ(kinds(RmspropPlan{}), (Kinds{"second_moment"}));
-  EXPECT_EQ(kinds(RmspropPlan{.momentum = 0.5}), (Kinds{"second_moment", "momentum"}));
+  EXPECT_EQ(kinds(networks::AdamPlan{}), (Kinds{"first_moment", "second_moment"}));
+  EXPECT_EQ(kinds(networks::RmspropPlan{}), (Kinds{"second_moment"}));
+  EXPECT_EQ(kinds(networks::RmspropPlan{.momentum = 0.5}), (Kinds{"second_moment", "momentum"}));
 }
 
 // Two parameters in one optimizer go as each would with its own rate.
 TEST(OptimizerTest, TheBackboneLearnsAtItsShareOfTheRate) {
-  const OptimizerPlan plans[] = {SgdPlan{.momentum = 0.9, .nesterov = true}, AdamPlan{},
-                                 RmspropPlan{.momentum = 0.5}};
+  const OptimizerPlan plans[] = {SgdPlan{.momentum = 0.9, .nesterov = true}, networks::AdamPlan{},
+                                 networks::RmspropPlan{.momentum = 0.5}};
   for (const OptimizerPlan& optimizer : plans) {
     for (const bool multi_tensor : {false, true}) {
       SCOPED_TRACE(::testing::Message() << optimizer.index() << " " << multi_tensor);
@@ -291,7 +297,7 @@ TEST(OptimizerTest, TheBackboneLearnsAtItsShareOfTheRate) {
         return MakeParameter(name, at::tensor({0.5f, -1.0f}));
       };
       Parameter body = make("block_1/kernel"), head = make("predictions/kernel");
-      TrainingPlan both = Plan(optimizer);
+      networks::TrainingPlan both = Plan(optimizer);
       both.backbone_rate_scale = 0.1;
       both.head_layers = {"predictions"};
       const auto together = MakeOptimizer(both, {body, head}, multi_tensor);

@@ -31,7 +31,7 @@ at::Tensor GradientOf(const at::Tensor& weights, int step) {
 
 // A hundred steps of both from the same weights; the largest relative difference.
 template <typename TorchOptimizer, typename TorchOptions>
-double Difference(const OptimizerPlan& plan, const TorchOptions& options) {
+double Difference(const networks::OptimizerPlan& plan, const TorchOptions& options) {
   Parameter ours{.name = "k", .value = Start()};
   ours.value.requires_grad_(true);
   at::Tensor theirs = Start();
@@ -51,7 +51,7 @@ double Difference(const OptimizerPlan& plan, const TorchOptions& options) {
 TEST(OptimizerTorchTest, Sgd) {
   for (const bool nesterov : {false, true}) {
     EXPECT_LT(Difference<torch::optim::SGD>(
-                  SgdPlan{.momentum = 0.9, .nesterov = nesterov},
+                  networks::SgdPlan{.momentum = 0.9, .nesterov = nesterov},
                   torch::optim::SGDOptions(kRate).momentum(0.9).nesterov(nesterov)),
               1e-5);
   }
@@ -59,7 +59,7 @@ TEST(OptimizerTorchTest, Sgd) {
 
 TEST(OptimizerTorchTest, Adam) {
   EXPECT_LT(Difference<torch::optim::Adam>(
-                AdamPlan{.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-10},
+                networks::AdamPlan{.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-10},
                 torch::optim::AdamOptions(kRate).betas(std::make_tuple(0.9, 0.999)).eps(1e-10)),
             1e-5);
 }
@@ -67,7 +67,7 @@ TEST(OptimizerTorchTest, Adam) {
 TEST(OptimizerTorchTest, Rmsprop) {
   for (const double momentum : {0.0, 0.5}) {
     EXPECT_LT(Difference<torch::optim::RMSprop>(
-                  RmspropPlan{.rho = 0.95, .momentum = momentum, .epsilon = 1e-4},
+                  networks::RmspropPlan{.rho = 0.95, .momentum = momentum, .epsilon = 1e-4},
                   torch::optim::RMSpropOptions(kRate).alpha(0.95).momentum(momentum).eps(1e-4)),
               1e-5);
   }

@@ -29,9 +29,10 @@ using ::trainyard::testing::TemporaryFolder;
 
 constexpr int kStepsOfAnEpoch = 3;
 
-TrainingPlan Plan(OptimizerPlan optimizer) {
-  TrainingPlan plan{.epochs = 2, .optimizer = optimizer};
-  plan.learning_rate = SoftStartSchedule{.min_rate = 1e-3, .max_rate = 1e-2, .soft_start = 0.2, .annealing = 0.6};
+networks::TrainingPlan Plan(networks::OptimizerPlan optimizer) {
+  networks::TrainingPlan plan{.epochs = 2, .optimizer = optimizer};
+  plan.learning_rate = networks::SoftStartSchedule{
+      .min_rate = 1e-3, .max_rate = 1e-2, .soft_start = 0.2, .annealing = 0.6};
   return plan;
 }
 
@@ -55,8 +56,8 @@ class ResumeTest : public ::testing::Test {
 
   // Trains from `state` to the end of epoch `last`, saved in `results`; gradients are functions of
   // the step.
-  void TrainUntil(int last, const TrainingPlan& plan, Model model, const TrainState& state,
-                  const std::string& results) {
+  void TrainUntil(int last, const networks::TrainingPlan& plan, Model model,
+                  const TrainState& state, const std::string& results) {
     const auto executor = Executor::Create(model.graph, {});
     ASSERT_THAT(executor, IsOk());
     const auto optimizer = MakeOptimizer(plan, (*executor)->parameters());
@@ -96,10 +97,11 @@ class ResumeTest : public ::testing::Test {
 };
 
 TEST_F(ResumeTest, EveryOptimizerGoesOnFromItsSlots) {
-  const std::vector<OptimizerPlan> plans = {SgdPlan{.nesterov = true, .decay = 0.1},
-                                            AdamPlan{.decay = 0.1}, RmspropPlan{.momentum = 0.5}};
-  for (const OptimizerPlan& optimizer : plans) {
-    const TrainingPlan plan = Plan(optimizer);
+  const std::vector<networks::OptimizerPlan> plans = {
+      networks::SgdPlan{.nesterov = true, .decay = 0.1}, networks::AdamPlan{.decay = 0.1},
+      networks::RmspropPlan{.momentum = 0.5}};
+  for (const networks::OptimizerPlan& optimizer : plans) {
+    const networks::TrainingPlan plan = Plan(optimizer);
     const std::string name = std::to_string(optimizer.index());
     const std::string undisturbed = folder_ / ("undisturbed" + name);
     const std::string first = folder_ / ("first" + name), second = folder_ / ("second" + name);

@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 using ::trainyard::testing::IsOk;
 using ::trainyard::testing::StatusIs;
 
-constexpr SoftStartSchedule kSchedule{
+constexpr networks::SoftStartSchedule kSchedule{
     .min_rate = 5e-5, .max_rate = 2e-2, .soft_start = 0.15, .annealing = 0.8};
 
 // Values of the reference, B.3.
@@ -34,7 +34,7 @@ TEST(LearningRateTest, FollowsTheSoftStartAnnealingCurve) {
 }
 
 TEST(LearningRateTest, IsTheMaximumAtOnceWithoutASoftStart) {
-  SoftStartSchedule schedule = kSchedule;
+  networks::SoftStartSchedule schedule = kSchedule;
   schedule.soft_start = 0;
   EXPECT_THAT(Validate(schedule), IsOk());
   EXPECT_DOUBLE_EQ(LearningRate(schedule, 0), 2e-2);
@@ -45,7 +45,7 @@ TEST(LearningRateTest, ClampsProgressBeyondTheEnd) {
 }
 
 TEST(LearningRateTest, ASoftStartBehindTheAnnealingIsRefusedWithEveryOtherFault) {
-  const SoftStartSchedule schedule{
+  const networks::SoftStartSchedule schedule{
       .min_rate = 0, .max_rate = -1, .soft_start = 0.8, .annealing = 0.3};
   EXPECT_THAT(Validate(schedule), StatusIs(absl::StatusCode::kInvalidArgument,
                                            AllOf(HasSubstr("min_learning_rate is 0"),
@@ -53,7 +53,8 @@ TEST(LearningRateTest, ASoftStartBehindTheAnnealingIsRefusedWithEveryOtherFault)
                                                  HasSubstr("soft_start is 0.8"))));
 }
 
-void ExpectRates(const Schedule& schedule, const std::vector<std::pair<double, double>>& expected) {
+void ExpectRates(const networks::Schedule& schedule,
+                 const std::vector<std::pair<double, double>>& expected) {
   EXPECT_THAT(Validate(schedule), IsOk());
   for (const auto& [progress, rate] : expected) {
     EXPECT_NEAR(LearningRate(schedule, progress), rate, 1e-9 * rate) << "at " << progress;
@@ -61,19 +62,19 @@ void ExpectRates(const Schedule& schedule, const std::vector<std::pair<double, d
 }
 
 TEST(LearningRateTest, AStepMultipliesAtEachOfItsEnds) {
-  ExpectRates(StepSchedule{.rate = 0.4, .step_size = 30, .gamma = 0.5}, {{0, 0.4},
-                                                                         {0.299, 0.4},
-                                                                         {0.3, 0.2},
-                                                                         {0.599, 0.2},
-                                                                         {0.6, 0.1},
-                                                                         {0.9, 0.05},
-                                                                         {1, 0.05},
-                                                                         {2, 0.05}});
+  ExpectRates(networks::StepSchedule{.rate = 0.4, .step_size = 30, .gamma = 0.5}, {{0, 0.4},
+                                                                                   {0.299, 0.4},
+                                                                                   {0.3, 0.2},
+                                                                                   {0.599, 0.2},
+                                                                                   {0.6, 0.1},
+                                                                                   {0.9, 0.05},
+                                                                                   {1, 0.05},
+                                                                                   {2, 0.05}});
 }
 
 TEST(LearningRateTest, AStepEndsWhereItsQuotientIsMeantToBe) {
   // 29 / 100 is a hair below 0.29 in doubles.
-  const StepSchedule schedule{.rate = 1, .step_size = 29, .gamma = 0.5};
+  const networks::StepSchedule schedule{.rate = 1, .step_size = 29, .gamma = 0.5};
   EXPECT_EQ(LearningRate(schedule, 29 / 100.0), 0.5);
   EXPECT_EQ(LearningRate(schedule, 58 / 100.0), 0.25);
   EXPECT_EQ(LearningRate(schedule, 57 / 100.0), 0.5);
@@ -82,7 +83,7 @@ TEST(LearningRateTest, AStepEndsWhereItsQuotientIsMeantToBe) {
 TEST(LearningRateTest, AHundredStepsAreThoseOfLibTorchsStepLr) {
   torch::optim::SGD optimizer({at::zeros({1})}, torch::optim::SGDOptions(0.1));
   torch::optim::StepLR theirs(optimizer, /*step_size=*/7, /*gamma=*/0.7);
-  const StepSchedule ours{.rate = 0.1, .step_size = 7, .gamma = 0.7};
+  const networks::StepSchedule ours{.rate = 0.1, .step_size = 7, .gamma = 0.7};
   for (int step = 0; step < 100; ++step) {
     theirs.step();  // LibTorch's counts itself from 0: it is called before a step, PyTorch's behind it.
     const double rate = optimizer.param_groups()[0].options().get_lr();
@@ -92,10 +93,10 @@ TEST(LearningRateTest, AHundredStepsAreThoseOfLibTorchsStepLr) {
 
 TEST(LearningRateTest, SoftAnnealClimbsAndIsDividedBehindEachPoint) {
   // Half way up: (3e-4 + 5e-3) / 2.
-  ExpectRates(SoftAnnealSchedule{.rate = 5e-3,
-                                 .soft_start = 0.1,
-                                 .annealing_points = {0.3, 0.6, 0.8},
-                                 .annealing_divider = 10},
+  ExpectRates(networks::SoftAnnealSchedule{.rate = 5e-3,
+                                           .soft_start = 0.1,
+                                           .annealing_points = {0.3, 0.6, 0.8},
+                                           .annealing_divider = 10},
               {{0, 3e-4},
                {0.05, 2.65e-3},
                {0.1, 5e-3},
@@ -107,26 +108,26 @@ TEST(LearningRateTest, SoftAnnealClimbsAndIsDividedBehindEachPoint) {
 }
 
 TEST(LearningRateTest, SoftAnnealWithoutASoftStartOrPointsIsItsRate) {
-  ExpectRates(SoftAnnealSchedule{.rate = 0.01}, {{0, 0.01}, {0.5, 0.01}, {1, 0.01}});
+  ExpectRates(networks::SoftAnnealSchedule{.rate = 0.01}, {{0, 0.01}, {0.5, 0.01}, {1, 0.01}});
 }
 
 TEST(LearningRateTest, ACosineFallsFromTheRateToItsShare) {
   // 0.001 + 0.099 * (1 + cos(pi p)) / 2; cos is 0.5 at a third, 0 at a half, -0.5 at two thirds.
-  ExpectRates(CosineSchedule{.rate = 0.1, .min_rate_ratio = 0.01},
+  ExpectRates(networks::CosineSchedule{.rate = 0.1, .min_rate_ratio = 0.01},
               {{0, 0.1}, {1 / 3.0, 0.07525}, {0.5, 0.0505}, {2 / 3.0, 0.02575}, {1, 0.001}});
 }
 
 TEST(LearningRateTest, ACosineWithASoftStartIsNotStretched) {
   // Up from 0.01 to 0.1; at 0.75 the cosine stands at pi / 2, at 1 at 3 pi / 4: (1 - 0.70710678)
   // / 2.
-  ExpectRates(CosineSchedule{.rate = 0.1, .min_rate_ratio = 0.1, .soft_start = 0.25},
+  ExpectRates(networks::CosineSchedule{.rate = 0.1, .min_rate_ratio = 0.1, .soft_start = 0.25},
               {{0, 0.01}, {0.125, 0.055}, {0.25, 0.1}, {0.75, 0.055}, {1, 0.0231801948466}});
 }
 
 // PyTorch's CosineAnnealingLR, which LibTorch has not, in the recursive form that it computes.
 TEST(LearningRateTest, AHundredStepsAreThoseOfPyTorchsCosineAnnealing) {
   constexpr double kRate = 0.1, kLeast = 0.001;
-  const CosineSchedule ours{.rate = kRate, .min_rate_ratio = kLeast / kRate};
+  const networks::CosineSchedule ours{.rate = kRate, .min_rate_ratio = kLeast / kRate};
   double rate = kRate;
   for (int step = 0; step < 100; ++step) {
     EXPECT_NEAR(LearningRate(ours, step / 100.0), rate, 1e-5 * rate) << "step " << step;
@@ -139,24 +140,26 @@ TEST(LearningRateTest, AHundredStepsAreThoseOfPyTorchsCosineAnnealing) {
 
 TEST(LearningRateTest, EveryFaultOfAScheduleIsNamed) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  const auto faults = [](const Schedule& schedule, const auto&... words) {
+  const auto faults = [](const networks::Schedule& schedule, const auto&... words) {
     EXPECT_THAT(Validate(schedule),
                 StatusIs(absl::StatusCode::kInvalidArgument, AllOf(HasSubstr(words)...)));
   };
-  faults(StepSchedule{.rate = 0, .step_size = 0, .gamma = 1.5}, "learning_rate is 0",
+  faults(networks::StepSchedule{.rate = 0, .step_size = 0, .gamma = 1.5}, "learning_rate is 0",
          "step_size is 0; expected a number in (0, 100]", "gamma is 1.5; expected");
-  faults(StepSchedule{.rate = nan, .step_size = 101, .gamma = nan}, "learning_rate is nan",
-         "step_size is 101", "gamma is nan");
+  faults(networks::StepSchedule{.rate = nan, .step_size = 101, .gamma = nan},
+         "learning_rate is nan", "step_size is 101", "gamma is nan");
   faults(
-      SoftAnnealSchedule{
+      networks::SoftAnnealSchedule{
           .rate = -1, .soft_start = 1, .annealing_points = {1.5}, .annealing_divider = 0},
       "learning_rate is -1", "soft_start is 1; expected a number in [0, 1)",
       "annealing_points[0] is 1.5", "annealing_divider is 0");
-  faults(SoftAnnealSchedule{.rate = 1, .soft_start = 0.3, .annealing_points = {0.3, 0.2, 0.5}},
-         "annealing_points[0] is 0.3; expected ascending numbers above soft_start (0.3)",
-         "annealing_points[1] is 0.2");
-  faults(CosineSchedule{.rate = 0, .min_rate_ratio = 2, .soft_start = -0.1}, "learning_rate is 0",
-         "min_lr_ratio is 2", "soft_start is -0.1");
+  faults(
+      networks::SoftAnnealSchedule{
+          .rate = 1, .soft_start = 0.3, .annealing_points = {0.3, 0.2, 0.5}},
+      "annealing_points[0] is 0.3; expected ascending numbers above soft_start (0.3)",
+      "annealing_points[1] is 0.2");
+  faults(networks::CosineSchedule{.rate = 0, .min_rate_ratio = 2, .soft_start = -0.1},
+         "learning_rate is 0", "min_lr_ratio is 2", "soft_start is -0.1");
 }
 
 }  // namespace

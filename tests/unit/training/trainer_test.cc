@@ -53,7 +53,7 @@ void WriteSample(const std::string& folder, int index) {
       for (int c = 0; c < 3; ++c) pixels[(y * 128 + x) * 3 + c] = !inside ? 110 : square ? 240 : 20;
     }
   }
-  const std::string png = *EncodePng(image);
+  const std::string png = *data::EncodePng(image);
   ASSERT_THAT(WriteFileAtomically(absl::StrCat(folder, "/images/", index, ".png"), png), IsOk());
   const std::string label = absl::StrFormat("%s 0 0 0 %d %d %d %d 0 0 0 0 0 0 0\n",
                                             square ? "square" : "bar", x1, y1, x1 + w, y1 + h);
@@ -209,8 +209,8 @@ class TrainerTest : public ::testing::Test {
   }
 
   void SaveState(const std::string& path, const Checkpoint& checkpoint) {
-    ASSERT_THAT(SaveModel(path, SealedKind::kCheckpoint, checkpoint.model,
-                          {{"train_state", checkpoint.state->SerializeAsString()}}, key_),
+    ASSERT_THAT(sealing::SaveModel(path, sealing::SealedKind::kCheckpoint, checkpoint.model,
+                                   {{"train_state", checkpoint.state->SerializeAsString()}}, key_),
                 IsOk());
   }
 
@@ -304,7 +304,7 @@ TEST_F(TrainerTest, EveryTrainedLayerMoves) {
   ASSERT_THAT(Run(JobOf("run", 1)), IsOk());
   const auto trained = LoadCheckpoint(Weights("run", "epoch_001"), key_);
   ASSERT_THAT(trained, IsOk());
-  const auto fresh = (*CreateNetwork("ssd", Job("run").spec(), "spec"))->Build();
+  const auto fresh = (*networks::CreateNetwork("ssd", Job("run").spec(), "spec"))->Build();
   ASSERT_THAT(fresh, IsOk());
   int moved = 0;
   for (const std::string& name : fresh->graph.InitializerNames()) {
@@ -425,7 +425,8 @@ TEST_F(TrainerTest, APrunedStartKeepsItsGraphAndSaysWhatThatOverrides) {
   ASSERT_THAT(pruned, IsOk());
   pruned->model.record.mutable_training()->set_pruned(true);
   const std::string file = folder_ / "pruned.tlt";
-  ASSERT_THAT(SaveModel(file, SealedKind::kCheckpoint, pruned->model, {}, key_), IsOk());
+  ASSERT_THAT(sealing::SaveModel(file, sealing::SealedKind::kCheckpoint, pruned->model, {}, key_),
+              IsOk());
 
   worker::WorkerJob job = JobOf("other", 1);
   job.mutable_train()->set_initial_model(file);
@@ -784,7 +785,7 @@ TEST_F(TrainerTest, WhatIsNoSoundModelIsNeitherJudgedNorStartedFrom) {
   ASSERT_THAT(trained, IsOk());
   Model& model = trained->model;
   const std::string engine = folder_ / "a.engine", broken = folder_ / "broken.tlt";
-  ASSERT_THAT(SaveModel(engine, SealedKind::kEngine, model, {}, ""), IsOk());
+  ASSERT_THAT(sealing::SaveModel(engine, sealing::SealedKind::kEngine, model, {}, ""), IsOk());
   worker::WorkerJob job = JobOf("other", 1);
   job.mutable_train()->set_initial_model(engine);
   EXPECT_THAT(Run(job), StatusIs(absl::StatusCode::kInvalidArgument,
@@ -793,7 +794,8 @@ TEST_F(TrainerTest, WhatIsNoSoundModelIsNeitherJudgedNorStartedFrom) {
   Tensor gamma = (*model.graph.Initializer("bn_conv1/gamma")).Clone();
   gamma.data<float>()[0] = std::numeric_limits<float>::infinity();
   ASSERT_THAT(model.graph.SetInitializer("bn_conv1/gamma", gamma), IsOk());
-  ASSERT_THAT(SaveModel(broken, SealedKind::kCheckpoint, model, {}, key_), IsOk());
+  ASSERT_THAT(sealing::SaveModel(broken, sealing::SealedKind::kCheckpoint, model, {}, key_),
+              IsOk());
   worker::WorkerJob evaluate = Job("run");
   evaluate.mutable_evaluate()->set_model(broken);
   EXPECT_THAT(Run(evaluate),

@@ -105,7 +105,7 @@ TEST(SpecDigestTest, WhereFilesLieDoesNotCountButEverythingElseDoes) {
 
 TEST(TrainingDigestTest, HowLongAndHowOftenItIsLookedAtDoesNotCount) {
   const auto Digest = [](absl::string_view spec) {
-    return TrainingDigest(spec, FieldsOf("ssd").not_of_the_weights);
+    return TrainingDigest(spec, networks::FieldsOf("ssd").not_of_the_weights);
   };
   const std::string plain = Digest("a { num_epochs: 3 arch: \"x\" } b: 1");
   EXPECT_EQ(plain, Digest("a {\n  num_epochs: 80\n  n_workers: 2\n  arch: \"x\"\n}\nb: 1"));

@@ -7,7 +7,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/unit/weights/weight_files.h"
 
-namespace trainyard {
+namespace trainyard::weights {
 namespace {
 
 using ::absl::StatusCode;
@@ -178,4 +178,4 @@ TEST(HostileWeightsTest, TheHeaderOfSafetensorsIsBounded) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::weights

@@ -20,7 +20,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/unit/weights/weight_files.h"
 
-namespace trainyard {
+namespace trainyard::weights {
 namespace {
 
 using ::absl::StatusCode;
@@ -68,7 +68,7 @@ Weights FromList(const std::string& file) {
   return weights;
 }
 
-float FirstOf(const Graph& graph, const std::string& initializer) {
+float FirstOf(const graph::Graph& graph, const std::string& initializer) {
   return graph.Initializer(initializer)->data<float>()[0];
 }
 
@@ -343,4 +343,4 @@ TEST(MapNamesTest, ANetworkOfAnotherBackboneIsAnError) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::weights

@@ -12,7 +12,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/unit/weights/weight_files.h"
 
-namespace trainyard {
+namespace trainyard::weights {
 namespace {
 
 using ::testing::AllOf;
@@ -105,7 +105,7 @@ TEST(WeightFileTest, ReadsSafetensors) {
 }
 
 TEST(WeightFileTest, ReadsTheInitializersOfAnOnnxModel) {
-  GraphBuilder builder("net");
+  graph::GraphBuilder builder("net");
   const std::string x = builder.Input("x", {-1, 1, 2, 2});
   builder.Output(builder.Conv("conv1", x, Tensor::Of<float>({1, 1, 1, 1}, {3}),
                               Tensor::Of<float>({1}, {-1}), {}),
@@ -149,4 +149,4 @@ TEST(WeightFileTest, NamesWhatItDoesNotRead) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::weights

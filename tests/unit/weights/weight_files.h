@@ -18,7 +18,7 @@ inline std::string WeightFile(const std::string& name) {
 
 inline std::string WeightBytes(const std::string& name) { return ContentOf(WeightFile(name)); }
 
-inline std::vector<float> Floats(const NamedWeights& weights, const std::string& name) {
+inline std::vector<float> Floats(const weights::NamedWeights& weights, const std::string& name) {
   const auto found = weights.tensors.find(name);
   if (found == weights.tensors.end()) return {};
   const auto data = found->second.data<float>();

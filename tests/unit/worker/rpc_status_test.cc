@@ -8,7 +8,7 @@
 #include "libs/base/problems.h"
 #include "tests/support/status_matchers.h"
 
-namespace trainyard {
+namespace trainyard::worker {
 namespace {
 
 using ::testing::EndsWith;
@@ -98,4 +98,4 @@ TEST(RpcStatusTest, AnUnknownCodeIsKept) {
 }
 
 }  // namespace
-}  // namespace trainyard
+}  // namespace trainyard::worker
