@@ -87,9 +87,9 @@ TEST(ExamplesTest, TheFilesOfAFitAreRight) {
     for (const std::string& name : {plan->pipeline, plan->probe}) {
       const auto pipeline = ParsePipeline(
           {.text = plan->files.at(name),
-           .name = name,
+           .name = JoinPath("/my out", name),
            .read_spec = [&](const std::string& spec) -> absl::StatusOr<std::string> {
-             return plan->files.at(spec);
+             return plan->files.at(spec.substr(std::string("/my out/").size()));
            }});
       ASSERT_THAT(pipeline, IsOk());
       EXPECT_EQ(pipeline->results, "/my out/results");
