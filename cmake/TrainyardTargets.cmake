@@ -55,16 +55,18 @@ function(trainyard_library name)
 endfunction()
 
 # A text file of the tree as a constant of the program: `RESULT` becomes a source that defines
-# `extern const char SYMBOL[]` in namespace trainyard::embedded.
+# `extern const char SYMBOL[]` in namespace trainyard::ROOM::embedded, where ROOM is the
+# folder of the caller.
 function(trainyard_embed result file symbol)
   file(READ ${CMAKE_SOURCE_DIR}/${file} trainyard_text)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${file})
   set(source ${CMAKE_CURRENT_BINARY_DIR}/embedded_${symbol}.cc)
+  get_filename_component(room ${CMAKE_CURRENT_SOURCE_DIR} NAME)
   file(CONFIGURE OUTPUT ${source} @ONLY CONTENT [[
-namespace trainyard::embedded {
+namespace trainyard::@room@::embedded {
 extern const char @symbol@[];
 const char @symbol@[] = R"trainyard(@trainyard_text@)trainyard";
-}  // namespace trainyard::embedded
+}  // namespace trainyard::@room@::embedded
 ]])
   set(${result} ${source} PARENT_SCOPE)
 endfunction()
