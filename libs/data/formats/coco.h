@@ -17,7 +17,7 @@ namespace trainyard::data {
 /// An entry of `images`.
 struct CocoImage {
   int64_t id = 0;
-  /// Below the folder of images.
+  /// Below the folder of images, without "." and doubled slashes.
   std::string file_name;
   /// As stated; 0 when it is not. The picture's own size counts.
   int64_t width = 0, height = 0;

@@ -5,11 +5,14 @@
 #include <map>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/files.h"
 #include "libs/base/json_reader.h"
@@ -34,13 +37,16 @@ struct RawAnnotation {
   int64_t image_id = 0, category_id = 0;
 };
 
-// Whether a path from a file stays below the folder that it is put behind.
-bool StaysBelow(absl::string_view name) {
-  if (absl::StartsWith(name, "/")) return false;
-  for (const absl::string_view part : absl::StrSplit(name, '/')) {
-    if (part == "..") return false;
+// A path from a file without "." and doubled slashes, so that one picture has one name; nullopt for
+// one that leads out of the folder that it is put behind.
+std::optional<std::string> PlainPathBelow(absl::string_view name) {
+  if (absl::StartsWith(name, "/") || absl::StrContains(name, '\0')) return std::nullopt;
+  std::vector<absl::string_view> parts;
+  for (const absl::string_view part : absl::StrSplit(name, '/', absl::SkipEmpty())) {
+    if (part == "..") return std::nullopt;
+    if (part != ".") parts.push_back(part);
   }
-  return true;
+  return absl::StrJoin(parts, "/");
 }
 
 class CocoParser {
@@ -54,7 +60,7 @@ class CocoParser {
     TY_RETURN_IF_ERROR(json_.End());
     TY_RETURN_IF_ERROR(ExpectSections());
     TY_RETURN_IF_ERROR(MakeCategories());
-    RefuseSharedIds();
+    TY_RETURN_IF_ERROR(RefuseSharedIds());
     TY_RETURN_IF_ERROR(LinkAnnotations());
     return std::move(file_);
   }
@@ -78,15 +84,19 @@ class CocoParser {
   absl::Status ReadList(absl::FunctionRef<absl::Status()> entry) {
     return json_.Array([&]() -> absl::Status {
       TY_RETURN_IF_ERROR(entry());
-      ++entries_;
-      if (file_.refused.size() <= kMostRefused || file_.refused.size() * 10 <= entries_) {
-        return absl::OkStatus();
-      }
-      const LedgerEntry& last = file_.refused.back();
-      return absl::InvalidArgumentError(
-          absl::StrCat(file_.refused.size(), " of the first ", entries_,
-                       " entries cannot be used; the last of them: ", last.place, ": ", last.text));
+      return ExpectUsable(++entries_);
     });
+  }
+
+  // That not too much was refused of the entries that were looked at.
+  absl::Status ExpectUsable(size_t entries) const {
+    if (file_.refused.size() <= kMostRefused || file_.refused.size() * 10 <= entries) {
+      return absl::OkStatus();
+    }
+    const LedgerEntry& last = file_.refused.back();
+    return absl::InvalidArgumentError(
+        absl::StrCat(file_.refused.size(), " of the first ", entries,
+                     " entries cannot be used; the last of them: ", last.place, ": ", last.text));
   }
 
   // A whole number; nullopt, the value read, for anything else.
@@ -126,16 +136,18 @@ class CocoParser {
       return json_.Skip();
     }));
     ++images_;
-    if (!id || !name || name->empty()) {
+    const std::optional<std::string> plain = PlainPathBelow(name.value_or(""));
+    if (id && (!plain || plain->empty())) refused_images_.insert(*id);
+    if (!id || (plain && plain->empty())) {
       Refuse("image", id, images_, Refusal::kUnreadableImage,
              !id ? "has no id that is a whole number" : "has no file_name");
-    } else if (!StaysBelow(*name)) {
+    } else if (!plain) {
       Refuse("image", id, images_, Refusal::kUnreadableImage,
              absl::StrCat("its file_name '", Shown(*name),
                           "' leads out of the folder of images; expected a path below it"));
     } else {
       file_.images.push_back({.id = *id,
-                              .file_name = *std::move(name),
+                              .file_name = *plain,
                               .width = width.value_or(0),
                               .height = height.value_or(0)});
     }
@@ -244,7 +256,7 @@ class CocoParser {
   }
 
   // An id that two images have tells of neither which annotations are its own.
-  void RefuseSharedIds() {
+  absl::Status RefuseSharedIds() {
     std::unordered_map<int64_t, int64_t> count;
     for (const CocoImage& image : file_.images) ++count[image.id];
     std::vector<CocoImage> kept;
@@ -253,13 +265,15 @@ class CocoParser {
         kept.push_back(std::move(image));
         continue;
       }
-      shared_.insert({image.id, 0});
+      refused_images_.insert(image.id);
       Refuse("image", image.id, 0, Refusal::kSharedLabel,
              absl::StrCat("'", Shown(image.file_name), "' has the id of ", count[image.id] - 1,
                           " other image", count[image.id] == 2 ? "" : "s",
                           ", so that nothing tells whose its annotations are"));
+      TY_RETURN_IF_ERROR(ExpectUsable(entries_));
     }
     file_.images = std::move(kept);
+    return absl::OkStatus();
   }
 
   absl::Status LinkAnnotations() {
@@ -268,7 +282,10 @@ class CocoParser {
       image_index.emplace(file_.images[i].id, static_cast<int64_t>(i));
     }
     file_.annotations.reserve(raw_.size());
-    for (const RawAnnotation& raw : raw_) Link(raw, image_index);
+    for (const RawAnnotation& raw : raw_) {
+      Link(raw, image_index);
+      TY_RETURN_IF_ERROR(ExpectUsable(entries_));
+    }
     std::vector<RawAnnotation>().swap(raw_);
     std::stable_sort(file_.annotations.begin(), file_.annotations.end(),
                      [](const auto& a, const auto& b) { return a.image < b.image; });
@@ -278,9 +295,9 @@ class CocoParser {
   void Link(const RawAnnotation& raw, const std::unordered_map<int64_t, int64_t>& image_index) {
     const auto image = image_index.find(raw.image_id);
     const auto category = category_index_.find(raw.category_id);
-    // Those of images that are refused already are not told of once more.
-    if (shared_.count(raw.image_id) > 0) return;
     if (image == image_index.end()) {
+      // Those of images that are refused already are not told of once more.
+      if (refused_images_.count(raw.image_id) > 0) return;
       return Refuse("annotation", raw.annotation.id, 0, Refusal::kUnknownImage,
                     absl::StrCat("its image_id ", raw.image_id, " is no image of the file"));
     }
@@ -301,7 +318,8 @@ class CocoParser {
   std::vector<RawAnnotation> raw_;
   std::map<int64_t, std::string> categories_;
   std::map<int64_t, int32_t> category_index_;
-  std::unordered_map<int64_t, int> shared_;
+  // Ids of images that cannot be used.
+  std::unordered_set<int64_t> refused_images_;
   // Entries that were read, usable or not.
   size_t entries_ = 0;
   int64_t images_ = 0, annotations_ = 0;

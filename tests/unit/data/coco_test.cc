@@ -103,8 +103,9 @@ TEST(ParseCocoTest, ListsImagesThatCannotBeUsed) {
       absl::StrCat(
           R"({"images": [{"id": 1, "file_name": "../a.png"}, {"id": 2, "file_name": "/a.png"},
         {"id": 3, "file_name": "x"}, {"id": 3, "file_name": "y"}, {"file_name": "z"}, {"id": 4},
-        {"id": 5, "file_name": "..a/b..png"}], "annotations": [
-        {"id": 1, "image_id": 3, "category_id": 10, "bbox": [1, 2, 3, 4]}], )",
+        {"id": 5, "file_name": "..a/b..png"}, {"id": 6, "file_name": "a.png\u0000x"}],
+        "annotations": [{"id": 1, "image_id": 3, "category_id": 10, "bbox": [1, 2, 3, 4]},
+        {"id": 2, "image_id": 1, "category_id": 10, "bbox": [1, 2, 3, 4]}], )",
           kCategories, "}"),
       "a.json");
   ASSERT_THAT(file.status(), IsOk());
@@ -114,6 +115,7 @@ TEST(ParseCocoTest, ListsImagesThatCannotBeUsed) {
                   AllOf(HasSubstr("a.json: image 2:"), HasSubstr("leads out of the folder")),
                   HasSubstr("a.json: image number 5: has no id"),
                   HasSubstr("a.json: image 4: has no file_name"),
+                  AllOf(HasSubstr("a.json: image 6:"), HasSubstr("leads out of the folder")),
                   HasSubstr("shared_label a.json: image 3: 'x' has the id of 1 other image"),
                   HasSubstr("shared_label a.json: image 3: 'y' has the id of 1 other image")));
   ASSERT_THAT(file->images, SizeIs(1));
@@ -148,6 +150,29 @@ TEST(ParseCocoTest, NoFileFillsTheMemoryWithRefusals) {
   EXPECT_THAT(ParseCoco(WithAnnotations(entries), "a.json"),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("100001 of the first 100002 entries cannot be used")));
+}
+
+TEST(ParseCocoTest, NorDoAnnotationsOfNoImage) {
+  std::string entries = R"({"image_id": 8, "category_id": 10, "bbox": [1, 2, 3, 4]})";
+  const std::string one = "," + entries;
+  for (int i = 0; i < 100'001; ++i) entries += one;
+  EXPECT_THAT(ParseCoco(WithAnnotations(entries), "a.json"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("100001 of the first"), HasSubstr("image_id 8 is no image"))));
+}
+
+// A name that is spelt in two ways would be one picture that is taken for two.
+TEST(ParseCocoTest, PathsOfPicturesHaveOneSpelling) {
+  const auto file = ParseCoco(
+      absl::StrCat(R"({"images": [{"id": 1, "file_name": "./b//c/./a.png"},
+        {"id": 2, "file_name": "./"}], "annotations": [
+        {"id": 1, "image_id": 1, "category_id": 10, "bbox": [1, 2, 3, 4]}], )",
+                   kCategories, "}"),
+      "a.json");
+  ASSERT_THAT(file.status(), IsOk());
+  ASSERT_THAT(file->images, SizeIs(1));
+  EXPECT_EQ(file->images[0].file_name, "b/c/a.png");
+  EXPECT_THAT(Texts(file->refused), ElementsAre(HasSubstr("image 2: has no file_name")));
 }
 
 TEST(ScanCocoTest, HoldsTheFileAgainstItsPictures) {
