@@ -54,6 +54,8 @@ struct Picture {
   std::string path;
   // Of both files, without folder and ending.
   std::string stem;
+  // Of the picture as the set names it: what a link of the set leads to may have none.
+  std::string ending;
   ImageSize size;
   std::vector<Shape> shapes;
 };
@@ -122,6 +124,7 @@ class Profiler {
   absl::Status Keep(const std::string& part, const KittiFrame& frame) {
     Picture picture{.path = CanonicalPath(frame.image_path),
                     .stem = StemFor(part, frame.image_path),
+                    .ending = Extension(frame.image_path),
                     .size = frame.size};
     std::string lines;
     for (const KittiObject& object : frame.labels.objects) {
@@ -324,7 +327,7 @@ class Profiler {
     for (const auto& [part, pictures] : pictures_) {
       for (const Picture& picture : pictures) {
         const std::string link = work_.In(
-            absl::StrCat(part, "/images/", picture.stem, Extension(picture.path)));
+            absl::StrCat(part, "/images/", picture.stem, picture.ending));
         std::error_code error;
         std::filesystem::create_symlink(picture.path, link, error);
         if (error) {

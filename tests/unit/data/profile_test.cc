@@ -98,6 +98,23 @@ TEST_F(ProfileTest, LaysOutFoldersThatATrainingReads) {
             folder_ / "set/images");
 }
 
+// Stores of large files keep them by their digests, and a set of links to them.
+TEST_F(ProfileTest, LinksKeepTheEndingsThatTheSetNames) {
+  WriteSet("set", 8);
+  std::filesystem::create_directory(folder_ / "store");
+  for (int i = 0; i < 8; ++i) {
+    const std::string picture = folder_ / absl::StrCat("set/images/f", i, ".png");
+    const std::string stored = folder_ / absl::StrCat("store/", i);
+    std::filesystem::rename(picture, stored);
+    std::filesystem::create_symlink(stored, picture);
+  }
+  ASSERT_THAT(Profile("set"), IsOk());
+  std::set<std::string> all = NamesIn("training/images");
+  all.merge(NamesIn("validation/images"));
+  EXPECT_EQ(all.size(), 8u);
+  EXPECT_THAT(all, Contains("f3.png"));
+}
+
 TEST_F(ProfileTest, PartsThatTheSetHasStayWhatTheyAre) {
   WriteSet("set/train", 8);
   WriteSet("set/val", 3, 2);
