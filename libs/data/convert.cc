@@ -377,6 +377,11 @@ absl::StatusOr<ConvertReport> ConvertDataPart(
     const std::string& folder, DataFormat format, const DataPart& part, double val_split,
     uint32_t num_shards, const ConvertOptions& options,
     const std::function<void(const ConvertProgress&)>& progress, std::stop_token stop) {
+  // NaN, which command lines can say, is no part of anything.
+  if (!(val_split >= 0 && val_split <= 100)) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("val_split is %g; expected a number in [0, 100]", val_split));
+  }
   return Converter(internal::PartSource(folder, format, part, val_split, num_shards,
                                         options.random_seed),
                    options, progress, std::move(stop))

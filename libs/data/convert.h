@@ -80,7 +80,8 @@ absl::StatusOr<ConvertReport> ConvertKitti(
 
 /// ConvertKitti for a part of a set in any format that has frames (libs/data/formats/data_set.h): in random
 /// order, `val_split` per cent of the images in fold 000; classes are those that are found. Memory holds
-/// the labels. `options.root` and `class_names` have no effect.
+/// the labels. `options.root` and `class_names` have no effect. kInvalidArgument, too, for a `val_split`
+/// that is not in [0, 100].
 absl::StatusOr<ConvertReport> ConvertDataPart(
     const std::string& folder, DataFormat format, const DataPart& part, double val_split,
     uint32_t num_shards, const ConvertOptions& options,

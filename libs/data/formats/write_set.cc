@@ -16,6 +16,7 @@
 #include "libs/base/status.h"
 #include "libs/base/writes.h"
 #include "libs/data/findings.h"
+#include "libs/data/image_io.h"
 #include "libs/data/internal/workplace.h"
 
 namespace trainyard::data {
@@ -30,11 +31,16 @@ std::string FloatText(float value) {
 // Names of pictures in one folder, no two with the same stem.
 class PictureNames {
  public:
-  std::string NameOf(const std::string& name) {
+  // `bytes` are the picture's.
+  std::string NameOf(const std::string& name, absl::string_view bytes) {
     std::string flat = absl::StrReplaceAll(name, {{"/", "_"}});
+    // COCO's names may have any ending; a folder of pictures is read by theirs.
+    if (!HasImageExtension(flat)) {
+      absl::StrAppend(&flat, absl::StartsWith(bytes, "\x89PNG") ? ".png" : ".jpg");
+    }
     const std::string stem = Stem(flat), ending = Extension(flat);
-    for (int number = 2; !stems_.insert(Stem(flat)).second; ++number) {
-      flat = absl::StrCat(stem, "_", number, ending);
+    while (!stems_.insert(Stem(flat)).second) {
+      flat = absl::StrCat(stem, "_", ++repeats_.try_emplace(stem, 1).first->second, ending);
     }
     if (flat != name) renamed_.push_back(absl::StrCat(name, " as ", flat));
     return flat;
@@ -43,6 +49,8 @@ class PictureNames {
 
  private:
   std::set<std::string> stems_;
+  // The number that the last picture of a stem got.
+  std::map<std::string, int64_t> repeats_;
   std::vector<std::string> renamed_;
 };
 
@@ -159,8 +167,8 @@ class SetWriter {
  private:
   // Nobody reads the hidden folder, and it is made durable as a whole.
   absl::Status Write(const KittiFrame& frame) {
-    const std::string name = names_.NameOf(frame.name);
     TY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(frame.image_path, kMaxImageFileBytes));
+    const std::string name = names_.NameOf(frame.name, bytes);
     TY_RETURN_IF_ERROR(AppendToFile(workplace_.In(JoinPath("images", name)), bytes));
     ++report_.pictures;
     report_.boxes += static_cast<int64_t>(frame.labels.objects.size());
@@ -191,7 +199,8 @@ absl::Status CheckOutput(const std::string& folder, const std::string& output) {
         absl::StrCat("output '", output, "' is there and not empty; name another folder"));
   }
   // What is being written must not be read as a part of the set.
-  if (IsSamePath(output, folder) || absl::StartsWith(output, absl::StrCat(folder, "/"))) {
+  const std::string outer = CanonicalPath(folder), inner = CanonicalPath(output);
+  if (inner == outer || absl::StartsWith(inner, absl::StrCat(outer, outer == "/" ? "" : "/"))) {
     return absl::InvalidArgumentError(absl::StrCat("output '", output, "' lies in the set '",
                                                    folder, "'; name a folder outside of it"));
   }
@@ -210,7 +219,9 @@ absl::StatusOr<WriteSetReport> WriteDataPart(const std::string& folder, DataForm
         absl::StrCat("sets of format ", NameOf(to), " are not written; expected kitti or coco"));
   }
   TY_RETURN_IF_ERROR(CheckOutput(folder, options.output));
-  internal::Workplace workplace(options.output);
+  // Without the final slash that shells complete, behind which the hidden folder would lie inside.
+  const std::string output = CanonicalPath(options.output);
+  internal::Workplace workplace(output);
   TY_RETURN_IF_ERROR(workplace.Open());
   SetWriter writer(to, options, workplace);
   TY_RETURN_IF_ERROR(writer.MakeFoldersFor());
@@ -225,7 +236,7 @@ absl::StatusOr<WriteSetReport> WriteDataPart(const std::string& folder, DataForm
   TY_RETURN_IF_ERROR(ledger.status());
   TY_ASSIGN_OR_RETURN(WriteSetReport report, writer.Finish(*std::move(ledger)));
   if (stop.stop_requested()) return absl::CancelledError("cancelled before the end");
-  TY_RETURN_IF_ERROR(RenameSynced(workplace.In(""), options.output));
+  TY_RETURN_IF_ERROR(RenameSynced(workplace.In(""), output));
   return report;
 }
 

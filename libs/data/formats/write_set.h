@@ -35,7 +35,8 @@ struct WriteSetReport {
 ///     <output>/annotations.json   of COCO: images, annotations, categories by name from 1
 ///     <output>/ledger.jsonl       what was left out
 ///
-/// Pictures keep their names; folders in them become `_`, and of two that would have one label file
+/// Pictures keep their names; folders in them become `_`, names without the ending of a picture get
+/// one, and of two that would have one label file
 /// the second gets a number, with a note. Difficult boxes have `occluded` 1 or what KITTI says
 /// (KITTI) and `iscrowd` 1 (COCO): evaluation counts both neither for nor against. YOLO says of
 /// none. Boxes are two decimals in KITTI lines and as exact as they were read in COCO's.

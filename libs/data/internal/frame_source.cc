@@ -287,8 +287,8 @@ class AnyPartSource final : public FrameSource {
     const auto keep_labels = [&](KittiFrame frame) {
       // Two entries of a COCO file may be of one picture.
       const std::string name = frame.name;
-      for (int number = 2; frames_.count(frame.name) > 0; ++number) {
-        frame.name = absl::StrCat(name, " ", number);
+      while (frames_.count(frame.name) > 0) {
+        frame.name = absl::StrCat(name, " ", ++repeats_.try_emplace(name, 1).first->second);
       }
       frames_[frame.name] = frame;
       keep(std::move(frame));
@@ -328,6 +328,8 @@ class AnyPartSource final : public FrameSource {
   const uint32_t num_shards_;
   const uint64_t seed_;
   std::unordered_map<std::string, KittiFrame> frames_;
+  // The number that the last picture of a name got.
+  std::unordered_map<std::string, int64_t> repeats_;
 };
 
 }  // namespace

@@ -137,6 +137,30 @@ TEST_F(WriteSetTest, PicturesOfOneNameGetAnother) {
   EXPECT_THAT(report->notes, ElementsAre(HasSubstr("2 pictures got another name (x/" + stem)));
 }
 
+// A folder of pictures is read by their endings.
+TEST_F(WriteSetTest, PicturesWithoutAnEndingGetOne) {
+  testing::WritePicture(folder_, "c", BloodCells(1)[0]);
+  const std::string stem = BloodCells(1)[0].stem;
+  folder_.Write("c/0001.raw", ReadFile(folder_ / absl::StrCat("c/", stem, ".png")).value());
+  folder_.Write("c/a.json", R"({"images": [{"id": 1, "file_name": "0001.raw"}],
+      "categories": [{"id": 1, "name": "n"}],
+      "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 3, 3]}]})");
+  const auto report = Convert("c", DataFormat::kKitti, "k");
+  ASSERT_THAT(report.status(), IsOk());
+  EXPECT_THAT(ListFolder(folder_ / "k/images").value(), ElementsAre("0001.raw.png"));
+  EXPECT_THAT(ListFolder(folder_ / "k/labels").value(), ElementsAre("0001.raw.txt"));
+  EXPECT_THAT(report->notes, ElementsAre(HasSubstr("0001.raw as 0001.raw.png")));
+}
+
+TEST_F(WriteSetTest, AnOutputMayEndInASlash) {
+  testing::WriteKittiSet(folder_, "k", BloodCells(3));
+  ASSERT_THAT(Convert("k", DataFormat::kCoco, "out/").status(), IsOk());
+  EXPECT_THAT(ListFolder(folder_ / "out").value(),
+              ElementsAre("annotations.json", "images", "ledger.jsonl"));
+  EXPECT_THAT(Convert("k/", DataFormat::kCoco, "k/inner"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("lies in the set")));
+}
+
 TEST_F(WriteSetTest, LeavesNothingBehindWhenItFails) {
   testing::WriteKittiSet(folder_, "k", BloodCells(3));
   folder_.Write("k/labels/BloodImage_00001.txt", "bad line\n");
