@@ -1,7 +1,5 @@
 #include "libs/data/formats/yolo_names.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <map>
 #include <utility>
 
@@ -13,6 +11,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/status.h"
 #include "libs/base/text_file.h"
+#include "libs/base/yaml_document.h"
 #include "libs/data/internal/class_name.h"
 
 namespace trainyard::data {
@@ -88,8 +87,9 @@ std::string YoloNames::Of(int64_t number) const {
 }
 
 absl::StatusOr<YoloNames> ParseYoloYaml(absl::string_view text, const std::string& file) {
+  TY_ASSIGN_OR_RETURN(const YAML::Node root, LoadYaml(text, file, {.holds = "list of classes"}));
   try {
-    return FromRoot(YAML::Load(std::string(text)), file);
+    return FromRoot(root, file);
   } catch (const YAML::Exception& error) {
     return Unfit(file, absl::StrCat("line ", error.mark.line + 1, ": ", Printable(error.msg)));
   }

@@ -129,8 +129,11 @@ TEST(YoloNamesTest, SaysWhatIsWrong) {
   EXPECT_THAT(ParseYoloYaml("names: {a: b}", "d.yaml"), fails("a key of names is no number"));
   EXPECT_THAT(ParseYoloYaml("names: [a, '']", "d.yaml"), fails("the name of class 1 is empty"));
   EXPECT_THAT(ParseYoloYaml("names: 7", "d.yaml"), fails("neither a list nor a map"));
-  EXPECT_THAT(ParseYoloYaml("a: [\nb", "d.yaml"), fails("'d.yaml': line "));
-  EXPECT_THAT(ParseYoloYaml(std::string(100'000, '['), "d.yaml"), fails("'d.yaml': line "));
+  EXPECT_THAT(ParseYoloYaml("a: [\nb", "d.yaml"), fails("d.yaml:"));
+  EXPECT_THAT(ParseYoloYaml(std::string(100'000, '['), "d.yaml"),
+              fails("lists and mappings inside each other"));
+  EXPECT_THAT(ParseYoloYaml("names: [a]\n---\nnames: [b]\n", "d.yaml"),
+              fails("is a second document"));
   EXPECT_THAT(ParseYoloList("a\n\nb\n", "classes.txt"), fails("line 2 is blank, but names follow"));
 }
 
