@@ -20,6 +20,7 @@
 #include "libs/data/data_layout.h"
 #include "libs/data/data_split.h"
 #include "libs/data/image_io.h"
+#include "libs/data/internal/class_name.h"
 #include "libs/data/internal/parallel.h"
 #include "libs/data/internal/workplace.h"
 #include "libs/data/picture_hash.h"
@@ -34,8 +35,6 @@ constexpr char kMark[] = ".trainyard_profile";
 constexpr char kTraining[] = "training", kValidation[] = "validation", kTest[] = "test",
                kProbe[] = "probe";
 constexpr size_t kMostLeftOut = 20;
-// KITTI's regions without labels.
-constexpr char kDontCare[] = "dontcare";
 // Pictures whose colours are looked at.
 constexpr size_t kMostColoured = 200;
 // Of 256: pictures that differ in no more are taken for one scene.
@@ -129,7 +128,7 @@ class Profiler {
     std::string lines;
     for (const KittiObject& object : frame.labels.objects) {
       const std::string key = ClassKey(object.type);
-      if (key == kDontCare) continue;
+      if (key == internal::kDontCareKey) continue;
       const int index = class_indices_.emplace(key, class_indices_.size()).first->second;
       picture.shapes.push_back(
           {object.box.width() / static_cast<float>(std::max<int64_t>(1, frame.size.width)),

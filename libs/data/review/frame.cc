@@ -1,7 +1,10 @@
 #include "libs/data/review/frame.h"
 
+#include <utility>
+
 #include "libs/base/files.h"
 #include "libs/data/class_map.h"
+#include "libs/data/internal/class_name.h"
 
 namespace trainyard::data {
 
@@ -11,7 +14,9 @@ ReviewFrame ReviewFrameOf(const KittiFrame& frame, const std::string& images_sho
                      .size = frame.size};
   review.boxes.reserve(frame.labels.objects.size());
   for (const KittiObject& object : frame.labels.objects) {
-    review.boxes.push_back({ClassKey(object.type), object.box});
+    std::string key = ClassKey(object.type);
+    // KITTI's regions without labels are objects of no class.
+    if (key != internal::kDontCareKey) review.boxes.push_back({std::move(key), object.box});
   }
   return review;
 }

@@ -27,7 +27,8 @@ struct ReviewFrame {
   std::vector<ReviewBox> boxes;
 };
 
-/// The frame of a reader (libs/data/formats) whose images are called `<images_shown>/<name>`.
+/// The frame of a reader (libs/data/formats) whose images are called `<images_shown>/<name>`. KITTI's
+/// `DontCare` is no object.
 ReviewFrame ReviewFrameOf(const KittiFrame& frame, const std::string& images_shown);
 
 }  // namespace trainyard::data

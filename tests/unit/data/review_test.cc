@@ -160,6 +160,19 @@ TEST_F(ReviewDataTest, NeedsPicturesAndEndsWhenTold) {
 
 // By protobuf's own reader. Kills: a name that ends its line or its string, bytes that are no UTF-8, a
 // number that is no JSON.
+TEST(ReviewFrameOfTest, RegionsWithoutLabelsAreNoObjects) {
+  KittiFrame frame{.name = "a.png"};
+  frame.labels.objects.resize(3);
+  frame.labels.objects[0].type = "Car";
+  frame.labels.objects[1].type = "DontCare";
+  frame.labels.objects[2].type = "Van";
+  const ReviewFrame review = ReviewFrameOf(frame, "train/images");
+  EXPECT_EQ(review.id, "train/images/a.png");
+  ASSERT_THAT(review.boxes, SizeIs(2));
+  EXPECT_EQ(review.boxes[0].class_name, "car");
+  EXPECT_EQ(review.boxes[1].class_name, "van");
+}
+
 TEST(ToJsonLinesTest, EachFindingIsOneLineOfJson) {
   const std::string name = "a\n\"b\\\xFF\x01</script>.png";
   const std::vector<ReviewFinding> findings = {
