@@ -22,6 +22,7 @@
 #include "libs/data/image_io.h"
 #include "libs/data/internal/class_name.h"
 #include "libs/data/internal/parallel.h"
+#include "libs/data/internal/pixel_budget.h"
 #include "libs/data/internal/workplace.h"
 #include "libs/data/picture_hash.h"
 
@@ -182,6 +183,8 @@ class Profiler {
       if (stop_.stop_requested()) return;
       const auto at = static_cast<size_t>(i);
       const auto bytes = ReadFile(pictures[at].path, kMaxImageFileBytes);
+      const ImageSize size = pictures[at].size;
+      const internal::PixelBudget::Share share(internal::ProcessPixels(), size.width * size.height);
       // It was read before; one that went meanwhile is a group of its own.
       const auto image = bytes.ok() ? DecodeImage(*bytes, "") : bytes.status();
       hashes[at] = image.ok() ? HashPicture(*image)
