@@ -107,8 +107,8 @@ std::vector<std::string> Findings::Describe() const {
   Tell(duplicate, lines, "label line says again what another line of its file says",
        "label lines say again what another line of their file says",
        "; each counts as an object of its own");
-  Tell(scored, lines, "label line has a 16th column", "label lines have a 16th column",
-       ", a score, which is not used");
+  Tell(scored, lines, "label line ends in a score", "label lines end in a score",
+       ", which is not used");
   Tell(fraction, lines, "label line has a fraction in column 3 (occluded)",
        "label lines have a fraction in column 3 (occluded)", ", which counts without it");
   lines.insert(lines.end(), notes.begin(), notes.end());

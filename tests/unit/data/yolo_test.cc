@@ -10,6 +10,7 @@
 namespace trainyard::data {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -38,6 +39,7 @@ TEST(ParseYoloLabelsTest, BoxesAreCentresAndSizesAsPartsOfThePicture) {
   EXPECT_EQ(labels.objects[1].box, (Box{32, 24, 96, 72}));
   EXPECT_EQ(labels.objects[1].line, 3);
   EXPECT_EQ(labels.findings.scored.count, 1);
+  EXPECT_THAT(labels.findings.Describe(), Contains(HasSubstr("label line ends in a score")));
 }
 
 // (101 + 204) / 2 / 640 and (204 - 101) / 640 by six decimals: 100.9999 would be another pixel.
