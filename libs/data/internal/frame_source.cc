@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/files.h"
+#include "libs/base/paths.h"
 #include "libs/base/printable.h"
 #include "libs/base/status.h"
 #include "libs/data/findings.h"
@@ -31,6 +32,14 @@ std::string SplitNote(double split, int fold, int64_t total) {
   return absl::StrFormat(
       "val_split %g (per cent) of %d images is less than one: fold %03d, the %s data, is empty%s",
       split, total, fold, UseOf(fold), split < 1 ? "; was a part of 1 meant?" : "");
+}
+
+// Of entries that are of one picture: "2 images are of pictures that ... (a.png)<rest>".
+void NoteRepeats(const Finding& found, absl::string_view of, absl::string_view rest,
+                 std::vector<std::string>& notes) {
+  if (found.count == 0) return;
+  notes.push_back(absl::StrCat(Counted(found.count, "image"), found.count == 1 ? " is" : " are",
+                               " of a picture that ", of, " has, too (", found.example, ")", rest));
 }
 
 // Images with KITTI label files, in random order or by sequences.
@@ -179,6 +188,8 @@ class CocoSource final : public FrameSource {
     for (size_t i = 0; i < partitions_.size(); ++i) {
       const Annotated& p = partitions_[i];
       const auto keep_named = [&](KittiFrame frame, int64_t index) {
+        const auto [owner, is_new] = owners_.try_emplace(CanonicalPath(frame.image_path), i);
+        if (!is_new) (owner->second == i ? doubled_ : shared_).Add(Shown(frame.id));
         frame.name =
             absl::StrCat(p.file.shown, ": image ", p.file.images[static_cast<size_t>(index)].id);
         places_.emplace(frame.name, std::pair(i, index));
@@ -192,6 +203,10 @@ class CocoSource final : public FrameSource {
       ledger.Merge(seen);
       before += static_cast<int64_t>(p.file.images.size());
     }
+    NoteRepeats(doubled_, "another entry of its file", "; each is a record with its own objects alone",
+                notes_);
+    NoteRepeats(shared_, "another file of coco_config.annotation_files",
+                ": validation and training share them", notes_);
     return ledger;
   }
 
@@ -262,6 +277,9 @@ class CocoSource final : public FrameSource {
   const COCOConfig config_;
   const std::string root_;
   std::vector<Annotated> partitions_;
+  // Of each picture the partition that has it first.
+  std::unordered_map<std::string, size_t> owners_;
+  Finding doubled_, shared_;
   // Of each good frame its partition and the index of its image.
   std::unordered_map<std::string, std::pair<size_t, int64_t>> places_;
 };
@@ -287,13 +305,19 @@ class AnyPartSource final : public FrameSource {
     const auto keep_labels = [&](KittiFrame frame) {
       // Two entries of a COCO file may be of one picture.
       const std::string name = frame.name;
+      if (frames_.count(name) > 0) doubled_.Add(Shown(name));
       while (frames_.count(frame.name) > 0) {
         frame.name = absl::StrCat(name, " ", ++repeats_.try_emplace(name, 1).first->second);
       }
       frames_[frame.name] = frame;
       keep(std::move(frame));
     };
-    return ScanDataPart(folder_, format_, part_, threads, keep_labels, go_on);
+    TY_ASSIGN_OR_RETURN(Ledger ledger,
+                        ScanDataPart(folder_, format_, part_, threads, keep_labels, go_on));
+    NoteRepeats(doubled_, "another entry of the file",
+                "; each is a record with its own objects alone, be it for validation or training",
+                notes_);
+    return ledger;
   }
 
   Folds Partition(std::vector<std::string> names) override {
@@ -328,6 +352,7 @@ class AnyPartSource final : public FrameSource {
   const uint32_t num_shards_;
   const uint64_t seed_;
   std::unordered_map<std::string, KittiFrame> frames_;
+  Finding doubled_;
   // The number that the last picture of a name got.
   std::unordered_map<std::string, int64_t> repeats_;
 };

@@ -1,5 +1,6 @@
 // ConvertKitti with a coco_config.
 
+#include <filesystem>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -24,6 +25,7 @@ using ::testing::Field;
 using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::LabelledPicture;
+using ::testing::Not;
 using ::testing::Pair;
 using ::testing::SizeIs;
 using testing::StatusIs;
@@ -112,6 +114,28 @@ TEST_F(ConvertCocoTest, ARecordHasPartsOfThePictureAndCrowdsAreDifficult) {
   EXPECT_THAT(records[0].y2, ElementsAre(0.75f, 0.2f));
   EXPECT_THAT(records[0].occlusion, ElementsAre(0, 1));
   EXPECT_THAT(records[0].truncation, ElementsAre(0, 0));
+}
+
+TEST_F(ConvertCocoTest, TellsOfPicturesThatSeveralImagesAreOf) {
+  WriteCocoSet(folder_, "val", BloodCells(2));
+  WriteCocoSet(folder_, "train", BloodCells(4));
+  const auto none = Convert();
+  ASSERT_THAT(none.status(), IsOk());
+  EXPECT_THAT(none->notes, Not(::testing::Contains(HasSubstr("of a picture that"))));
+  // Of the training images one is now the first of the validation data, and one the one before it.
+  const std::string text = ReadFile(folder_ / "train/annotations.json").value();
+  folder_.Write("train/annotations.json",
+                absl::StrReplaceAll(text, {{"BloodImage_00001.png", "link.png"},
+                                           {"BloodImage_00003.png", "./BloodImage_00002.png"}}));
+  std::filesystem::create_symlink(folder_ / "val/images/BloodImage_00000.png",
+                                  folder_ / "train/images/link.png");
+  const auto report = Convert();
+  ASSERT_THAT(report.status(), IsOk());
+  EXPECT_THAT(report->notes,
+              AllOf(::testing::Contains(AllOf(HasSubstr("1 image is of a picture that another entry"),
+                                              HasSubstr("train/images/BloodImage_00002"))),
+                    ::testing::Contains(AllOf(HasSubstr("validation and training share them"),
+                                              HasSubstr("train/images/link")))));
 }
 
 TEST_F(ConvertCocoTest, CategoriesAreTheSameInAllPartitions) {
