@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <mutex>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -182,12 +182,13 @@ class SetAugmenter {
     for (int64_t begin = 0; begin < total; begin += kChunk) {
       const int64_t end = std::min(total, begin + kChunk);
       made.assign(static_cast<size_t>(end - begin), {});
+      std::vector<absl::Status> failures(made.size());
       internal::ParallelFor(end - begin, options_.threads, [&](int64_t i) {
-        const absl::Status status = TransformOne(begin + i, made[static_cast<size_t>(i)]);
-        const std::lock_guard lock(mutex_);
-        if (failure_.ok()) failure_ = status;
+        const auto at = static_cast<size_t>(i);
+        failures[at] = TransformOne(begin + i, made[at]);
       });
-      TY_RETURN_IF_ERROR(failure_);
+      // That of the first image, whichever thread was first.
+      for (const absl::Status& failure : failures) TY_RETURN_IF_ERROR(failure);
       for (int64_t i = begin; i < end; ++i) {
         TY_RETURN_IF_ERROR(Take(i, made[static_cast<size_t>(i - begin)]));
       }
@@ -262,9 +263,6 @@ class SetAugmenter {
   std::string images_, labels_;
   OfflineAugmentReport report_;
   std::string vanished_example_, clipped_example_;
-
-  std::mutex mutex_;
-  absl::Status failure_;  // Guarded while threads run.
 };
 
 absl::StatusOr<AugmentConfig> Checked(AugmentConfig config) {
