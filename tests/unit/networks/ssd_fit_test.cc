@@ -66,10 +66,10 @@ SsdFit Choose(const DataProfile& profile, const FitLimits& limits,
 // The cost of an input that the rules go by is that of the graph.
 TEST(SsdFitTest, MacsOfAPixelAreThoseOfTheGraph) {
   for (const SsdFitBackbone& backbone : kSsdFitRules.backbones) {
-    const auto graph =
-        BuildSsdGraph({.depth = backbone.depth, .width = 256, .height = 192, .classes = 3}, 1);
-    ASSERT_THAT(graph, IsOk());
-    const auto macs = graph->MacCount();
+    const auto ssd =
+        BuildSsd({.depth = backbone.depth, .width = 256, .height = 192, .classes = 3}, 1);
+    ASSERT_THAT(ssd, IsOk());
+    const auto macs = ssd->graph.MacCount();
     ASSERT_THAT(macs, IsOk());
     EXPECT_NEAR(static_cast<double>(*macs) / (256 * 192) / backbone.macs_per_pixel, 1, 0.12)
         << backbone.depth;
