@@ -10,6 +10,7 @@
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "libs/base/files.h"
+#include "libs/base/json.h"
 #include "libs/base/printable.h"
 #include "libs/base/problems.h"
 #include "libs/base/status.h"
@@ -22,9 +23,11 @@ using google::protobuf::Struct;
 
 constexpr int64_t kMaxResultsBytes = 64 << 20;
 
+// Names that could be taken for several are quoted: lists of different classes are different texts.
 std::string ClassesOf(const JudgedSet& set) {
   return absl::StrJoin(set.classes, ", ", [](std::string* out, const JudgedClass& one) {
-    absl::StrAppend(out, one.name);
+    const bool is_plain = one.name.find_first_of(",\"") == std::string::npos;
+    absl::StrAppend(out, is_plain ? one.name : JsonText(one.name));
   });
 }
 

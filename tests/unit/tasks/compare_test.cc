@@ -111,6 +111,15 @@ TEST(CompareJudgedTest, RefusesWhatCannotBeComparedWithAllProblems) {
                      HasSubstr("has 1 that only the second evaluation saw, 'images/new\\x1b'"))));
 }
 
+// Kills: lists that are compared as they are shown, and then walked side by side.
+TEST(CompareJudgedTest, ANameWithACommaIsNotTwoClasses) {
+  const std::vector<Scene> scenes = RandomScenes(1, 10);
+  EXPECT_THAT(
+      CompareJudged(Judge(scenes, {}, {"a", "b"}), Judge(scenes, {}, {"a, b"})),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("classes is a, b in the first and \"a, b\" in the second")));
+}
+
 TEST(CompareJudgedTest, RefusesOtherLabels) {
   const std::vector<Scene> scenes = RandomScenes(1, 10);
   std::vector<Scene> relabelled = scenes;
