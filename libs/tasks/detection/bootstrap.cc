@@ -9,6 +9,8 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "libs/base/json.h"
 #include "libs/base/random.h"
 
 namespace trainyard::tasks {
@@ -138,6 +140,10 @@ void InThreads(int threads, const std::function<void()>& work) {
 }
 
 }  // namespace
+
+std::string JsonOf(const Interval& interval) {
+  return absl::StrCat("[", JsonNumber(interval.low), ", ", JsonNumber(interval.high), "]");
+}
 
 ResampledAp ResampleAp(const JudgedSet& set, const BootstrapOptions& options) {
   ResampledAp result{.mean = std::vector(options.resamples, kNan),

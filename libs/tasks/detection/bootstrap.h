@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "libs/tasks/detection/judged_set.h"
@@ -11,6 +12,9 @@ namespace trainyard::tasks {
 struct Interval {
   double low = 0, high = 0;
 };
+
+/// `[low, high]`.
+std::string JsonOf(const Interval& interval);
 
 struct BootstrapOptions {
   uint64_t seed = 42;

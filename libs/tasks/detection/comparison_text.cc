@@ -12,10 +12,6 @@
 namespace trainyard::tasks {
 namespace {
 
-std::string JsonOf(const Interval& interval) {
-  return absl::StrCat("[", JsonNumber(interval.low), ", ", JsonNumber(interval.high), "]");
-}
-
 std::string JsonOf(const ComparedNumber& one) {
   JsonMembers members = {{"name", JsonText(one.name)}};
   const auto add = [&members](const char* name, double value,

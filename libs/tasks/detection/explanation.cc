@@ -13,10 +13,6 @@
 namespace trainyard::tasks {
 namespace {
 
-std::string JsonOf(const Interval& interval) {
-  return absl::StrCat("[", JsonNumber(interval.low), ", ", JsonNumber(interval.high), "]");
-}
-
 std::string JsonOf(const ApIntervals& intervals, const std::vector<std::string>& classes) {
   JsonMembers members = {{"level", JsonNumber(intervals.level)},
                          {"resamples", absl::StrCat(intervals.resamples)},
