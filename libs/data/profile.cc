@@ -92,7 +92,11 @@ class Profiler {
     TY_RETURN_IF_ERROR(Scan(layout.test, kTest));
     TY_RETURN_IF_ERROR(CheckContent());
     TY_RETURN_IF_ERROR(LookAtPictures());
-    TY_RETURN_IF_ERROR(MakeValidation(layout.validation != nullptr));
+    if (layout.validation != nullptr && PicturesOf(kValidation).empty()) {
+      profile_.add_notes(
+          "the validation part has no picture that can be used; training pictures take its place");
+    }
+    TY_RETURN_IF_ERROR(MakeValidation());
     TY_RETURN_IF_ERROR(MakeProbe());
     Describe();
     TY_RETURN_IF_ERROR(LinkPictures());
@@ -214,8 +218,9 @@ class Profiler {
         absl::StrCat("cannot move '", LabelPath(from, picture), "': ", error.message()));
   }
 
-  absl::Status MakeValidation(bool has_own) {
-    if (has_own) return absl::OkStatus();
+  // Of training pictures, where the set has no validation pictures of its own.
+  absl::Status MakeValidation() {
+    if (!PicturesOf(kValidation).empty()) return absl::OkStatus();
     std::vector<Picture>& training = pictures_[kTraining];
     std::vector<SplitItem> items;
     for (size_t i = 0; i < training.size(); ++i) {

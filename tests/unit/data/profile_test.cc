@@ -127,6 +127,18 @@ TEST_F(ProfileTest, PartsThatTheSetHasStayWhatTheyAre) {
   EXPECT_EQ(profile->test().labels(), folder_ / "out/test/labels");
 }
 
+// Kills: a part that counts by its folder; the evaluations of the pipeline had nothing to judge on.
+TEST_F(ProfileTest, AValidationPartWithoutUsablePicturesIsReplaced) {
+  WriteSet("set/train", 8);
+  folder_.Write("set/val/images/a.png", "no picture");
+  folder_.Write("set/val/labels/a.txt", KittiLine("Car", {4, 4, 20, 28}));
+  const auto profile = Profile("set");
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_GT(profile->validation().pictures(), 0);
+  EXPECT_EQ(profile->training().pictures() + profile->validation().pictures(), 8);
+  EXPECT_THAT(profile->notes(), Contains(HasSubstr("the validation part has no picture")));
+}
+
 TEST_F(ProfileTest, NearDuplicatesGoToOnePart) {
   WriteSet("set", 12);
   // A second compression of each scene, under another name.
