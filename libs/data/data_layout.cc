@@ -72,7 +72,8 @@ absl::StatusOr<DataLayout> RecogniseData(const std::string& folder) {
   for (const std::string& name : names) shown.push_back(Shown(name));
   return absl::InvalidArgumentError(absl::StrCat(
       "'", folder, "' holds ", names.empty() ? "nothing" : SomeOf(shown, 8),
-      "; expected folders images and labels (KITTI), or train, and maybe val and test, with both"));
+      "; expected folders images and labels (KITTI), or train, and maybe val and test, with both; "
+      "`trainyard data convert --to kitti` makes them of COCO, Pascal VOC and YOLO"));
 }
 
 }  // namespace trainyard::data
