@@ -148,7 +148,8 @@ std::string ChoicesText(const networks::FitPlan& plan) {
   for (const networks::FitChoice& choice : plan.choices) {
     absl::StrAppend(&text, choice.what, ": ", choice.value, "\n    ", choice.reason, "\n");
   }
-  return text;
+  // Reasons have names of classes, which are whatever the label files hold.
+  return Printable(text);
 }
 
 absl::Status WritePlan(const networks::FitPlan& plan, const std::string& folder) {
@@ -254,6 +255,9 @@ class Fit {
  private:
   absl::Status TakeFlags() {
     TY_ASSIGN_OR_RETURN(family_, networks::FindNetwork(flags_.network));
+    // Without rules there are none for any data: said before the pictures are looked through.
+    const absl::Status rules = family_->Fit({}, {}).status();
+    if (absl::IsUnimplemented(rules)) return rules;
     TY_ASSIGN_OR_RETURN(folder_, FolderFor(flags_));
     limits_ = {.minutes = flags_.minutes,
                .threads = flags_.threads > 0 ? flags_.threads : service::ThreadBudget(),
