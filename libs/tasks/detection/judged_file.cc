@@ -167,7 +167,9 @@ absl::StatusOr<NamedSet> ReadJudged(const std::string& path) {
   if (!FileExists(file)) {
     return absl::NotFoundError(
         absl::StrCat("'", path, "' has no ", kJudgedFile,
-                     " beside its results; evaluate the detector again with -r, which writes it"));
+                     " beside its results; evaluate the detector again with -r, which writes it "
+                     "(not of more than ",
+                     kMostJudged, " detections; a higher confidence_threshold makes fewer)"));
   }
   TY_ASSIGN_OR_RETURN(const int64_t size, FileSize(file));
   if (size > kMostJudgedBytes) {
