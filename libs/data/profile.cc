@@ -295,8 +295,10 @@ class Profiler {
     int64_t objects = 0;
     for (const Picture& picture : training) objects += static_cast<int64_t>(picture.shapes.size());
     const int64_t step = std::max<int64_t>(1, objects / std::max(1, options_.most_objects));
-    for (size_t i = 0; i < training.size(); i += static_cast<size_t>(step)) {
-      for (const Shape& shape : training[i].shapes) {
+    int64_t number = 0;
+    for (const Picture& picture : training) {
+      for (const Shape& shape : picture.shapes) {
+        if (number++ % step != 0) continue;
         profile_.add_object_widths(shape.width);
         profile_.add_object_heights(shape.height);
         profile_.add_object_classes(numbers[static_cast<size_t>(shape.class_index)]);

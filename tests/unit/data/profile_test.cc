@@ -139,6 +139,25 @@ TEST_F(ProfileTest, AValidationPartWithoutUsablePicturesIsReplaced) {
   EXPECT_THAT(profile->notes(), Contains(HasSubstr("the validation part has no picture")));
 }
 
+// 3 pictures with 10 cars, behind one without: every sixth of 30. Kills: every sixth picture.
+TEST_F(ProfileTest, OfManyObjectsSomeAreToldFromAllPictures) {
+  WriteSet("set/val", 3, 2);
+  for (int i = 0; i < 4; ++i) {
+    std::string labels;
+    for (int k = 0; k < 10 && i > 0; ++k) labels += KittiLine("Car", {4, 4, 20.0f + k, 28});
+    WriteKittiFrame(folder_ / "set/train", absl::StrCat("f", i),
+                    PaintScene(1, static_cast<uint64_t>(i), 64, 48).image, labels);
+  }
+  const auto profile = ProfileData({.data = folder_ / "set",
+                                    .output = folder_ / "out",
+                                    .validation_share = 0.25,
+                                    .probe_pictures = 4,
+                                    .most_objects = 5});
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_EQ(profile->training().objects(), 30);
+  EXPECT_EQ(profile->object_widths_size(), 5);
+}
+
 TEST_F(ProfileTest, NearDuplicatesGoToOnePart) {
   WriteSet("set", 12);
   // A second compression of each scene, under another name.
