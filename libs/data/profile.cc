@@ -1,8 +1,11 @@
 #include "libs/data/profile.h"
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <map>
+#include <numeric>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -19,27 +22,27 @@
 #include "libs/data/class_map.h"
 #include "libs/data/data_layout.h"
 #include "libs/data/data_split.h"
+#include "libs/data/findings.h"
+#include "libs/data/formats/folder_tree.h"
 #include "libs/data/image_io.h"
 #include "libs/data/internal/class_name.h"
 #include "libs/data/internal/parallel.h"
 #include "libs/data/internal/pixel_budget.h"
 #include "libs/data/internal/workplace.h"
-#include "libs/data/picture_hash.h"
+#include "libs/data/review/copies.h"
+#include "libs/data/review/fingerprint.h"
 
 namespace trainyard::data {
 namespace {
 
+using internal::kProfileMark;
 using worker::v1::DataProfile;
 
-// Says that an output is one of ours.
-constexpr char kMark[] = ".trainyard_profile";
 constexpr char kTraining[] = "training", kValidation[] = "validation", kTest[] = "test",
                kProbe[] = "probe";
 constexpr size_t kMostLeftOut = 20;
 // Pictures whose colours are looked at.
 constexpr size_t kMostColoured = 200;
-// Of 256: pictures that differ in no more are taken for one scene.
-constexpr int kNearBits = 20;
 // JPEGs of grey pictures are not exactly grey.
 constexpr int kGreyTolerance = 6;
 
@@ -84,7 +87,7 @@ class Profiler {
   absl::StatusOr<DataProfile> Run() {
     TY_RETURN_IF_ERROR(CheckOutput());
     TY_ASSIGN_OR_RETURN(const DataLayout layout, RecogniseData(options_.data));
-    profile_.set_format(layout.format);
+    profile_.set_format(std::string(NameOf(layout.format)));
     for (const std::string& note : layout.notes) profile_.add_notes(note);
     TY_RETURN_IF_ERROR(work_.Open());
     TY_RETURN_IF_ERROR(Scan(layout.training, kTraining));
@@ -108,7 +111,7 @@ class Profiler {
   absl::Status CheckOutput() const {
     if (!FolderExists(options_.output)) return absl::OkStatus();
     TY_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListFolder(options_.output));
-    if (names.empty() || FileExists(JoinPath(options_.output, kMark))) return absl::OkStatus();
+    if (names.empty() || FileExists(JoinPath(options_.output, kProfileMark))) return absl::OkStatus();
     return absl::AlreadyExistsError(
         absl::StrCat("'", options_.output, "' holds something else; choose another folder"));
   }
@@ -181,32 +184,52 @@ class Profiler {
     const std::vector<Picture>& pictures = PicturesOf(kTraining);
     const bool compares = static_cast<int64_t>(pictures.size()) <= options_.most_compared;
     const size_t count = compares ? pictures.size() : std::min(pictures.size(), kMostColoured);
-    std::vector<PictureHash> hashes(count);
-    std::vector<char> grey(count, 0);
+    std::vector<std::optional<Fingerprint>> prints(count);
+    std::atomic<bool> is_grey = true;
     internal::ParallelFor(static_cast<int64_t>(count), options_.threads, [&](int64_t i) {
       if (stop_.stop_requested()) return;
       const auto at = static_cast<size_t>(i);
+      // It was read before; one that went meanwhile is a group of its own, and coloured.
       const auto bytes = ReadFile(pictures[at].path, kMaxImageFileBytes);
+      if (compares && bytes.ok()) {
+        absl::StatusOr<Fingerprint> print = FingerprintOf(*bytes, "");
+        if (print.ok()) prints[at] = *std::move(print);
+      }
+      // One with colours suffices; a fingerprint needs less than the whole picture.
+      if (!is_grey) return;
       const ImageSize size = pictures[at].size;
       const internal::PixelBudget::Share share(internal::ProcessPixels(), size.width * size.height);
-      // It was read before; one that went meanwhile is a group of its own.
       const auto image = bytes.ok() ? DecodeImage(*bytes, "") : bytes.status();
-      hashes[at] = image.ok() ? HashPicture(*image)
-                              : PictureHash{static_cast<uint64_t>(i) * 0x9E3779B97F4A7C15u, 0, ~0u, 0};
-      grey[at] = image.ok() && IsGrey(*image) ? 1 : 0;
+      if (!image.ok() || !IsGrey(*image)) is_grey = false;
     });
     if (stop_.stop_requested()) return absl::CancelledError("cancelled while pictures were compared");
-    profile_.set_is_grey(std::count(grey.begin(), grey.end(), 0) == 0);
-    if (!compares) {
+    profile_.set_is_grey(is_grey);
+    if (compares) {
+      Group(FindCopies(prints, options_.threads));
+    } else {
       profile_.add_notes(absl::StrFormat("%d training pictures are too many to be compared with each "
                                         "other: near duplicates are not kept together",
                                         pictures.size()));
-      return absl::OkStatus();
     }
-    groups_ = GroupByHash(hashes, kNearBits);
-    const std::set<int> distinct(groups_.begin(), groups_.end());
-    profile_.set_near_duplicates(static_cast<int64_t>(groups_.size() - distinct.size()));
     return absl::OkStatus();
+  }
+
+  // A picture without copies is a group of its own.
+  void Group(const Copies& copies) {
+    groups_.resize(PicturesOf(kTraining).size());
+    std::iota(groups_.begin(), groups_.end(), 0);
+    int64_t near_duplicates = 0;
+    for (const CopyGroup& group : copies.groups) {
+      for (const int64_t member : group.members) {
+        groups_[static_cast<size_t>(member)] = static_cast<int>(group.members.front());
+      }
+      near_duplicates += static_cast<int64_t>(group.members.size()) - 1;
+    }
+    profile_.set_near_duplicates(near_duplicates);
+    if (copies.left_out == 0) return;
+    profile_.add_notes(absl::StrCat(Counted(copies.left_out, "pair"),
+                                    " of pictures that are near were not compared, for each was with "
+                                    "its nearest ones"));
   }
 
   // The label file of a picture goes with it.
@@ -349,11 +372,11 @@ class Profiler {
   }
 
   absl::Status Publish() const {
-    TY_RETURN_IF_ERROR(WriteFileAtomically(work_.In(kMark), profile_.format() + "\n"));
+    TY_RETURN_IF_ERROR(WriteFileAtomically(work_.In(kProfileMark), profile_.format() + "\n"));
     TY_RETURN_IF_ERROR(work_.Sync());
     TY_RETURN_IF_ERROR(MakeFolders(options_.output));
     // The mark first: what a kill leaves is still ours.
-    for (const char* name : {kMark, kTraining, kValidation, kTest, kProbe}) {
+    for (const char* name : {kProfileMark, kTraining, kValidation, kTest, kProbe}) {
       const std::string target = JoinPath(options_.output, name);
       TY_RETURN_IF_ERROR(RemoveTree(target));
       TY_RETURN_IF_ERROR(RenameSynced(work_.In(name), target));

@@ -11,8 +11,7 @@ struct FitRules {
 
   /// Training pictures that become validation data where the set has none.
   double validation_share = 0.15;
-  /// More training pictures than this are not compared for near duplicates: it takes pairs, and a
-  /// decoding of each.
+  /// More training pictures than this are not compared for near duplicates: it takes a decoding of each.
   int64_t most_compared = 20'000;
   int probe_pictures = 96;
   int most_objects = 20'000;

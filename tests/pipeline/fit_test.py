@@ -60,7 +60,7 @@ class FitTest(unittest.TestCase):
         (self.folder / "empty").mkdir(exist_ok=True)
         refused = self.run_cli("fit", "empty", "--out", "nothing", check=False)
         self.assertEqual(refused.returncode, 1)
-        self.assertIn("expected folders images and labels", refused.stderr)
+        self.assertIn("no data set of a format that is known", refused.stderr)
 
 
 if __name__ == "__main__":

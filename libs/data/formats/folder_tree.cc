@@ -34,7 +34,8 @@ bool IsNameList(absl::string_view name) {
 
 bool IsFolderBelow(const std::string& path) {
   std::error_code ignored;
-  return std::filesystem::is_directory(std::filesystem::symlink_status(path, ignored));
+  return std::filesystem::is_directory(std::filesystem::symlink_status(path, ignored)) &&
+         !FileExists(JoinPath(path, kProfileMark));
 }
 
 // One folder; those below it are added to `below`.

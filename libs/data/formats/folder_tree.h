@@ -9,6 +9,9 @@
 
 namespace trainyard::data::internal {
 
+/// The file that marks the parts which ProfileData laid out (libs/data/profile.h).
+inline constexpr char kProfileMark[] = ".trainyard_profile";
+
 /// What a folder of a data set holds, by what it could be. Names without the folder, sorted.
 struct TreeFolder {
   /// Below the set's folder; "" is that folder itself.
@@ -22,7 +25,8 @@ struct TreeFolder {
 };
 
 /// The folders of a data set, the outer before the inner. Hidden names are passed over, links to
-/// folders not followed, and what lies more than 6 folders deep is not seen. kNotFound when `root`
+/// folders not followed, and what lies more than 6 folders deep is not seen. Nor is what ProfileData laid
+/// out below `root`: it is the same set again. kNotFound when `root`
 /// is not there; kResourceExhausted beyond 20,000 folders; others as ListFolder.
 absl::StatusOr<std::vector<TreeFolder>> ReadFolderTree(const std::string& root);
 

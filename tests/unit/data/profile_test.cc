@@ -1,18 +1,23 @@
 #include "libs/data/profile.h"
 
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/files.h"
 #include "libs/data/data_layout.h"
+#include "libs/data/kitti.h"
 #include "libs/data/sample_data.h"
 #include "libs/data/sources.h"
 #include "tests/support/data_pictures.h"
+#include "tests/support/labelled_sets.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
@@ -21,6 +26,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::KittiLine;
@@ -199,13 +205,82 @@ TEST_F(ProfileTest, ReplacesItsOwnLayoutAndNothingElse) {
 
 TEST_F(ProfileTest, SaysWhatIsMissing) {
   folder_.Write("set/pictures/a.txt", "");
-  EXPECT_THAT(Profile("set"), StatusIs(absl::StatusCode::kInvalidArgument,
-                                      AllOf(HasSubstr("pictures"), HasSubstr("expected folders images"))));
+  EXPECT_THAT(Profile("set"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("no data set of a format that is known")));
   EXPECT_THAT(Profile("nowhere"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("nowhere")));
-  WriteKittiFrame(folder_ / "one", "a", testing::PlainPicture(8, 8, {1, 2, 3}), "");
+  WriteKittiFrame(folder_ / "one", "a", testing::PlainPicture(8, 8, {1, 2, 3}),
+                  KittiLine("DontCare", {1, 1, 5, 5}));
   EXPECT_THAT(Profile("one"), StatusIs(absl::StatusCode::kInvalidArgument,
                                       AllOf(HasSubstr("have 1 pictures to train on"),
                                             HasSubstr("the labels have no object"))));
+}
+
+// "BloodImage_00003.txt: RBC 1 2 3 4" of all label files of a part.
+std::set<std::string> BoxesIn(const std::string& labels) {
+  std::set<std::string> boxes;
+  for (const std::string& name : ListFolder(labels).value()) {
+    const KittiLabels read = ParseKittiLabels(ReadFile(JoinPath(labels, name)).value(), name, name);
+    EXPECT_TRUE(read.refused.empty()) << name;
+    for (const KittiObject& o : read.objects) {
+      boxes.insert(absl::StrCat(name, ": ", o.type, " ", o.box.x1, " ", o.box.y1, " ", o.box.x2, " ",
+                                o.box.y2));
+    }
+  }
+  return boxes;
+}
+
+TEST_F(ProfileTest, TheSameSetHasTheSameProfileInEveryFormat) {
+  const std::vector<testing::LabelledPicture> cells = testing::BloodCells(70);
+  std::map<std::string, int> objects;
+  std::set<std::string> boxes;
+  for (const testing::LabelledPicture& picture : cells) {
+    for (const auto& o : picture.objects) {
+      ++objects[absl::AsciiStrToLower(o.type)];
+      boxes.insert(absl::StrCat(picture.stem, ".txt: ", o.type, " ", o.x1, " ", o.y1, " ", o.x2, " ",
+                                o.y2));
+    }
+  }
+  testing::WriteKittiSet(folder_, "kitti", cells);
+  testing::WriteCocoSet(folder_, "coco", cells);
+  testing::WriteVocSet(folder_, "voc", cells);
+  testing::WriteYoloSet(folder_, "yolo", cells);
+  std::string expected;
+  for (const char* format : {"kitti", "coco", "voc", "yolo"}) {
+    auto profile = Profile(format);
+    ASSERT_THAT(profile, IsOk()) << format;
+    EXPECT_EQ(profile->format(), format);
+    std::map<std::string, int> counted;
+    for (const auto& one : profile->classes()) {
+      counted[one.name()] = static_cast<int>(one.objects());
+    }
+    EXPECT_EQ(counted, objects) << format;
+    std::set<std::string> laid = BoxesIn(profile->training().labels());
+    laid.merge(BoxesIn(profile->validation().labels()));
+    EXPECT_EQ(laid, boxes) << format;
+    for (const std::string& name : NamesIn("training/images")) {
+      EXPECT_TRUE(std::filesystem::canonical(folder_ / ("out/training/images/" + name))
+                      .string()
+                      .starts_with(folder_ / format))
+          << name;
+    }
+    profile->clear_format();
+    if (expected.empty()) expected = profile->DebugString();
+    EXPECT_EQ(profile->DebugString(), expected) << format;
+  }
+}
+
+TEST_F(ProfileTest, ItsOwnLayoutInTheSetIsNoPartOfIt) {
+  WriteSet("set", 8);
+  const ProfileOptions options{.data = folder_ / "set", .output = folder_ / "set/fit/data"};
+  ASSERT_THAT(ProfileData(options), IsOk());
+  const auto again = ProfileData(options);
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(again->training().pictures() + again->validation().pictures(), 8);
+  EXPECT_EQ(again->notes_size(), 1) << again->DebugString();  // too many to be compared
+  // Named itself, it is a set.
+  const auto layout = RecogniseData(folder_ / "set/fit/data");
+  ASSERT_THAT(layout, IsOk());
+  EXPECT_NE(layout->validation, nullptr);
 }
 
 TEST_F(ProfileTest, GreyPicturesAreKnown) {
@@ -219,17 +294,88 @@ TEST_F(ProfileTest, GreyPicturesAreKnown) {
   EXPECT_TRUE(profile->is_grey());
 }
 
-TEST(RecogniseDataTest, KnowsKittisOwnNames) {
-  TemporaryFolder folder;
-  folder.Folder("training/image_2");
-  folder.Folder("training/label_2");
-  folder.Folder("testing/image_2");
-  const auto layout = RecogniseData(folder.path());
+class RecogniseDataTest : public ::testing::Test {
+ protected:
+  // "2 1 -": how many pictures each part has.
+  std::string PartsOf(const DataLayout& layout) {
+    std::vector<std::string> counts;
+    for (const FrameScan& scan : {layout.training, layout.validation, layout.test}) {
+      int count = 0;
+      if (scan != nullptr) {
+        EXPECT_THAT(scan(1, [&](const KittiFrame&) { ++count; }, nullptr).status(), IsOk());
+      }
+      counts.push_back(scan == nullptr ? "-" : absl::StrCat(count));
+    }
+    return absl::StrJoin(counts, " ");
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(RecogniseDataTest, KnowsKittisOwnNames) {
+  const auto cells = testing::BloodCells(3);
+  testing::WriteKittiSet(folder_, "scratch", cells);
+  folder_.Folder("set/training");
+  std::filesystem::rename(folder_ / "scratch/images", folder_ / "set/training/image_2");
+  std::filesystem::rename(folder_ / "scratch/labels", folder_ / "set/training/label_2");
+  testing::WritePicture(folder_, "set/testing/image_2", cells[0]);
+  const auto layout = RecogniseData(folder_ / "set");
   ASSERT_THAT(layout, IsOk());
-  EXPECT_NE(layout->training, nullptr);
-  EXPECT_EQ(layout->validation, nullptr);
-  EXPECT_EQ(layout->test, nullptr);
-  EXPECT_THAT(layout->notes, Contains(HasSubstr("testing' has no images with labels")));
+  EXPECT_EQ(PartsOf(*layout), "3 - -");
+  EXPECT_THAT(layout->notes,
+              Contains(HasSubstr("1 picture in 'testing/image_2' belong to no labels")));
+}
+
+TEST_F(RecogniseDataTest, TellsPartsByTheirNames) {
+  testing::WriteYoloSet(folder_, "yolo/Train", testing::BloodCells(4));
+  testing::WriteYoloSet(folder_, "yolo/valid", testing::BloodCells(3));
+  testing::WriteYoloSet(folder_, "yolo/test", testing::BloodCells(2));
+  auto layout = RecogniseData(folder_ / "yolo");
+  ASSERT_THAT(layout, IsOk());
+  EXPECT_EQ(PartsOf(*layout), "4 3 2");
+  EXPECT_TRUE(layout->notes.empty());
+
+  testing::WriteVocSet(folder_, "years/train2017", testing::BloodCells(4));
+  testing::WriteVocSet(folder_, "years/val2017", testing::BloodCells(3));
+  layout = RecogniseData(folder_ / "years");
+  ASSERT_THAT(layout, IsOk());
+  EXPECT_EQ(PartsOf(*layout), "4 3 -");
+}
+
+TEST_F(RecogniseDataTest, ASetOfOnePartIsTrainedOn) {
+  testing::WriteVocSet(folder_, "set/test", testing::BloodCells(3));
+  const auto layout = RecogniseData(folder_ / "set");
+  ASSERT_THAT(layout, IsOk());
+  EXPECT_EQ(PartsOf(*layout), "3 - -");
+}
+
+TEST_F(RecogniseDataTest, OfTwoPartsForOnePurposeTheOtherIsNoted) {
+  testing::WriteKittiSet(folder_, "set/train", testing::BloodCells(4));
+  testing::WriteKittiSet(folder_, "set/trainval", testing::BloodCells(3));
+  const auto layout = RecogniseData(folder_ / "set");
+  ASSERT_THAT(layout, IsOk());
+  EXPECT_EQ(PartsOf(*layout), "4 - -");
+  EXPECT_THAT(layout->notes, ElementsAre("the part 'trainval' of the set is passed over"));
+}
+
+TEST_F(RecogniseDataTest, OfTwoFormatsTheLikeliestIsReadAndNoted) {
+  testing::WriteKittiSet(folder_, "set", testing::BloodCells(3));
+  testing::WriteCocoSet(folder_, "set", testing::BloodCells(3));
+  const auto layout = RecogniseData(folder_ / "set");
+  ASSERT_THAT(layout, IsOk());
+  EXPECT_EQ(layout->format, DataFormat::kKitti);
+  EXPECT_THAT(layout->notes, ElementsAre(HasSubstr("as kitti and as coco"), "it is read as kitti"));
+}
+
+TEST_F(RecogniseDataTest, RefusesWhatCannotBeTrainedOn) {
+  testing::WriteKittiSet(folder_, "set/left", testing::BloodCells(3));
+  testing::WriteKittiSet(folder_, "set/right", testing::BloodCells(3));
+  EXPECT_THAT(RecogniseData(folder_ / "set"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("'left', 'right'"), HasSubstr("is called train"))));
+  testing::WritePicture(folder_, "classes/cat", testing::BloodCells(1)[0]);
+  testing::WritePicture(folder_, "classes/dog", testing::BloodCells(1)[0]);
+  EXPECT_THAT(RecogniseData(folder_ / "classes"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("of format class_folders")));
 }
 
 }  // namespace
