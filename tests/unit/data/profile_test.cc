@@ -218,7 +218,8 @@ TEST_F(ProfileTest, SaysWhatIsMissing) {
 // "BloodImage_00003.txt: RBC 1 2 3 4" of all label files of a part.
 std::set<std::string> BoxesIn(const std::string& labels) {
   std::set<std::string> boxes;
-  for (const std::string& name : ListFolder(labels).value()) {
+  const std::vector<std::string> names = ListFolder(labels).value();
+  for (const std::string& name : names) {
     const KittiLabels read = ParseKittiLabels(ReadFile(JoinPath(labels, name)).value(), name, name);
     EXPECT_TRUE(read.refused.empty()) << name;
     for (const KittiObject& o : read.objects) {
