@@ -95,10 +95,6 @@ class Profiler {
     TY_RETURN_IF_ERROR(Scan(layout.test, kTest));
     TY_RETURN_IF_ERROR(CheckContent());
     TY_RETURN_IF_ERROR(LookAtPictures());
-    if (layout.validation != nullptr && PicturesOf(kValidation).empty()) {
-      profile_.add_notes(
-          "the validation part has no picture that can be used; training pictures take its place");
-    }
     TY_RETURN_IF_ERROR(MakeValidation());
     TY_RETURN_IF_ERROR(MakeProbe());
     Describe();

@@ -123,7 +123,7 @@ TEST_F(PrepareConvertTest, PathsOfAYamlSpecDoNotLeaveTheWorkspace) {
 TEST_F(PrepareConvertTest, ASpecInTextFormNeedsItsRoot) {
   augment_.mutable_stage()->clear_inputs();
   EXPECT_THAT(PrepareAugment(augment_, workspace_),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("stage.inputs[root]")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("stage.inputs has no 'root'")));
 }
 
 }  // namespace

@@ -83,15 +83,17 @@ TEST_F(SpecCommandsTest, MigrateShowsATableAndWritesWhatIsLeft) {
                                      HasSubstr("num_epochs: 6")));
   EXPECT_EQ(Run({"spec", "check", file}), 0);
   EXPECT_EQ(Run({"migrate", old, "--json"}), 0);
-  EXPECT_THAT(out_, HasSubstr("{\"field\":\"training_config.enable_qat\",\"line\":14,"));
+  EXPECT_THAT(out_, HasSubstr("\"field\":\"training_config.enable_qat\""));
 }
 
 TEST_F(SpecCommandsTest, MigrateWritesNothingThatCannotBeTrainedWith) {
   const std::string old = folder_.Write(
-      "old.txt", absl::StrReplaceAll(SmallSsdSpec(), {{"\"resnet\"", "\"vgg\""}, {"top_k:", "topk:"}}));
+      "old.txt",
+      absl::StrReplaceAll(SmallSsdSpec(), {{"nlayers: 10", "nlayers: 10 pred_num_channels: 256"},
+                                           {"top_k:", "topk:"}}));
   const std::string file = folder_ / "new.txt";
   EXPECT_EQ(Run({"migrate", old, "-o", file}), 1);
-  EXPECT_THAT(out_, AllOf(ContainsRegex("ssd_config.arch +\"vgg\" +not offered"),
+  EXPECT_THAT(out_, AllOf(ContainsRegex("ssd_config.pred_num_channels +256 +not offered"),
                           ContainsRegex("nms_config.topk +wrong +.*did you mean 'top_k'")));
   EXPECT_THAT(err_, HasSubstr("so nothing was written"));
   EXPECT_FALSE(FileExists(file));

@@ -134,15 +134,12 @@ TEST_F(ProfileTest, PartsThatTheSetHasStayWhatTheyAre) {
 }
 
 // Kills: a part that counts by its folder; the evaluations of the pipeline had nothing to judge on.
-TEST_F(ProfileTest, AValidationPartWithoutUsablePicturesIsReplaced) {
+TEST_F(ProfileTest, AValidationPartWithoutUsablePicturesIsRefused) {
   WriteSet("set/train", 8);
   folder_.Write("set/val/images/a.png", "no picture");
   folder_.Write("set/val/labels/a.txt", KittiLine("Car", {4, 4, 20, 28}));
-  const auto profile = Profile("set");
-  ASSERT_THAT(profile, IsOk());
-  EXPECT_GT(profile->validation().pictures(), 0);
-  EXPECT_EQ(profile->training().pictures() + profile->validation().pictures(), 8);
-  EXPECT_THAT(profile->notes(), Contains(HasSubstr("the validation part has no picture")));
+  EXPECT_THAT(Profile("set"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                       HasSubstr("val/images/a.png: val/images/a")));
 }
 
 // 3 pictures with 10 cars, behind one without: every sixth of 30. Kills: every sixth picture.

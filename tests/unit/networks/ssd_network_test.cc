@@ -160,14 +160,16 @@ TEST(SsdNetworkTest, AnExplicitZeroSwitchesAnAugmentationOff) {
   EXPECT_EQ(options.brightness, 32);
 }
 
-TEST(SsdNetworkTest, WithTFRecordsTheFoldersAreNotRead) {
+TEST(SsdNetworkTest, RecordsWinOverLabelFilesAndKeepTheFolderOfTheirPictures) {
   const tasks::BoxDataPlan plan =
       Make(With("data_sources { label_directory_path: \"/data/labels\"",
                 "data_sources { tfrecords_path: \"/data/records/kitti\" "
                 "label_directory_path: \"/data/labels\""))
           ->data_plan();
   EXPECT_EQ(plan.data_sources[0].tfrecords, "/data/records/kitti");
-  EXPECT_EQ(plan.data_sources[0].image_dir, "");
+  // Records of DetectNet_v2 name pictures below it.
+  EXPECT_EQ(plan.data_sources[0].image_dir, "/data/images");
+  EXPECT_EQ(plan.data_sources[0].label_dir, "");
 }
 
 TEST(SsdNetworkTest, TheEvaluationPlanIsTheSpec) {

@@ -85,7 +85,7 @@ TEST(CommentedSpecTest, SaysOfAFieldWhatThePageSays) {
             "Freeze the statistics and the affine parameters of all batch normalizations. false when "
             "absent.");
   const std::string text = PrintCommented(spec::ssd::v1::SSDConfig(), {});
-  EXPECT_THAT(text, HasSubstr("# The backbone: resnet;"));
+  EXPECT_THAT(text, HasSubstr("# The backbone: resnet, vgg, darknet,"));
   EXPECT_THAT(text, HasSubstr("\n# arch: \"\"\n"));
 }
 

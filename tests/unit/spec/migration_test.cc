@@ -92,10 +92,10 @@ TEST(MigrationTest, UnknownNamesAreRowsWithTheNearestOne) {
 
 TEST(MigrationTest, ValuesAreJudgedByTheNetworksOwnCheck) {
   const Migration migration = Migrate(absl::StrReplaceAll(
-      SmallSsdSpec(), {{"nlayers: 10", "nlayers: 101"}, {"batch_size: 8", ""}}));
-  const MigratedField layers = RowOf(migration, "ssd_config.nlayers");
-  EXPECT_EQ(layers.fate, FieldFate::kNotOffered);
-  EXPECT_EQ(layers.value, "101");
+      SmallSsdSpec(), {{"nlayers: 10", "nlayers: 10 pred_num_channels: 256"}, {"batch_size: 8", ""}}));
+  const MigratedField module = RowOf(migration, "ssd_config.pred_num_channels");
+  EXPECT_EQ(module.fate, FieldFate::kNotOffered);
+  EXPECT_EQ(module.value, "256");
   const MigratedField missing = RowOf(migration, "eval_config.batch_size");
   EXPECT_EQ(missing.fate, FieldFate::kWrong);
   EXPECT_THAT(missing.reason, HasSubstr("is missing"));
