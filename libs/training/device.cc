@@ -1,6 +1,7 @@
 #include "libs/training/device.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
 
 #include <algorithm>
 
@@ -120,6 +121,11 @@ void ConfigureLibTorch(int threads, bool deterministic) {
   // Operators without a reproducible kernel warn; they occur on CUDA only.
   at::globalContext().setDeterministicAlgorithms(deterministic, /*warn_only=*/true);
   at::globalContext().setDeterministicFillUninitializedMemory(false);
+}
+
+void KeepFreedMemory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
 }
 
 }  // namespace trainyard::training

@@ -41,4 +41,9 @@ Threads ShareThreads(int budget, int workers, bool on_cpu);
 /// reproducible kernels when `deterministic`. Call before work begins; again to change it.
 void ConfigureLibTorch(int threads, bool deterministic);
 
+/// Lets the whole process keep the memory that tensors give back, for a training on the CPU. By default
+/// each large tensor is mapped anew and its pages are cleared at their first touch, a tenth of a step's
+/// time; kept, the process holds up to twice the memory (docs/training.md).
+void KeepFreedMemory();
+
 }  // namespace trainyard::training

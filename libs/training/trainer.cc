@@ -202,6 +202,7 @@ absl::Status TrainingRun::MakeNetwork() {
   TY_ASSIGN_OR_RETURN(device_, ResolveDevice(task_.device(), task_.device_index()));
   threads_ = ShareThreads(std::max(1, context_.job.threads()), plan_.workers, device_.is_cpu());
   ConfigureLibTorch(threads_.computing, task_.deterministic());
+  if (device_.is_cpu()) KeepFreedMemory();
   bool autocast = task_.use_amp();
   if (autocast && device_.is_cpu() && !at::cpu::init_amx()) {
     autocast = false;

@@ -1,7 +1,6 @@
 // Trains, evaluates and infers with LibTorch: one job, read from its folder, then ends
 // (libs/worker/runtime.h).
 
-#include <malloc.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -30,14 +29,6 @@ void SleepBetweenWork(char** argv) {
   execv("/proc/self/exe", argv);
 }
 
-// Keeps what tensors give back. By default each large one is mapped anew and its pages are cleared at
-// their first touch: a tenth of a training's time on a CPU (docs/training.md). The process ends with
-// its task, so nobody else waits for that memory.
-void KeepFreedMemory() {
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, -1);
-}
-
 absl::StatusOr<Task> Choose(const WorkerJob& job) {
   switch (job.task_case()) {
     case WorkerJob::kTrain:
@@ -61,6 +52,5 @@ absl::StatusOr<std::vector<std::string>> ListDevices() {
 
 int main(int argc, char** argv) {
   SleepBetweenWork(argv);
-  KeepFreedMemory();
   return trainyard::worker::RunWorker(argc, argv, {Choose, ListDevices});
 }
