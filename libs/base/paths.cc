@@ -22,4 +22,11 @@ bool IsSamePath(const std::string& a, const std::string& b) {
   return !canonical.empty() && canonical == CanonicalPath(b);
 }
 
+bool IsInFolder(const std::string& path, const std::string& folder) {
+  const fs::path inner = CanonicalPath(path), outer = CanonicalPath(folder);
+  if (inner.empty() || outer.empty()) return false;
+  const fs::path relative = inner.lexically_relative(outer);
+  return !relative.empty() && *relative.begin() != "..";
+}
+
 }  // namespace trainyard

@@ -11,4 +11,7 @@ std::string CanonicalPath(const std::string& path);
 /// not and would be.
 bool IsSamePath(const std::string& a, const std::string& b);
 
+/// Whether `path` is `folder`, or lies in it at any depth, links resolved. False when one is "".
+bool IsInFolder(const std::string& path, const std::string& folder);
+
 }  // namespace trainyard

@@ -1,7 +1,6 @@
 #include "libs/data/offline_augment.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -35,13 +34,6 @@ constexpr int64_t kChunk = 64;
 constexpr char kLedger[] = "ledger.jsonl", kImages[] = "images";
 // Of both kinds of sets.
 constexpr const char* kLabels[] = {"labels", "annotations.json"};
-
-namespace fs = std::filesystem;
-
-bool IsInside(const fs::path& inner, const fs::path& outer) {
-  const fs::path relative = inner.lexically_relative(outer);
-  return !relative.empty() && *relative.begin() != "..";
-}
 
 // Where a set lies: paths, and how its spec calls them.
 struct Inputs {
@@ -83,11 +75,9 @@ std::unique_ptr<AugmentSource> SourceOf(const AugmentConfig& config, const Input
 
 // What the output replaces must be neither an input nor anything that no augmentation made.
 absl::Status CheckOutput(const OfflineAugmentOptions& options, const Inputs& inputs) {
-  const fs::path output = CanonicalPath(options.output);
-  bool overlaps = !options.root.empty() && IsInside(fs::path(CanonicalPath(options.root)), output);
+  bool overlaps = IsInFolder(options.root, options.output);
   for (const std::string& input : {inputs.images, inputs.labels}) {
-    const fs::path path = CanonicalPath(input);
-    overlaps = overlaps || IsInside(output, path) || IsInside(path, output);
+    overlaps = overlaps || IsInFolder(options.output, input) || IsInFolder(input, options.output);
   }
   if (overlaps) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -199,8 +199,7 @@ absl::Status CheckOutput(const std::string& folder, const std::string& output) {
         absl::StrCat("output '", output, "' is there and not empty; name another folder"));
   }
   // What is being written must not be read as a part of the set.
-  const std::string outer = CanonicalPath(folder), inner = CanonicalPath(output);
-  if (inner == outer || absl::StartsWith(inner, absl::StrCat(outer, outer == "/" ? "" : "/"))) {
+  if (IsInFolder(output, folder)) {
     return absl::InvalidArgumentError(absl::StrCat("output '", output, "' lies in the set '",
                                                    folder, "'; name a folder outside of it"));
   }

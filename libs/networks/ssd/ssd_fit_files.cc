@@ -12,8 +12,8 @@
 #include "libs/base/json.h"
 #include "libs/base/status.h"
 #include "libs/networks/fit_rules.h"
-#include "libs/networks/ssd/ssd_fit_rules.h"
 #include "libs/networks/ssd/ssd_fit.h"
+#include "libs/networks/ssd/ssd_fit_rules.h"
 #include "libs/spec/commented.h"
 
 namespace trainyard::networks {

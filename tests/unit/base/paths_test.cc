@@ -33,5 +33,19 @@ TEST(PathsTest, TwoNamesOfOneFileAreTheSame) {
   EXPECT_FALSE(IsSamePath(file, folder.Write("c.txt", "x")));
 }
 
+TEST(PathsTest, AFolderHoldsItselfAndWhatLiesBelowItsLinks) {
+  const TemporaryFolder folder;
+  folder.Folder("real");
+  std::filesystem::create_symlink(folder / "real", folder / "link");
+  EXPECT_TRUE(IsInFolder(folder / "real", folder / "link/"));
+  EXPECT_TRUE(IsInFolder(folder / "link/a/new.txt", folder / "real"));
+  EXPECT_TRUE(IsInFolder(folder / "real", "/"));
+  EXPECT_TRUE(IsInFolder(folder / "real/..x", folder / "real"));
+  EXPECT_FALSE(IsInFolder(folder / "really", folder / "real"));
+  EXPECT_FALSE(IsInFolder(folder / "real/../other", folder / "real"));
+  EXPECT_FALSE(IsInFolder(folder.path(), folder / "real"));
+  EXPECT_FALSE(IsInFolder("", "/"));
+}
+
 }  // namespace
 }  // namespace trainyard
